@@ -1,0 +1,1 @@
+//! Reading and writing HL7 v2 safely.

@@ -1,0 +1,3 @@
+//! Packs: load, render, parse, codes, check, examples.
+
+pub mod hl7;

@@ -1,0 +1,1 @@
+//! Bytes out and in; knows nothing clinical.
