@@ -1,0 +1,121 @@
+//! What a trust decided about one endpoint: which evidence files an entry, what to do when nobody knows, how long to wait.
+//! Read from config, used by `decide`; nothing here has a default where only the trust can know.
+
+use super::organisation::{EndpointId, OdsCode};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Which evidence moves a delivery to FILED. Anything weaker is ACCEPTED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FiledBy {
+    ApplicationAck,
+    ReadBack,
+    VendorReport,
+    Reconciled,
+    /// Less than proof: config must say who approved it and when, and every screen shows the evidence as what it is.
+    TransportAck,
+}
+
+/// Who answers on this endpoint. An AA from an integration engine proves that the engine has the bytes, no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcknowledgedBy {
+    Record,
+    Engine,
+}
+
+/// What to do when the far end may or may not have taken a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterUnknown {
+    /// Send the same bytes again: only where the receiver recognises repeats.
+    Resend,
+    /// Ask the record first. Needs a transport that can ask.
+    Query,
+    /// Stop and let a person look.
+    Park,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    Test,
+    Live,
+}
+
+/// Which HL7 acknowledgement mode the endpoint speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckMode {
+    /// One reply: AA, AE or AR.
+    Original,
+    /// A commit acknowledgement (CA, CE, CR) on the connection, the application's own later.
+    Enhanced,
+}
+
+/// Waiting times between tries: doubled each time up to the cap, then a random part of it ("full jitter").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackOff {
+    pub first: Duration,
+    pub cap: Duration,
+}
+
+impl BackOff {
+    /// `failures` counts from 1; `random` is any 64 random bits. Never less than a tenth of the full wait, so that a far end
+    /// in trouble is not hammered by chance.
+    pub fn wait(&self, failures: u32, random: u64) -> Duration {
+        let doubled = self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX));
+        let full = doubled.min(self.cap);
+        let floor = full / 10;
+        let span = u64::try_from((full - floor).as_micros()).unwrap_or(u64::MAX);
+        floor + Duration::from_micros(if span == 0 { 0 } else { random % (span + 1) })
+    }
+}
+
+/// The whole of what `decide` and the safety holds need to know about an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointPolicy {
+    pub id: EndpointId,
+    pub trust: OdsCode,
+    /// The EPR's name as authors know it, e.g. "RiO": used in the sentences they read.
+    pub name: String,
+    pub environment: Environment,
+    pub filed_by: FiledBy,
+    pub acknowledged_by: AcknowledgedBy,
+    pub after_unknown: AfterUnknown,
+    /// Resends after unknown outcomes before parking. 0 to 1000.
+    pub max_unknown_resends: u32,
+    /// Refused-but-retryable replies before parking. 1 to 1000.
+    pub max_refused_retries: u32,
+    pub ack_mode: AckMode,
+    /// How long ACCEPTED may wait for stronger evidence before the endpoint raises its one alarm.
+    pub evidence_overdue_after: Duration,
+    pub back_off: BackOff,
+    /// Hold entries whose NHS number is not verified (status 01).
+    pub require_verified_nhs_number: bool,
+    /// Hold entries whose author has no staff id of the EPR.
+    pub require_mapped_staff: bool,
+    /// Longest text the endpoint can carry in one entry, in characters.
+    pub max_text_chars: u32,
+    /// The pack it is pinned to, `id@version`, and a fingerprint of everything that shapes the bytes (pack files, settings, address).
+    pub fingerprint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_up_to_its_cap_with_jitter() {
+        let b = BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) };
+        assert_eq!(b.wait(1, u64::MAX / 2).max(Duration::from_millis(100)), b.wait(1, u64::MAX / 2));
+        for failures in 1..100 {
+            for random in [0, 1, u64::MAX, 123_456_789] {
+                let w = b.wait(failures, random);
+                assert!(w <= Duration::from_secs(60) && w >= Duration::from_millis(100), "{failures} {random} {w:?}");
+            }
+        }
+        assert!(b.wait(10, 0) >= Duration::from_secs(6));
+    }
+}
