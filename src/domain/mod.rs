@@ -6,3 +6,4 @@ pub mod nhs_number;
 pub mod organisation;
 pub mod policy;
 pub mod rule;
+pub mod verdict;

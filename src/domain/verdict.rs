@@ -1,0 +1,46 @@
+//! What a reply means. Made from a reply and the pack's rules by `verdict`, used by `decide`.
+
+use serde::{Deserialize, Serialize};
+
+/// What the far end said. Any reply the rules do not list is [`Meaning::Unknown`]: never filed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    Positive,
+    /// Will not be taken as it is; a person has to look.
+    Refused,
+    /// Not now; the same bytes may be taken later.
+    Retry,
+    /// Says nothing we can rely on.
+    Unknown,
+}
+
+/// Who speaks: the transport that carried the bytes, or the application they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// CA, CE, CR; HTTP 202; a folder write.
+    Transport,
+    /// AA, AE, AR.
+    Application,
+}
+
+/// One reply under one pack's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub meaning: Meaning,
+    pub level: Level,
+    /// The codes that came back, e.g. "AE 204": codes only, never text that could name a patient. At most 60 characters.
+    pub code: String,
+    /// The far end says it has this already (e.g. error 205).
+    pub duplicate: bool,
+    /// The EPR's own id of the document, where the reply gives one. At most 100 characters.
+    pub record_id: Option<String>,
+}
+
+impl Verdict {
+    /// Bytes that are no reply at all.
+    pub fn unreadable() -> Self {
+        Self { meaning: Meaning::Unknown, level: Level::Application, code: "unreadable".into(), duplicate: false, record_id: None }
+    }
+}
