@@ -3,7 +3,12 @@
 pub mod ambient;
 pub mod ids;
 pub mod nhs_number;
+pub mod note;
 pub mod organisation;
+pub mod outcome;
+pub mod person;
 pub mod policy;
+pub mod referral;
 pub mod rule;
+pub mod text;
 pub mod verdict;
