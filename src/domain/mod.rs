@@ -1,6 +1,11 @@
 //! The words of the field, every rule about them, and the one decision that moves a delivery. No I/O, no async, no clock.
 
 pub mod ambient;
+pub mod chain;
+pub mod decide;
+pub mod delivery;
+pub mod entry;
+pub mod hold;
 pub mod ids;
 pub mod nhs_number;
 pub mod note;

@@ -99,6 +99,8 @@ pub struct EndpointPolicy {
     pub require_mapped_staff: bool,
     /// Longest text the endpoint can carry in one entry, in characters.
     pub max_text_chars: u32,
+    /// Replacements keep the first document's id there (HL7 v2 T08).
+    pub replaces_in_place: bool,
     /// The pack it is pinned to, `id@version`, and a fingerprint of everything that shapes the bytes (pack files, settings, address).
     pub fingerprint: String,
 }
