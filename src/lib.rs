@@ -2,5 +2,6 @@
 
 pub mod adapter;
 pub mod domain;
+pub mod store;
 pub mod transport;
 pub mod wire;

@@ -6,30 +6,12 @@ use super::person::{Identity, NhsNumberStatus};
 use super::policy::EndpointPolicy;
 use super::referral::Referral;
 
-/// The holds this release has. `environment = "live"` needs all of [`NEEDED_FOR_LIVE`].
-pub const IMPLEMENTED: &[&str] = &[
-    "identity changed",
-    "nhs number unverified",
-    "referral closed",
-    "text not carriable",
-    "no mapped staff id",
-    "predecessor unresolved",
-];
-
-/// The holds without which no live endpoint may be served.
-pub const NEEDED_FOR_LIVE: &[&str] = &[
-    "identity changed",
-    "nhs number unverified",
-    "referral closed",
-    "text not carriable",
-    "no mapped staff id",
-    "predecessor unresolved",
-    "deceased",
-    "merged",
-];
+/// The holds this release has, by the names that config's relations know them by. `environment = "live"` needs more: deceased and merged.
+pub const IMPLEMENTED: &[&str] =
+    &["identity_changed", "nhs_number_unverified", "referral_closed", "text_not_carriable", "staff_not_mapped", "predecessor_unresolved"];
 
 /// What the rendering in hand was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MadeFrom {
     pub identity: Identity,
     /// [`EndpointPolicy::fingerprint`] of then.

@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod person;
 pub mod policy;
 pub mod referral;
+pub mod route;
 pub mod rule;
 pub mod text;
 pub mod verdict;
