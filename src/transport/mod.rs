@@ -1,1 +1,3 @@
 //! Bytes out and in; knows nothing clinical.
+
+pub mod mllp;

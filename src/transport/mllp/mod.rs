@@ -1,0 +1,3 @@
+//! MLLP release 1 over TCP, plain or TLS.
+
+pub mod frame;
