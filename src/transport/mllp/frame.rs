@@ -172,9 +172,7 @@ impl Decoder {
         keep_debris(&mut self.debris, &rest);
         self.inside = false;
         self.scanned = 0;
-        let debris = std::mem::take(&mut self.debris);
-        // Line ends between frames are habit, not news.
-        if debris.iter().all(|b| matches!(*b, CR | LF)) { Vec::new() } else { debris }
+        std::mem::take(&mut self.debris)
     }
 
     /// The stray bytes seen so far, at most 4 KiB.
@@ -186,11 +184,12 @@ impl Decoder {
     fn enter(&mut self) -> bool {
         let vt = memchr(VT, &self.buffer);
         let stray = self.buffer.split_to(vt.unwrap_or(self.buffer.len()));
-        if !stray.is_empty() {
-            self.stray_bytes += stray.iter().filter(|b| !matches!(**b, CR | LF)).count();
+        // Line ends between frames are habit, not news.
+        let news = stray.iter().filter(|b| !matches!(**b, CR | LF)).count();
+        if news > 0 {
+            self.stray_bytes += news;
             keep_debris(&mut self.debris, &stray);
         }
-        drop(stray);
         if vt.is_none() {
             if self.buffer.capacity() > BUFFER_BYTES_KEPT {
                 self.buffer = BytesMut::new();
