@@ -16,8 +16,9 @@ use super::tls::ClientTls;
 
 /// Idle time before the first keep-alive probe, and between probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// In TLS 1.3 a server judges our certificate after our side of the handshake is done. This long we wait for its word
-/// (a session ticket or an alert) so that a refusal shows as "not sent" and not as a message lost.
+/// In TLS 1.3 a server judges our certificate, or its absence, after our side of the handshake is done. This long we wait
+/// for its word (a session ticket or an alert) so that a refusal shows as "not sent" and not as a message lost. A server
+/// that gives no tickets costs this much for each new connection.
 const CLIENT_CERTIFICATE_VERDICT: Duration = Duration::from_millis(250);
 
 pub(super) enum Stream {
@@ -91,7 +92,7 @@ async fn handshake(tcp: TcpStream, address: &str, host: &str, tls: &ClientTls) -
     let name = tls.server_name(host).map_err(|e| refused(e.to_string()))?;
     let mut stream = TlsConnector::from(tls.config()).connect(name, tcp).await.map_err(|e| refused(e.to_string()))?;
     let is_tls13 = stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
-    if tls.is_mutual() && is_tls13 {
+    if is_tls13 {
         let verdict = std::future::poll_fn(|cx| poll_verdict(&mut stream, cx));
         match tokio::time::timeout(CLIENT_CERTIFICATE_VERDICT, verdict).await {
             Ok(Ok(())) | Err(_) => {}

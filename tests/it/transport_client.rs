@@ -131,7 +131,9 @@ async fn an_utf8_payload_goes_through_byte_for_byte() {
 #[tokio::test]
 async fn an_unknown_name_is_not_sent() {
     let (pool, _strays) = pool(ClientSettings::new("no-such-host.invalid:2575"));
-    assert!(matches!(not_sent(&send(&pool, "MSH|1").await), NotSent::Dns { host, .. } if host == "no-such-host.invalid"));
+    assert!(
+        matches!(not_sent(&send(&pool, "MSH|1").await), NotSent::Dns { host, .. } if host == "no-such-host.invalid")
+    );
 }
 
 #[tokio::test]
@@ -400,8 +402,7 @@ async fn a_message_that_cannot_be_wholly_written_is_unsure() {
         tokio::time::sleep(PATIENCE).await;
     })
     .await;
-    let (pool, _strays) =
-        pool(ClientSettings { send_timeout: SHORT, max_frame_bytes: 64 * 1024 * 1024, ..settings });
+    let (pool, _strays) = pool(ClientSettings { send_timeout: SHORT, max_frame_bytes: 64 * 1024 * 1024, ..settings });
     let exchange = send(&pool, &"x".repeat(32 * 1024 * 1024)).await;
     assert_eq!(unsure(&exchange), &Unsure::SendTimeout(SHORT));
     far.abort();
@@ -581,10 +582,8 @@ async fn strays_nobody_has_room_for_are_kept_until_there_is_room() {
     })
     .await;
     let (keeper, mut strays) = tokio::sync::mpsc::channel(1);
-    let pool = ips_bridge::transport::mllp::Pool::new(
-        ClientSettings { late_replies_on_connection: true, ..settings },
-        keeper,
-    );
+    let pool =
+        ips_bridge::transport::mllp::Pool::new(ClientSettings { late_replies_on_connection: true, ..settings }, keeper);
     assert_eq!(reply(&send(&pool, "MSH|1").await), "ACK MSH|1");
     far.await.unwrap();
     for i in 0..10 {
@@ -607,4 +606,34 @@ async fn debug_shows_no_message_bytes() {
     assert!(!format!("{exchange:?}").contains("CANARY"));
     let sent = Sent::Reply(b"CANARY".to_vec());
     assert_eq!(format!("{sent:?}"), "Reply(<6 bytes>)");
+}
+
+/// Not a promise but a figure: `cargo nextest run --run-ignored only throughput --no-capture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn throughput_of_pool_against_listener() {
+    let payload = format!("MSH|{}", "x".repeat(1100));
+    for connections in [1, 8] {
+        let (address, _stop, _) = listen(Default::default(), |r| async move { acknowledge(&r) }).await;
+        let (pool, _strays) = pool(ClientSettings { max_connections: connections, ..ClientSettings::new(address) });
+        let begun = std::time::Instant::now();
+        let callers: Vec<_> = (0..connections)
+            .map(|_| {
+                let (pool, payload) = (pool.clone(), payload.clone());
+                tokio::spawn(async move {
+                    let mut sent = 0;
+                    while begun.elapsed() < Duration::from_secs(3) {
+                        reply(&send(&pool, &payload).await);
+                        sent += 1;
+                    }
+                    sent
+                })
+            })
+            .collect();
+        let mut sent = 0;
+        for caller in callers {
+            sent += caller.await.unwrap();
+        }
+        println!("{connections} connections: {:.0} round trips/s", f64::from(sent) / begun.elapsed().as_secs_f64());
+    }
 }

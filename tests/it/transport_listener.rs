@@ -78,10 +78,9 @@ async fn a_slow_connection_does_not_hold_up_another() {
 
 #[tokio::test]
 async fn a_one_megabyte_frame_arrives_whole() {
-    let (address, _stop, _) = listen(ListenerSettings::default(), |r| async move {
-        Answer::frame(r.bytes.len().to_string().into_bytes())
-    })
-    .await;
+    let (address, _stop, _) =
+        listen(ListenerSettings::default(), |r| async move { Answer::frame(r.bytes.len().to_string().into_bytes()) })
+            .await;
     let mut s = TcpStream::connect(address).await.unwrap();
     s.write_all(&framed(&"x".repeat(1 << 20))).await.unwrap();
     assert_eq!(read_frame(&mut s).await.unwrap(), (1 << 20).to_string());

@@ -66,11 +66,6 @@ impl ClientTls {
         self.current.read().unwrap_or_else(PoisonError::into_inner).certificates.clone()
     }
 
-    /// Whether we show a certificate.
-    pub fn is_mutual(&self) -> bool {
-        self.settings.identity.is_some()
-    }
-
     pub(in crate::transport) fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
         parse_name(self.settings.server_name.as_deref().unwrap_or(host))
     }
