@@ -1,3 +1,8 @@
-//! Integration tests, one binary: one module for each topic.
+//! One integration binary: a module a topic.
 
 mod hl7_interop;
+mod transport_client;
+mod transport_interop;
+mod transport_listener;
+mod transport_support;
+mod transport_tls;
