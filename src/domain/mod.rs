@@ -5,4 +5,5 @@ pub mod ids;
 pub mod nhs_number;
 pub mod organisation;
 pub mod policy;
+pub mod route;
 pub mod rule;
