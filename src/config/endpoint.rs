@@ -190,7 +190,7 @@ fn check_trust(s: &Section<'_>, endpoint: &Endpoint, owner: Option<&Trust>, decl
         );
         return s.fault("trust", format!("is \"{}\", and there is no such [[trust]]", endpoint.trust), hint);
     };
-    if endpoint.require_mapped_staff && owner.staff.at(&endpoint.id).next().is_none() {
+    if endpoint.require_mapped_staff && owner.staff_sound && owner.staff.at(&endpoint.id).next().is_none() {
         let what = format!(
             "is true, but no staff file of {} has a row for \"{}\": every entry would be parked",
             owner.ods, endpoint.id

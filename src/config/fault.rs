@@ -105,8 +105,9 @@ impl Findings {
         self.keys.borrow().clone()
     }
 
-    pub fn any_fault(&self) -> bool {
-        !self.faults.borrow().is_empty()
+    /// How many faults there are so far.
+    pub fn count(&self) -> usize {
+        self.faults.borrow().len()
     }
 
     /// All faults in reading order, or the warnings when there is no fault.
@@ -139,7 +140,7 @@ impl Findings {
 }
 
 fn sorted(mut found: Vec<(u32, Fault)>) -> Vec<Fault> {
-    found.sort_by_key(|(order, fault)| (*order, fault.line));
+    found.sort_by(|(a, x), (b, y)| (a, &x.file, x.line).cmp(&(b, &y.file, y.line)));
     let mut faults: Vec<Fault> = found.into_iter().map(|(_, fault)| fault).collect();
     faults.dedup();
     faults
@@ -152,8 +153,14 @@ pub(super) fn join(section: &str, key: &str) -> String {
 
 /// The known word that was probably meant, if any is close.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let known: Vec<&str> = known.collect();
+    // `site` for `site_ods`.
+    if let Some(longer) = known.iter().find(|k| k.strip_prefix(word).is_some_and(|rest| rest.starts_with('_'))) {
+        return Some(longer);
+    }
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     known
+        .into_iter()
         .map(|k| (strsim::damerau_levenshtein(word, k), k))
         .filter(|(distance, _)| *distance <= allowed)
         .min()

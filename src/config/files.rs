@@ -5,18 +5,34 @@ use super::section::{Reading, Section};
 use super::tree::{Entry, Node, Value, parse};
 use super::values::{text, wrong};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// `IPS_BRIDGE__STORE__URL` stands for `url` in `[store]`.
 const OVERRIDE: &str = "IPS_BRIDGE__";
+
+const IN_FILES_ONLY: [&str; 4] = ["trust", "endpoint", "route", "principal"];
 
 /// A settings file larger than this is a mistake.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(super) fn source(order: u32, path: &Path) -> Arc<Source> {
     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    Arc::new(Source { order, shown: path.display().to_string(), base })
+    Arc::new(Source { order, shown: shown(path), base })
+}
+
+/// A path for people: without the detours of `trusts/../staff`. Never used to open a file, where a link may make the detour matter.
+pub(super) fn shown(path: &Path) -> String {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match (part, plain.components().next_back()) {
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            _ => plain.push(part),
+        }
+    }
+    plain.display().to_string()
 }
 
 /// Reads a whole text file or says in one fault why not.
@@ -24,15 +40,12 @@ pub(super) fn read_text(path: &Path, place: &Place, findings: &Findings) -> Opti
     let refuse = |what: String, hint: &str| findings.fault(place, what, hint);
     match std::fs::metadata(path) {
         Ok(meta) if meta.len() > MAX_FILE_BYTES => {
-            refuse(
-                format!("{} is larger than {MAX_FILE_BYTES} bytes", path.display()),
-                "check that it is the right file",
-            );
+            refuse(format!("{} is larger than {MAX_FILE_BYTES} bytes", shown(path)), "check that it is the right file");
             return None;
         }
         Ok(_) => {}
         Err(error) => {
-            refuse(format!("{} cannot be read: {error}", path.display()), "check the path and its permissions");
+            refuse(format!("{} cannot be read: {error}", shown(path)), "check the path and its permissions");
             return None;
         }
     }
@@ -41,36 +54,38 @@ pub(super) fn read_text(path: &Path, place: &Place, findings: &Findings) -> Opti
         Ok(Err(error)) => {
             let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
             refuse(
-                format!("{} is not UTF-8 text (line {line})", path.display()),
+                format!("{} is not UTF-8 text (line {line})", shown(path)),
                 "save it as UTF-8 (Excel: \"CSV UTF-8\")",
             );
             None
         }
         Err(error) => {
-            refuse(format!("{} cannot be read: {error}", path.display()), "check its permissions");
+            refuse(format!("{} cannot be read: {error}", shown(path)), "check its permissions");
             None
         }
     }
 }
 
-/// The main file's tree with the environment laid over it.
-pub(super) fn main_tree(text: &str, source: &Arc<Source>, reading: &Reading) -> Node {
-    let mut tree = parse(text, source, &reading.findings);
-    for (order, (name, value)) in (0u32..).zip(reading.env.iter().filter(|(name, _)| name.starts_with(OVERRIDE))) {
+/// Lays the `IPS_BRIDGE__…` variables over the main file's tree.
+pub(super) fn lay_environment_over(tree: &mut Node, reading: &Reading) {
+    let overrides = reading.env.iter().filter_map(|(name, value)| Some((name, name.strip_prefix(OVERRIDE)?, value)));
+    for (order, (name, path, value)) in (0u32..).zip(overrides) {
         let shown = format!("environment variable {name}");
-        // After every file, and paths start where the bridge does.
+        // After every file; its paths start where the bridge does.
         let source = Arc::new(Source { order: 1_000_000 + order, shown, base: PathBuf::new() });
         let place = Place::whole(&source);
-        let path: Vec<String> = name[OVERRIDE.len()..].split("__").map(str::to_lowercase).collect();
-        if !lay_over(&mut tree, &path, &place, value) {
-            reading.findings.fault(
-                &place,
-                "names something that is not a single setting",
-                "trusts, endpoints, routes and principals are changed in their files",
-            );
+        let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+        let whole_table = |section: &str| matches!(&tree.value, Value::Table(e) if e.iter().any(|e| e.key == section && matches!(e.node.value, Value::Table(_))));
+        let single = match path.as_slice() {
+            [section] => !IN_FILES_ONLY.contains(&section.as_str()) && !whole_table(section),
+            [section, ..] => !IN_FILES_ONLY.contains(&section.as_str()),
+            [] => false,
+        };
+        if !single || !lay_over(tree, &path, &place, value) {
+            let hint = "trusts, endpoints, routes and principals are changed in their files";
+            reading.findings.fault(&place, "does not stand for a single setting", hint);
         }
     }
-    tree
 }
 
 fn lay_over(tree: &mut Node, path: &[String], place: &Place, value: &str) -> bool {
@@ -89,9 +104,6 @@ fn lay_over(tree: &mut Node, path: &[String], place: &Place, value: &str) -> boo
     };
     let entry = &mut entries[i];
     if rest.is_empty() {
-        if matches!(&entry.node.value, Value::List(items) if items.iter().any(|i| matches!(i.value, Value::Table(_)))) {
-            return false;
-        }
         entry.place = place.clone();
     }
     lay_over(&mut entry.node, rest, place, value)

@@ -121,8 +121,12 @@ fn read(
 ) -> (Result<Config, Vec<Fault>>, Keys) {
     let reading = Reading { findings: Findings::default(), env: files::env_map(env) };
     let source = files::source(0, path);
-    let main = files::main_tree(text, &source, &reading);
-    let config = if reading.findings.any_fault() { None } else { read_trees(&main, &reading) };
+    let mut main = tree::parse(text, &source, &reading.findings);
+    let config = (reading.findings.count() == 0).then(|| {
+        files::lay_environment_over(&mut main, &reading);
+        read_trees(&main, &reading)
+    });
+    let config = config.flatten();
     let keys = reading.findings.keys();
     let result = reading.findings.settle();
     (result.map(|warnings| Config { warnings, ..config.expect("nothing is missing where there is no fault") }), keys)
@@ -130,12 +134,15 @@ fn read(
 
 fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
     let mut root = Section::new(reading, String::new(), main);
+    let before = reading.findings.count();
     let included = files::included(&mut root);
-    if reading.findings.any_fault() {
+    if reading.findings.count() > before {
         // Without a file that should be there, everything else that could be said would mislead.
+        root.abandon();
         return None;
     }
-    let server = server::read(root.table_or_empty("server"));
+    let mut server_table = root.table_or_empty("server");
+    let server = server::read(&mut server_table);
     let store = process::store(root.table_or_empty("store"));
     let telemetry = process::telemetry(root.table_or_empty("telemetry"));
     let limits = process::limits(root.table_or_empty("limits"));
@@ -157,7 +164,7 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
 
     let root = &roots[0];
     relations::endpoints(&endpoints, &declared.retired, root);
-    relations::listeners(&server, &endpoints, root);
+    relations::listeners(&server, &server_table, &endpoints);
     relations::doubts(&server, &limits, &trusts, &endpoints, &principals, root);
     routes::gaps(&routes, &trusts, &endpoints, root);
     let (retired_endpoints, warnings) = (declared.retired, Vec::new());

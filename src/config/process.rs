@@ -136,7 +136,7 @@ fn store_url(node: &Node) -> Parsed<StoreUrl> {
 }
 
 pub(super) fn telemetry(mut s: Section<'_>) -> Telemetry {
-    let telemetry = Telemetry {
+    Telemetry {
         log_format: s.or("log_format", "\"text\"", choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
         log_level: s.or("log_level", "\"info\"", choice(LEVELS)),
         otlp_endpoint: s.optional("otlp_endpoint", |node| {
@@ -149,8 +149,7 @@ pub(super) fn telemetry(mut s: Section<'_>) -> Telemetry {
             }
         }),
         service_name: s.or("service_name", "\"ips-bridge\"", text(100)),
-    };
-    telemetry
+    }
 }
 
 pub(super) fn limits(mut s: Section<'_>) -> Limits {

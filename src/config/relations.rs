@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::endpoint::Endpoint;
-use super::fault::{Fault, Place, join};
+use super::fault::{Fault, Place};
 use super::principal::{Principal, Role};
 use super::process::Limits;
 use super::section::Section;
@@ -79,11 +79,12 @@ pub(super) fn endpoints(all: &[Endpoint], retired: &[EndpointId], root: &Section
 }
 
 /// No two listeners on one address.
-pub(super) fn listeners(server: &Server, all: &[Endpoint], root: &Section<'_>) {
-    let place = |key: &str| root.place_of(key);
+pub(super) fn listeners(server: &Server, table: &Section<'_>, all: &[Endpoint]) {
     let mut taken: Vec<(SocketAddr, String, Place)> =
-        vec![(server.listen, "server.listen".to_owned(), place("server"))];
-    taken.extend(server.metrics_listen.map(|a| (a, join("server", "metrics_listen"), place("server"))));
+        vec![(server.listen, "server.listen".to_owned(), table.place_of("listen"))];
+    taken.extend(
+        server.metrics_listen.map(|a| (a, "server.metrics_listen".to_owned(), table.place_of("metrics_listen"))),
+    );
     let listens = all.iter().filter_map(|e| {
         e.listen.as_ref().map(|l| (l.address, format!("endpoint.listen of \"{}\"", e.id), e.places.id.clone()))
     });
@@ -95,7 +96,7 @@ pub(super) fn listeners(server: &Server, all: &[Endpoint], root: &Section<'_>) {
         };
         if let Some((_, first, at)) = taken[..i].iter().find(|(other, ..)| meets(other)) {
             let what = format!("{name} is {address}, which {first} in {} already takes", at.shown());
-            root.reading.findings.fault(place, what, "give each its own port");
+            table.reading.findings.fault(place, what, "give each its own port");
         }
     }
 }

@@ -47,6 +47,11 @@ impl<'t> Section<'t> {
         self.entries.iter().find(|e| e.key == key).map_or_else(|| self.place.clone(), |e| e.place.clone())
     }
 
+    /// Leaves the rest unread without calling it unknown: for when reading ends early.
+    pub fn abandon(mut self) {
+        self.entries = &[];
+    }
+
     /// A text, before the key is read for good.
     pub fn peek(&self, key: &str) -> Option<&str> {
         self.entries.iter().find(|e| e.key == key).and_then(|e| e.node.text())

@@ -24,7 +24,7 @@ pub struct Server {
     pub metrics_listen: Option<SocketAddr>,
 }
 
-pub(super) fn read(mut s: Section<'_>) -> Server {
+pub(super) fn read(s: &mut Section<'_>) -> Server {
     let listen = s.or("listen", "\"127.0.0.1:50051\"", socket);
     let tls_given = s.has("tls");
     let tls = s.table("tls").and_then(server_tls);

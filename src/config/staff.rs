@@ -57,7 +57,7 @@ pub(super) fn read_staff(
 ) -> StaffTable {
     let source = Arc::new(Source {
         order: trust.source.order,
-        shown: path.display().to_string(),
+        shown: super::files::shown(path),
         base: path.parent().map(Path::to_path_buf).unwrap_or_default(),
     });
     let mut rows: BTreeMap<(EndpointId, StaffId), (EprStaff, Place)> = BTreeMap::new();

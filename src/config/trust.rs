@@ -22,6 +22,8 @@ pub struct Trust {
     pub time_zone: TimeZone,
     pub teams: Vec<Team>,
     pub staff: StaffTable,
+    /// Whether all of the staff file could be read (or there is none to read).
+    pub(super) staff_sound: bool,
     pub(super) place: Place,
 }
 
@@ -63,12 +65,25 @@ pub(super) fn read(s: &mut Section<'_>, declared: &Declared) -> Option<Trust> {
     let time_zone = s.or("time_zone", "\"Europe/London\"", time_zone);
     let teams = teams(s);
     let staff_file = s.optional("staff_file", file);
+    let staff_given = staff_file.is_some();
     let ods = ods?;
+    let before = s.reading.findings.count();
     let staff = staff_file
         .and_then(|path| Some((read_text(&path, &s.place_of("staff_file"), &s.reading.findings)?, path)))
         .map(|(text, path)| read_staff(&text, &path, &s.place, &ods, declared, &s.reading.findings))
         .unwrap_or_default();
-    Some(Trust { ods, name: name?, release_after, untouched_after, time_zone, teams, staff, place: s.place_of("ods") })
+    let staff_sound = !s.has("staff_file") || (staff_given && s.reading.findings.count() == before);
+    Some(Trust {
+        ods,
+        name: name?,
+        release_after,
+        untouched_after,
+        time_zone,
+        teams,
+        staff,
+        staff_sound,
+        place: s.place_of("ods"),
+    })
 }
 
 fn teams(trust: &mut Section<'_>) -> Vec<Team> {

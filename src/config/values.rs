@@ -202,7 +202,7 @@ pub(super) fn file(node: &Node) -> Parsed<PathBuf> {
         return Ok(path);
     }
     wrong(
-        format!("names a file that is not there: {}", path.display()),
+        format!("names a file that is not there: {}", super::files::shown(&path)),
         "paths start from the folder of the file they are written in; correct it or put the file there",
     )
 }

@@ -1,0 +1,4 @@
+//! One binary for all integration tests: it links once.
+
+mod config_example;
+mod config_faults;
