@@ -76,8 +76,9 @@ pub enum Transport {
 }
 
 impl Endpoint {
-    /// What the domain needs to know. `fingerprint` covers everything that shapes the bytes; the pack's part of it is not known here.
-    pub fn policy(&self, fingerprint: String) -> EndpointPolicy {
+    /// What the domain needs to know. `fingerprint` covers everything that shapes the bytes, and `replaces_in_place` says whether a replacement keeps
+    /// the first document's id: the pack's part of both is not known here.
+    pub fn policy(&self, fingerprint: String, replaces_in_place: bool) -> EndpointPolicy {
         EndpointPolicy {
             id: self.id.clone(),
             trust: self.trust.clone(),
@@ -94,6 +95,7 @@ impl Endpoint {
             require_verified_nhs_number: self.require_verified_nhs_number,
             require_mapped_staff: self.require_mapped_staff,
             max_text_chars: self.max_text_chars,
+            replaces_in_place,
             fingerprint,
         }
     }

@@ -30,7 +30,7 @@ pub(super) use on;
 
 /// One SQL text with `{…}` words for what differs.
 ///
-/// * `{uuids}` – the list of uuids in the JSON array `$1`; `{texts}` – the list of texts in it
+/// * `{uuids}` – the list of uuids in the JSON array `$1`; `{texts}` – the list of texts in it; `{texts2}` to `{texts4}` – in `$2` to `$4`
 /// * `{rows}` – the rows of the JSON array of arrays `$1`, as `r`
 /// * `{lock}`, `{lock skip}` – row locks, which SQLite's single writer does not need
 pub(super) struct Sql {
@@ -40,13 +40,19 @@ pub(super) struct Sql {
 
 impl Sql {
     pub fn new(text: &str) -> Self {
-        let sqlite = text
+        let mut sqlite = text.to_owned();
+        let mut postgres = text.to_owned();
+        for n in 2..=4 {
+            sqlite = sqlite.replace(&format!("{{texts{n}}}"), &format!("(SELECT value FROM json_each(${n}))"));
+            postgres = postgres.replace(&format!("{{texts{n}}}"), &format!("(SELECT value FROM json_array_elements_text(${n}::json))"));
+        }
+        let sqlite = sqlite
             .replace("{uuids}", "(SELECT unhex(value, '-') FROM json_each($1))")
             .replace("{texts}", "(SELECT value FROM json_each($1))")
             .replace("{rows}", "json_each($1) AS r")
             .replace("{lock skip}", "")
             .replace("{lock}", "");
-        let postgres = text
+        let postgres = postgres
             .replace("{uuids}", "(SELECT value::uuid FROM json_array_elements_text($1::json))")
             .replace("{texts}", "(SELECT value FROM json_array_elements_text($1::json))")
             .replace("{rows}", "json_array_elements($1::json) AS r")
