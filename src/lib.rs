@@ -1,8 +1,8 @@
 //! IPS Bridge: write it once; it lands in the clinical record; you can see that it did.
 
-pub mod adapter;
 pub mod config;
 pub mod domain;
 pub mod store;
+pub mod adapter;
 pub mod transport;
 pub mod wire;
