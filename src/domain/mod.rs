@@ -2,6 +2,7 @@
 
 pub mod ambient;
 pub mod ids;
+pub mod measure;
 pub mod nhs_number;
 pub mod note;
 pub mod organisation;
