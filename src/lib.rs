@@ -3,4 +3,5 @@
 pub mod adapter;
 pub mod domain;
 pub mod transport;
+pub mod verdict;
 pub mod wire;
