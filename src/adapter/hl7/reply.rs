@@ -1,0 +1,235 @@
+//! Acknowledgements we get. Only MSA-1 and MSA-2 are needed: real senders swap MSH-3 to MSH-6, or leave out the event.
+
+use super::charset::Charset;
+use super::message::{Message, Segment};
+use super::reading::Reading;
+use super::scan::{Unreadable, scan};
+use super::write::{AckCode, Location};
+
+/// Longest error code kept as one, in characters; longer ones are text.
+const CODE_CHARS_MAX: usize = 20;
+
+/// What a reply says. It judges nothing: what a code means for a delivery is the pack's rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub code: AckCode,
+    /// MSA-2: the MSH-10 of the message it answers.
+    pub control_id: String,
+    /// MSH-9.1: `ACK`, or the code of a message that carries its own answer, such as RRI. May be empty.
+    pub message_code: String,
+    /// From ERR in either shape and from MSA-6, in the order sent.
+    pub errors: Vec<ReplyError>,
+    /// All free text of MSA and ERR. It may name the patient: for authorised eyes, never for logs.
+    pub text: Withheld,
+}
+
+/// One error of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyError {
+    /// HL7 table 0357 or the supplier's own.
+    pub code: String,
+    /// ERR-4: E, W, I or F, where the sender says.
+    pub severity: Option<char>,
+    pub location: Option<Location>,
+}
+
+/// Text that may hold patient data. `Debug` shows its length only.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Withheld(String);
+
+impl Withheld {
+    /// The text, for a caller that may show it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Withheld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Withheld({} bytes)", self.0.len())
+    }
+}
+
+/// Bytes that are no reply: what they answer, if anything, is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAReply {
+    #[error("the reply is no HL7 message: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("the reply has no MSA segment; the receiver may have sent a message of its own")]
+    NoMsa,
+    #[error("the reply has more than one MSA segment; it cannot be credited to one message")]
+    SeveralMsa,
+    #[error("MSA-1 is none of AA, AE, AR, CA, CE, CR; ask the receiver's supplier what it means")]
+    UnknownCode,
+    #[error("MSA-2 is empty; the reply cannot be credited to a message")]
+    NoControlId,
+}
+
+impl Reply {
+    /// Reads one reply.
+    pub fn read(bytes: &[u8]) -> Result<Self, NotAReply> {
+        let mut scan = scan(bytes)?;
+        // Codes and ids are ASCII, and the text is for people: Latin text that is declared as something else must not turn
+        // a clear answer into an unknown one. Text that was read wrongly could only fail to match an id, never match one.
+        if std::str::from_utf8(&scan.normal).is_err() {
+            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&scan.normal);
+            scan.normal = text.into_owned().into_bytes();
+        }
+        let message = Message::parse_as(scan, Charset::Utf8)?;
+        let mut msas = message.segments_named("MSA");
+        let msa = msas.next().ok_or(NotAReply::NoMsa)?;
+        if msas.next().is_some() {
+            return Err(NotAReply::SeveralMsa);
+        }
+        let code = AckCode::parse(msa.field(1).raw().trim()).ok_or(NotAReply::UnknownCode)?;
+        let control_id = said(msa.field(2).reading()).ok_or(NotAReply::NoControlId)?;
+
+        let mut found = Found::default();
+        found.text(msa.field(3).reading());
+        for err in message.segments_named("ERR") {
+            found.err(err);
+        }
+        for repeat in msa.field(6).repeats() {
+            found.error(repeat.component(1).reading(), None, None);
+            found.text(repeat.component(2).reading());
+        }
+        let message_code = message.msh().field(9).repeats().next().and_then(|r| said(r.component(1).reading()));
+        Ok(Self {
+            code,
+            control_id,
+            message_code: message_code.unwrap_or_default(),
+            errors: found.errors,
+            text: Withheld(found.text.join("; ")),
+        })
+    }
+
+    /// Whether any error has this code.
+    pub fn has_error(&self, code: &str) -> bool {
+        self.errors.iter().any(|error| error.code == code)
+    }
+}
+
+fn said(reading: Reading<'_>) -> Option<String> {
+    reading.value().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[derive(Default)]
+struct Found {
+    errors: Vec<ReplyError>,
+    text: Vec<String>,
+}
+
+impl Found {
+    fn text(&mut self, reading: Reading<'_>) {
+        self.text.extend(said(reading).filter(|text| !self.text.contains(text)));
+    }
+
+    /// What stands for a code, if it looks like one; else it is text.
+    fn error(&mut self, code: Reading<'_>, severity: Option<char>, location: Option<Location>) {
+        let is_code = |text: &str| {
+            text.chars().count() <= CODE_CHARS_MAX && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        };
+        match said(code) {
+            Some(code) if is_code(&code) => self.errors.push(ReplyError { code, severity, location }),
+            Some(text) => self.text(Reading::Value(text.into())),
+            None => {}
+        }
+    }
+
+    fn err(&mut self, err: Segment<'_>) {
+        // Before 2.5: ERR-1 repeats segment^sequence^field^code&text&table.
+        for repeat in err.field(1).repeats() {
+            self.error(repeat.component(4).subcomponent(1), None, location(repeat.component(1).raw(), repeat.component(2).raw(), repeat.component(3).raw()));
+            self.text(repeat.component(4).subcomponent(2));
+        }
+        // From 2.5: ERR-2 segment^sequence^field, ERR-3 code^text^table, ERR-4 severity, ERR-7 and ERR-8 texts.
+        let place = err.field(2).repeats().next();
+        let place = place.and_then(|r| location(r.component(1).raw(), r.component(2).raw(), r.component(3).raw()));
+        let severity = err.field(4).raw().trim().chars().next().filter(|c| matches!(c, 'E' | 'W' | 'I' | 'F'));
+        for repeat in err.field(3).repeats() {
+            self.error(repeat.component(1).reading(), severity, place.clone());
+            self.text(repeat.component(2).reading());
+        }
+        self.text(err.field(7).reading());
+        self.text(err.field(8).reading());
+    }
+}
+
+fn location(segment: &str, sequence: &str, field: &str) -> Option<Location> {
+    let is_id = segment.len() == 3 && segment.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    is_id.then(|| Location { segment: segment.to_owned(), sequence: sequence.parse().ok(), field: field.parse().ok() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reply(rest: &str) -> Result<Reply, NotAReply> {
+        Reply::read(format!("MSH|^~\\&|EPR|RZZ|IPS|RZZ|2026||ACK^T02^ACK|9|P|2.4\r{rest}").as_bytes())
+    }
+
+    #[test]
+    fn only_msa_1_and_msa_2_are_needed() {
+        for text in ["MSH|^~\\&\rMSA|AA|42", "MSH|^~\\&|||||||ACK\nMSA|AA|42\n", "\u{b}MSH|^~\\&|A|B|wrong|wrong|||ACK\rMSA| AA |42|\r\u{1c}\r"] {
+            let reply = Reply::read(text.as_bytes()).expect("a reply");
+            assert_eq!((reply.code, &*reply.control_id), (AckCode::AA, "42"), "{text:?}");
+        }
+        let latin = Reply::read(b"MSH|^~\\&|||||||ACK||||||||UNICODE UTF-8\rMSA|AA|42|M\xFCller").expect("a reply");
+        assert_eq!(latin.text.reveal(), "Müller");
+    }
+
+    #[test]
+    fn both_shapes_of_err_and_msa_6_give_their_codes() {
+        let old = reply("MSA|AE|42|Patient not found|||204^Unknown key^HL70357\rERR|PID^1^3^204&Unknown key identifier&HL70357~OBX^2^5^102\r").expect("a reply");
+        assert_eq!(old.errors.iter().map(|e| &*e.code).collect::<Vec<_>>(), ["204", "102", "204"]);
+        let place = Location { segment: "PID".into(), sequence: Some(1), field: Some(3) };
+        assert_eq!(old.errors[0].location.as_ref(), Some(&place));
+        let new = reply("MSA|CE|42\rERR||PID^1^3^1^1|206^Locked^HL70357|E||||Try later\rERR|||207|W\r").expect("a reply");
+        assert!(new.has_error("206") && new.has_error("207") && !new.has_error("20"));
+        assert_eq!((new.errors[0].severity, new.errors[0].location.as_ref()), (Some('E'), Some(&place)));
+        assert_eq!(new.text.reveal(), "Locked; Try later");
+    }
+
+    #[test]
+    fn text_that_may_name_the_patient_is_not_shown() {
+        let reply = reply("MSA|AE|42|Sam Testpatient unknown\rERR|||no such person Sam Testpatient\r").expect("a reply");
+        assert!(reply.errors.is_empty() && reply.text.reveal().contains("no such person"));
+        assert!(!format!("{reply:?}").contains("Sam"));
+    }
+
+    #[test]
+    fn garbage_is_never_a_reply() {
+        assert_eq!(reply("PID|1\r"), Err(NotAReply::NoMsa));
+        assert_eq!(reply("MSA|AA|\r"), Err(NotAReply::NoControlId));
+        assert_eq!(reply("MSA|AA|\"\"\r"), Err(NotAReply::NoControlId));
+        assert_eq!(reply("MSA|OK|42\r"), Err(NotAReply::UnknownCode));
+        assert_eq!(reply("MSA|aa|42\r"), Err(NotAReply::UnknownCode));
+        assert_eq!(reply("MSA|A"), Err(NotAReply::UnknownCode));
+        assert_eq!(reply("MSA|AA|42\rMSA|AE|42\r"), Err(NotAReply::SeveralMsa));
+        for bytes in [&b""[..], b"OK", b"\x06", b"MSA|AA|42", b"HTTP/1.1 200 OK\r\n\r\n", b"MSH|^~\\&|\rmsa|AA|42"] {
+            assert!(Reply::read(bytes).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_reply_cut_anywhere_never_answers_another_message(cut in 0..120usize) {
+            let whole = "MSH|^~\\&|EPR|RZZ|IPS|RZZ|2026||ACK^T02^ACK|9|P|2.4\rMSA|AE|ABCD1234|text\rERR|||204\r";
+            if let Ok(reply) = Reply::read(&whole.as_bytes()[..cut.min(whole.len())]) {
+                prop_assert!("ABCD1234".starts_with(&reply.control_id));
+                prop_assert_eq!(reply.code, AckCode::AE);
+            }
+        }
+
+        #[test]
+        fn reading_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Reply::read(&bytes);
+            let _ = Reply::read(&[b"MSH|^~\\&|\rMSA|", &bytes[..]].concat());
+        }
+    }
+}
