@@ -1,6 +1,10 @@
 //! What templates can do to a value. The table is the documentation: `adapters/README.md` holds it, and a test compares.
 
 use super::codes::CodeTable;
+use super::hl7::{
+    Delimiters,
+    escape::{LineFeeds, escape},
+};
 use super::stop::Stop;
 use super::text::TextRules;
 use crate::domain::nhs_number::NhsNumber;
@@ -32,6 +36,9 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc { name: "chunks", example: "{% for piece in entry.text | chunks(200) %}", does: "a text in pieces of at most so many characters, as a list" },
     FilterDoc { name: "words", example: "{{ (patient.name.given | words)[0] }}", does: "the words of a text, as a list" },
     FilterDoc { name: "join", example: "{{ (patient.name.given | words)[1:] | join(\" \") | blank }}", does: "a list as one text" },
+    FilterDoc { name: "append", example: "{{ [entry.title] | append(entry.headings) | obx_text }}", does: "a list with a text, or another list, at its end" },
+    FilterDoc { name: "components", example: "{{ message.document_id | components }}", does: "a value that is parted by ^ already: each part is escaped, ^ stays" },
+    FilterDoc { name: "uk_time", example: "{{ entry.occurred_at | uk_time }}", does: "an instant for people, as 02/03/2026 09:30 in the endpoint's time zone" },
     FilterDoc { name: "upper", example: "{{ patient.name.family | upper }}", does: "capitals" },
     FilterDoc { name: "at_most", example: "{{ entry.withdraw_label | at_most(30) }}", does: "stops the message when the value is longer; nothing is ever cut" },
     FilterDoc { name: "plus", example: "{{ loop.index | plus(1) }}", does: "adds to a whole number" },
@@ -128,6 +135,24 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
     });
     env.add_filter("words", |v: Value| -> Result<Vec<String>, Error> { Ok(text(&v)?.split_whitespace().map(str::to_owned).collect()) });
     env.add_filter("join", |v: Value, by: String| -> Result<String, Error> { Ok(list(&v)?.join(&by)) });
+    env.add_filter("append", |v: Value, more: Value| -> Result<Vec<String>, Error> {
+        let mut all = list(&v)?;
+        match more.kind() {
+            ValueKind::Seq => all.extend(list(&more)?),
+            _ => all.push(text(&more)?),
+        }
+        Ok(all)
+    });
+    env.add_filter("components", |v: Value| -> Result<Value, Error> {
+        let text = text(&v)?;
+        let parts = text.split('^').map(|part| escape(part, &Delimiters::STANDARD, LineFeeds::Refuse));
+        let parts: Vec<_> = parts.collect::<Result<_, _>>().map_err(|e| Stop::NotCarriable(e.to_string()))?;
+        Ok(Value::from_safe_string(parts.join("^")))
+    });
+    env.add_filter("uk_time", |state: &State, v: Value| {
+        let at = instant(&text(&v)?)?;
+        Facts::of(state, |f| Ok(at.to_zoned(f.zone.clone()).strftime("%d/%m/%Y %H:%M").to_string()))
+    });
     env.add_filter("upper", |v: Value| -> Result<String, Error> { Ok(text(&v)?.to_uppercase()) });
     env.add_filter("at_most", |v: Value, most: u32| -> Result<Value, Error> {
         let most = most as usize;

@@ -190,7 +190,8 @@ fn alias<'s>(word: &str, rest: &[Token<'s>], aliases: &mut HashMap<&'s str, &'st
     };
     aliases.remove(name);
     let mut parts = Vec::new();
-    for (i, token) in path.iter().enumerate() {
+    let filtered = path.iter().position(|t| *t == Token::Word("if")).unwrap_or(path.len());
+    for (i, token) in path[..filtered].iter().enumerate() {
         match (i % 2, token) {
             (0, Token::Word(w)) => parts.push(*w),
             (1, Token::Mark('.')) => {}

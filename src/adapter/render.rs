@@ -13,7 +13,7 @@ use super::text::{Newline, TextRules};
 use crate::wire::v1::RenderInput;
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// Longest message, in bytes, whatever the endpoint says: an MLLP frame.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -184,10 +184,19 @@ impl Pack {
 }
 
 /// One segment a line in the template, CR on the wire; lines that control tags leave blank vanish, and so does indentation.
+/// A template's `#` for a set id (`OBX|#|`) becomes the segment's number among its kind.
 fn segments(printed: &str) -> String {
     let mut out = String::with_capacity(printed.len());
+    let mut counts: HashMap<&str, u32> = HashMap::new();
     for line in printed.split('\n').map(|l| l.trim_start_matches([' ', '\t']).trim_end_matches('\r')).filter(|l| !l.trim().is_empty()) {
-        out.push_str(line);
+        match (line.get(..3), line.get(3..).and_then(|rest| rest.strip_prefix("|#"))) {
+            (Some(id), Some(rest)) if rest.is_empty() || rest.starts_with('|') => {
+                let count = counts.entry(id).or_default();
+                *count += 1;
+                out.push_str(&format!("{id}|{count}{rest}"));
+            }
+            _ => out.push_str(line),
+        }
         out.push('\r');
     }
     out

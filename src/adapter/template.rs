@@ -17,7 +17,6 @@ use minijinja::{
     value::{Serde, Value, ValueKind},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::error::Error as _;
 use std::sync::Arc;
 
 /// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
