@@ -5,4 +5,5 @@ pub mod domain;
 pub mod store;
 pub mod adapter;
 pub mod transport;
+pub mod verdict;
 pub mod wire;
