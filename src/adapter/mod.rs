@@ -6,6 +6,7 @@
 
 pub mod check;
 mod codes;
+pub mod compose;
 pub mod docs;
 pub mod examples;
 mod fault;
