@@ -7,4 +7,5 @@ pub mod outbox;
 pub mod adapter;
 pub mod transport;
 pub mod verdict;
+pub mod inbound;
 pub mod wire;
