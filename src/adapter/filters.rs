@@ -122,7 +122,7 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
     });
     env.add_filter("obx_text", |state: &State, v: Value| -> Result<Vec<Value>, Error> {
         let text = match v.kind() {
-            ValueKind::Seq => list(&v)?.join("\n"),
+            ValueKind::Seq | ValueKind::Iterable => list(&v)?.join("\n"),
             _ => text(&v)?,
         };
         let rows = Facts::of(state, |f| f.text.rows(&text))?;
@@ -138,7 +138,7 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
     env.add_filter("append", |v: Value, more: Value| -> Result<Vec<String>, Error> {
         let mut all = list(&v)?;
         match more.kind() {
-            ValueKind::Seq => all.extend(list(&more)?),
+            ValueKind::Seq | ValueKind::Iterable => all.extend(list(&more)?),
             _ => all.push(text(&more)?),
         }
         Ok(all)
@@ -187,7 +187,7 @@ fn list(v: &Value) -> Result<Vec<String>, Error> {
     if v.is_undefined() {
         return Err(not_there());
     }
-    if v.kind() != ValueKind::Seq {
+    if !matches!(v.kind(), ValueKind::Seq | ValueKind::Iterable) {
         return Err(Stop::fault("is not a list", "this filter takes a list").into());
     }
     v.try_iter()?.map(|item| text(&item)).collect()

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 /// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
 const FUEL: u64 = 400_000;
-/// Includes inside includes.
-const RECURSION: usize = 20;
+/// Depth of includes and loops: minijinja counts an include as ten.
+const RECURSION: usize = 100;
 
 /// Every template of a pack, compiled.
 pub struct Templates {
