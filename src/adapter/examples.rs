@@ -178,6 +178,18 @@ impl Pack {
         Some(Outcome { file: "expected.verdict", text, covers: None })
     }
 
+    /// The names of its cases.
+    pub fn examples(&self) -> Vec<String> {
+        cases(&self.sources, &mut Faults::default()).into_iter().map(|c| c.name).collect()
+    }
+
+    /// What a render case makes; nothing for other cases and for those that fail.
+    pub fn render_example(&self, name: &str, options: &RenderOptions) -> Option<super::Rendered> {
+        let case = Case { name: name.into(), kind: CaseKind::Render };
+        let input = self.example_input(&case, &mut Faults::default())?;
+        self.render_value(&input, options).ok()
+    }
+
     /// Compares a case with what it expects.
     pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
         let path = format!("examples/{}/{}", case.name, outcome.file);

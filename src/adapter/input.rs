@@ -16,8 +16,6 @@ pub struct Shape {
     pub name: String,
     pub kind: ShapeKind,
     pub repeated: bool,
-    /// Unset is null.
-    pub nullable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +53,7 @@ fn shapes(message: &DescriptorProto) -> Vec<Shape> {
             _ => ShapeKind::Scalar,
         };
         let repeated = f.label() == fdp::Label::Repeated;
-        let message = f.r#type() == fdp::Type::Message;
-        Shape { name: f.name().to_owned(), kind, repeated, nullable: !repeated && (message || f.oneof_index.is_some()) }
+        Shape { name: f.name().to_owned(), kind, repeated }
     };
     message.field.iter().map(shape).collect()
 }

@@ -203,11 +203,10 @@ fn alias<'s>(word: &str, rest: &[Token<'s>], aliases: &mut HashMap<&'s str, &'st
         Some(message) => input::find(message, parts[1..].iter().copied()),
         None => input::find("RenderInput", parts.iter().copied()),
     };
-    if let Ok(Some(Shape { kind: ShapeKind::Message(message), repeated, .. })) = shape {
-        if *repeated == looped {
+    if let Ok(Some(Shape { kind: ShapeKind::Message(message), repeated, .. })) = shape
+        && *repeated == looped {
             aliases.insert(name, message);
         }
-    }
 }
 
 fn expression(list: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&str, &'static str>, fault: &mut dyn FnMut(String, String)) {
@@ -231,11 +230,10 @@ fn expression(list: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&str, &'s
             },
             (Some(Token::Mark('|')), Token::Word(_)) => {}
             (Some(Token::Word("is")), Token::Word("not")) => {}
-            (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i) => {
-                if !TESTS.contains(test) {
+            (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i)
+                && !TESTS.contains(test) => {
                     fault(format!("there is no test \"{test}\""), suggest(test, TESTS.iter().copied()));
                 }
-            }
             (Some(Token::Mark('.')), Token::Word(name)) if after == Some(&Token::Mark('(')) => {
                 fault(format!("\".{name}()\" is not offered"), "use a filter; adapters/README.md lists them".into());
             }
@@ -270,12 +268,11 @@ fn path(root: &str, rest: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&st
         let hint = if near.is_empty() { "it has no parts".to_owned() } else { suggest(&part, near) };
         return fault(format!("\"{part}\" in {} is not in the input", shown(root, &parts)), hint);
     }
-    if let ("settings", Some(name)) = (root, parts.first()) {
-        if known.settings.get(name).is_none() {
+    if let ("settings", Some(name)) = (root, parts.first())
+        && known.settings.get(name).is_none() {
             let hint = format!("declare it under [settings] in adapter.toml, or {}", suggest(name, known.settings.names()));
             fault(format!("there is no setting \"{name}\""), hint);
         }
-    }
 }
 
 fn shown(root: &str, parts: &[&str]) -> String {

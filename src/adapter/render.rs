@@ -74,8 +74,8 @@ impl RenderError {
     }
 }
 
-impl From<Stopped> for RenderError {
-    fn from(stopped: Stopped) -> Self {
+impl From<Box<Stopped>> for RenderError {
+    fn from(stopped: Box<Stopped>) -> Self {
         match stopped.stop {
             Stop::NotCarriable(what) => Self::NotCarriable { what },
             Stop::TooLong(limit) => Self::TooLong { limit },

@@ -104,13 +104,13 @@ impl Templates {
     }
 
     /// The template's text for this input.
-    pub fn render(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<String, Stopped> {
+    pub fn render(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<String, Box<Stopped>> {
         let template = self.env.get_template(name).map_err(|e| self.stopped(&e, name))?;
         template.render(context(input, facts)).map_err(|e| self.stopped(&e, name))
     }
 
     /// As [`Templates::render`], with the expression behind each piece of output. Slower; for `adapter check`.
-    pub fn trace(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<Vec<Printed>, Stopped> {
+    pub fn trace(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<Vec<Printed>, Box<Stopped>> {
         let template = self.env.get_template(name).map_err(|e| self.stopped(&e, name))?;
         let (text, spans) = template.render_with_spans(context(input, facts)).map_err(|e| self.stopped(&e, name))?;
         let expressions = spans.iter().filter(|s| s.kind() == minijinja::OutputSpanKind::Expression);
@@ -129,7 +129,7 @@ impl Templates {
 
     /// The place and the cause, from the innermost error that has them. minijinja's own texts are not passed on: some quote
     /// values.
-    fn stopped(&self, error: &Error, root: &str) -> Stopped {
+    fn stopped(&self, error: &Error, root: &str) -> Box<Stopped> {
         let (mut place, mut own, mut kind) = ((root.to_owned(), 0, None), None, error.kind());
         let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(e) = next {
@@ -155,7 +155,7 @@ impl Templates {
             other => (other.to_string(), String::new()),
         };
         let fault = Fault::new(&format!("templates/{name}"), line, format!("`{expression}` {what}"), hint);
-        Stopped { stop, fault }
+        Box::new(Stopped { stop, fault })
     }
 
     /// The text of the tag an error points into.
