@@ -1,7 +1,11 @@
 //! IPS Bridge: write it once; it lands in the clinical record; you can see that it did.
 
-pub mod adapter;
+pub mod config;
 pub mod domain;
+pub mod store;
+pub mod outbox;
+pub mod adapter;
 pub mod transport;
 pub mod verdict;
+pub mod inbound;
 pub mod wire;

@@ -6,10 +6,12 @@
 
 pub mod check;
 mod codes;
+pub mod compose;
 pub mod docs;
 pub mod examples;
 mod fault;
 mod filters;
+pub mod form;
 pub mod hl7;
 mod input;
 mod lint;

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn what_is_not_an_id_is_refused() {
-        for text in ["", "01", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0000000000000000000000000U", "0000000000000000000000000é"] {
+        for text in ["", "01", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0000000000000000000000000U", "0000000000000000000000000é"]
+        {
             assert_eq!(from_crockford(text), Err(NotAnId));
         }
     }

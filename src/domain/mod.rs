@@ -1,9 +1,21 @@
 //! The words of the field, every rule about them, and the one decision that moves a delivery. No I/O, no async, no clock.
 
 pub mod ambient;
+pub mod chain;
+pub mod decide;
+pub mod delivery;
+pub mod entry;
+pub mod hold;
 pub mod ids;
+pub mod measure;
 pub mod nhs_number;
+pub mod note;
 pub mod organisation;
+pub mod outcome;
+pub mod person;
 pub mod policy;
+pub mod referral;
+pub mod route;
 pub mod rule;
+pub mod text;
 pub mod verdict;

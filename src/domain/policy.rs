@@ -65,7 +65,8 @@ impl BackOff {
     /// `failures` counts from 1; `random` is any 64 random bits. Never less than a tenth of the full wait, so that a far end
     /// in trouble is not hammered by chance.
     pub fn wait(&self, failures: u32, random: u64) -> Duration {
-        let doubled = self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX));
+        let doubled =
+            self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX));
         let full = doubled.min(self.cap);
         let floor = full / 10;
         let span = u64::try_from((full - floor).as_micros()).unwrap_or(u64::MAX);
@@ -98,6 +99,8 @@ pub struct EndpointPolicy {
     pub require_mapped_staff: bool,
     /// Longest text the endpoint can carry in one entry, in characters.
     pub max_text_chars: u32,
+    /// Replacements keep the first document's id there (HL7 v2 T08).
+    pub replaces_in_place: bool,
     /// The pack it is pinned to, `id@version`, and a fingerprint of everything that shapes the bytes (pack files, settings, address).
     pub fingerprint: String,
 }

@@ -41,6 +41,12 @@ pub struct Verdict {
 impl Verdict {
     /// Bytes that are no reply at all.
     pub fn unreadable() -> Self {
-        Self { meaning: Meaning::Unknown, level: Level::Application, code: "unreadable".into(), duplicate: false, record_id: None }
+        Self {
+            meaning: Meaning::Unknown,
+            level: Level::Application,
+            code: "unreadable".into(),
+            duplicate: false,
+            record_id: None,
+        }
     }
 }

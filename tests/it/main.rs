@@ -1,6 +1,20 @@
-//! One integration binary; a module a topic.
+//! Every integration test, in one binary: one module per topic, named after what it holds.
+
+// Says to clippy that the helpers are tests too: they may unwrap, panic and print.
+#![cfg(test)]
 
 mod adapter_breaks;
 mod adapter_interop;
 mod adapter_packs;
 mod adapter_text;
+mod config_example;
+mod config_faults;
+mod hl7_interop;
+mod interop;
+mod support;
+mod tidy;
+mod transport_client;
+mod transport_interop;
+mod transport_listener;
+mod transport_support;
+mod transport_tls;

@@ -206,8 +206,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Charset; 5] =
-        [Charset::Ascii, Charset::Iso8859_1, Charset::Iso8859_15, Charset::Windows1252, Charset::Utf8];
+    const ALL: [Charset; 5] = [Charset::Ascii, Charset::Iso8859_1, Charset::Iso8859_15, Charset::Windows1252, Charset::Utf8];
 
     #[test]
     fn msh_18_names_are_read_in_any_case_and_unknown_ones_are_flagged() {

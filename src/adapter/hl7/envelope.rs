@@ -65,9 +65,10 @@ impl Envelope {
     /// Looks for MSH without judging the rest. `None`: there is no MSH to answer to.
     pub fn peek(bytes: &[u8]) -> Option<Self> {
         let body = &bytes[leading(bytes)..];
-        let msh = lines(body).take(LINES_SEARCHED_MAX).map(|(_, line)| line).find(|line| {
-            line.starts_with(b"MSH") && line.get(3).is_some_and(u8::is_ascii_punctuation)
-        })?;
+        let msh = lines(body)
+            .take(LINES_SEARCHED_MAX)
+            .map(|(_, line)| line)
+            .find(|line| line.starts_with(b"MSH") && line.get(3).is_some_and(u8::is_ascii_punctuation))?;
         let field = msh[3];
         let mut parts = msh[4..].split(|b| *b == field);
         let delimiters = Delimiters::new(field, parts.next().unwrap_or_default()).ok();

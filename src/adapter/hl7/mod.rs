@@ -8,8 +8,8 @@
 //! `message` counts after it, and everything below a field is done here. What holds for all of it: no line is lost without
 //! a word ([`Message::set_aside`]), nothing panics, and no error, `Debug` or log holds text of a message.
 
-pub mod charset;
 mod batch;
+pub mod charset;
 mod delimiters;
 mod envelope;
 pub mod escape;
@@ -33,6 +33,6 @@ pub use scan::{DELIMITERS_MAX, MESSAGE_BYTES_MAX, Notes, Odd, SEGMENTS_MAX, SetA
 pub use write::{Ack, AckCode, AckError, Location};
 
 #[cfg(test)]
-mod read_tests;
-#[cfg(test)]
 mod defects;
+#[cfg(test)]
+mod read_tests;

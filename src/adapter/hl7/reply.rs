@@ -131,7 +131,8 @@ impl Found {
     /// What stands for a code, if it looks like one; else it is text.
     fn error(&mut self, code: Reading<'_>, severity: Option<char>, location: Option<Location>) {
         let is_code = |text: &str| {
-            text.chars().count() <= CODE_CHARS_MAX && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            text.chars().count() <= CODE_CHARS_MAX
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         };
         match said(code) {
             Some(code) if is_code(&code) => self.errors.push(ReplyError { code, severity, location }),
@@ -143,7 +144,11 @@ impl Found {
     fn err(&mut self, err: Segment<'_>) {
         // Before 2.5: ERR-1 repeats segment^sequence^field^code&text&table.
         for repeat in err.field(1).repeats() {
-            self.error(repeat.component(4).subcomponent(1), None, location(repeat.component(1).raw(), repeat.component(2).raw(), repeat.component(3).raw()));
+            self.error(
+                repeat.component(4).subcomponent(1),
+                None,
+                location(repeat.component(1).raw(), repeat.component(2).raw(), repeat.component(3).raw()),
+            );
             self.text(repeat.component(4).subcomponent(2));
         }
         // From 2.5: ERR-2 segment^sequence^field, ERR-3 code^text^table, ERR-4 severity, ERR-7 and ERR-8 texts.
@@ -175,7 +180,11 @@ mod tests {
 
     #[test]
     fn only_msa_1_and_msa_2_are_needed() {
-        for text in ["MSH|^~\\&\rMSA|AA|42", "MSH|^~\\&|||||||ACK\nMSA|AA|42\n", "\u{b}MSH|^~\\&|A|B|wrong|wrong|||ACK\rMSA| AA |42|\r\u{1c}\r"] {
+        for text in [
+            "MSH|^~\\&\rMSA|AA|42",
+            "MSH|^~\\&|||||||ACK\nMSA|AA|42\n",
+            "\u{b}MSH|^~\\&|A|B|wrong|wrong|||ACK\rMSA| AA |42|\r\u{1c}\r",
+        ] {
             let reply = Reply::read(text.as_bytes()).expect("a reply");
             assert_eq!((reply.code, &*reply.control_id), (AckCode::AA, "42"), "{text:?}");
         }
@@ -185,7 +194,10 @@ mod tests {
 
     #[test]
     fn both_shapes_of_err_and_msa_6_give_their_codes() {
-        let old = reply("MSA|AE|42|Patient not found|||204^Unknown key^HL70357\rERR|PID^1^3^204&Unknown key identifier&HL70357~OBX^2^5^102\r").expect("a reply");
+        let old = reply(
+            "MSA|AE|42|Patient not found|||204^Unknown key^HL70357\rERR|PID^1^3^204&Unknown key identifier&HL70357~OBX^2^5^102\r",
+        )
+        .expect("a reply");
         assert_eq!(old.errors.iter().map(|e| &*e.code).collect::<Vec<_>>(), ["204", "102", "204"]);
         let place = Location { segment: "PID".into(), sequence: Some(1), field: Some(3) };
         assert_eq!(old.errors[0].location.as_ref(), Some(&place));

@@ -158,8 +158,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Unreadable> {
     // MSH-2 may shrink or grow by one for the parser; offsets behind it shift by as much.
     let shift = msh_at as isize + (msh.len() - msh_rest.len()) as isize - normal.len() as isize;
     normal.extend_from_slice(msh_rest);
-    let mut scan =
-        Scan { delimiters, normal, lines: vec![Line { start: 0, number: 1, shift }], set_aside: Vec::new(), notes };
+    let mut scan = Scan { delimiters, normal, lines: vec![Line { start: 0, number: 1, shift }], set_aside: Vec::new(), notes };
     let mut number = 1;
     for (byte, line) in found {
         if is_blank(line) {
@@ -188,7 +187,9 @@ impl Scan {
             }
             [first, second, third] if first.is_ascii_uppercase() && is_id(*second) && is_id(*third) => None,
             _ if id.len() == line.len() => Some(Odd::TornText),
-            [first, ..] if id.len() == 3 && first.is_ascii_alphabetic() && id.iter().all(u8::is_ascii_alphanumeric) => Some(Odd::IdNotInCapitals),
+            [first, ..] if id.len() == 3 && first.is_ascii_alphabetic() && id.iter().all(u8::is_ascii_alphanumeric) => {
+                Some(Odd::IdNotInCapitals)
+            }
             _ => Some(Odd::OddId),
         };
         if let Some(why) = why {
@@ -281,7 +282,12 @@ mod tests {
 
     #[test]
     fn every_kind_of_line_end_and_blank_line_gives_the_same_segments() {
-        for text in ["MSH|^~\\&|a\rPID|1\rPV1|1\r", "MSH|^~\\&|a\nPID|1\nPV1|1", "MSH|^~\\&|a\r\nPID|1\nPV1|1\r", "MSH|^~\\&|a\r\r\n \t\rPID|1\n\n\nPV1|1\r\r"] {
+        for text in [
+            "MSH|^~\\&|a\rPID|1\rPV1|1\r",
+            "MSH|^~\\&|a\nPID|1\nPV1|1",
+            "MSH|^~\\&|a\r\nPID|1\nPV1|1\r",
+            "MSH|^~\\&|a\r\r\n \t\rPID|1\n\n\nPV1|1\r\r",
+        ] {
             assert_eq!(ids(text.as_bytes()), ["MSH", "PID", "PV1"], "{text:?}");
         }
         assert_eq!(scan(b"MSH|^~\\&|a\r\r \rPID|1\r").expect("readable").notes.blank_lines, 2);

@@ -101,7 +101,11 @@ impl Ack<'_> {
         out.separator();
         out.echo_or(to.raw(11), b"P");
         out.separator();
-        if version.known { out.echo(to.raw(12)) } else { out.plain("2.4") }
+        if version.known {
+            out.echo(to.raw(12))
+        } else {
+            out.plain("2.4")
+        }
         // An acknowledgement never asks for one.
         let never: &[u8] = if to.ack_mode() == AckMode::Original { b"" } else { b"NE" };
         for field in [&b""[..], b"", never, never, b"", to.raw(18)] {
@@ -120,7 +124,11 @@ impl Ack<'_> {
             out.plain(self.errors.iter().find_map(|e| e.text).unwrap_or_default());
         }
         out.end();
-        if version.has_err_fields { out.err_each(self.errors) } else { out.err_repeats(self.errors) }
+        if version.has_err_fields {
+            out.err_each(self.errors)
+        } else {
+            out.err_repeats(self.errors)
+        }
         out.bytes
     }
 }
@@ -309,13 +317,20 @@ mod tests {
 
     #[test]
     fn err_has_the_shape_of_the_senders_version() {
-        let old = ack(b"MSH|^~\\&|E|R|I|R|2||REF^I12|7|P|2.4\r", AckCode::AE, &[unknown_patient(), AckError { code: 101, location: None, text: None }]);
+        let old = ack(
+            b"MSH|^~\\&|E|R|I|R|2||REF^I12|7|P|2.4\r",
+            AckCode::AE,
+            &[unknown_patient(), AckError { code: 101, location: None, text: None }],
+        );
         assert!(String::from_utf8_lossy(&old).ends_with(
             "MSA|AE|7|Patient not found\rERR|PID^1^3^204&Unknown key identifier&HL70357~^^^101&Required field missing&HL70357\r"
         ));
         let new = ack(b"MSH|^~\\&|E|R|I|R|2||REF^I12|7|P|2.5.1|||AL|AL\r", AckCode::AE, &[unknown_patient()]);
         let text = String::from_utf8_lossy(&new);
-        assert!(text.contains("|P|2.5.1|||NE|NE\rMSA|AE|7\rERR||PID^1^3|204^Unknown key identifier^HL70357|E||||Patient not found\r"), "{text}");
+        assert!(
+            text.contains("|P|2.5.1|||NE|NE\rMSA|AE|7\rERR||PID^1^3|204^Unknown key identifier^HL70357|E||||Patient not found\r"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -113,8 +113,31 @@ fn a_long_text_is_cut_outside_escapes_and_characters() {
 /// Text as the bridge accepts it, thick with everything that could go wrong.
 fn accepted_text() -> impl Strategy<Value = String> {
     let tricky = prop::sample::select(vec![
-        "\\.br\\", "\\", "\\\\", "\\F\\", "\\E", "\\X41\\", "\\X", "日本\\T\\x", "😀", "’", "\n", "\t", "|", "^", "~", "&", "#", "\"\"", "\"",
-        "MSH|^~\\&|", "\u{2028}", "e\u{301}", ".br", "P", "Ŵ",
+        "\\.br\\",
+        "\\",
+        "\\\\",
+        "\\F\\",
+        "\\E",
+        "\\X41\\",
+        "\\X",
+        "日本\\T\\x",
+        "😀",
+        "’",
+        "\n",
+        "\t",
+        "|",
+        "^",
+        "~",
+        "&",
+        "#",
+        "\"\"",
+        "\"",
+        "MSH|^~\\&|",
+        "\u{2028}",
+        "e\u{301}",
+        ".br",
+        "P",
+        "Ŵ",
     ]);
     let any_char = any::<char>().prop_filter("controls are refused on accept", |c| !c.is_control()).prop_map(String::from);
     prop::collection::vec(prop_oneof![tricky.prop_map(str::to_owned), any_char], 0..40).prop_map(|parts| parts.concat())

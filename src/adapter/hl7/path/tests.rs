@@ -19,7 +19,9 @@ fn value(path: &str) -> String {
 
 #[test]
 fn msh_fields_are_counted_as_hl7_counts_them() {
-    for (path, text) in [("MSH-1", "|"), ("MSH-1.1", "|"), ("MSH-2", "^~\\&"), ("MSH-3", "EPR"), ("MSH-9.2", "I12"), ("MSH-12", "2.4")] {
+    for (path, text) in
+        [("MSH-1", "|"), ("MSH-1.1", "|"), ("MSH-2", "^~\\&"), ("MSH-3", "EPR"), ("MSH-9.2", "I12"), ("MSH-12", "2.4")]
+    {
         assert_eq!(value(path), text, "{path}");
     }
 }

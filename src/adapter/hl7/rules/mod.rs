@@ -66,7 +66,11 @@ pub fn check(bytes: &[u8], charset: Charset, limits: Limits) -> Vec<Fault> {
         faults.push(fault(whole(), "a line is no segment", "a template or a value breaks a line"));
     }
     if message.notes().charset_unknown {
-        faults.push(fault(at(message.msh(), 18), "is no character set we know", "use a name of table 0211, such as UNICODE UTF-8"));
+        faults.push(fault(
+            at(message.msh(), 18),
+            "is no character set we know",
+            "use a name of table 0211, such as UNICODE UTF-8",
+        ));
     }
     if message.notes().control_characters {
         faults.push(fault(whole(), "a control character", "values must go through the engine's escaping"));
@@ -180,7 +184,11 @@ fn fields_of(segment: Segment<'_>, version: Version, limits: Limits, faults: &mu
         };
         let mut repeats = segment.field(number).repeats();
         if let Some(max) = max.filter(|max| repeats.any(|repeat| repeat.raw().chars().count() > *max)) {
-            faults.push(fault(at(segment, number), format!("is longer than {max} characters"), "shorten, split or park it; it is never cut"));
+            faults.push(fault(
+                at(segment, number),
+                format!("is longer than {max} characters"),
+                "shorten, split or park it; it is never cut",
+            ));
         }
         let value = segment.field(number).repeats().next().map_or("", |repeat| repeat.component(1).raw());
         if tables::values(id, number).is_some_and(|values| !value.is_empty() && !values.contains(&value)) {
@@ -211,7 +219,11 @@ fn escapes_of(segment: Segment<'_>, faults: &mut Vec<Fault>) {
     let from = if segment.index() == 0 { 3 } else { 1 };
     for number in from..=segment.field_count() {
         if unescape(segment.field(number).raw(), &message.delimiters(), message.charset()).kept_literally {
-            faults.push(fault(at(segment, number), "holds an escape that is not HL7's", "values must go through the engine's escaping"));
+            faults.push(fault(
+                at(segment, number),
+                "holds an escape that is not HL7's",
+                "values must go through the engine's escaping",
+            ));
         }
     }
 }
@@ -234,7 +246,11 @@ fn nhs_numbers_of(segment: Segment<'_>, faults: &mut Vec<Fault>) {
     for raw in raw_nhs_numbers(segment) {
         // The domain forgives spaces when it reads; the wire has ten digits.
         if raw.contains([' ', '-']) || NhsNumber::parse(&raw).is_err() {
-            faults.push(fault(at(segment, 3), "holds an NHS number that cannot be right", "ten digits, the last a modulus 11 check digit"));
+            faults.push(fault(
+                at(segment, 3),
+                "holds an NHS number that cannot be right",
+                "ten digits, the last a modulus 11 check digit",
+            ));
         }
     }
 }

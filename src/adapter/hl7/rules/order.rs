@@ -118,7 +118,10 @@ mod tests {
         ] {
             assert_eq!(ordered(structure, Version::V2_4, ids), Ok(()), "{ids}");
         }
-        assert_eq!(ordered("MDM_T02", Version::V2_5_1, "MSH SFT EVN PID PV1 ORC TQ1 TQ2 OBR NTE ORC OBR TXA OBX NTE OBX"), Ok(()));
+        assert_eq!(
+            ordered("MDM_T02", Version::V2_5_1, "MSH SFT EVN PID PV1 ORC TQ1 TQ2 OBR NTE ORC OBR TXA OBX NTE OBX"),
+            Ok(())
+        );
         assert_eq!(ordered("ACK", Version::V2_5_1, "MSH SFT MSA ERR ERR"), Ok(()));
     }
 

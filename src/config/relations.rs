@@ -1,0 +1,166 @@
+//! What must hold between sections.
+
+use super::Config;
+use super::endpoint::Endpoint;
+use super::fault::{Fault, Place};
+use super::principal::{Principal, Role};
+use super::process::Limits;
+use super::section::Section;
+use super::server::Server;
+use super::trust::Trust;
+use super::values::show_duration;
+use crate::domain::organisation::EndpointId;
+use crate::domain::policy::{Environment, FiledBy};
+use std::net::SocketAddr;
+
+/// What stands between a note and the wrong record. A live endpoint needs every one of them.
+pub const HOLDS_FOR_LIVE: [&str; 8] = [
+    "identity_changed",
+    "nhs_number_unverified",
+    "deceased",
+    "merged",
+    "referral_closed",
+    "text_not_carriable",
+    "staff_not_mapped",
+    "predecessor_unresolved",
+];
+
+/// The safety holds that are not among `implemented`.
+pub fn missing_for_live(implemented: &[&str]) -> Vec<&'static str> {
+    HOLDS_FOR_LIVE.into_iter().filter(|hold| !implemented.contains(hold)).collect()
+}
+
+impl Config {
+    pub fn live_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().filter(|e| e.environment == Environment::Live)
+    }
+
+    /// One fault for every live endpoint while a safety hold is missing: starting is then refused.
+    pub fn check_live(&self, implemented: &[&str]) -> Vec<Fault> {
+        let missing = missing_for_live(implemented);
+        if missing.is_empty() {
+            return Vec::new();
+        }
+        let what = |e: &Endpoint| {
+            format!("endpoint \"{}\" is live, but this release lacks safety holds: {}", e.id, missing.join(", "))
+        };
+        let hint = "set environment = \"test\" until a release has them all";
+        self.live_endpoints().map(|e| e.places.environment.fault(what(e), hint)).collect()
+    }
+}
+
+/// Endpoints among themselves.
+pub(super) fn endpoints(all: &[Endpoint], retired: &[EndpointId], root: &Section<'_>) {
+    let findings = &root.reading.findings;
+    for (i, e) in all.iter().enumerate() {
+        if retired.contains(&e.id) {
+            findings.fault(
+                &e.places.id,
+                format!("endpoint \"{}\" is also in retired_endpoints", e.id),
+                "remove it from one of them",
+            );
+        }
+        for first in &all[..i] {
+            if first.id == e.id {
+                let what = format!("endpoint.id \"{}\" is already used in {}", e.id, first.places.id.shown());
+                findings.fault(&e.places.id, what, "give each endpoint its own id, for ever");
+            } else if first.control_id_prefix == e.control_id_prefix {
+                let what = format!(
+                    "endpoint.control_id_prefix of \"{}\" is \"{}\", as of \"{}\" in {}",
+                    e.id,
+                    e.control_id_prefix,
+                    first.id,
+                    first.places.id.shown()
+                );
+                findings.fault(&e.places.id, what, "give each endpoint its own, 0 to 4 characters of A-Z and 0-9");
+            }
+        }
+    }
+}
+
+/// No two listeners on one address.
+pub(super) fn listeners(server: &Server, table: &Section<'_>, all: &[Endpoint]) {
+    let mut taken: Vec<(SocketAddr, String, Place)> =
+        vec![(server.listen, "server.listen".to_owned(), table.place_of("listen"))];
+    taken.extend(
+        server.metrics_listen.map(|a| (a, "server.metrics_listen".to_owned(), table.place_of("metrics_listen"))),
+    );
+    let listens = all.iter().filter_map(|e| {
+        e.listen.as_ref().map(|l| (l.address, format!("endpoint.listen of \"{}\"", e.id), e.places.id.clone()))
+    });
+    taken.extend(listens);
+    for (i, (address, name, place)) in taken.iter().enumerate().filter(|(_, (address, ..))| address.port() != 0) {
+        let meets = |other: &SocketAddr| {
+            other.port() == address.port()
+                && (other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified())
+        };
+        if let Some((_, first, at)) = taken[..i].iter().find(|(other, ..)| meets(other)) {
+            let what = format!("{name} is {address}, which {first} in {} already takes", at.shown());
+            table.reading.findings.fault(place, what, "give each its own port");
+        }
+    }
+}
+
+/// What is allowed but probably not meant.
+pub(super) fn doubts(
+    server: &Server,
+    limits: &Limits,
+    trusts: &[Trust],
+    all: &[Endpoint],
+    principals: &[Principal],
+    root: &Section<'_>,
+) {
+    let findings = &root.reading.findings;
+    let live = all.iter().find(|e| e.environment == Environment::Live);
+    if let Some(live) = live.filter(|_| server.development_principal) {
+        let what = format!(
+            "endpoint \"{}\" is live, but server.development_principal lets in anyone on this machine",
+            live.id
+        );
+        findings.fault(&live.places.environment, what, "remove development_principal and set up [server.tls]");
+    }
+    if trusts.is_empty() {
+        findings.warn(
+            &root.place,
+            "no trust is configured",
+            "add [[trust]], [[endpoint]] and [[route]], here or in a file that include names",
+        );
+    }
+    if server.tls.is_none() && !server.development_principal {
+        findings.warn(
+            &root.place_of("server"),
+            "nobody can call: there is no TLS and no development principal",
+            "set up [server.tls] and [[principal]]",
+        );
+    }
+    if server.tls.is_some() && principals.is_empty() {
+        findings.warn(
+            &root.place_of("server"),
+            "nobody can call: there is no [[principal]]",
+            "add one for each calling system",
+        );
+    }
+    for e in all {
+        if e.longest_send() > limits.shutdown_grace {
+            let what = format!(
+                "endpoint \"{}\" may need {} for one message, longer than limits.shutdown_grace ({})",
+                e.id,
+                show_duration(e.longest_send()),
+                show_duration(limits.shutdown_grace)
+            );
+            findings.warn(
+                &e.places.id,
+                what,
+                "raise shutdown_grace, or a restart can leave a message's outcome unknown",
+            );
+        }
+        let reports = |p: &&Principal| p.roles.contains(&Role::EprSystem) && p.endpoints.contains(&e.id);
+        if e.filed_by == FiledBy::VendorReport
+            && !server.development_principal
+            && !principals.iter().any(|p| reports(&p))
+        {
+            let what = format!("endpoint \"{}\" waits for the vendor's reports, but no principal may send them", e.id);
+            findings.warn(&e.places.id, what, "add a [[principal]] with role epr_system and this endpoint");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A delivery: one entry to one endpoint, and everything that is known about its filing.
+
+use super::entry::{EntryAction, EntryKind, Subject};
+use super::ids::{DeliveryId, EntryId, PatientId, ReferralId, RenderingId, ReplyId};
+use super::organisation::{EndpointId, OdsCode};
+use super::policy::{AcknowledgedBy, FiledBy};
+use super::verdict::{Level, Verdict};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum State {
+    Queued,
+    Sending,
+    BackingOff,
+    Accepted,
+    Filed,
+    Parked,
+    Cancelled,
+}
+
+impl State {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Sending => "SENDING",
+            Self::BackingOff => "BACKING_OFF",
+            Self::Accepted => "ACCEPTED",
+            Self::Filed => "FILED",
+            Self::Parked => "PARKED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// Neither filed nor cancelled.
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::Filed | Self::Cancelled)
+    }
+}
+
+/// Why a delivery waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ParkReason {
+    IdentityChanged,
+    IdentityChangedAfterSend,
+    EndpointChangedAfterSend,
+    NhsNumberUnverified,
+    ReferralClosed,
+    TextNotCarriable,
+    TextTooLong,
+    NoMappedStaffId,
+    PredecessorUnresolved,
+    Refused,
+    RetriesExhausted,
+    OutcomeUnknown,
+    MayAlreadyBeFiled,
+    FilingContradicted,
+    NotRenderable,
+    ByPerson,
+    WithdrawalCannotNameDocument,
+    Deceased,
+    Merged,
+}
+
+impl ParkReason {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::IdentityChanged => "IDENTITY_CHANGED",
+            Self::IdentityChangedAfterSend => "IDENTITY_CHANGED_AFTER_SEND",
+            Self::EndpointChangedAfterSend => "ENDPOINT_CHANGED_AFTER_SEND",
+            Self::NhsNumberUnverified => "NHS_NUMBER_UNVERIFIED",
+            Self::ReferralClosed => "REFERRAL_CLOSED",
+            Self::TextNotCarriable => "TEXT_NOT_CARRIABLE",
+            Self::TextTooLong => "TEXT_TOO_LONG",
+            Self::NoMappedStaffId => "NO_MAPPED_STAFF_ID",
+            Self::PredecessorUnresolved => "PREDECESSOR_UNRESOLVED",
+            Self::Refused => "REFUSED",
+            Self::RetriesExhausted => "RETRIES_EXHAUSTED",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::MayAlreadyBeFiled => "MAY_ALREADY_BE_FILED",
+            Self::FilingContradicted => "FILING_CONTRADICTED",
+            Self::NotRenderable => "NOT_RENDERABLE",
+            Self::ByPerson => "BY_PERSON",
+            Self::WithdrawalCannotNameDocument => "WITHDRAWAL_CANNOT_NAME_DOCUMENT",
+            Self::Deceased => "DECEASED",
+            Self::Merged => "MERGED",
+        }
+    }
+
+    /// Who has to act.
+    pub fn waiting_for(self) -> WaitingFor {
+        match self {
+            Self::TextNotCarriable | Self::TextTooLong => WaitingFor::Author,
+            Self::IdentityChanged
+            | Self::IdentityChangedAfterSend
+            | Self::ReferralClosed
+            | Self::NhsNumberUnverified
+            | Self::Deceased
+            | Self::Merged => WaitingFor::TeamLead,
+            _ => WaitingFor::Integrator,
+        }
+    }
+
+    /// A person who re-renders says: I have looked, this hold need not stop it. The other reasons are mended elsewhere and checked again.
+    pub fn can_be_overridden(self) -> bool {
+        matches!(
+            self,
+            Self::IdentityChanged
+                | Self::IdentityChangedAfterSend
+                | Self::EndpointChangedAfterSend
+                | Self::NhsNumberUnverified
+                | Self::ReferralClosed
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WaitingFor {
+    Nobody,
+    Author,
+    TeamLead,
+    Integrator,
+}
+
+/// Parked: why, for whom, and what the far end or the check said (codes only).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Park {
+    pub reason: ParkReason,
+    pub detail: String,
+}
+
+/// What is known about filing, from weak to strong; the order is the strength.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EvidenceKind {
+    TransportAck,
+    ApplicationAck,
+    ReadBack,
+    VendorReport,
+    Reconciled,
+}
+
+impl EvidenceKind {
+    /// What a positive reply proves. An integration engine's AA proves only that the engine has the bytes.
+    pub fn of(verdict: &Verdict, by: AcknowledgedBy) -> Self {
+        match (verdict.level, by) {
+            (Level::Application, AcknowledgedBy::Record) => Self::ApplicationAck,
+            _ => Self::TransportAck,
+        }
+    }
+
+    /// Whether it is at least what the trust said files an entry.
+    pub fn files(self, filed_by: FiledBy) -> bool {
+        self >= match filed_by {
+            FiledBy::TransportAck => Self::TransportAck,
+            FiledBy::ApplicationAck => Self::ApplicationAck,
+            FiledBy::ReadBack => Self::ReadBack,
+            FiledBy::VendorReport => Self::VendorReport,
+            FiledBy::Reconciled => Self::Reconciled,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub kind: EvidenceKind,
+    pub at: Timestamp,
+    pub reply_id: Option<ReplyId>,
+}
+
+/// Who cancelled, and why. Kept even when late evidence files the delivery after all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    pub at: Timestamp,
+    pub by: String,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub entry_id: EntryId,
+    pub subject: Subject,
+    pub subject_version: i64,
+    pub action: EntryAction,
+    pub trust: OdsCode,
+    pub patient_id: PatientId,
+    pub referral_id: ReferralId,
+    pub endpoint: EndpointId,
+    /// Place in the lane: order of acceptance.
+    pub lane_seq: i64,
+    pub state: State,
+    /// Rises with each change.
+    pub version: i64,
+    /// The version before it at this endpoint that must be settled first.
+    pub predecessor: Option<DeliveryId>,
+    pub park: Option<Park>,
+    pub evidence: Vec<Evidence>,
+    /// The present rendering.
+    pub rendering: Option<RenderingId>,
+    /// An attempt with the present lease has begun: bytes may be leaving this moment.
+    pub begun: bool,
+    /// Attempts whose outcome nobody knows.
+    pub unresolved: u32,
+    /// Attempts that sent bytes.
+    pub attempts: u32,
+    /// Refused-but-retryable replies since the last person looked.
+    pub refused_retries: u32,
+    /// Resends after unknown outcomes since the last person looked.
+    pub unknown_resends: u32,
+    /// Holds that a person has looked at and overridden.
+    pub overridden: Vec<ParkReason>,
+    /// The EPR's own id of the document.
+    pub record_id: Option<String>,
+    pub release_at: Option<Timestamp>,
+    pub next_attempt_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub accepted_at: Option<Timestamp>,
+    pub filed_at: Option<Timestamp>,
+    pub cancelled: Option<Cancelled>,
+    /// W3C traceparent of the call that wrote it, so that the trace goes on after a restart.
+    pub trace: Option<String>,
+}
+
+impl Delivery {
+    pub fn kind(&self) -> EntryKind {
+        self.subject.kind()
+    }
+
+    /// Whether any byte may have reached the endpoint in a way that was not definitely refused.
+    pub fn may_have_been_received(&self) -> bool {
+        self.begun
+            || self.unresolved > 0
+            || !self.evidence.is_empty()
+            || matches!(self.state, State::Accepted | State::Filed)
+    }
+
+    /// The id under which its document stands in the record: the entry's own.
+    pub fn document_id(&self) -> String {
+        self.entry_id.to_string()
+    }
+
+    /// When the outbox may send it: not before its release, not before its back-off is over.
+    pub fn due_at(&self) -> Timestamp {
+        let release = self.release_at.unwrap_or(self.created_at);
+        self.next_attempt_at.map_or(release, |next| next.max(release))
+    }
+
+    pub fn waiting_for(&self) -> WaitingFor {
+        self.park.as_ref().map_or(WaitingFor::Nobody, |p| p.reason.waiting_for())
+    }
+}

@@ -1,0 +1,94 @@
+//! Safety holds: what must be true before *every* send, the first and each resend.
+
+use super::delivery::{Delivery, ParkReason, State};
+use super::entry::{Entry, EntryKind};
+use super::person::{Identity, NhsNumberStatus};
+use super::policy::EndpointPolicy;
+use super::referral::Referral;
+
+/// The holds this release has, by the names that config's relations know them by. `environment = "live"` needs more: deceased and merged.
+pub const IMPLEMENTED: &[&str] =
+    &["identity_changed", "nhs_number_unverified", "referral_closed", "text_not_carriable", "staff_not_mapped", "predecessor_unresolved"];
+
+/// What the rendering in hand was made from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MadeFrom {
+    pub identity: Identity,
+    /// [`EndpointPolicy::fingerprint`] of then.
+    pub endpoint: String,
+}
+
+/// Everything the holds look at, as it is now.
+pub struct Facts<'a> {
+    pub delivery: &'a Delivery,
+    pub entry: &'a Entry,
+    pub policy: &'a EndpointPolicy,
+    pub identity_now: &'a Identity,
+    pub referral: &'a Referral,
+    pub predecessor: Option<&'a Delivery>,
+    /// The author's id in the EPR, from the trust's staff table.
+    pub author_mapped: bool,
+    /// Of the rendering that would be sent again, when there is one.
+    pub made_from: Option<&'a MadeFrom>,
+}
+
+/// What to do with a delivery that is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clearance {
+    /// Send the rendering in hand, or make the first one.
+    Go,
+    /// Identity, pack or endpoint changed and no byte can have been seen: make it anew.
+    RenderAnew,
+    Hold(ParkReason),
+}
+
+pub fn clearance(f: &Facts<'_>) -> Clearance {
+    let overridden = |reason| f.delivery.overridden.contains(&reason);
+    let seen = f.delivery.may_have_been_received();
+    if !f.entry.identity.same_person(f.identity_now) {
+        let reason = if seen { ParkReason::IdentityChangedAfterSend } else { ParkReason::IdentityChanged };
+        if !overridden(ParkReason::IdentityChanged) && !overridden(ParkReason::IdentityChangedAfterSend) {
+            return Clearance::Hold(reason);
+        }
+    }
+    if f.policy.require_verified_nhs_number
+        && f.identity_now.nhs_number_status != NhsNumberStatus::Verified
+        && !overridden(ParkReason::NhsNumberUnverified)
+    {
+        return Clearance::Hold(ParkReason::NhsNumberUnverified);
+    }
+    // A reply to the referral is itself the end of it, when it declines.
+    let is_reply = f.entry.subject.kind() == EntryKind::ReferralReply;
+    if !is_reply && !f.referral.covers(f.entry.occurred_at) && !overridden(ParkReason::ReferralClosed) {
+        return Clearance::Hold(ParkReason::ReferralClosed);
+    }
+    if f.policy.require_mapped_staff && !f.author_mapped {
+        return Clearance::Hold(ParkReason::NoMappedStaffId);
+    }
+    if super::chain::blocked(f.delivery.action, f.predecessor)
+        || f.predecessor.is_some_and(|p| p.state == State::Sending)
+    {
+        return Clearance::Hold(ParkReason::PredecessorUnresolved);
+    }
+    match f.made_from {
+        Some(made) if made.identity != *f.identity_now => {
+            if seen {
+                Clearance::Hold(ParkReason::IdentityChangedAfterSend)
+            } else {
+                Clearance::RenderAnew
+            }
+        }
+        Some(made) if made.endpoint != f.policy.fingerprint => {
+            if seen {
+                Clearance::Hold(ParkReason::EndpointChangedAfterSend)
+            } else {
+                Clearance::RenderAnew
+            }
+        }
+        _ => Clearance::Go,
+    }
+}
+
+#[cfg(test)]
+#[path = "hold_tests.rs"]
+mod tests;

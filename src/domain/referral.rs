@@ -1,0 +1,284 @@
+//! One IPS episode, from receipt to close.
+
+use super::ids::{PatientId, ReferralId};
+use super::organisation::{EndpointId, OdsCode, TeamId};
+use super::person::Author;
+use super::rule::Violations;
+use super::text::Private;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReferralState {
+    Received,
+    Accepted,
+    Declined,
+    Closed,
+}
+
+/// MHSDS, CLINICAL RESPONSE PRIORITY TYPE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReferralPriority {
+    Routine,
+    Urgent,
+    Emergency,
+    VeryUrgent,
+}
+
+/// MHSDS, REFERRAL CLOSURE REASON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseReason {
+    AdmittedElsewhere,
+    Completed,
+    MovedAway,
+    NoFurtherSupportAppropriate,
+    DidNotAttend,
+    Died,
+    ClientRequest,
+    ReferredOn,
+    RefusedToBeSeen,
+}
+
+/// MHSDS, REFERRAL REJECTION REASON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeclineReason {
+    Duplicate,
+    Inappropriate,
+    Incomplete,
+}
+
+/// NHS Data Dictionary, EMPLOYMENT STATUS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EmploymentStatus {
+    Employed,
+    SeekingWork,
+    Student,
+    LongTermSick,
+    LookingAfterHome,
+    NotSeeking,
+    VoluntaryWork,
+    Retired,
+    NotStated,
+}
+
+/// An identifier that another system gives the same referral.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ExternalId {
+    pub system: String,
+    pub value: Private<String>,
+}
+
+/// MHSDS, SOURCE OF REFERRAL FOR MENTAL HEALTH: two characters. J, K and L were retired on 1 April 2020.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SourceCode([u8; 2]);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be a current MHSDS source of referral, e.g. P1 (internal); codes beginning with J, K and L were retired in 2020"
+)]
+pub struct NotASource;
+
+const SOURCES: &str = "A1 A2 A3 A4 B1 B2 C1 C2 C3 D1 D2 E1 E2 E3 E4 E5 E6 F1 F2 F3 G1 G2 G3 G4 H1 H2 I1 I2 M1 M2 M3 M4 M5 M6 M7 M9 N3 P1 Q1 Q2";
+
+impl SourceCode {
+    pub fn parse(text: &str) -> Result<Self, NotASource> {
+        match text.as_bytes() {
+            [a, b] if SOURCES.split(' ').any(|s| s == text) => Ok(Self([*a, *b])),
+            _ => Err(NotASource),
+        }
+    }
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("two ASCII characters")
+    }
+}
+impl TryFrom<String> for SourceCode {
+    type Error = NotASource;
+    fn try_from(text: String) -> Result<Self, NotASource> {
+        Self::parse(&text)
+    }
+}
+impl From<SourceCode> for String {
+    fn from(code: SourceCode) -> String {
+        code.as_str().to_owned()
+    }
+}
+
+/// What the referrer says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferralDetails {
+    pub external_ids: Vec<ExternalId>,
+    pub source: SourceCode,
+    pub priority: ReferralPriority,
+    pub referrer_name: Private<String>,
+    pub referrer_role: Option<Private<String>>,
+    pub referrer_ods: Option<OdsCode>,
+    pub referring_team: Option<Private<String>>,
+    pub team: TeamId,
+    pub site: Option<OdsCode>,
+    pub reason: Option<Private<String>>,
+    /// `None`: not known, so the client counts neither as out of work nor as in work.
+    pub employment_status: Option<EmploymentStatus>,
+    pub job_retention: bool,
+    pub months_out_of_work: Option<i32>,
+}
+
+impl ReferralDetails {
+    /// The rules between the fields.
+    pub fn check(&self, at: &str, broken: &mut Violations) {
+        if self.external_ids.len() > 10 {
+            broken.add(format!("{at}.external_ids"), "at most 10");
+        }
+        for (i, id) in self.external_ids.iter().enumerate() {
+            if self.external_ids[..i].contains(id) {
+                broken.add(format!("{at}.external_ids[{i}]"), "stands there twice");
+            }
+        }
+        let employed = self.employment_status == Some(EmploymentStatus::Employed);
+        if self.job_retention && !employed {
+            broken.add(format!("{at}.job_retention"), "only with employment_status EMPLOYED");
+        }
+        match self.months_out_of_work {
+            Some(_) if employed => {
+                broken.add(format!("{at}.months_out_of_work"), "not with employment_status EMPLOYED")
+            }
+            Some(m) if !(0..=720).contains(&m) => broken.add(format!("{at}.months_out_of_work"), "must be 0 to 720"),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referral {
+    pub id: ReferralId,
+    pub trust: OdsCode,
+    pub version: i64,
+    pub patient_id: PatientId,
+    pub state: ReferralState,
+    pub details: ReferralDetails,
+    pub received_at: Timestamp,
+    pub accepted_at: Option<Timestamp>,
+    pub declined_at: Option<Timestamp>,
+    pub closed_at: Option<Timestamp>,
+    pub decline_reason: Option<DeclineReason>,
+    pub decline_text: Option<Private<String>>,
+    pub close_reason: Option<CloseReason>,
+    pub assigned_to: Option<Author>,
+    pub received_from: Option<EndpointId>,
+    /// Control id of the message it came in, for the reply's MSA-2.
+    pub received_control_id: Option<String>,
+    pub touched_at: Timestamp,
+    /// The latest disclosure decision: when, and whether employers may be approached.
+    pub employer_approach: Option<EmployerApproach>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmployerApproach {
+    pub decided_on: jiff::civil::Date,
+    pub consented: bool,
+}
+
+/// A change of state that the present state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WrongReferralState {
+    #[error("the referral is {}; only one that is RECEIVED can be answered", .0.word())]
+    NotReceived(ReferralState),
+    #[error("the referral is {}; only an ACCEPTED one can be assigned", .0.word())]
+    NotAssignable(ReferralState),
+    #[error("the referral is {}; only an ACCEPTED one can be closed", .0.word())]
+    NotClosable(ReferralState),
+    #[error("the referral was accepted after the time given for its close")]
+    ClosedBeforeAccepted,
+    #[error("the referral is DECLINED; nothing more can be written to it")]
+    Declined,
+}
+
+impl ReferralState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Received => "RECEIVED",
+            Self::Accepted => "ACCEPTED",
+            Self::Declined => "DECLINED",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+impl Referral {
+    /// The same referral one version on.
+    fn changed(&self, now: Timestamp) -> Self {
+        Self { version: self.version + 1, touched_at: now, ..self.clone() }
+    }
+
+    pub fn accept(&self, assigned_to: Author, now: Timestamp) -> Result<Self, WrongReferralState> {
+        if self.state != ReferralState::Received {
+            return Err(WrongReferralState::NotReceived(self.state));
+        }
+        Ok(Self {
+            state: ReferralState::Accepted,
+            accepted_at: Some(now),
+            assigned_to: Some(assigned_to),
+            ..self.changed(now)
+        })
+    }
+
+    pub fn decline(
+        &self,
+        reason: DeclineReason,
+        text: Option<Private<String>>,
+        now: Timestamp,
+    ) -> Result<Self, WrongReferralState> {
+        if self.state != ReferralState::Received {
+            return Err(WrongReferralState::NotReceived(self.state));
+        }
+        Ok(Self {
+            state: ReferralState::Declined,
+            declined_at: Some(now),
+            decline_reason: Some(reason),
+            decline_text: text,
+            ..self.changed(now)
+        })
+    }
+
+    pub fn assign(&self, assigned_to: Author, now: Timestamp) -> Result<Self, WrongReferralState> {
+        if self.state != ReferralState::Accepted {
+            return Err(WrongReferralState::NotAssignable(self.state));
+        }
+        Ok(Self { assigned_to: Some(assigned_to), ..self.changed(now) })
+    }
+
+    pub fn close(&self, reason: CloseReason, closed_at: Timestamp, now: Timestamp) -> Result<Self, WrongReferralState> {
+        if self.state != ReferralState::Accepted {
+            return Err(WrongReferralState::NotClosable(self.state));
+        }
+        if self.accepted_at.is_some_and(|accepted| closed_at < accepted) {
+            return Err(WrongReferralState::ClosedBeforeAccepted);
+        }
+        Ok(Self {
+            state: ReferralState::Closed,
+            closed_at: Some(closed_at),
+            close_reason: Some(reason),
+            ..self.changed(now)
+        })
+    }
+
+    /// A contact after the close does not belong to this episode.
+    pub fn covers(&self, occurred_at: Timestamp) -> bool {
+        self.closed_at.is_none_or(|closed| occurred_at <= closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retired_sources_of_referral_are_refused() {
+        for ok in ["P1", "A1", "M9", "Q2"] {
+            assert!(SourceCode::parse(ok).is_ok());
+        }
+        for bad in ["J1", "K5", "L2", "", "P", "P10", "p1", "éé"] {
+            assert!(SourceCode::parse(bad).is_err());
+        }
+    }
+}

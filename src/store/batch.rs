@@ -1,0 +1,287 @@
+//! Reads what a batch of writes needs: one statement a table, whatever the number of rows.
+
+use super::dialect::{Tx, on, statement};
+use super::error::StoreError;
+use super::record::{Answer, Attempt, EndpointState, Inbound, Lane, Lease, Raw, Rendering};
+use super::rows::{Claimable, Keys, View};
+use crate::domain::ambient::{from_micros, micros};
+use crate::domain::delivery::Delivery;
+use crate::domain::entry::Entry;
+use crate::domain::ids::{DeliveryId, LeaseToken, PatientId, ReferralId, RenderingId};
+use crate::domain::note::Note;
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::outcome::Outcome;
+use crate::domain::person::Patient;
+use crate::domain::referral::Referral;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use uuid::Uuid;
+
+statement!(PATIENTS, "SELECT payload FROM patient WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(REFERRALS, "SELECT payload FROM referral WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(NOTES, "SELECT payload FROM note WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(OUTCOMES, "SELECT payload FROM outcome WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(ENTRIES, "SELECT payload FROM entry WHERE id IN {uuids}");
+statement!(DELIVERIES, "SELECT payload FROM delivery WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(CHAINS, "SELECT payload FROM delivery WHERE subject_id IN {uuids} ORDER BY id {lock}");
+statement!(ATTEMPTS, "SELECT payload FROM attempt WHERE id IN {uuids}");
+statement!(ENDPOINTS, "SELECT payload FROM endpoint WHERE id IN {texts} ORDER BY id {lock}");
+statement!(INBOUND, "SELECT payload FROM inbound WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(RENDERINGS, "SELECT payload, bytes FROM rendering WHERE id IN {uuids}");
+statement!(
+    RENDERINGS_BY_CONTROL,
+    "SELECT endpoint_id, control_id, id FROM rendering WHERE (endpoint_id, control_id) IN (SELECT {0:text}, {1:text} FROM {rows})"
+);
+statement!(PATIENTS_BY_NHS, "SELECT trust, nhs_number, id FROM patient WHERE (trust, nhs_number) IN (SELECT {0:text}, {1:text} FROM {rows})");
+statement!(
+    PATIENTS_BY_LOCAL,
+    "SELECT trust, authority, kind, value, patient_id FROM patient_identifier \
+     WHERE (trust, authority, kind, value) IN (SELECT {0:text}, {1:text}, {2:text}, {3:text} FROM {rows})"
+);
+statement!(
+    REFERRALS_BY_EXTERNAL,
+    "SELECT trust, system, value, referral_id FROM referral_external \
+     WHERE (trust, system, value) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})"
+);
+statement!(
+    LANES,
+    "SELECT endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id FROM lane \
+     WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows}) ORDER BY endpoint_id, patient_id {lock}"
+);
+statement!(
+    ENSURE_LANES,
+    "INSERT INTO lane (endpoint_id, patient_id, next_seq) SELECT {0:text}, {1:uuid}, 1 FROM {rows} WHERE true ON CONFLICT DO NOTHING"
+);
+statement!(REQUESTS, "SELECT key, content, answer FROM request WHERE key IN (SELECT {0:bytes} FROM {rows})");
+statement!(
+    CLAIMABLE,
+    "SELECT patient_id, COALESCE( \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
+        ORDER BY d.lane_seq LIMIT 1)) AS head \
+     FROM lane WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3 {lock skip}"
+);
+statement!(CLOCK, "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)");
+
+/// Reads what `keys` asks for and `view` does not have. `false`: nothing was missing.
+pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys, now: Timestamp) -> Result<bool, StoreError> {
+    let mut anything = false;
+    macro_rules! missing {
+        ($keys:expr, $rows:expr) => {{
+            let missing: Vec<_> = $keys.into_iter().filter(|k| !$rows.is_loaded(k)).collect();
+            anything |= !missing.is_empty();
+            missing
+        }};
+    }
+    macro_rules! by_id {
+        ($keys:expr, $rows:expr, $sql:expr, $type:ty, $table:literal) => {{
+            let ids = missing!($keys, $rows);
+            if !ids.is_empty() {
+                let list = json!(ids.iter().map(|i| i.0.to_string()).collect::<Vec<_>>()).to_string();
+                for row in payloads::<$type>(tx, $sql.for_tx(tx), list, $table).await? {
+                    $rows.load(row.id, Some(row));
+                }
+                for id in ids {
+                    $rows.load(id, None);
+                }
+            }
+        }};
+    }
+
+    let requests = missing!(keys.requests, view.requests);
+    if !requests.is_empty() {
+        let list = json!(requests.iter().map(|k| [super::dialect::hex(k)]).collect::<Vec<_>>()).to_string();
+        let sql = REQUESTS.for_tx(tx);
+        let rows: Vec<(Vec<u8>, Vec<u8>, String)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        for (key, content, answer) in rows {
+            let wrong = || StoreError::Inconsistent { table: "request", what: "a key that is no hash".into() };
+            let answer: Answer = parse(&answer, "request")?;
+            view.requests.load(key.try_into().map_err(|_| wrong())?, Some((content.try_into().map_err(|_| wrong())?, answer)));
+        }
+        for key in requests {
+            view.requests.load(key, None);
+        }
+    }
+
+    let by_nhs = missing!(keys.patients_by_nhs, view.patients_by_nhs);
+    if !by_nhs.is_empty() {
+        let sql = PATIENTS_BY_NHS.for_tx(tx);
+        let list = json!(by_nhs).to_string();
+        let rows: Vec<(String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        for (trust, number, id) in rows {
+            view.patients_by_nhs.load((ods(&trust)?, number), Some(PatientId(id)));
+        }
+        for key in by_nhs {
+            view.patients_by_nhs.load(key, None);
+        }
+    }
+    let by_local = missing!(keys.patients_by_local, view.patients_by_local);
+    if !by_local.is_empty() {
+        let sql = PATIENTS_BY_LOCAL.for_tx(tx);
+        let list = json!(by_local).to_string();
+        let rows: Vec<(String, String, String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        for (trust, authority, kind, value, id) in rows {
+            view.patients_by_local.load((ods(&trust)?, authority, kind, value), Some(PatientId(id)));
+        }
+        for key in by_local {
+            view.patients_by_local.load(key, None);
+        }
+    }
+    let by_external = missing!(keys.referrals_by_external, view.referrals_by_external);
+    if !by_external.is_empty() {
+        let sql = REFERRALS_BY_EXTERNAL.for_tx(tx);
+        let list = json!(by_external).to_string();
+        let rows: Vec<(String, String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        for (trust, system, value, id) in rows {
+            view.referrals_by_external.load((ods(&trust)?, system, value), Some(ReferralId(id)));
+        }
+        for key in by_external {
+            view.referrals_by_external.load(key, None);
+        }
+    }
+
+    by_id!(keys.patients, view.patients, PATIENTS, Patient, "patient");
+    by_id!(keys.referrals, view.referrals, REFERRALS, Referral, "referral");
+    by_id!(keys.notes, view.notes, NOTES, Note, "note");
+    by_id!(keys.outcomes, view.outcomes, OUTCOMES, Outcome, "outcome");
+    by_id!(keys.entries, view.entries, ENTRIES, Entry, "entry");
+    by_id!(keys.attempts, view.attempts, ATTEMPTS, Attempt, "attempt");
+    by_id!(keys.inbound, view.inbound, INBOUND, Inbound, "inbound");
+
+    // A claim tells which lanes, and with them which deliveries, so it comes before both.
+    for (endpoint, limit) in keys.claims {
+        if !view.claimable.contains_key(&endpoint) {
+            anything = true;
+            view.lease_clock = lease_clock(tx, now).await?;
+            let claimable = claimable(tx, &endpoint, view.lease_clock, limit).await?;
+            view.claimable.insert(endpoint, claimable);
+        }
+    }
+
+    let lanes = missing!(keys.lanes, view.lanes);
+    if !lanes.is_empty() {
+        load_lanes(tx, view, &lanes).await?;
+        for key in lanes {
+            view.lanes.load(key, None);
+        }
+    }
+
+    let chains: Vec<Uuid> = keys.chains.into_iter().filter(|s| !view.chains.contains_key(s)).collect();
+    if !chains.is_empty() {
+        anything = true;
+        let list = json!(chains.iter().map(Uuid::to_string).collect::<Vec<_>>()).to_string();
+        let rows: Vec<Delivery> = payloads(tx, CHAINS.for_tx(tx), list, "delivery").await?;
+        for subject in chains {
+            view.chains.insert(subject, Vec::new());
+        }
+        for row in rows {
+            view.chains.entry(row.subject.uuid()).or_default().push(row.id);
+            view.deliveries.load(row.id, Some(row));
+        }
+    }
+    by_id!(keys.deliveries, view.deliveries, DELIVERIES, Delivery, "delivery");
+
+    let by_control = missing!(keys.renderings_by_control, view.renderings_by_control);
+    if !by_control.is_empty() {
+        let sql = RENDERINGS_BY_CONTROL.for_tx(tx);
+        let list = json!(by_control).to_string();
+        let rows: Vec<(String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        for (endpoint, control_id, id) in rows {
+            view.renderings_by_control.load((endpoint_id(&endpoint)?, control_id), Some(RenderingId(id)));
+        }
+        for key in by_control {
+            view.renderings_by_control.load(key, None);
+        }
+    }
+    let renderings = missing!(keys.renderings, view.renderings);
+    if !renderings.is_empty() {
+        let list = json!(renderings.iter().map(|i| i.0.to_string()).collect::<Vec<_>>()).to_string();
+        let sql = RENDERINGS.for_tx(tx);
+        let rows: Vec<(String, Vec<u8>)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        for (payload, bytes) in rows {
+            let mut rendering: Rendering = parse(&payload, "rendering")?;
+            rendering.bytes = Raw(bytes);
+            view.renderings.load(rendering.id, Some(rendering));
+        }
+        for id in renderings {
+            view.renderings.load(id, None);
+        }
+    }
+
+    let endpoints = missing!(keys.endpoints, view.endpoints);
+    if !endpoints.is_empty() {
+        let list = json!(endpoints).to_string();
+        for row in payloads::<EndpointState>(tx, ENDPOINTS.for_tx(tx), list, "endpoint").await? {
+            view.endpoints.load(row.id.clone(), Some(row));
+        }
+        for id in endpoints {
+            view.endpoints.load(id, None);
+        }
+    }
+    Ok(anything)
+}
+
+/// The clock by which leases end: the database's own where several bridges share it.
+async fn lease_clock(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
+    match tx {
+        Tx::Sqlite(_) => Ok(micros(now)),
+        Tx::Postgres(t) => {
+            let (clock,): (i64,) = sqlx::query_as(CLOCK.postgres()).fetch_one(&mut **t).await?;
+            Ok(clock)
+        }
+    }
+}
+
+async fn claimable(tx: &mut Tx, endpoint: &EndpointId, now: i64, limit: u32) -> Result<Vec<Claimable>, StoreError> {
+    let sql = CLAIMABLE.for_tx(tx);
+    let rows: Vec<(Uuid, Option<Uuid>)> =
+        on!(Tx, tx, t => sqlx::query_as(sql).bind(endpoint.as_str()).bind(now).bind(i64::from(limit)).fetch_all(&mut **t).await)?;
+    Ok(rows.into_iter().map(|(patient, head)| Claimable { patient_id: PatientId(patient), head: head.map(DeliveryId) }).collect())
+}
+
+type LaneRow = (String, Uuid, i64, Option<Uuid>, Option<i64>, Option<Uuid>);
+
+async fn load_lanes(tx: &mut Tx, view: &mut View, lanes: &[(EndpointId, PatientId)]) -> Result<(), StoreError> {
+    let list = json!(lanes.iter().map(|(e, p)| (e.as_str(), p.0.to_string())).collect::<Vec<_>>()).to_string();
+    let ensure = ENSURE_LANES.for_tx(tx);
+    on!(Tx, tx, t => sqlx::query(ensure).bind(list.clone()).execute(&mut **t).await.map(|_| ()))?;
+    let sql = LANES.for_tx(tx);
+    let rows: Vec<LaneRow> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+    for (endpoint, patient, next_seq, token, until, delivery) in rows {
+        let lease = match (token, until, delivery) {
+            (Some(token), Some(until), Some(delivery)) => {
+                Some(Lease { token: LeaseToken(token), until: from_micros(until), delivery_id: DeliveryId(delivery) })
+            }
+            _ => None,
+        };
+        let lane = Lane { endpoint: endpoint_id(&endpoint)?, patient_id: PatientId(patient), next_seq, lease };
+        view.lanes.load((lane.endpoint.clone(), lane.patient_id), Some(lane));
+    }
+    Ok(())
+}
+
+async fn payloads<T: DeserializeOwned>(
+    tx: &mut Tx,
+    sql: sqlx::AssertSqlSafe<&'static str>,
+    list: String,
+    table: &'static str,
+) -> Result<Vec<T>, StoreError> {
+    let rows: Vec<(String,)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+    rows.iter().map(|(payload,)| parse(payload, table)).collect()
+}
+
+/// A payload as the domain's type. The error names the place in the JSON, never what stands there.
+pub(super) fn parse<T: DeserializeOwned>(payload: &str, table: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(payload)
+        .map_err(|e| StoreError::Inconsistent { table, what: format!("a payload that cannot be read (line {}, column {})", e.line(), e.column()) })
+}
+
+fn ods(text: &str) -> Result<OdsCode, StoreError> {
+    OdsCode::parse(text).map_err(|_| StoreError::Inconsistent { table: "a trust column", what: "no ODS code".into() })
+}
+
+pub(super) fn endpoint_id(text: &str) -> Result<EndpointId, StoreError> {
+    EndpointId::parse(text).map_err(|_| StoreError::Inconsistent { table: "an endpoint column", what: "no endpoint id".into() })
+}

@@ -1,0 +1,103 @@
+//! What can go wrong in the store, as its callers need to know it.
+
+use crate::domain::decide::CannotHappen;
+use crate::domain::ids::ReferralId;
+use crate::domain::rule::Violations;
+
+/// Absence is `Ok(None)`; these are the rest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was written.
+    #[error("the store cannot be reached: {0}; nothing was stored, try again")]
+    Unavailable(String),
+    /// It may or may not have been written: only the same request id can tell.
+    #[error("the commit's outcome is not known ({0}); repeat the call with the same request id")]
+    CommitUnknown(String),
+    /// A row does not say what it must. A fault of ours.
+    #[error("the store holds something it should not: {what} in {table}")]
+    Inconsistent { table: &'static str, what: String },
+    /// Somebody else's write came first; only this write failed.
+    #[error("a concurrent change won: {0}; read again and repeat")]
+    Conflict(String),
+}
+
+/// Why the rules do not allow a write. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It does not exist, or belongs to another trust: the same answer.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("NHS number, date of birth and family name do not all agree with the record; check that the right client was picked")]
+    PatientMismatch,
+    #[error("this request id was used for other content; use a new one for a new request")]
+    RequestIdReused,
+    #[error("it is at version {now}, the call saw version {seen}; read it again, look, and repeat")]
+    VersionConflict { seen: i64, now: i64 },
+    #[error("{0}")]
+    WrongState(String),
+    #[error("no route leads to an endpoint for {0}; ask the trust's integration team to add one")]
+    NoEndpoint(String),
+    #[error("the referral's latest disclosure decision does not allow employers to be approached in the client's name; record the client's decision first")]
+    ConsentMissing,
+    #[error("the bridge holds {open} open deliveries and its limit is {limit}; try again later with the same request id")]
+    QueueFull { open: i64, limit: i64 },
+    #[error("the trust already has a referral with this external id")]
+    ExternalIdTaken(ReferralId),
+    #[error("another patient of the trust has this NHS number or local identifier")]
+    IdentifierTaken,
+    #[error("the record may hold it already; look there first, then repeat with acknowledge_may_be_in_record")]
+    MayBeInRecord,
+    #[error("some fields break their rules")]
+    Broken(Violations),
+}
+
+/// A write that was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<CannotHappen> for Refusal {
+    fn from(cannot: CannotHappen) -> Self {
+        match cannot {
+            CannotHappen::MayBeInRecord => Self::MayBeInRecord,
+            CannotHappen::WrongState { .. } => Self::WrongState(cannot.to_string()),
+        }
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("store url `{0}` is neither sqlite:// nor postgres://; mend [store] url")]
+    UnknownScheme(String),
+    #[error("another bridge is running on {0}; stop it first, or give this one a store of its own")]
+    InUse(String),
+    #[error("PostgreSQL setting {setting} is {value}; a commit would not be safe on disk. Set it to {wanted}")]
+    Unsafe { setting: &'static str, value: String, wanted: &'static str },
+    #[error("cannot open the store: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("cannot bring the store's tables up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("cannot use the store's folder: {0}")]
+    File(#[from] std::io::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(e: sqlx::Error) -> Self {
+        match &e {
+            sqlx::Error::Database(d) if d.is_unique_violation() => Self::Conflict(d.constraint().unwrap_or("a unique key").to_owned()),
+            sqlx::Error::Database(d) => Self::Unavailable(format!("database error {}", d.code().unwrap_or_default())),
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => {
+                Self::Inconsistent { table: "a query", what: "a value of the wrong type".into() }
+            }
+            // Only the kind: driver texts can quote values.
+            sqlx::Error::Io(io) => Self::Unavailable(io.kind().to_string()),
+            sqlx::Error::PoolTimedOut => Self::Unavailable("no connection came free in time".into()),
+            _ => Self::Unavailable("the connection failed".into()),
+        }
+    }
+}

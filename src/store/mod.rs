@@ -1,0 +1,144 @@
+//! The record: one [`Store`] over SQLite and PostgreSQL, the same promises on both.
+//!
+//! * Everything that changes goes through one writer ([`writer`]): taken together, decided against current rows, committed once, then answered.
+//! * Everything that reads takes a [`Scope`]; a foreign id does not exist.
+//! * `write/` holds one file for each kind of change, `read/` one for each kind of question.
+
+mod batch;
+mod dialect;
+mod error;
+mod flush;
+mod open;
+pub mod read;
+pub mod record;
+mod rows;
+mod rulebook;
+mod scope;
+pub mod write;
+mod writer;
+
+pub use error::{OpenError, Refusal, StoreError, WriteError};
+pub use rulebook::{Limits, Rulebook, TrustRules};
+pub use scope::Scope;
+
+use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::EndpointId;
+use dialect::{Pool, on};
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::watch;
+use writer::{Priority, Signals, Surroundings, Writer};
+
+/// Where the record is and how it is written.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite://…` or `postgres://…`, with the password if it needs one. Never printed.
+    pub url: String,
+    /// 1 to 64.
+    pub read_connections: u32,
+    /// Writes taken into one transaction at most, 1 to 10,000.
+    pub group_commit_max: usize,
+}
+
+/// The record. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    readers: Pool,
+    rules: Arc<Rulebook>,
+    signals: Arc<Signals>,
+    maintenance: Pool,
+    /// Held while the process lives, so that no second bridge opens the same file.
+    _lock: Option<Arc<std::fs::File>>,
+}
+
+/// Ends when every [`Store`] is dropped and everything queued is on disk.
+pub type WriterEnd = tokio::task::JoinHandle<()>;
+
+impl Store {
+    /// Opens the record, brings its tables up to date and starts its writer.
+    pub async fn open(settings: &Settings, rules: Arc<Rulebook>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<(Self, WriterEnd), OpenError> {
+        let opened = open::open(&settings.url, settings.read_connections).await?;
+        let open_deliveries = read::count_open(&opened.readers).await?;
+        let position = read::last_position(&opened.readers).await?;
+        let signals = Arc::new(Signals { bells: Mutex::default(), position: watch::channel(position).0, open_deliveries: AtomicI64::new(open_deliveries) });
+        let around = Surroundings {
+            pool: opened.writer.clone(),
+            clock,
+            entropy,
+            rules: rules.clone(),
+            signals: signals.clone(),
+            max_batch: settings.group_commit_max.max(1),
+        };
+        let (writer, end) = Writer::start(around);
+        let store = Self { writer, readers: opened.readers, rules, signals, maintenance: opened.writer, _lock: opened.lock.map(Arc::new) };
+        Ok((store, end))
+    }
+
+    pub fn rules(&self) -> &Arc<Rulebook> {
+        &self.rules
+    }
+
+    /// Rings after commits that may have given this endpoint's worker something to do. One ring is kept for a worker that is not waiting yet, so
+    /// none is missed between looking and waiting.
+    pub fn lanes_changed(&self, endpoint: &EndpointId) -> impl Future<Output = ()> + Send + use<> {
+        let bell = self.signals.bell(endpoint);
+        async move { bell.notified().await }
+    }
+
+    /// The newest feed position this process has committed.
+    pub fn position(&self) -> watch::Receiver<i64> {
+        self.signals.position.subscribe()
+    }
+
+    /// Deliveries neither filed nor cancelled, as this process knows.
+    pub fn open_deliveries(&self) -> i64 {
+        self.signals.open_deliveries.load(Ordering::Relaxed)
+    }
+
+    /// Forgets request ids answered before `before`.
+    pub async fn forget_requests(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let before = crate::domain::ambient::micros(before);
+        Ok(on!(Pool, &self.maintenance, p => sqlx::query("DELETE FROM request WHERE at < $1").bind(before).execute(p).await.map(|r| r.rows_affected()))?)
+    }
+}
+
+macro_rules! writes {
+    ($($(#[$doc:meta])* $name:ident($write:ident) -> $answer:ty, $priority:ident;)+) => {
+        impl Store {$(
+            $(#[$doc])*
+            pub async fn $name(&self, write: write::$write) -> Result<$answer, WriteError> {
+                self.writer.write(write, Priority::$priority).await
+            }
+        )+}
+    };
+}
+
+writes! {
+    write_note(WriteNote) -> record::Answered, Accept;
+    replace_note(ReplaceNote) -> record::Answered, Accept;
+    withdraw_note(WithdrawNote) -> record::Answered, Accept;
+    record_outcome(RecordOutcome) -> record::Answered, Accept;
+    correct_outcome(CorrectOutcome) -> record::Answered, Accept;
+    withdraw_outcome(WithdrawOutcome) -> record::Answered, Accept;
+    create_referral(CreateReferral) -> record::Answered, Accept;
+    answer_referral(AnswerReferral) -> record::Answered, Accept;
+    change_referral(ChangeReferral) -> record::Answered, Accept;
+    update_patient(UpdatePatient) -> record::Answered, Accept;
+    /// Before the data leaves the bridge.
+    audit_reads(ReadAudit) -> (), Accept;
+    /// The acknowledgement to send.
+    receive(Receive) -> Vec<u8>, Accept;
+    /// The acknowledgement to send.
+    receive_referral(ReceivedReferral) -> Vec<u8>, Accept;
+    operate(Operate) -> record::Answered, Accept;
+    set_paused(SetPaused) -> record::Answered, Accept;
+    backfill(Backfill) -> record::Answered, Accept;
+    claim(Claim) -> Vec<write::Claimed>, Settle;
+    begin(Begin) -> write::Begun, Settle;
+    /// The delivery as it is now.
+    settle(Settle) -> crate::domain::delivery::Delivery, Settle;
+    /// The delivery it was credited to.
+    take_late(Late) -> Option<crate::domain::ids::DeliveryId>, Settle;
+}

@@ -1,0 +1,88 @@
+//! Opening the record: the database by its URL, its tables, and the checks without which a commit would not be a promise.
+
+use super::dialect::{Pool, migration};
+use super::error::OpenError;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use std::fs::File;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Forward only; a release adds files, it never changes one.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "record", include_str!("../../migrations/0001_record.sql"))];
+
+/// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
+pub(super) struct Opened {
+    pub writer: Pool,
+    pub readers: Pool,
+    pub lock: Option<File>,
+}
+
+pub(super) async fn open(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
+    if url.starts_with("sqlite:") {
+        sqlite(url, read_connections).await
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        postgres(url, read_connections).await
+    } else {
+        let scheme = url.split(':').next().unwrap_or_default();
+        Err(OpenError::UnknownScheme(format!("{scheme}:…")))
+    }
+}
+
+async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: every commit is fsync'd before it is answered. NORMAL would lose the last ones with the power.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .foreign_keys(true)
+        .statement_cache_capacity(200)
+        .pragma("cache_size", "-32000")
+        .pragma("temp_store", "memory");
+    let path = options.get_filename().to_owned();
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut lock_path = path.clone().into_os_string();
+    lock_path.push(".lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(&lock_path)?;
+    if lock.try_lock().is_err() {
+        return Err(OpenError::InUse(path.display().to_string()));
+    }
+    let writer = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
+    migrator(false).run(&writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(read_connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.pragma("query_only", "on"))
+        .await?;
+    // Leases of earlier runs are void at once: nobody else can be holding them.
+    sqlx::query("UPDATE lane SET next_at = 0, lease_until = 0 WHERE lease_token IS NOT NULL").execute(&writer).await?;
+    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), lock: Some(lock) })
+}
+
+async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("ips-bridge").statement_cache_capacity(200);
+    let writer = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
+        let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&writer).await?;
+        let stronger = setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
+        if value != safe && !stronger {
+            return Err(OpenError::Unsafe { setting, value, wanted: safe });
+        }
+    }
+    migrator(true).run(&writer).await?;
+    let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
+    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), lock: None })
+}
+
+fn migrator(postgres: bool) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(version, name, text)| {
+        let sql = sqlx::AssertSqlSafe(migration(text, postgres));
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
+    });
+    Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT }
+}

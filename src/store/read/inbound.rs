@@ -1,0 +1,57 @@
+//! Inbound messages, to recognise a repeat.
+
+use super::super::dialect::{on, statement};
+use super::super::error::StoreError;
+use super::super::record::{Inbound, Raw};
+use super::super::{Scope, Store};
+use super::{Page, list, parse, trusts};
+use crate::domain::ids::InboundId;
+use crate::domain::organisation::EndpointId;
+
+statement!(
+    BY_CONTROL_ID,
+    "SELECT payload, content, bytes FROM inbound WHERE endpoint_id = $1 AND source = $2 AND control_id = $3 ORDER BY id"
+);
+statement!(ONE, "SELECT payload, content, bytes FROM inbound WHERE id = $1");
+statement!(
+    LIST,
+    "SELECT payload, content, bytes FROM inbound WHERE ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) AND id < $3 \
+     ORDER BY id DESC LIMIT $4"
+);
+
+type Row = (String, Vec<u8>, Vec<u8>);
+
+fn read((payload, content, bytes): Row) -> Result<Inbound, StoreError> {
+    let inbound: Inbound = parse(&payload, "inbound")?;
+    Ok(Inbound { content, bytes: Raw(bytes), ..inbound })
+}
+
+impl Store {
+    /// What came under this control id from this source before, oldest first.
+    pub async fn inbound_before(&self, endpoint: &EndpointId, source: &str, control_id: &str) -> Result<Vec<Inbound>, StoreError> {
+        let sql = BY_CONTROL_ID.for_pool(&self.readers);
+        let rows: Vec<Row> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(source.to_owned()).bind(control_id.to_owned()).fetch_all(p).await)?;
+        rows.into_iter().map(read).collect()
+    }
+
+    pub async fn inbound(&self, scope: &Scope, id: InboundId) -> Result<Option<Inbound>, StoreError> {
+        let sql = ONE.for_pool(&self.readers);
+        let row: Option<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).fetch_optional(p).await)?;
+        Ok(row.map(read).transpose()?.filter(|i| scope.has_endpoint(&i.trust, &i.endpoint)))
+    }
+
+    /// Newest first.
+    pub async fn inbound_messages(&self, scope: &Scope, endpoint: Option<&EndpointId>, page: Page) -> Result<Vec<Inbound>, StoreError> {
+        let endpoints: Vec<&str> = endpoint.iter().map(|e| e.as_str()).collect();
+        let sql = LIST.for_pool(&self.readers);
+        let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(trusts(scope, None))
+            .bind(list(&endpoints))
+            .bind(page.below())
+            .bind(i64::from(page.size))
+            .fetch_all(p)
+            .await)?;
+        rows.into_iter().map(read).collect()
+    }
+}

@@ -1,0 +1,266 @@
+//! What the store keeps beside the domain's own types: the machinery of delivering, answering and accounting.
+
+use crate::domain::delivery::State;
+use crate::domain::hold::MadeFrom;
+use crate::domain::ids::{AttemptId, DeliveryId, InboundId, LeaseToken, PatientId, ReferralId, RenderingId, ReplyId};
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::verdict::Verdict;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Bytes that may hold patient data: they never print themselves.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Raw(pub Vec<u8>);
+
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Raw({} bytes)", self.0.len())
+    }
+}
+
+/// The exact bytes made for a delivery once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendering {
+    pub id: RenderingId,
+    pub delivery_id: DeliveryId,
+    pub endpoint: EndpointId,
+    /// From 1.
+    pub number: u32,
+    pub control_id: String,
+    pub made_from: MadeFrom,
+    /// `id@version` of the pack.
+    pub pack: String,
+    pub created_at: Timestamp,
+    #[serde(skip)]
+    pub bytes: Raw,
+}
+
+/// One try to send one rendering.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub id: AttemptId,
+    pub delivery_id: DeliveryId,
+    pub rendering_id: RenderingId,
+    pub number: u32,
+    pub began_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub verdict: Option<Verdict>,
+    /// In words: codes, or why nothing came back. No patient data.
+    pub result: String,
+}
+
+/// Bytes that came back, kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    pub id: ReplyId,
+    pub endpoint: EndpointId,
+    /// Both unset when it fits nothing we sent.
+    pub delivery_id: Option<DeliveryId>,
+    pub attempt_id: Option<AttemptId>,
+    pub received_at: Timestamp,
+    pub verdict: Verdict,
+    /// Credited to nothing: its correlation did not fit.
+    pub unmatched: bool,
+    #[serde(skip)]
+    pub bytes: Raw,
+}
+
+/// One step of a delivery's timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub delivery_id: DeliveryId,
+    /// The delivery's version that this step made.
+    pub version: i64,
+    pub at: Timestamp,
+    pub state: State,
+    pub what: String,
+    pub by: String,
+}
+
+/// Whether an endpoint takes messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum Gate {
+    #[default]
+    Open,
+    /// One delivery at a time finds out whether it is back.
+    Probing,
+    Closed,
+}
+
+/// How an endpoint does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointState {
+    pub id: EndpointId,
+    pub gate: Gate,
+    /// While closed: no claim before. While probing: the probe is given up then.
+    pub until: Option<Timestamp>,
+    /// In a row, since it last answered.
+    pub failures: u32,
+    /// In a row: bytes left and no answer came.
+    pub silences: u32,
+    pub because: String,
+    pub paused: Option<Paused>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    pub by: String,
+    pub why: String,
+    pub at: Timestamp,
+}
+
+impl EndpointState {
+    pub fn new(id: EndpointId) -> Self {
+        Self { id, gate: Gate::Open, until: None, failures: 0, silences: 0, because: String::new(), paused: None }
+    }
+}
+
+/// The unit of claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    pub endpoint: EndpointId,
+    pub patient_id: PatientId,
+    pub next_seq: i64,
+    pub lease: Option<Lease>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub token: LeaseToken,
+    pub until: Timestamp,
+    pub delivery_id: DeliveryId,
+}
+
+/// Who acts, for the audit and for request ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub principal: String,
+    /// The role under which the call was allowed.
+    pub role: String,
+}
+
+impl Actor {
+    /// The bridge itself.
+    pub fn bridge() -> Self {
+        Self { principal: "bridge".into(), role: "system".into() }
+    }
+}
+
+/// Who did what to which record, when, why and with what outcome. Appended in the same commit as what it tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    pub at: Timestamp,
+    pub trust: OdsCode,
+    pub actor: Actor,
+    /// e.g. "progress_note.write", "patient.read".
+    pub action: &'static str,
+    pub subject_kind: &'static str,
+    pub subject_id: Option<Uuid>,
+    pub patient_id: Option<PatientId>,
+    pub why: String,
+    pub outcome: &'static str,
+}
+
+/// A call that changes something, by which a repeat is recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// SHA-256 of principal, RPC and request id.
+    pub key: [u8; 32],
+    /// SHA-256 of the decoded request without its request id.
+    pub content: [u8; 32],
+}
+
+/// What was answered then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub subject: Uuid,
+    pub version: i64,
+    pub deliveries: Vec<DeliveryId>,
+    /// For calls that answer with more than a resource.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub more: serde_json::Value,
+}
+
+/// An answer, made now or found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    Fresh(Answer),
+    Repeated(Answer),
+}
+
+impl Answered {
+    pub fn answer(&self) -> &Answer {
+        let (Self::Fresh(a) | Self::Repeated(a)) = self;
+        a
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InboundState {
+    Received,
+    Applied,
+    Ignored,
+    Parked,
+}
+
+impl InboundState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Received => "RECEIVED",
+            Self::Applied => "APPLIED",
+            Self::Ignored => "IGNORED",
+            Self::Parked => "PARKED",
+        }
+    }
+}
+
+/// Something the EPR sent us, kept raw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbound {
+    pub id: InboundId,
+    pub trust: OdsCode,
+    pub endpoint: EndpointId,
+    pub received_at: Timestamp,
+    /// MSH-3 and MSH-4.
+    pub source: String,
+    pub control_id: String,
+    pub message_type: String,
+    pub state: InboundState,
+    /// Why it is parked or ignored: rules and field names, no patient data.
+    pub reason: String,
+    pub referral_id: Option<ReferralId>,
+    /// The same id came before with other bytes.
+    pub reused_control_id: bool,
+    #[serde(skip)]
+    pub content: Vec<u8>,
+    #[serde(skip)]
+    pub bytes: Raw,
+    /// What we answered, to answer a repeat the same.
+    #[serde(with = "raw_text")]
+    pub reply: Raw,
+}
+
+/// Replies are ours, in UTF-8 text; kept readable in the payload.
+mod raw_text {
+    use super::Raw;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(raw: &Raw, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&crate::store::dialect::hex(&raw.0))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Raw, D::Error> {
+        let text = String::deserialize(d)?;
+        let nibble = |c: u8| (c as char).to_digit(16).map(|n| n as u8);
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| match pair {
+                [a, b] => Some(nibble(*a)? << 4 | nibble(*b)?),
+                _ => None,
+            })
+            .collect::<Option<Vec<u8>>>()
+            .map(Raw)
+            .ok_or_else(|| serde::de::Error::custom("not hex"))
+    }
+}

@@ -1,0 +1,154 @@
+//! The rows a batch of writes works on: read in bulk before, changed in memory by the writes in turn, written in bulk after.
+
+use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Rendering, Reply, Step};
+use crate::domain::delivery::Delivery;
+use crate::domain::entry::Entry;
+use crate::domain::ids::{AttemptId, DeliveryId, EntryId, InboundId, NoteId, OutcomeId, PatientId, ReferralId, RenderingId};
+use crate::domain::note::Note;
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::outcome::Outcome;
+use crate::domain::person::{LocalIdentifier, Patient};
+use crate::domain::referral::{ExternalId, Referral};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use uuid::Uuid;
+
+/// Rows of one table by key. A key that was looked for and not found stands there as `None`.
+pub(super) struct Rows<K, V> {
+    slots: HashMap<K, Option<V>>,
+    changed: Vec<K>,
+}
+
+impl<K, V> Default for Rows<K, V> {
+    fn default() -> Self {
+        Self { slots: HashMap::new(), changed: Vec::new() }
+    }
+}
+
+impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.slots.get(key).and_then(Option::as_ref)
+    }
+
+    pub fn is_loaded(&self, key: &K) -> bool {
+        self.slots.contains_key(key)
+    }
+
+    /// As read from the database.
+    pub fn load(&mut self, key: K, value: Option<V>) {
+        self.slots.entry(key).or_insert(value);
+    }
+
+    /// To be written.
+    pub fn put(&mut self, key: K, value: V) {
+        self.changed.push(key.clone());
+        self.slots.insert(key, Some(value));
+    }
+
+    /// What to write, in key order so that two writers lock in the same order; each row once.
+    pub fn changed(&self) -> impl Iterator<Item = &V> {
+        let keys: BTreeSet<&K> = self.changed.iter().collect();
+        keys.into_iter().filter_map(|k| self.get(k))
+    }
+
+    pub fn changed_keys(&self) -> BTreeSet<&K> {
+        self.changed.iter().collect()
+    }
+}
+
+pub(super) type LocalKey = (OdsCode, String, String, String);
+pub(super) type ExternalKey = (OdsCode, String, String);
+pub(super) type LaneKey = (EndpointId, PatientId);
+
+pub(super) fn local_key(trust: &OdsCode, id: &LocalIdentifier) -> LocalKey {
+    (trust.clone(), id.assigning_authority.clone(), id.kind.clone(), id.value.0.clone())
+}
+
+pub(super) fn external_key(trust: &OdsCode, id: &ExternalId) -> ExternalKey {
+    (trust.clone(), id.system.clone(), id.value.0.clone())
+}
+
+/// A lane whose head may be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Claimable {
+    pub patient_id: PatientId,
+    pub head: Option<DeliveryId>,
+}
+
+/// What the writes of a batch need to see. Asked for in rounds, because one row tells which others are needed.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub patients: BTreeSet<PatientId>,
+    pub patients_by_nhs: BTreeSet<(OdsCode, String)>,
+    pub patients_by_local: BTreeSet<LocalKey>,
+    pub referrals: BTreeSet<ReferralId>,
+    pub referrals_by_external: BTreeSet<ExternalKey>,
+    pub notes: BTreeSet<NoteId>,
+    pub outcomes: BTreeSet<OutcomeId>,
+    pub entries: BTreeSet<EntryId>,
+    pub deliveries: BTreeSet<DeliveryId>,
+    /// All deliveries of a subject.
+    pub chains: BTreeSet<Uuid>,
+    pub lanes: BTreeSet<LaneKey>,
+    pub renderings: BTreeSet<RenderingId>,
+    pub renderings_by_control: BTreeSet<(EndpointId, String)>,
+    pub attempts: BTreeSet<AttemptId>,
+    pub endpoints: BTreeSet<EndpointId>,
+    pub requests: BTreeSet<[u8; 32]>,
+    pub claims: BTreeSet<(EndpointId, u32)>,
+    pub inbound: BTreeSet<InboundId>,
+}
+
+/// The current rows, and what the batch's writes make of them.
+#[derive(Default)]
+pub(super) struct View {
+    pub patients: Rows<PatientId, Patient>,
+    pub patients_by_nhs: Rows<(OdsCode, String), PatientId>,
+    pub patients_by_local: Rows<LocalKey, PatientId>,
+    pub referrals: Rows<ReferralId, Referral>,
+    pub referrals_by_external: Rows<ExternalKey, ReferralId>,
+    pub notes: Rows<NoteId, Note>,
+    pub outcomes: Rows<OutcomeId, Outcome>,
+    pub entries: Rows<EntryId, Entry>,
+    pub deliveries: Rows<DeliveryId, Delivery>,
+    pub chains: HashMap<Uuid, Vec<DeliveryId>>,
+    pub lanes: Rows<LaneKey, Lane>,
+    pub renderings: Rows<RenderingId, Rendering>,
+    pub renderings_by_control: Rows<(EndpointId, String), RenderingId>,
+    pub attempts: Rows<AttemptId, Attempt>,
+    pub endpoints: Rows<EndpointId, EndpointState>,
+    pub requests: Rows<[u8; 32], ([u8; 32], Answer)>,
+    pub claimable: HashMap<EndpointId, Vec<Claimable>>,
+    pub inbound: Rows<InboundId, Inbound>,
+    pub replies: Vec<Reply>,
+    pub steps: Vec<Step>,
+    pub audits: Vec<Audit>,
+    /// Lanes whose head may be another one now.
+    pub touched_lanes: BTreeSet<LaneKey>,
+    /// Open deliveries more (or fewer) than before the batch.
+    pub opened: i64,
+    /// The database's clock on PostgreSQL, ours on SQLite: what leases are judged by.
+    pub lease_clock: i64,
+}
+
+impl View {
+    /// A subject's deliveries at one endpoint, oldest first.
+    pub fn chain(&self, subject: Uuid, endpoint: &EndpointId) -> Vec<Delivery> {
+        let ids = self.chains.get(&subject).map(Vec::as_slice).unwrap_or_default();
+        let mut chain: Vec<Delivery> =
+            ids.iter().filter_map(|id| self.deliveries.get(id)).filter(|d| d.endpoint == *endpoint).cloned().collect();
+        chain.sort_by_key(|d| (d.subject_version, d.lane_seq));
+        chain
+    }
+
+    /// A new or changed delivery: its lane's head, its chain and the count of open ones follow.
+    pub fn put_delivery(&mut self, delivery: Delivery) {
+        let before = self.deliveries.get(&delivery.id).map(|d| d.state.is_open());
+        self.opened += i64::from(delivery.state.is_open()) - i64::from(before.unwrap_or(false));
+        self.touched_lanes.insert((delivery.endpoint.clone(), delivery.patient_id));
+        if before.is_none() {
+            self.chains.entry(delivery.subject.uuid()).or_default().push(delivery.id);
+        }
+        self.deliveries.put(delivery.id, delivery);
+    }
+}

@@ -1,0 +1,39 @@
+//! What the trusts decided, as the writer needs it: each endpoint's policy, the routes, the limits. Made from config by `app`.
+
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::policy::EndpointPolicy;
+use crate::domain::route::Routes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, Clone, Default)]
+pub struct Rulebook {
+    pub policies: HashMap<EndpointId, Arc<EndpointPolicy>>,
+    pub routes: Routes,
+    pub trusts: HashMap<OdsCode, TrustRules>,
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone)]
+pub struct TrustRules {
+    pub name: String,
+    /// How long a note waits for second thoughts when the call does not say.
+    pub release_after: Duration,
+    /// An open referral untouched for longer is a forgotten one.
+    pub untouched_after: Duration,
+    /// IANA name.
+    pub time_zone: jiff::tz::TimeZone,
+}
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open deliveries over all endpoints; beyond it new work is refused, never accepted work removed.
+    pub max_open_deliveries: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_open_deliveries: 5_000_000 }
+    }
+}

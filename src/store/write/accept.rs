@@ -1,0 +1,194 @@
+//! Accepting an entry: the deliveries it makes, and what it does to the ones before it.
+
+use super::super::error::Refusal;
+use super::super::record::{Actor, Lane, Step};
+use super::super::rows::{Keys, View};
+use super::super::writer::Ctx;
+use crate::domain::chain::{self, AfterSettling, Plan};
+use crate::domain::decide::{Decision, Happened, decide};
+use crate::domain::delivery::{Delivery, Park, ParkReason, State};
+use crate::domain::entry::{Entry, EntryAction};
+use crate::domain::ids::DeliveryId;
+use crate::domain::organisation::EndpointId;
+use crate::domain::policy::EndpointPolicy;
+use crate::domain::referral::Referral;
+use crate::domain::route::{RouteQuery, RoutedKind};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Where a new entry of this referral goes: exactly one endpoint, and copies asked for in so many words.
+pub(in crate::store) fn routed(ctx: &Ctx<'_>, referral: &Referral, kind: RoutedKind) -> Result<Vec<EndpointId>, Refusal> {
+    let details = &referral.details;
+    let query = RouteQuery {
+        trust: &referral.trust,
+        kind,
+        team: Some(&details.team),
+        site: details.site.as_ref(),
+        referral_source: Some(details.source.as_str()),
+    };
+    let routed = ctx.rules.routes.route(&query).ok_or_else(|| {
+        Refusal::NoEndpoint(format!("{}s of team {} at {}", if kind == RoutedKind::Note { "note" } else { "outcome" }, details.team, referral.trust))
+    })?;
+    Ok(std::iter::once(routed.endpoint).chain(routed.copies).cloned().collect())
+}
+
+/// Every endpoint any route of the trust could choose: their lanes are read with the first round.
+pub(in crate::store) fn lanes_of_trust(rules: &super::super::rulebook::Rulebook, referral: &Referral, keys: &mut Keys) {
+    for rule in rules.routes.rules().iter().filter(|r| r.trust == referral.trust) {
+        for endpoint in std::iter::once(&rule.endpoint).chain(&rule.copies_to) {
+            keys.lanes.insert((endpoint.clone(), referral.patient_id));
+        }
+    }
+}
+
+/// What every delivery of one entry shares.
+pub(in crate::store) struct Accepting<'a> {
+    pub entry: &'a Entry,
+    pub actor: &'a Actor,
+    pub release_at: Option<Timestamp>,
+    pub trace: Option<&'a str>,
+}
+
+/// Room for more?
+pub(in crate::store) fn room(view: &View, ctx: &Ctx<'_>) -> Result<(), Refusal> {
+    let open = ctx.open_deliveries + view.opened;
+    let limit = ctx.rules.limits.max_open_deliveries;
+    if open >= limit { Err(Refusal::QueueFull { open, limit }) } else { Ok(()) }
+}
+
+pub(in crate::store) fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId) -> Result<Arc<EndpointPolicy>, Refusal> {
+    ctx.rules.policies.get(endpoint).cloned().ok_or_else(|| Refusal::NoEndpoint(format!("endpoint {endpoint}, which config does not have")))
+}
+
+/// The first version of something: one delivery an endpoint.
+pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoints: &[EndpointId]) -> Result<Vec<Delivery>, Refusal> {
+    room(view, ctx)?;
+    for endpoint in endpoints {
+        policy(ctx, endpoint)?;
+    }
+    Ok(endpoints.iter().map(|e| add(view, ctx, accepting, e, None, false)).collect())
+}
+
+/// A newer version: at every endpoint where the chain stands (invariant 7).
+pub(in crate::store) fn succeed(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>) -> Result<Vec<Delivery>, Refusal> {
+    let subject = accepting.entry.subject.uuid();
+    let action = accepting.entry.action();
+    let plans: Vec<(EndpointId, Plan)> = endpoints_of(view, subject)
+        .into_iter()
+        .map(|endpoint| {
+            let policy = policy(ctx, &endpoint)?;
+            let plan = chain::plan(&view.chain(subject, &endpoint), action, policy.replaces_in_place);
+            Ok((endpoint, plan))
+        })
+        .collect::<Result<_, Refusal>>()?;
+    if action != EntryAction::Withdraw {
+        room(view, ctx)?;
+    }
+    let why = if action == EntryAction::Withdraw { "withdrawn" } else { "replaced by a newer version" };
+    let mut made = Vec::new();
+    for (endpoint, plan) in plans {
+        let cancels: Vec<Delivery> = plan.cancel.iter().filter_map(|id| view.deliveries.get(id)).cloned().collect();
+        for delivery in cancels {
+            happen(view, ctx, &delivery, &Happened::Superseded { why }, &accepting.actor.principal)?;
+        }
+        if let Some(successor) = plan.send {
+            made.push(add(view, ctx, accepting, &endpoint, successor.predecessor, successor.cannot_name));
+        }
+    }
+    Ok(made)
+}
+
+/// The endpoints a subject was sent to.
+pub(in crate::store) fn endpoints_of(view: &View, subject: Uuid) -> BTreeSet<EndpointId> {
+    let ids = view.chains.get(&subject).map(Vec::as_slice).unwrap_or_default();
+    ids.iter().filter_map(|id| view.deliveries.get(id)).map(|d| d.endpoint.clone()).collect()
+}
+
+/// One more delivery at the end of its lane.
+fn add(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoint: &EndpointId, predecessor: Option<DeliveryId>, cannot_name: bool) -> Delivery {
+    let entry = accepting.entry;
+    let key = (endpoint.clone(), entry.patient_id);
+    let lane = view.lanes.get(&key).cloned().unwrap_or(Lane { endpoint: endpoint.clone(), patient_id: entry.patient_id, next_seq: 1, lease: None });
+    let lane_seq = lane.next_seq;
+    view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });
+    let park = cannot_name.then(|| Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() });
+    let delivery = Delivery {
+        id: DeliveryId::new(ctx.now, ctx.entropy),
+        entry_id: entry.id,
+        subject: entry.subject,
+        subject_version: entry.version,
+        action: entry.action(),
+        trust: entry.trust.clone(),
+        patient_id: entry.patient_id,
+        referral_id: entry.referral_id,
+        endpoint: endpoint.clone(),
+        lane_seq,
+        state: if cannot_name { State::Parked } else { State::Queued },
+        version: 1,
+        predecessor,
+        park,
+        evidence: Vec::new(),
+        rendering: None,
+        begun: false,
+        unresolved: 0,
+        attempts: 0,
+        refused_retries: 0,
+        unknown_resends: 0,
+        overridden: Vec::new(),
+        record_id: None,
+        release_at: accepting.release_at,
+        next_attempt_at: None,
+        created_at: ctx.now,
+        accepted_at: None,
+        filed_at: None,
+        cancelled: None,
+        trace: accepting.trace.map(str::to_owned),
+    };
+    view.put_delivery(delivery.clone());
+    delivery
+}
+
+/// Applies the one decision to a delivery, writes its timeline, and lets its chain follow.
+pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, happened: &Happened, by: &str) -> Result<Delivery, Refusal> {
+    let policy = policy(ctx, &before.endpoint)?;
+    let mut random = [0u8; 8];
+    ctx.entropy.fill(&mut random);
+    let Decision { delivery, step } = decide(before, &policy, happened, ctx.now, u64::from_le_bytes(random))?;
+    if delivery == *before {
+        return Ok(delivery);
+    }
+    view.steps.push(Step { delivery_id: delivery.id, version: delivery.version, at: ctx.now, state: delivery.state, what: step, by: by.to_owned() });
+    view.put_delivery(delivery.clone());
+    follow(view, ctx, before, &delivery)?;
+    Ok(delivery)
+}
+
+/// What waits for this delivery may go now, or need not go any more.
+fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery) -> Result<(), Refusal> {
+    let chain = view.chain(settled.subject.uuid(), &settled.endpoint);
+    let base_filed = chain.iter().any(|d| d.lane_seq < settled.lane_seq && d.state == State::Filed && d.action != EntryAction::Withdraw);
+    for successor in chain.iter().filter(|s| s.predecessor == Some(settled.id)) {
+        let Some(successor) = view.deliveries.get(&successor.id).cloned() else { continue };
+        match chain::after_settling(settled, &successor, base_filed) {
+            AfterSettling::Nothing => {
+                // The row says whether it is blocked: write it again when that changed.
+                if chain::blocked(successor.action, Some(before)) != chain::blocked(successor.action, Some(settled)) {
+                    view.put_delivery(successor);
+                }
+            }
+            AfterSettling::GivesWay => {
+                happen(view, ctx, settled, &Happened::Superseded { why: "a newer version takes its place" }, "bridge")?;
+            }
+            AfterSettling::BothEnd => {
+                happen(view, ctx, &successor, &Happened::Superseded { why: "what it withdraws never reached the record" }, "bridge")?;
+                happen(view, ctx, settled, &Happened::Superseded { why: "withdrawn before it reached the record" }, "bridge")?;
+            }
+            AfterSettling::SuccessorNameable => {
+                happen(view, ctx, &successor, &Happened::Nameable, "bridge")?;
+            }
+        }
+    }
+    Ok(())
+}

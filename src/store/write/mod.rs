@@ -1,0 +1,85 @@
+//! Every kind of change, one file each. A write looks at everything before it changes its first row.
+
+mod accept;
+mod audit;
+mod inbound;
+mod note;
+mod operate;
+mod outbox;
+mod outcome;
+mod patient;
+mod referral;
+
+pub use audit::ReadAudit;
+pub use inbound::{Receive, ReceivedReferral};
+pub use note::{ReplaceNote, WithdrawNote, WriteNote};
+pub use operate::{Backfill, Operate, Operation, SetPaused};
+pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Late, Seen, Settle};
+pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
+pub use patient::UpdatePatient;
+pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
+
+use super::error::{Refusal, WriteError};
+use super::record::{Actor, Answer, Answered, Audit, RequestKey};
+use super::rows::{Keys, View};
+use super::scope::Scope;
+use crate::domain::ids::PatientId;
+use crate::domain::organisation::OdsCode;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// Who calls, with which request id, within which trusts.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub actor: Actor,
+    pub scope: Scope,
+    pub request: RequestKey,
+    /// W3C traceparent, so that the delivery's spans hang under the call's.
+    pub trace: Option<String>,
+}
+
+impl Call {
+    /// The request's row tells whether this is a repeat.
+    pub(super) fn needs(&self, keys: &mut Keys) {
+        keys.requests.insert(self.request.key);
+    }
+
+    /// The same request again gets the same answer; the same id with other content is refused.
+    pub(super) fn repeated(&self, view: &View) -> Result<Option<Answered>, WriteError> {
+        match view.requests.get(&self.request.key) {
+            Some((content, answer)) if *content == self.request.content => Ok(Some(Answered::Repeated(answer.clone()))),
+            Some(_) => Err(Refusal::RequestIdReused.into()),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers the answer. Errors are not remembered.
+    pub(super) fn answer(&self, view: &mut View, answer: Answer) -> Answered {
+        view.requests.put(self.request.key, (self.request.content, answer.clone()));
+        Answered::Fresh(answer)
+    }
+}
+
+/// What an audit row is about.
+pub(super) struct About<'a> {
+    pub trust: &'a OdsCode,
+    pub action: &'static str,
+    pub kind: &'static str,
+    pub id: Uuid,
+    pub patient: Option<PatientId>,
+    pub why: &'a str,
+}
+
+pub(super) fn audit(view: &mut View, actor: &Actor, now: Timestamp, about: &About<'_>) {
+    view.audits.push(Audit {
+        at: now,
+        trust: about.trust.clone(),
+        actor: actor.clone(),
+        action: about.action,
+        subject_kind: about.kind,
+        subject_id: Some(about.id),
+        patient_id: about.patient,
+        why: about.why.to_owned(),
+        outcome: "done",
+    });
+}

@@ -1,0 +1,171 @@
+//! What people do to deliveries and endpoints.
+
+use super::super::error::{Refusal, WriteError};
+use super::super::record::{Answer, Answered, EndpointState, Paused};
+use super::super::rows::{Keys, View};
+use super::super::writer::{Ctx, Write};
+use super::accept::{self, Accepting, happen};
+use super::{About, Call, audit};
+use crate::domain::decide::Happened;
+use crate::domain::delivery::Delivery;
+use crate::domain::entry::EntryAction;
+use crate::domain::ids::{DeliveryId, EntryId};
+use crate::domain::organisation::{EndpointId, OdsCode};
+
+/// One thing done to some deliveries.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    Retry,
+    Rerender { may_be_in_record_acknowledged: bool },
+    Park,
+    Cancel { may_be_in_record_acknowledged: bool },
+}
+
+/// Done to each on its own: what cannot be done to one does not stop the others.
+pub struct Operate {
+    pub call: Call,
+    pub deliveries: Vec<DeliveryId>,
+    pub operation: Operation,
+    pub reason: String,
+    /// A single delivery asked for by name: its refusal is the call's.
+    pub single: bool,
+}
+
+impl Operate {
+    fn seen<'v>(&self, view: &'v View, id: DeliveryId) -> Result<&'v Delivery, Refusal> {
+        view.deliveries.get(&id).filter(|d| self.call.scope.has_endpoint(&d.trust, &d.endpoint)).ok_or(Refusal::NotFound("delivery"))
+    }
+
+    fn happened(&self) -> (Happened, &'static str) {
+        match &self.operation {
+            Operation::Retry => (Happened::Retried, "delivery.retry"),
+            Operation::Rerender { may_be_in_record_acknowledged: ack } => {
+                (Happened::Rerendered { may_be_in_record_acknowledged: *ack }, "delivery.rerender")
+            }
+            Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
+            Operation::Cancel { may_be_in_record_acknowledged: ack } => {
+                let by = self.call.actor.principal.clone();
+                (Happened::CancelledBy { by, why: self.reason.clone(), may_be_in_record_acknowledged: *ack }, "delivery.cancel")
+            }
+        }
+    }
+}
+
+impl Write for Operate {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        keys.deliveries.extend(&self.deliveries);
+        for d in self.deliveries.iter().filter_map(|id| view.deliveries.get(id)) {
+            keys.chains.insert(d.subject.uuid());
+            keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        let (happened, action) = self.happened();
+        let (mut done, mut not_done) = (Vec::new(), Vec::new());
+        let mut version = 0;
+        for id in self.deliveries.clone() {
+            let result = self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
+            match result {
+                Ok(d) => {
+                    let about = About { trust: &d.trust, action, kind: "delivery", id: d.id.0, patient: Some(d.patient_id), why: &self.reason };
+                    audit(view, &self.call.actor, ctx.now, &about);
+                    version = d.version;
+                    done.push(d.id);
+                }
+                Err(refusal) if self.single => return Err(refusal.into()),
+                Err(refusal) => not_done.push(format!("{id}: {refusal}")),
+            }
+        }
+        let subject = done.first().map_or(uuid::Uuid::nil(), |d| d.0);
+        Ok(self.call.answer(view, Answer { subject, version, deliveries: done, more: serde_json::json!(not_done) }))
+    }
+}
+
+/// Pauses an endpoint, or lets it go on.
+pub struct SetPaused {
+    pub call: Call,
+    pub trust: OdsCode,
+    pub endpoint: EndpointId,
+    pub paused: bool,
+    pub reason: String,
+}
+
+impl Write for SetPaused {
+    type Answer = Answered;
+
+    fn needs(&self, _view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        keys.endpoints.insert(self.endpoint.clone());
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        if !self.call.scope.has_endpoint(&self.trust, &self.endpoint) {
+            return Err(Refusal::NotFound("endpoint").into());
+        }
+        let mut state = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let by = self.call.actor.principal.clone();
+        state.paused = self.paused.then(|| Paused { by, why: self.reason.clone(), at: ctx.now });
+        view.endpoints.put(self.endpoint.clone(), state);
+        let action = if self.paused { "endpoint.pause" } else { "endpoint.resume" };
+        let about = About { trust: &self.trust, action, kind: "endpoint", id: uuid::Uuid::nil(), patient: None, why: &format!("{}: {}", self.endpoint, self.reason) };
+        audit(view, &self.call.actor, ctx.now, &about);
+        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: Vec::new(), more: serde_json::Value::Null }))
+    }
+}
+
+/// Deliveries to one endpoint for entries written before it was there. Nothing goes to it twice.
+pub struct Backfill {
+    pub call: Call,
+    pub endpoint: EndpointId,
+    pub entries: Vec<EntryId>,
+    pub reason: String,
+}
+
+impl Write for Backfill {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        keys.entries.extend(&self.entries);
+        for entry in self.entries.iter().filter_map(|e| view.entries.get(e)) {
+            keys.chains.insert(entry.subject.uuid());
+            keys.lanes.insert((self.endpoint.clone(), entry.patient_id));
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        let mut made = Vec::new();
+        for id in self.entries.clone() {
+            let Some(entry) = view.entries.get(&id).filter(|e| self.call.scope.has_endpoint(&e.trust, &self.endpoint)).cloned() else { continue };
+            if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || entry.action() == EntryAction::Withdraw {
+                continue;
+            }
+            let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+            let deliveries = accept::create(view, ctx, &accepting, std::slice::from_ref(&self.endpoint))?;
+            let about = About {
+                trust: &entry.trust,
+                action: "delivery.backfill",
+                kind: "entry",
+                id: entry.id.0,
+                patient: Some(entry.patient_id),
+                why: &self.reason,
+            };
+            audit(view, &self.call.actor, ctx.now, &about);
+            made.extend(deliveries.iter().map(|d| d.id));
+        }
+        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: made, more: serde_json::Value::Null }))
+    }
+}

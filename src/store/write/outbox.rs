@@ -1,0 +1,397 @@
+//! The outbox's side of the record: claim lanes, begin attempts, settle them, take late evidence.
+
+use super::super::error::{StoreError, WriteError};
+use super::super::record::{Actor, Attempt, EndpointState, Gate, Lease, Rendering, Reply};
+use super::super::rows::{Keys, View};
+use super::super::writer::{Ctx, Write};
+use super::accept::happen;
+use super::{About, audit};
+use crate::domain::ambient::{from_micros, micros};
+use crate::domain::decide::{Happened, later};
+use crate::domain::delivery::{Delivery, EvidenceKind, State};
+use crate::domain::entry::Entry;
+use crate::domain::ids::{AttemptId, DeliveryId, LeaseToken, PatientId, RenderingId};
+use crate::domain::organisation::EndpointId;
+use crate::domain::person::Patient;
+use crate::domain::policy::BackOff;
+use crate::domain::referral::Referral;
+use crate::domain::verdict::Meaning;
+use std::time::Duration;
+
+/// Takes the lanes of an endpoint whose heads are due.
+pub struct Claim {
+    pub endpoint: EndpointId,
+    /// Lanes at most, 1 to 1000.
+    pub limit: u32,
+    pub lease: Duration,
+}
+
+/// A delivery in hand, with all that is needed to check, render and send it.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub token: LeaseToken,
+    pub delivery: Delivery,
+    pub entry: Entry,
+    pub patient: Patient,
+    pub referral: Referral,
+    /// The older deliveries of the same subject at this endpoint, oldest first.
+    pub before: Vec<Delivery>,
+    pub rendering: Option<Rendering>,
+}
+
+impl Write for Claim {
+    type Answer = Vec<Claimed>;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        keys.claims.insert((self.endpoint.clone(), self.limit));
+        keys.endpoints.insert(self.endpoint.clone());
+        for c in view.claimable.get(&self.endpoint).into_iter().flatten() {
+            let key = (self.endpoint.clone(), c.patient_id);
+            let leased = view.lanes.get(&key).and_then(|l| l.lease.as_ref()).map(|l| l.delivery_id);
+            keys.lanes.insert(key);
+            for id in c.head.into_iter().chain(leased) {
+                keys.deliveries.insert(id);
+                let Some(d) = view.deliveries.get(&id) else { continue };
+                keys.chains.insert(d.subject.uuid());
+                keys.entries.insert(d.entry_id);
+                keys.patients.insert(d.patient_id);
+                keys.referrals.insert(d.referral_id);
+                keys.renderings.extend(d.rendering);
+            }
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Vec<Claimed>, WriteError> {
+        let clock = from_micros(view.lease_clock);
+        let until = later(clock, self.lease);
+        let claimable = view.claimable.get(&self.endpoint).cloned().unwrap_or_default();
+        let mut state = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let mut room = gate_room(&state, clock, self.limit);
+        let probing = room == 1 && state.gate != Gate::Open;
+        let mut claimed = Vec::new();
+        for c in claimable {
+            let key = (self.endpoint.clone(), c.patient_id);
+            let Some(mut lane) = view.lanes.get(&key).cloned() else { continue };
+            let mut head = c.head;
+            if let Some(lease) = &lane.lease {
+                if micros(lease.until) > view.lease_clock {
+                    continue;
+                }
+                // The worker that held it is gone: what it was doing decides, before anything else of this lane moves.
+                let expired = view.deliveries.get(&lease.delivery_id).cloned();
+                lane.lease = None;
+                view.lanes.put(key.clone(), lane.clone());
+                if let Some(d) = expired.filter(|d| d.state == State::Sending) {
+                    let d = happen(view, ctx, &d, &Happened::LeaseExpired, "bridge")?;
+                    head = match d.state {
+                        State::Queued => Some(d.id),
+                        State::BackingOff => None,
+                        _ => head,
+                    };
+                }
+            }
+            if room == 0 {
+                continue;
+            }
+            let Some(delivery) = head.and_then(|h| view.deliveries.get(&h)).cloned() else { continue };
+            let free = matches!(delivery.state, State::Queued | State::BackingOff) && delivery.due_at() <= ctx.now;
+            let predecessor = delivery.predecessor.and_then(|p| view.deliveries.get(&p));
+            if !free || crate::domain::chain::blocked(delivery.action, predecessor) {
+                continue;
+            }
+            let (Some(entry), Some(patient), Some(referral)) = (
+                view.entries.get(&delivery.entry_id).cloned(),
+                view.patients.get(&delivery.patient_id).cloned(),
+                view.referrals.get(&delivery.referral_id).cloned(),
+            ) else {
+                return Err(StoreError::Inconsistent { table: "delivery", what: "no entry, patient or referral".into() }.into());
+            };
+            let delivery = happen(view, ctx, &delivery, &Happened::Claimed, "bridge")?;
+            let token = LeaseToken::new(ctx.now, ctx.entropy);
+            lane = view.lanes.get(&key).cloned().unwrap_or(lane);
+            lane.lease = Some(Lease { token, until, delivery_id: delivery.id });
+            view.lanes.put(key, lane);
+            let mut before = view.chain(delivery.subject.uuid(), &self.endpoint);
+            before.retain(|d| d.lane_seq < delivery.lane_seq);
+            let rendering = delivery.rendering.and_then(|r| view.renderings.get(&r)).cloned();
+            claimed.push(Claimed { token, delivery, entry, patient, referral, before, rendering });
+            room -= 1;
+        }
+        if probing && !claimed.is_empty() {
+            state.gate = Gate::Probing;
+            state.until = Some(until);
+            view.endpoints.put(self.endpoint.clone(), state);
+        }
+        Ok(claimed)
+    }
+}
+
+/// How many lanes the endpoint's gate lets through now.
+fn gate_room(state: &EndpointState, clock: jiff::Timestamp, limit: u32) -> u32 {
+    let waiting = state.until.is_some_and(|until| until > clock);
+    match state.gate {
+        _ if state.paused.is_some() => 0,
+        Gate::Open => limit,
+        Gate::Closed | Gate::Probing if waiting => 0,
+        Gate::Closed | Gate::Probing => limit.min(1),
+    }
+}
+
+/// What the renderer looked at; anything else by now, and it must look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    pub patient_version: i64,
+    pub referral_version: i64,
+    pub predecessor: Option<(DeliveryId, i64)>,
+}
+
+/// Which bytes an attempt sends.
+#[derive(Debug)]
+pub enum BeginWith {
+    /// Made just now; `anew`: in place of an earlier rendering that nobody can have seen.
+    New { rendering: Box<Rendering>, anew: bool },
+    Same(RenderingId),
+}
+
+/// Stores the bytes and the attempt, before a single one leaves.
+pub struct Begin {
+    pub token: LeaseToken,
+    pub endpoint: EndpointId,
+    pub patient_id: PatientId,
+    pub delivery_id: DeliveryId,
+    pub with: BeginWith,
+    pub seen: Seen,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    Attempt(AttemptId),
+    /// Something it rests on changed since the claim, or the lease is gone: send nothing.
+    Stale,
+}
+
+impl Write for Begin {
+    type Answer = Begun;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        keys.lanes.insert((self.endpoint.clone(), self.patient_id));
+        keys.deliveries.insert(self.delivery_id);
+        keys.patients.insert(self.patient_id);
+        if let Some(d) = view.deliveries.get(&self.delivery_id) {
+            keys.referrals.insert(d.referral_id);
+            keys.chains.insert(d.subject.uuid());
+            keys.deliveries.extend(d.predecessor);
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Begun, WriteError> {
+        let lane = view.lanes.get(&(self.endpoint.clone(), self.patient_id));
+        let holds = lane.and_then(|l| l.lease.as_ref()).is_some_and(|l| l.token == self.token && l.delivery_id == self.delivery_id);
+        let Some(delivery) = view.deliveries.get(&self.delivery_id).cloned().filter(|d| holds && d.state == State::Sending) else {
+            return Ok(Begun::Stale);
+        };
+        let seen = Seen {
+            patient_version: view.patients.get(&self.patient_id).map_or(0, |p| p.version),
+            referral_version: view.referrals.get(&delivery.referral_id).map_or(0, |r| r.version),
+            predecessor: delivery.predecessor.and_then(|p| view.deliveries.get(&p)).map(|p| (p.id, p.version)),
+        };
+        if seen != self.seen {
+            return Ok(Begun::Stale);
+        }
+        let rendering_id = match &mut self.with {
+            BeginWith::Same(id) => *id,
+            BeginWith::New { rendering, anew } => {
+                if *anew {
+                    let why = "identity, pack or endpoint changed before anything was sent";
+                    let patient = Some(delivery.patient_id);
+                    let about = About { trust: &delivery.trust, action: "delivery.rerender", kind: "delivery", id: delivery.id.0, patient, why };
+                    audit(view, &Actor::bridge(), ctx.now, &about);
+                }
+                rendering.created_at = ctx.now;
+                view.renderings.put(rendering.id, rendering.as_ref().clone());
+                rendering.id
+            }
+        };
+        let delivery = happen(view, ctx, &delivery, &Happened::Begun { rendering: rendering_id }, "bridge")?;
+        let attempt = Attempt {
+            id: AttemptId::new(ctx.now, ctx.entropy),
+            delivery_id: delivery.id,
+            rendering_id,
+            number: delivery.attempts,
+            began_at: ctx.now,
+            ended_at: None,
+            verdict: None,
+            result: String::new(),
+        };
+        let id = attempt.id;
+        view.attempts.put(id, attempt);
+        Ok(Begun::Attempt(id))
+    }
+}
+
+/// What an attempt taught about the endpoint itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Feeling {
+    /// It answered.
+    Reached,
+    /// No byte could be brought to it.
+    Unreachable(String),
+    /// Bytes left and nothing came back.
+    Silent(String),
+    /// Nothing: no attempt was made.
+    Nothing,
+}
+
+/// After so many silences in a row the endpoint itself is in trouble, not one message.
+const SILENCES_THAT_CLOSE: u32 = 3;
+
+/// Ends what a claim began: state, replies, the endpoint's gate and the lane, in one commit.
+pub struct Settle {
+    pub token: LeaseToken,
+    pub endpoint: EndpointId,
+    pub patient_id: PatientId,
+    pub delivery_id: DeliveryId,
+    pub attempt: Option<AttemptId>,
+    pub happened: Happened,
+    /// Everything that came back, matched or not.
+    pub replies: Vec<Reply>,
+    pub feeling: Feeling,
+    /// How long the endpoint stays closed after the next failures.
+    pub probe: BackOff,
+    pub random: u64,
+}
+
+impl Write for Settle {
+    type Answer = Delivery;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        keys.lanes.insert((self.endpoint.clone(), self.patient_id));
+        keys.deliveries.insert(self.delivery_id);
+        keys.attempts.extend(self.attempt);
+        keys.endpoints.insert(self.endpoint.clone());
+        if let Some(d) = view.deliveries.get(&self.delivery_id) {
+            keys.chains.insert(d.subject.uuid());
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Delivery, WriteError> {
+        let Some(before) = view.deliveries.get(&self.delivery_id).cloned() else {
+            return Err(StoreError::Inconsistent { table: "delivery", what: "a lease on nothing".into() }.into());
+        };
+        let key = (self.endpoint.clone(), self.patient_id);
+        let mut lane = view.lanes.get(&key).cloned();
+        let holds = lane.as_ref().and_then(|l| l.lease.as_ref()).is_some_and(|l| l.token == self.token);
+        if let (true, Some(lane)) = (holds, &mut lane) {
+            lane.lease = None;
+            view.lanes.put(key, lane.clone());
+        }
+        self.end_attempt(view, ctx);
+        view.replies.append(&mut self.replies);
+        self.feel(view, ctx);
+        // Without the token this is no longer the sender speaking: only what was *heard* counts, as late evidence.
+        let happened = match (&self.happened, holds) {
+            (happened, true) => happened.clone(),
+            (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
+            (_, false) => return Ok(before),
+        };
+        if holds && before.state != State::Sending && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. }) {
+            return Ok(before);
+        }
+        Ok(happen(view, ctx, &before, &happened, "bridge")?)
+    }
+}
+
+fn late(ctx: &Ctx<'_>, d: &Delivery, verdict: crate::domain::verdict::Verdict, reply: crate::domain::ids::ReplyId) -> Happened {
+    let by = ctx.rules.policies.get(&d.endpoint).map(|p| p.acknowledged_by);
+    let evidence = by.filter(|_| verdict.meaning == Meaning::Positive).map(|by| EvidenceKind::of(&verdict, by));
+    Happened::Late { verdict, evidence, reply }
+}
+
+impl Settle {
+    fn end_attempt(&self, view: &mut View, ctx: &Ctx<'_>) {
+        let Some(mut attempt) = self.attempt.and_then(|a| view.attempts.get(&a)).cloned() else { return };
+        attempt.ended_at = Some(ctx.now);
+        match &self.happened {
+            Happened::Replied { verdict, .. } => {
+                attempt.result.clone_from(&verdict.code);
+                attempt.verdict = Some(verdict.clone());
+            }
+            Happened::NoAnswer { why } => attempt.result.clone_from(why),
+            Happened::NotSent => attempt.result = "not sent".into(),
+            _ => {}
+        }
+        view.attempts.put(attempt.id, attempt);
+    }
+
+    /// Open, closed until, and back: only a change is written.
+    fn feel(&self, view: &mut View, ctx: &Ctx<'_>) {
+        let before = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let mut state = before.clone();
+        match &self.feeling {
+            Feeling::Nothing => return,
+            Feeling::Reached => state = EndpointState { paused: state.paused.clone(), ..EndpointState::new(self.endpoint.clone()) },
+            Feeling::Unreachable(why) => self.close(&mut state, why, view.lease_clock, ctx),
+            Feeling::Silent(why) => {
+                state.silences += 1;
+                if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
+                    self.close(&mut state, why, view.lease_clock, ctx);
+                }
+            }
+        }
+        if state != before {
+            view.endpoints.put(self.endpoint.clone(), state);
+        }
+    }
+
+    fn close(&self, state: &mut EndpointState, why: &str, lease_clock: i64, ctx: &Ctx<'_>) {
+        let clock = if lease_clock == 0 { ctx.now } else { from_micros(lease_clock) };
+        // Several lanes can fail together: that is one failure of the endpoint, not one each.
+        let fresh = state.gate != Gate::Closed || state.until.is_none_or(|u| u <= clock);
+        if fresh {
+            state.failures = state.failures.saturating_add(1);
+            state.until = Some(later(clock, self.probe.wait(state.failures, self.random)));
+        }
+        state.gate = Gate::Closed;
+        state.because = why.to_owned();
+    }
+}
+
+/// An acknowledgement that came later, on the endpoint's own listener, exactly correlated by control id.
+pub struct Late {
+    pub endpoint: EndpointId,
+    pub control_id: String,
+    pub reply: Reply,
+}
+
+impl Write for Late {
+    /// The delivery it belongs to; `None`: kept as unmatched.
+    type Answer = Option<DeliveryId>;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        let key = (self.endpoint.clone(), self.control_id.clone());
+        if let Some(rendering) = view.renderings_by_control.get(&key) {
+            keys.renderings.insert(*rendering);
+            if let Some(r) = view.renderings.get(rendering) {
+                keys.deliveries.insert(r.delivery_id);
+                if let Some(d) = view.deliveries.get(&r.delivery_id) {
+                    keys.chains.insert(d.subject.uuid());
+                    keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+                }
+            }
+        }
+        keys.renderings_by_control.insert(key);
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<DeliveryId>, WriteError> {
+        let key = (self.endpoint.clone(), self.control_id.clone());
+        let rendering = view.renderings_by_control.get(&key).and_then(|r| view.renderings.get(r));
+        let Some(delivery) = rendering.and_then(|r| view.deliveries.get(&r.delivery_id)).cloned() else {
+            view.replies.push(Reply { unmatched: true, ..self.reply.clone() });
+            return Ok(None);
+        };
+        view.replies.push(Reply { delivery_id: Some(delivery.id), unmatched: false, ..self.reply.clone() });
+        let happened = late(ctx, &delivery, self.reply.verdict.clone(), self.reply.id);
+        happen(view, ctx, &delivery, &happened, "bridge")?;
+        Ok(Some(delivery.id))
+    }
+}

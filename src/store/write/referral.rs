@@ -1,0 +1,282 @@
+//! Referrals: made (with their patient), answered, assigned, closed.
+
+use super::super::error::{Refusal, WriteError};
+use super::super::record::{Answer, Answered};
+use super::super::rows::{Keys, View, external_key, local_key};
+use super::super::writer::{Ctx, Write};
+use super::accept::{self, Accepting};
+use super::note::episode;
+use super::{About, Call, audit};
+use crate::domain::delivery::Delivery;
+use crate::domain::entry::{Body, Entry, ReferralReply, Subject};
+use crate::domain::ids::{EntryId, PatientId, ReferralId};
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::person::{Author, Patient, PatientDetails};
+use crate::domain::referral::{CloseReason, DeclineReason, Referral, ReferralDetails, ReferralState};
+use crate::domain::text::{Private, folded_name};
+use jiff::Timestamp;
+
+/// Whom a new referral is for.
+#[derive(Debug, Clone)]
+pub enum PatientIs {
+    Known(PatientId),
+    Described(Box<PatientDetails>),
+}
+
+pub struct CreateReferral {
+    pub call: Call,
+    pub trust: OdsCode,
+    pub patient: PatientIs,
+    pub details: ReferralDetails,
+    pub received_at: Timestamp,
+    /// The endpoint and control id it came with, when it came from an EPR.
+    pub received_from: Option<(EndpointId, String)>,
+}
+
+pub enum ReferralAnswer {
+    Accept { assigned_to: Author },
+    Decline { reason: DeclineReason, text: Option<Private<String>> },
+}
+
+pub struct AnswerReferral {
+    pub call: Call,
+    pub referral_id: ReferralId,
+    pub author: Author,
+    pub answer: ReferralAnswer,
+}
+
+pub enum ReferralChange {
+    Assign(Author),
+    Close { reason: CloseReason, at: Option<Timestamp> },
+}
+
+pub struct ChangeReferral {
+    pub call: Call,
+    pub referral_id: ReferralId,
+    pub change: ReferralChange,
+}
+
+/// The rows by which a described patient is recognised.
+pub(super) fn patient_needs(view: &View, keys: &mut Keys, trust: &OdsCode, details: &PatientDetails) {
+    if let Some(number) = &details.nhs_number {
+        let key = (trust.clone(), number.as_str().to_owned());
+        keys.patients.extend(view.patients_by_nhs.get(&key));
+        keys.patients_by_nhs.insert(key);
+    }
+    for id in &details.local_identifiers {
+        let key = local_key(trust, id);
+        keys.patients.extend(view.patients_by_local.get(&key));
+        keys.patients_by_local.insert(key);
+    }
+}
+
+/// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet.
+fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<Option<Patient>, Refusal> {
+    let by_number = details.nhs_number.and_then(|n| view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())));
+    let mut by_local = details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
+    let found = match (by_number, by_local.next()) {
+        (None, None) => return Ok(None),
+        // One identifier says this patient, another says that one.
+        (Some(a), Some(b)) if a != b => return Err(Refusal::PatientMismatch),
+        (Some(id), _) | (None, Some(id)) => *id,
+    };
+    if by_local.any(|other| *other != found) {
+        return Err(Refusal::PatientMismatch);
+    }
+    let patient = view.patients.get(&found).ok_or(Refusal::NotFound("patient"))?;
+    let known = &patient.details;
+    let numbers_clash = matches!((known.nhs_number, details.nhs_number), (Some(a), Some(b)) if a != b);
+    let same = known.date_of_birth == details.date_of_birth && folded_name(&known.name.family.0) == folded_name(&details.name.family.0);
+    if same && !numbers_clash { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
+}
+
+impl CreateReferral {
+    fn patient(&self, view: &View, ctx: &Ctx<'_>) -> Result<(Patient, bool), Refusal> {
+        match &self.patient {
+            PatientIs::Known(id) => {
+                let known = view.patients.get(id).filter(|p| p.trust == self.trust && self.call.scope.has_trust(&p.trust));
+                Ok((known.ok_or(Refusal::NotFound("patient"))?.clone(), false))
+            }
+            PatientIs::Described(details) => match recognise(view, &self.trust, details)? {
+                Some(known) => Ok((known, false)),
+                None => {
+                    let id = PatientId::new(ctx.now, ctx.entropy);
+                    let details = details.as_ref().clone();
+                    Ok((Patient { id, trust: self.trust.clone(), version: 1, details, created_at: ctx.now, updated_at: ctx.now }, true))
+                }
+            },
+        }
+    }
+}
+
+impl Write for CreateReferral {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        match &self.patient {
+            PatientIs::Known(id) => {
+                keys.patients.insert(*id);
+            }
+            PatientIs::Described(details) => patient_needs(view, keys, &self.trust, details),
+        }
+        keys.referrals_by_external.extend(self.details.external_ids.iter().map(|e| external_key(&self.trust, e)));
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        if !self.call.scope.has_trust(&self.trust) {
+            return Err(Refusal::NotFound("trust").into());
+        }
+        for external in &self.details.external_ids {
+            if let Some(id) = view.referrals_by_external.get(&external_key(&self.trust, external)) {
+                return Err(Refusal::ExternalIdTaken(*id).into());
+            }
+        }
+        let (patient, new) = self.patient(view, ctx)?;
+        let (received_from, received_control_id) = self.received_from.clone().unzip();
+        let referral = Referral {
+            id: ReferralId::new(ctx.now, ctx.entropy),
+            trust: self.trust.clone(),
+            version: 1,
+            patient_id: patient.id,
+            state: ReferralState::Received,
+            details: self.details.clone(),
+            received_at: self.received_at,
+            accepted_at: None,
+            declined_at: None,
+            closed_at: None,
+            decline_reason: None,
+            decline_text: None,
+            close_reason: None,
+            assigned_to: None,
+            received_from,
+            received_control_id,
+            touched_at: ctx.now,
+            employer_approach: None,
+        };
+        if new {
+            put_new_patient(view, &patient);
+            let about = About { trust: &self.trust, action: "patient.create", kind: "patient", id: patient.id.0, patient: Some(patient.id), why: "" };
+            audit(view, &self.call.actor, ctx.now, &about);
+        }
+        for external in &self.details.external_ids {
+            view.referrals_by_external.put(external_key(&self.trust, external), referral.id);
+        }
+        Ok(finish(view, ctx, &self.call, referral, &[], ("referral.create", "")))
+    }
+}
+
+/// The patient and the keys by which later writes of the same batch recognise them.
+pub(super) fn put_new_patient(view: &mut View, patient: &Patient) {
+    if let Some(number) = &patient.details.nhs_number {
+        view.patients_by_nhs.put((patient.trust.clone(), number.as_str().to_owned()), patient.id);
+    }
+    for id in &patient.details.local_identifiers {
+        view.patients_by_local.put(local_key(&patient.trust, id), patient.id);
+    }
+    view.patients.put(patient.id, patient.clone());
+}
+
+impl Write for AnswerReferral {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        keys.referrals.insert(self.referral_id);
+        if let Some(referral) = view.referrals.get(&self.referral_id) {
+            keys.patients.insert(referral.patient_id);
+            keys.lanes.extend(referral.received_from.clone().map(|e| (e, referral.patient_id)));
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        let (referral, patient) = episode(view, &self.call, self.referral_id)?;
+        let wrong = |e: crate::domain::referral::WrongReferralState| Refusal::WrongState(e.to_string());
+        let (answered, reply, action) = match &self.answer {
+            ReferralAnswer::Accept { assigned_to } => {
+                let reply = self.reply(&referral, true, None, None, Some(assigned_to.clone()), ctx.now);
+                (referral.accept(assigned_to.clone(), ctx.now).map_err(wrong)?, reply, "referral.accept")
+            }
+            ReferralAnswer::Decline { reason, text } => {
+                let reply = self.reply(&referral, false, Some(*reason), text.clone(), None, ctx.now);
+                (referral.decline(*reason, text.clone(), ctx.now).map_err(wrong)?, reply, "referral.decline")
+            }
+        };
+        // Answered to where it came from; a referral that came by API has nobody to tell.
+        let mut deliveries = Vec::new();
+        if let Some(endpoint) = &referral.received_from {
+            let entry = Entry {
+                id: EntryId::new(ctx.now, ctx.entropy),
+                trust: referral.trust.clone(),
+                patient_id: patient.id,
+                referral_id: referral.id,
+                subject: Subject::Referral(referral.id),
+                version: answered.version,
+                body: Body::ReferralReply(reply),
+                occurred_at: ctx.now,
+                recorded_at: ctx.now,
+                author: self.author.clone(),
+                submitted_by: self.call.actor.principal.clone(),
+                identity: patient.details.identity(),
+            };
+            let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+            deliveries = accept::create(view, ctx, &accepting, std::slice::from_ref(endpoint))?;
+            view.entries.put(entry.id, entry);
+        }
+        Ok(finish(view, ctx, &self.call, answered, &deliveries, (action, "")))
+    }
+}
+
+impl AnswerReferral {
+    fn reply(
+        &self,
+        referral: &Referral,
+        accepted: bool,
+        decline_reason: Option<DeclineReason>,
+        reason_text: Option<Private<String>>,
+        assigned_to: Option<Author>,
+        now: Timestamp,
+    ) -> ReferralReply {
+        let in_reply_to = referral.received_control_id.clone();
+        ReferralReply { accepted, decline_reason, reason_text, assigned_to, answered_at: now, in_reply_to }
+    }
+}
+
+impl Write for ChangeReferral {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        keys.referrals.insert(self.referral_id);
+        keys.patients.extend(view.referrals.get(&self.referral_id).map(|r| r.patient_id));
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        let (referral, _) = episode(view, &self.call, self.referral_id)?;
+        let (changed, action) = match &self.change {
+            ReferralChange::Assign(to) => (referral.assign(to.clone(), ctx.now), "referral.assign"),
+            ReferralChange::Close { reason, at } => (referral.close(*reason, at.unwrap_or(ctx.now), ctx.now), "referral.close"),
+        };
+        let changed = changed.map_err(|e| Refusal::WrongState(e.to_string()))?;
+        Ok(finish(view, ctx, &self.call, changed, &[], (action, "")))
+    }
+}
+
+fn finish(view: &mut View, ctx: &Ctx<'_>, call: &Call, referral: Referral, deliveries: &[Delivery], did: (&'static str, &str)) -> Answered {
+    let (action, why) = did;
+    let about = About { trust: &referral.trust, action, kind: "referral", id: referral.id.0, patient: Some(referral.patient_id), why };
+    audit(view, &call.actor, ctx.now, &about);
+    let deliveries = deliveries.iter().map(|d| d.id).collect();
+    let answer = Answer { subject: referral.id.0, version: referral.version, deliveries, more: serde_json::Value::Null };
+    view.referrals.put(referral.id, referral);
+    call.answer(view, answer)
+}

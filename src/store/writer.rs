@@ -1,0 +1,270 @@
+//! One writer. Whatever waits is taken together, decided against current rows, written in one transaction and answered after its
+//! commit: the fsync in flight is the batching window, there is no timer. Settles go before accepts. A write whose caller has gone away is
+//! written all the same.
+
+use super::dialect::{Pool, Tx, on};
+use super::error::{StoreError, WriteError};
+use super::rulebook::Rulebook;
+use super::rows::{Keys, View};
+use super::{batch, flush};
+use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::EndpointId;
+use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+/// Something to write. `decide` must look at everything before it changes the view's first row: a write that fails leaves no trace.
+pub(super) trait Write: Send + 'static {
+    type Answer: Send + 'static;
+
+    /// Which rows it must see, given those already there. Called until it asks for nothing new (at most [`MAX_ROUNDS`] times).
+    fn needs(&self, view: &View, keys: &mut Keys);
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Self::Answer, WriteError>;
+}
+
+/// What every write may lean on.
+pub(super) struct Ctx<'a> {
+    pub now: Timestamp,
+    pub entropy: &'a dyn Entropy,
+    pub rules: &'a Rulebook,
+    /// Open deliveries before this batch.
+    pub open_deliveries: i64,
+}
+
+/// How far one row can lead to another: request, referral, patient and chain, renderings.
+pub(super) const MAX_ROUNDS: usize = 6;
+
+/// A write in the queue, its types forgotten.
+trait Queued: Send {
+    fn needs(&self, view: &View, keys: &mut Keys);
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>);
+    fn forget(&mut self);
+    fn failed(&self) -> bool;
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>);
+}
+
+struct Waiting<W: Write> {
+    write: W,
+    decided: Option<Result<W::Answer, WriteError>>,
+    reply: oneshot::Sender<Result<W::Answer, WriteError>>,
+}
+
+impl<W: Write> Queued for Waiting<W> {
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.write.needs(view, keys);
+    }
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) {
+        self.decided = Some(self.write.decide(view, ctx));
+    }
+    fn forget(&mut self) {
+        self.decided = None;
+    }
+    fn failed(&self) -> bool {
+        matches!(self.decided, Some(Err(_)))
+    }
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
+        let Waiting { decided, reply, .. } = *self;
+        let undecided = || StoreError::Inconsistent { table: "the writer", what: "a write that was never decided".into() };
+        let answer = match commit {
+            Ok(()) => decided.unwrap_or_else(|| Err(undecided().into())),
+            // A refusal wrote nothing, whatever became of the others.
+            Err(e) => Err(decided.and_then(Result::err).unwrap_or_else(|| e.into())),
+        };
+        // The caller may have gone away; what was committed stays committed.
+        let _ = reply.send(answer);
+    }
+}
+
+/// What waits outside for commits.
+pub(super) struct Signals {
+    /// One for each endpoint: rings after a commit that changed its lanes.
+    pub bells: Mutex<HashMap<EndpointId, Arc<Notify>>>,
+    /// The newest feed position committed by this process.
+    pub position: watch::Sender<i64>,
+    /// Open deliveries, as this process knows.
+    pub open_deliveries: AtomicI64,
+}
+
+impl Signals {
+    pub fn bell(&self, endpoint: &EndpointId) -> Arc<Notify> {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.entry(endpoint.clone()).or_default().clone()
+    }
+}
+
+/// What the writer itself leans on.
+pub(super) struct Surroundings {
+    pub pool: Pool,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub rules: Arc<Rulebook>,
+    pub signals: Arc<Signals>,
+    /// Writes taken together at most.
+    pub max_batch: usize,
+}
+
+/// The way in.
+#[derive(Clone)]
+pub(super) struct Writer {
+    settles: mpsc::Sender<Box<dyn Queued>>,
+    accepts: mpsc::Sender<Box<dyn Queued>>,
+}
+
+/// Which queue a write stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// Settling frees lanes and connections: first.
+    Settle,
+    Accept,
+}
+
+impl Writer {
+    /// Starts the writer. It ends when the last [`Writer`] is dropped and everything queued is written.
+    pub fn start(around: Surroundings) -> (Self, tokio::task::JoinHandle<()>) {
+        let (settles, settles_in) = mpsc::channel(1024);
+        let (accepts, accepts_in) = mpsc::channel(1024);
+        (Self { settles, accepts }, tokio::spawn(run(around, settles_in, accepts_in)))
+    }
+
+    pub async fn write<W: Write>(&self, write: W, priority: Priority) -> Result<W::Answer, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let waiting: Box<dyn Queued> = Box::new(Waiting { write, decided: None, reply });
+        let queue = if priority == Priority::Settle { &self.settles } else { &self.accepts };
+        let stopped = || StoreError::Unavailable("the writer has stopped".into());
+        queue.send(waiting).await.map_err(|_| stopped())?;
+        // Without an answer nobody can say what became of it.
+        answer.await.map_err(|_| WriteError::from(StoreError::CommitUnknown("the writer stopped".into())))?
+    }
+}
+
+async fn run(around: Surroundings, mut settles: mpsc::Receiver<Box<dyn Queued>>, mut accepts: mpsc::Receiver<Box<dyn Queued>>) {
+    let max_batch = around.max_batch;
+    let mut batch: Vec<Box<dyn Queued>> = Vec::new();
+    let (mut settles_open, mut accepts_open) = (true, true);
+    while settles_open || accepts_open {
+        tokio::select! {
+            biased;
+            write = settles.recv(), if settles_open => match write {
+                Some(write) => batch.push(write),
+                None => settles_open = false,
+            },
+            write = accepts.recv(), if accepts_open => match write {
+                Some(write) => batch.push(write),
+                None => accepts_open = false,
+            },
+        }
+        // Whatever else waits by now, settles before accepts.
+        for queue in [&mut settles, &mut accepts] {
+            while batch.len() < max_batch {
+                match queue.try_recv() {
+                    Ok(write) => batch.push(write),
+                    Err(_) => break,
+                }
+            }
+        }
+        if !batch.is_empty() {
+            write_batch(&around, std::mem::take(&mut batch)).await;
+        }
+    }
+}
+
+/// Why a batch did not commit.
+enum Failed {
+    /// Before COMMIT: nothing was written.
+    Before(StoreError),
+    /// COMMIT itself failed: nobody knows.
+    AtCommit(StoreError),
+}
+
+async fn write_batch(around: &Surroundings, mut batch: Vec<Box<dyn Queued>>) {
+    match try_batch(around, &mut batch).await {
+        Ok(()) => answer_all(batch, &Ok(())),
+        Err(Failed::AtCommit(e)) => answer_all(batch, &Err(e)),
+        // One bad write must fail its own caller only: each for itself.
+        Err(Failed::Before(_)) if batch.len() > 1 => {
+            for mut write in batch {
+                write.forget();
+                let mut alone = vec![write];
+                let result = match try_batch(around, &mut alone).await {
+                    Ok(()) => Ok(()),
+                    Err(Failed::Before(e) | Failed::AtCommit(e)) => Err(e),
+                };
+                answer_all(alone, &result);
+            }
+        }
+        Err(Failed::Before(e)) => answer_all(batch, &Err(e)),
+    }
+}
+
+fn answer_all(batch: Vec<Box<dyn Queued>>, result: &Result<(), StoreError>) {
+    for write in batch {
+        write.answer(result.clone());
+    }
+}
+
+async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
+    let before = |e: sqlx::Error| Failed::Before(e.into());
+    let mut tx = begin(&around.pool).await.map_err(before)?;
+    let mut view = View::default();
+    for _ in 0..MAX_ROUNDS {
+        let mut keys = Keys::default();
+        for write in batch.iter() {
+            write.needs(&view, &mut keys);
+        }
+        if !batch::load(&mut tx, &mut view, keys, around.clock.now()).await.map_err(Failed::Before)? {
+            break;
+        }
+    }
+    let signals = &around.signals;
+    let ctx = Ctx {
+        now: around.clock.now(),
+        entropy: around.entropy.as_ref(),
+        rules: &around.rules,
+        open_deliveries: signals.open_deliveries.load(Ordering::Relaxed),
+    };
+    for write in batch.iter_mut() {
+        write.decide(&mut view, &ctx);
+    }
+    if batch.iter().all(|w| w.failed()) {
+        return on!(Tx, tx, t => t.rollback().await).map_err(before);
+    }
+    let position = flush::flush(&mut tx, &view).await.map_err(Failed::Before)?;
+    commit(tx).await?;
+    signals.open_deliveries.fetch_add(view.opened, Ordering::Relaxed);
+    if let Some(position) = position {
+        signals.position.send_replace(position);
+    }
+    let endpoints: BTreeSet<&EndpointId> = view.touched_lanes.iter().map(|(e, _)| e).chain(view.endpoints.changed_keys()).collect();
+    for endpoint in endpoints {
+        signals.bell(endpoint).notify_one();
+    }
+    Ok(())
+}
+
+async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
+    Ok(match pool {
+        // IMMEDIATE: the write lock at once, never an upgrade that could fail half way.
+        Pool::Sqlite(p) => Tx::Sqlite(p.begin_with("BEGIN IMMEDIATE").await?),
+        Pool::Postgres(p) => Tx::Postgres(p.begin().await?),
+    })
+}
+
+async fn commit(tx: Tx) -> Result<(), Failed> {
+    on!(Tx, tx, t => t.commit().await).map_err(|e| {
+        if is_fsync_error(&e) {
+            // After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
+            tracing::error!("the disk refused to store the record (fsync failed); the bridge stops now so that nothing is lost: check the disk, then start it again");
+            std::process::abort();
+        }
+        Failed::AtCommit(StoreError::CommitUnknown(StoreError::from(e).to_string()))
+    })
+}
+
+/// SQLITE_IOERR and its kinds (low byte 10); PostgreSQL's own panics end its connection instead.
+fn is_fsync_error(e: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(d) = e else { return false };
+    d.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some_and(|s| sqlx::error::DatabaseError::code(s).is_some_and(|c| c.parse::<i32>().is_ok_and(|n| n & 255 == 10)))
+}

@@ -1,0 +1,170 @@
+//! TCP with or without TLS: dialling, and one stream type for both.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::AlertDescription as Alert;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream, client};
+
+use super::NotSent;
+use super::tls::ClientTls;
+
+/// Idle time before the first keep-alive probe, and between probes.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// In TLS 1.3 a server judges our certificate, or its absence, after our side of the handshake is done. This long we wait
+/// for its word (a session ticket or an alert) so that a refusal shows as "not sent" and not as a message lost. A server
+/// that gives no tickets costs this much for each new connection.
+const CLIENT_CERTIFICATE_VERDICT: Duration = Duration::from_millis(250);
+
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether the kernel holds bytes or an end that were not read yet. Asks the socket itself: the runtime learns of
+    /// arrivals only when it next polls, which is too late for "was it dead before we wrote".
+    pub(super) fn has_arrivals(&self) -> bool {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        let mut one = [MaybeUninit::uninit()];
+        !matches!(socket2::SockRef::from(tcp).peek(&mut one), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// The far end's own certificate, DER.
+    pub(super) fn peer_certificate(&self) -> Option<Vec<u8>> {
+        let Self::Tls(tls) = self else { return None };
+        Some(tls.get_ref().1.peer_certificates()?.first()?.to_vec())
+    }
+}
+
+/// Sets what every MLLP connection wants: no waiting for full packets, and probes that notice a silent far end.
+pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}
+
+/// Connects, TLS included, within `limit`. The address is `host:port`.
+pub(super) async fn dial(address: &str, tls: Option<&ClientTls>, limit: Duration) -> Result<Stream, NotSent> {
+    match tokio::time::timeout(limit, dial_unlimited(address, tls)).await {
+        Ok(result) => result,
+        Err(_) => Err(NotSent::ConnectTimeout { address: address.to_owned(), after: limit }),
+    }
+}
+
+async fn dial_unlimited(address: &str, tls: Option<&ClientTls>) -> Result<Stream, NotSent> {
+    let host = host_of(address);
+    let dns = |kind| NotSent::Dns { host: host.to_owned(), kind };
+    let places = tokio::net::lookup_host(address).await.map_err(|e| dns(e.kind()))?;
+    let mut last = dns(io::ErrorKind::NotFound);
+    for place in places {
+        match TcpStream::connect(place).await {
+            Ok(tcp) => {
+                tune(&tcp).map_err(|e| NotSent::Unreachable { address: address.to_owned(), kind: e.kind() })?;
+                return match tls {
+                    None => Ok(Stream::Plain(tcp)),
+                    Some(tls) => handshake(tcp, address, host, tls).await,
+                };
+            }
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                last = NotSent::Refused { address: address.to_owned() };
+            }
+            Err(e) => last = NotSent::Unreachable { address: address.to_owned(), kind: e.kind() },
+        }
+    }
+    Err(last)
+}
+
+async fn handshake(tcp: TcpStream, address: &str, host: &str, tls: &ClientTls) -> Result<Stream, NotSent> {
+    let refused = |reason: String| NotSent::Tls { address: address.to_owned(), reason };
+    let name = tls.server_name(host).map_err(|e| refused(e.to_string()))?;
+    let mut stream = TlsConnector::from(tls.config()).connect(name, tcp).await.map_err(|e| refused(e.to_string()))?;
+    let is_tls13 = stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+    if is_tls13 {
+        let verdict = std::future::poll_fn(|cx| poll_verdict(&mut stream, cx));
+        match tokio::time::timeout(CLIENT_CERTIFICATE_VERDICT, verdict).await {
+            Ok(Ok(())) | Err(_) => {}
+            Ok(Err(e)) => return Err(refused(e.to_string())),
+        }
+    }
+    Ok(Stream::Tls(Box::new(stream.into())))
+}
+
+/// Ready once the server has accepted our certificate (it sent a session ticket or data) or refused it.
+fn poll_verdict(stream: &mut client::TlsStream<TcpStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let quiet = match Pin::new(&mut *stream).poll_fill_buf(cx) {
+        Poll::Ready(Ok([])) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+        Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+        Poll::Pending => stream.get_ref().1.tls13_tickets_received() == 0,
+    };
+    if quiet { Poll::Pending } else { Poll::Ready(Ok(())) }
+}
+
+/// Whether a read error is the far end refusing our certificate. TLS gives an application no data before the certificate
+/// was accepted, so nothing sent on that connection was seen.
+pub(super) fn is_certificate_refusal(error: &io::Error) -> bool {
+    let Some(rustls::Error::AlertReceived(alert)) = error.get_ref().and_then(|e| e.downcast_ref()) else {
+        return false;
+    };
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::CertificateRequired
+    )
+}
+
+/// The host part of `host:port`; `[::1]:2575` gives `::1`.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_write(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_flush(cx),
+            Self::Tls(s) => Pin::new(s).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Tls(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What integration tests stand on: both stores, a clock and randomness that can be replayed, places on loopback, patience.
+
+mod ambient;
+mod judges;
+mod places;
+mod stores;
+mod waiting;
+
+pub use ambient::{Seeded, SetClock};
+pub use judges::{hl7_judges, shared};
+pub use places::{free_addr, temp_dir};
+pub use stores::stores;
+pub use waiting::wait_until;
+
+mod tests;
