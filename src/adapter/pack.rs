@@ -77,14 +77,22 @@ impl Pack {
         let mut tables = BTreeMap::new();
         for entry in &manifest.codes {
             if let Some(text) = named_file(&sources, &entry.file, entry.line, "codes", &mut faults) {
-                tables.insert(entry.name.clone(), CodeTable::read(&entry.file, &text, entry.missing.clone(), &mut faults));
+                tables.insert(
+                    entry.name.clone(),
+                    CodeTable::read(&entry.file, &text, entry.missing.clone(), &mut faults),
+                );
             }
         }
         let tables = Arc::new(tables);
         let templates = Templates::load(&sources, &manifest.settings, &tables, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
-            faults.add(FILE, entry.line, format!("templates/{} is missing", entry.template), suggest(&entry.template, known));
+            faults.add(
+                FILE,
+                entry.line,
+                format!("templates/{} is missing", entry.template),
+                suggest(&entry.template, known),
+            );
         }
         let mut maps = BTreeMap::new();
         for entry in &manifest.parse {
@@ -94,10 +102,20 @@ impl Pack {
         }
         for map in maps.values() {
             for name in map.tables().filter(|n| !tables.contains_key(*n)) {
-                faults.add(&map.file, 0, format!("there is no code table \"{name}\""), suggest(name, tables.keys().map(String::as_str)));
+                faults.add(
+                    &map.file,
+                    0,
+                    format!("there is no code table \"{name}\""),
+                    suggest(name, tables.keys().map(String::as_str)),
+                );
             }
             for name in map.settings().filter(|n| manifest.settings.get(n).is_none()) {
-                faults.add(&map.file, 0, format!("there is no setting \"{name}\""), suggest(name, manifest.settings.names()));
+                faults.add(
+                    &map.file,
+                    0,
+                    format!("there is no setting \"{name}\""),
+                    suggest(name, manifest.settings.names()),
+                );
             }
         }
         let fingerprint = sources.fingerprint();
@@ -154,13 +172,25 @@ impl Pack {
 
     /// A message in our words. `settings` are the endpoint's, resolved; `trust_zone` is the trust's IANA time zone, used
     /// unless the settings name one.
-    pub fn parse(&self, bytes: &[u8], settings: &JsonMap<String, Value>, trust_zone: &str) -> Result<Parsed, ParseError> {
+    pub fn parse(
+        &self,
+        bytes: &[u8],
+        settings: &JsonMap<String, Value>,
+        trust_zone: &str,
+    ) -> Result<Parsed, ParseError> {
         let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
         let zone = match settings::engine(settings, "time_zone").as_str() {
             "" => TimeZone::get(trust_zone),
             own => TimeZone::get(own),
         };
-        let zone = zone.map_err(|_| ParseError::Settings(vec![Fault::new("settings", 0, "the time zone is not known", "use an IANA name, for example Europe/London")]))?;
+        let zone = zone.map_err(|_| {
+            ParseError::Settings(vec![Fault::new(
+                "settings",
+                0,
+                "the time zone is not known",
+                "use an IANA name, for example Europe/London",
+            )])
+        })?;
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
@@ -186,7 +216,8 @@ impl Pack {
 
 /// A message type is shown only when it looks like one.
 fn shown(message_type: &str) -> String {
-    let good = message_type.len() == 7 && message_type.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'^');
+    let good = message_type.len() == 7
+        && message_type.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'^');
     if good { message_type.to_owned() } else { "a message of no known type".to_owned() }
 }
 
@@ -224,7 +255,9 @@ impl Packs {
             }
             match Pack::load(&entry.path()) {
                 Ok(pack) => drop(packs.0.insert(name, Arc::new(pack))),
-                Err(list) => faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f })),
+                Err(list) => {
+                    faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f }))
+                }
             }
         }
         faults.into_result(packs)
@@ -237,10 +270,13 @@ impl Packs {
     /// By `id` or `id@version`; a version that is not the one loaded is a fault.
     pub fn pinned(&self, pin: &str) -> Result<&Arc<Pack>, Fault> {
         let (id, version) = pin.split_once('@').map_or((pin, None), |(id, v)| (id, Some(v)));
-        let pack = self.0.get(id).ok_or_else(|| Fault::new("pack", 0, format!("there is no pack \"{id}\""), suggest(id, self.0.keys().map(String::as_str))))?;
+        let pack = self.0.get(id).ok_or_else(|| {
+            Fault::new("pack", 0, format!("there is no pack \"{id}\""), suggest(id, self.0.keys().map(String::as_str)))
+        })?;
         match version {
             Some(v) if v != pack.manifest.version => {
-                let hint = format!("the folder holds {}; pin that once it is checked, or put the other one back", pack.pin());
+                let hint =
+                    format!("the folder holds {}; pin that once it is checked, or put the other one back", pack.pin());
                 Err(Fault::new("pack", 0, format!("pack \"{id}\" is not at version {v}"), hint))
             }
             _ => Ok(pack),
@@ -287,7 +323,10 @@ mod tests {
     #[test]
     fn the_template_pack_renders() {
         let text = render(NOTE).expect("renders");
-        assert!(text.starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|") && text.contains("\nOBX|1|FT|371532007^"), "{text}");
+        assert!(
+            text.starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|") && text.contains("\nOBX|1|FT|371532007^"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -304,7 +343,13 @@ mod tests {
             ("{% include entry.text %}", "quoted name"),
             ("{{ debug() }}", "debug"),
         ] {
-            assert!(faults(&format!("{NOTE}\n{line}")).iter().any(|f| f.contains(word) && f.starts_with("templates/note.hl7:12:")), "{line}: {:?}", faults(line));
+            assert!(
+                faults(&format!("{NOTE}\n{line}"))
+                    .iter()
+                    .any(|f| f.contains(word) && f.starts_with("templates/note.hl7:12:")),
+                "{line}: {:?}",
+                faults(line)
+            );
         }
     }
 
@@ -341,7 +386,12 @@ mod tests {
             assert!(said.contains(what) && said.contains("templates/note.hl7:12"), "{line}: {said}");
             assert!(!said.contains("Testpatient"), "{said}");
         }
-        assert!(render(&format!("{NOTE}\nNTE|1||a{{{{ patient.phone | blank }}}}b")).expect_err("NTE has no place in MDM").to_string().contains("NTE"));
+        assert!(
+            render(&format!("{NOTE}\nNTE|1||a{{{{ patient.phone | blank }}}}b"))
+                .expect_err("NTE has no place in MDM")
+                .to_string()
+                .contains("NTE")
+        );
     }
 
     #[test]

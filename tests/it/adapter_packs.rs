@@ -57,8 +57,13 @@ fn every_parsed_referral_is_a_create_referral_request() {
             let text = std::fs::read_to_string(&file).expect("readable");
             let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!(value["makes"], "CreateReferralRequest");
-            let request: ips_bridge::wire::v1::CreateReferralRequest = serde_json::from_value(value["fields"].clone()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-            assert!(request.details.is_some() && request.patient.is_some() && request.received_at.is_some(), "{}", file.display());
+            let request: ips_bridge::wire::v1::CreateReferralRequest =
+                serde_json::from_value(value["fields"].clone()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            assert!(
+                request.details.is_some() && request.patient.is_some() && request.received_at.is_some(),
+                "{}",
+                file.display()
+            );
             seen += 1;
         }
     }

@@ -39,7 +39,8 @@ const ST_ROWS: &str = "text_type = \"ST\"\ntext_newline = \"obx\"\n";
 
 #[test]
 fn sixty_thousand_characters_arrive_exactly_in_every_mode_that_can_hold_them() {
-    let text = "Cyfarfu â Siân: tŷ bwyta, “rhan-amser” 🎉 50% ychwanegol.\n".chars().cycle().take(60_000).collect::<String>();
+    let text =
+        "Cyfarfu â Siân: tŷ bwyta, “rhan-amser” 🎉 50% ychwanegol.\n".chars().cycle().take(60_000).collect::<String>();
     for (settings, joint) in [(FT_JOINED, '+'), (TX_REPEAT, '*'), (ST_ROWS, '*')] {
         let rendered = render(&text, settings).expect("carried");
         assert_eq!(received(&rendered.bytes, joint), text, "{settings}");
@@ -68,7 +69,11 @@ fn rendering_twice_gives_the_same_bytes() {
 
 #[test]
 fn neither_errors_nor_debug_show_the_patient_or_the_text() {
-    for (text, settings) in [("canary\u{b}text", FT), ("canary 🎉 text", "charset = \"8859/1\"\n"), ("canary text that is too long", "text_max_chars = 16\n")] {
+    for (text, settings) in [
+        ("canary\u{b}text", FT),
+        ("canary 🎉 text", "charset = \"8859/1\"\n"),
+        ("canary text that is too long", "text_max_chars = 16\n"),
+    ] {
         let error = render(text, settings).expect_err("refused");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("canary") && !shown.contains("Testpatient") && !shown.contains("999000"), "{shown}");
@@ -78,8 +83,29 @@ fn neither_errors_nor_debug_show_the_patient_or_the_text() {
 }
 
 fn any_text() -> impl Strategy<Value = String> {
-    let tricky = prop::sample::select(vec!["\n", "\t", "|", "^", "~", "\\", "&", "\"\"", "\\.br\\", "\\X0D\\", "\nMSH|^~\\&|", "#", "OBX|1|", " ", "é", "😀", "{{ x }}", "\u{200b}"]);
-    let any = any::<char>().prop_filter("control characters are refused on accept", |c| !c.is_control()).prop_map(String::from);
+    let tricky = prop::sample::select(vec![
+        "\n",
+        "\t",
+        "|",
+        "^",
+        "~",
+        "\\",
+        "&",
+        "\"\"",
+        "\\.br\\",
+        "\\X0D\\",
+        "\nMSH|^~\\&|",
+        "#",
+        "OBX|1|",
+        " ",
+        "é",
+        "😀",
+        "{{ x }}",
+        "\u{200b}",
+    ]);
+    let any = any::<char>()
+        .prop_filter("control characters are refused on accept", |c| !c.is_control())
+        .prop_map(String::from);
     prop::collection::vec(prop_oneof![tricky.prop_map(str::to_owned), any], 1..60).prop_map(|p| p.concat())
 }
 

@@ -27,11 +27,18 @@ pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) {
     };
     let Some(map) = pack.maps.get(&entry.map) else { return };
     for ours in map.ours() {
-        let at = |root: &Value, path: &str| root.pointer(&format!("/{}", path.replace('.', "/"))).filter(|v| !v.is_null()).cloned();
+        let at = |root: &Value, path: &str| {
+            root.pointer(&format!("/{}", path.replace('.', "/"))).filter(|v| !v.is_null()).cloned()
+        };
         if let (Some(sent), Some(back)) = (at(&input, &in_input(ours)), at(&parsed.value, ours))
             && sent != back
         {
-            faults.add(&entry.map, 0, format!("{ours} does not come back as example {} renders it", case.name), "map and templates must agree");
+            faults.add(
+                &entry.map,
+                0,
+                format!("{ours} does not come back as example {} renders it", case.name),
+                "map and templates must agree",
+            );
         }
     }
 }
