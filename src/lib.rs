@@ -4,5 +4,6 @@ pub mod config;
 pub mod domain;
 pub mod store;
 pub mod adapter;
+pub mod simulator;
 pub mod transport;
 pub mod wire;
