@@ -46,6 +46,8 @@ pub struct RenderEntry {
     pub when: Vec<(String, String)>,
     /// OBX-3.1 of the rows that carry the accepted text: a text, or `settings.<name>`. It is read back and compared.
     pub text_code: Option<String>,
+    /// For a replacement: the record keeps the first document's id (HL7 v2 T08), so that a withdrawal can always name it.
+    pub keeps_document_id: bool,
     /// Why it has no example.
     pub exempt: Option<String>,
     pub line: u32,
@@ -306,9 +308,10 @@ fn render_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, settings: &
         }
         code
     });
+    let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
     let exempt = exempt(&r);
     r.finish();
-    Some(RenderEntry { entry: entry?, template: template?, when, text_code, exempt, line })
+    Some(RenderEntry { entry: entry?, template: template?, when, text_code, keeps_document_id, exempt, line })
 }
 
 fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<ParseEntry> {

@@ -157,6 +157,11 @@ impl Pack {
         self.manifest.render_entry(entry, settings).is_some()
     }
 
+    /// Whether replacements keep the first document's id under these (resolved) settings.
+    pub fn keeps_document_id(&self, settings: &JsonMap<String, Value>) -> bool {
+        self.manifest.render_entry("note.replace", settings).is_some_and(|e| e.keeps_document_id)
+    }
+
     /// Entries it can render, each once.
     pub fn renders(&self) -> Vec<&'static str> {
         let mut list: Vec<_> = self.manifest.render.iter().map(|r| r.entry).collect();
