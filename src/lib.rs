@@ -9,3 +9,4 @@ pub mod transport;
 pub mod verdict;
 pub mod inbound;
 pub mod wire;
+pub mod app;
