@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tonic::transport::{Channel, ClientTlsConfig};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
@@ -160,6 +160,10 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
     target.strip_prefix("ips_bridge").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
+fn is_exporter(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("opentelemetry")
+}
+
 /// What nobody may say, whatever `RUST_LOG` asks for.
 #[derive(Default)]
 struct Cap {
@@ -187,15 +191,16 @@ impl Cap {
 
 impl<S: Subscriber> Filter<S> for Cap {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        Self::allows(metadata)
+        Self::allows(metadata) && (!is_exporter(metadata) || self.rested())
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if Self::allows(metadata) { Interest::always() } else { Interest::never() }
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        !event.metadata().target().starts_with("opentelemetry") || self.rested()
+        match Self::allows(metadata) {
+            false => Interest::never(),
+            // Asked each time.
+            true if is_exporter(metadata) => Interest::sometimes(),
+            true => Interest::always(),
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
