@@ -10,3 +10,4 @@ pub mod transport;
 pub mod verdict;
 pub mod inbound;
 pub mod wire;
+pub mod app;
