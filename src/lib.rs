@@ -3,6 +3,9 @@
 pub mod config;
 pub mod domain;
 pub mod store;
+pub mod outbox;
 pub mod adapter;
 pub mod transport;
+pub mod verdict;
+pub mod inbound;
 pub mod wire;

@@ -22,11 +22,12 @@ pub use rulebook::{Limits, Rulebook, TrustRules};
 pub use scope::Scope;
 
 use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::EndpointId;
 use dialect::{Pool, on};
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, Ordering};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use writer::{Priority, Signals, Surroundings, Writer};
 
 /// Where the record is and how it is written.
@@ -61,7 +62,7 @@ impl Store {
         let opened = open::open(&settings.url, settings.read_connections).await?;
         let open_deliveries = read::count_open(&opened.readers).await?;
         let position = read::last_position(&opened.readers).await?;
-        let signals = Arc::new(Signals { lanes: Notify::new(), position: watch::channel(position).0, open_deliveries: AtomicI64::new(open_deliveries) });
+        let signals = Arc::new(Signals { bells: Mutex::default(), position: watch::channel(position).0, open_deliveries: AtomicI64::new(open_deliveries) });
         let around = Surroundings {
             pool: opened.writer.clone(),
             clock,
@@ -79,9 +80,11 @@ impl Store {
         &self.rules
     }
 
-    /// Rings after commits that may have given the outbox something to do. Enable it before looking, so that no ring is missed.
-    pub fn lanes_changed(&self) -> tokio::sync::futures::Notified<'_> {
-        self.signals.lanes.notified()
+    /// Rings after commits that may have given this endpoint's worker something to do. One ring is kept for a worker that is not waiting yet, so
+    /// none is missed between looking and waiting.
+    pub fn lanes_changed(&self, endpoint: &EndpointId) -> impl Future<Output = ()> + Send + use<> {
+        let bell = self.signals.bell(endpoint);
+        async move { bell.notified().await }
     }
 
     /// The newest feed position this process has committed.

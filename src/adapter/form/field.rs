@@ -15,8 +15,8 @@ pub fn path(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 
-/// The fields of one message, at its path in the request.
-pub struct Fields<'a> {
+/// The fields of one message, at its path in the request. Only for this module's drafts: what it gives may be a stand-in.
+pub(super) struct Fields<'a> {
     at: &'a str,
     broken: &'a mut Violations,
 }
@@ -147,10 +147,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub fn optional_time(&mut self, name: &str, value: Option<&wire::Timestamp>) -> Option<Timestamp> {
-        value.and_then(|v| self.keep(name, time(v)))
-    }
-
     pub fn code<C: Code>(&mut self, name: &str, number: i32) -> Option<C> {
         let code = self.keep(name, C::from_wire(number))?;
         if code.is_none() {
@@ -158,15 +154,10 @@ impl<'a> Fields<'a> {
         }
         code
     }
-
-    /// For the few codes whose comment says that they may be left out.
-    pub fn optional_code<C: Code>(&mut self, name: &str, number: i32) -> Option<C> {
-        self.keep(name, C::from_wire(number)).flatten()
-    }
 }
 
 /// A blank optional text is no text.
-fn given(value: Option<&str>) -> Option<&str> {
+pub(super) fn given(value: Option<&str>) -> Option<&str> {
     value.filter(|v| !v.trim().is_empty())
 }
 

@@ -6,7 +6,7 @@ use super::person::{code_or, show_author};
 use super::{View, note_kind, whole, whole_and_checked};
 use crate::domain::note::{
     Action, Attendance, Contact, ContactMechanism, ContactMode, Note, NoteContent, NoteVersion, RiskDisclosed,
-    Sensitivity, WithdrawReason,
+    Sensitivity,
 };
 use crate::domain::rule::Violations;
 use crate::domain::text::NOTE_MAX_CHARS;
@@ -158,9 +158,4 @@ pub(super) fn told<C>(action: &Action<C>, view: View) -> Told {
         reason: reason.filter(|_| view == View::Full).map(|r| r.0.clone()).unwrap_or_default(),
         withdraw_reason: wire_or_unspecified(withdraw_reason),
     }
-}
-
-/// A required withdrawal reason.
-pub fn read_withdraw_reason(number: i32, at: &str, broken: &mut Violations) -> Option<WithdrawReason> {
-    Fields::new("", broken).code(at, number)
 }

@@ -5,9 +5,7 @@ use super::field::Fields;
 use super::person::{code_or, draft_external_id, show_author, show_external_id};
 use super::{whole, whole_and_checked};
 use crate::domain::organisation::{OdsCode, TeamId};
-use crate::domain::referral::{
-    EmploymentStatus, Referral, ReferralDetails, ReferralPriority, ReferralState, SourceCode,
-};
+use crate::domain::referral::{EmploymentStatus, Referral, ReferralDetails, ReferralPriority, SourceCode};
 use crate::domain::rule::Violations;
 use crate::domain::text::Private;
 use crate::wire::v1;
@@ -121,11 +119,4 @@ pub fn show_reply(referral: &Referral) -> Option<v1::ReferralReply> {
         assigned_to: referral.assigned_to.as_ref().filter(|_| accepted).map(show_author),
         answered_at: Some(answered_at.into()),
     })
-}
-
-/// States to list by; an unknown or unspecified one is a violation of its own.
-pub fn read_states(numbers: &[i32], at: &str, broken: &mut Violations) -> Option<Vec<ReferralState>> {
-    let read = |(i, n): (usize, &i32)| Fields::new("", broken).code(&format!("{at}[{i}]"), *n);
-    let states: Vec<Option<ReferralState>> = numbers.iter().take(16).enumerate().map(read).collect();
-    states.into_iter().collect()
 }

@@ -1,9 +1,13 @@
-//! What many requests have beside their content: request ids, ids, versions seen, reasons, take-back.
+//! What many requests have beside their content: request ids, ids, days, times, codes, versions seen, reasons, take-back.
+//! `None` is a broken rule, noted; where a field may be left out, `Some(None)` says that it was.
 
-use super::field::Fields;
+use super::codes::Code;
+use super::field::{Fields, given};
 use crate::domain::organisation::OdsCode;
 use crate::domain::rule::Violations;
-use crate::domain::text::{Private, paragraphs};
+use crate::domain::text::{self, Private};
+use crate::wire;
+use jiff::{Timestamp, civil::Date};
 use std::str::FromStr;
 use std::time::Duration;
 use uuid::Uuid;
@@ -29,6 +33,42 @@ pub fn ods(value: &str, at: &str, broken: &mut Violations) -> Option<OdsCode> {
     Fields::new("", broken).parsed(at, value, OdsCode::parse)
 }
 
+/// A required day, YYYY-MM-DD.
+pub fn day(value: &str, at: &str, broken: &mut Violations) -> Option<Date> {
+    Fields::new("", broken).day(at, value)
+}
+
+/// A required code: UNSPECIFIED is refused.
+pub fn code<C: Code>(number: i32, at: &str, broken: &mut Violations) -> Option<C> {
+    Fields::new("", broken).code(at, number)
+}
+
+/// A code that may be left out, for instance in a filter.
+pub fn optional_code<C: Code>(number: i32, at: &str, broken: &mut Violations) -> Option<Option<C>> {
+    broken.check(at, C::from_wire(number))
+}
+
+/// Codes to list by, at most 20 of them; each must be a code.
+pub fn codes<C: Code>(numbers: &[i32], at: &str, broken: &mut Violations) -> Option<Vec<C>> {
+    if numbers.len() > 20 {
+        broken.add(at, "at most 20");
+        return None;
+    }
+    let read: Vec<Option<C>> =
+        numbers.iter().enumerate().map(|(i, n)| code(*n, &format!("{at}[{i}]"), broken)).collect();
+    read.into_iter().collect()
+}
+
+/// A required time.
+pub fn time(value: Option<&wire::Timestamp>, at: &str, broken: &mut Violations) -> Option<Timestamp> {
+    Fields::new("", broken).time(at, value)
+}
+
+/// A time that may be left out.
+pub fn optional_time(value: Option<&wire::Timestamp>, at: &str, broken: &mut Violations) -> Option<Option<Timestamp>> {
+    value.map_or(Some(None), |v| broken.check(at, super::field::time(v)).map(Some))
+}
+
 /// The version the caller saw: from 1.
 pub fn version_seen(value: i64, broken: &mut Violations) -> Option<i64> {
     if value < 1 {
@@ -39,12 +79,12 @@ pub fn version_seen(value: i64, broken: &mut Violations) -> Option<i64> {
 
 /// Why: one line of 1 to 200 characters.
 pub fn reason(value: &str, at: &str, broken: &mut Violations) -> Option<Private<String>> {
-    broken.check(at, crate::domain::text::line(value, 200))
+    broken.check(at, text::line(value, 200))
 }
 
 /// The same, where it may be left out. `None`: broken.
 pub fn optional_reason(value: Option<&str>, at: &str, broken: &mut Violations) -> Option<Option<Private<String>>> {
-    match value.filter(|v| !v.trim().is_empty()) {
+    match given(value) {
         None => Some(None),
         Some(v) => reason(v, at, broken).map(Some),
     }
@@ -52,9 +92,9 @@ pub fn optional_reason(value: Option<&str>, at: &str, broken: &mut Violations) -
 
 /// What stays in the bridge with a withdrawal: at most 500 characters. `None`: broken.
 pub fn explanation(value: Option<&str>, at: &str, broken: &mut Violations) -> Option<Option<Private<String>>> {
-    match value.filter(|v| !v.trim().is_empty()) {
+    match given(value) {
         None => Some(None),
-        Some(v) => broken.check(at, paragraphs(v, 500)).map(Some),
+        Some(v) => broken.check(at, text::paragraphs(v, 500)).map(Some),
     }
 }
 
@@ -108,6 +148,20 @@ mod tests {
             assert_eq!(held(s, n), None);
         }
         assert_eq!(release_after(None, &mut Violations::default()), Some(None));
+    }
+
+    #[test]
+    fn a_filter_names_each_code_that_is_none() {
+        use crate::domain::referral::ReferralState;
+        assert_eq!(fields(|b| codes::<ReferralState>(&[1, 0, 4, 9], "states", b)), ["states[1]", "states[3]"]);
+        assert_eq!(fields(|b| codes::<ReferralState>(&[1; 21], "states", b)), ["states"]);
+        let mut fine = Violations::default();
+        assert_eq!(codes(&[2], "states", &mut fine), Some(vec![ReferralState::Accepted]));
+        assert_eq!(optional_code::<ReferralState>(0, "state", &mut fine), Some(None));
+        assert_eq!(optional_time(None, "from", &mut fine), Some(None));
+        assert!(fine.is_empty());
+        let never = wire::Timestamp { seconds: 0, nanos: -1 };
+        assert_eq!(fields(|b| optional_time(Some(&never), "from", b)), ["from"]);
     }
 
     #[test]
