@@ -4,7 +4,8 @@ use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
 use super::super::record::{Inbound, Raw};
 use super::super::{Scope, Store};
-use super::{Page, list, parse, trusts};
+use super::deliveries::endpoints;
+use super::{Page, parse, trusts};
 use crate::domain::ids::InboundId;
 use crate::domain::organisation::EndpointId;
 
@@ -30,8 +31,9 @@ impl Store {
     /// What came under this control id from this source before, oldest first.
     pub async fn inbound_before(&self, endpoint: &EndpointId, source: &str, control_id: &str) -> Result<Vec<Inbound>, StoreError> {
         let sql = BY_CONTROL_ID.for_pool(&self.readers);
+        let as_stored = |text: &str| text.replace('\0', "\u{fffd}");
         let rows: Vec<Row> =
-            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(source.to_owned()).bind(control_id.to_owned()).fetch_all(p).await)?;
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
         rows.into_iter().map(read).collect()
     }
 
@@ -43,11 +45,11 @@ impl Store {
 
     /// Newest first.
     pub async fn inbound_messages(&self, scope: &Scope, endpoint: Option<&EndpointId>, page: Page) -> Result<Vec<Inbound>, StoreError> {
-        let endpoints: Vec<&str> = endpoint.iter().map(|e| e.as_str()).collect();
+        let Some(endpoints) = endpoints(scope, endpoint) else { return Ok(Vec::new()) };
         let sql = LIST.for_pool(&self.readers);
         let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
             .bind(trusts(scope, None))
-            .bind(list(&endpoints))
+            .bind(endpoints)
             .bind(page.below())
             .bind(i64::from(page.size))
             .fetch_all(p)
