@@ -7,6 +7,7 @@ mod facts;
 mod inbound;
 mod patients;
 mod referrals;
+mod requests;
 
 pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;
