@@ -28,6 +28,7 @@ CREATE TABLE patient_identifier (
     patient_id {uuid} NOT NULL,
     PRIMARY KEY (trust, authority, kind, value)
 ) {strict};
+CREATE INDEX patient_identifier_by_patient ON patient_identifier (patient_id);
 
 CREATE TABLE referral (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -117,8 +118,9 @@ CREATE TABLE delivery (
     payload TEXT NOT NULL
 ) {strict};
 CREATE INDEX delivery_by_subject ON delivery (subject_id);
-CREATE INDEX delivery_by_entry ON delivery (entry_id);
-CREATE INDEX delivery_ready ON delivery (endpoint_id, patient_id, state, lane_seq) WHERE blocked = 0 AND state IN ('QUEUED', 'BACKING_OFF');
+-- OR, not IN: SQLite sees only then that a query for one of the two states may use it.
+CREATE INDEX delivery_ready ON delivery (endpoint_id, patient_id, state, lane_seq) WHERE blocked = 0 AND (state = 'QUEUED' OR state = 'BACKING_OFF');
+CREATE INDEX delivery_parked ON delivery (id) WHERE state = 'PARKED';
 CREATE INDEX delivery_open ON delivery (endpoint_id, state, created_at) WHERE state NOT IN ('FILED', 'CANCELLED');
 CREATE INDEX delivery_by_filing ON delivery (endpoint_id, filed_at) WHERE filed_at IS NOT NULL;
 CREATE INDEX delivery_by_creation ON delivery (endpoint_id, created_at);
@@ -221,9 +223,11 @@ CREATE TABLE inbound (
 CREATE INDEX inbound_by_control_id ON inbound (endpoint_id, source, control_id);
 CREATE INDEX inbound_by_state ON inbound (endpoint_id, state, id);
 
--- One row: the last position handed out. Taking it locks the row until commit, so positions follow commit order.
+-- One row. position: the last one handed out; taking it locks the row until commit, so positions follow commit order.
+-- open: deliveries neither filed nor cancelled, counted in the same commit that changes them, whichever bridge does.
 CREATE TABLE feed (
     id {int} NOT NULL PRIMARY KEY,
-    position {int} NOT NULL
+    position {int} NOT NULL,
+    open {int} NOT NULL
 ) {strict};
-INSERT INTO feed (id, position) VALUES (1, 0);
+INSERT INTO feed (id, position, open) VALUES (1, 0, 0);

@@ -5,6 +5,7 @@ pub mod domain;
 pub mod store;
 pub mod outbox;
 pub mod adapter;
+pub mod simulator;
 pub mod transport;
 pub mod verdict;
 pub mod inbound;

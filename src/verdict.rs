@@ -15,7 +15,13 @@ pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str) -> Verdict {
     let level = if read.code.is_commit() { Level::Transport } else { Level::Application };
     let mut code = read.code.as_str().to_owned();
     if read.control_id != control_id {
-        return Verdict { meaning: Meaning::Unknown, level, code: format!("{code} for another message"), duplicate: false, record_id: None };
+        return Verdict {
+            meaning: Meaning::Unknown,
+            level,
+            code: format!("{code} for another message"),
+            duplicate: false,
+            record_id: None,
+        };
     }
     for error in &read.errors {
         let shown = shown(&error.code);
@@ -47,7 +53,9 @@ pub fn answers(reply: &[u8]) -> Option<String> {
 
 /// AA or CA. With an error beside it the sender contradicts itself, unless the error is none (0) or only a warning.
 fn positive(reply: &Reply, rules: &ReplyRules) -> Row {
-    let harmless = |e: &ReplyError| e.code == "0" || matches!(e.severity, Some('W' | 'I')) || rules.errors.get(&e.code) == Some(&Row::Positive);
+    let harmless = |e: &ReplyError| {
+        e.code == "0" || matches!(e.severity, Some('W' | 'I')) || rules.errors.get(&e.code) == Some(&Row::Positive)
+    };
     if reply.errors.iter().all(harmless) { of(reply.code, rules) } else { Row::Unknown }
 }
 
@@ -114,7 +122,12 @@ mod tests {
 
     #[test]
     fn error_codes_decide_in_both_shapes_of_err_and_in_msa_6() {
-        for (code, meaning, duplicate) in [("204", Meaning::Refused, false), ("101", Meaning::Refused, false), ("207", Meaning::Retry, false), ("205", Meaning::Refused, true)] {
+        for (code, meaning, duplicate) in [
+            ("204", Meaning::Refused, false),
+            ("101", Meaning::Refused, false),
+            ("207", Meaning::Retry, false),
+            ("205", Meaning::Refused, true),
+        ] {
             for msa in [
                 format!("MSA|AE|C1|text|||{code}^words^HL70357"),
                 format!("MSA|AE|C1\rERR|PID^1^3^{code}&words&HL70357"),
@@ -130,7 +143,15 @@ mod tests {
 
     #[test]
     fn an_unlisted_reply_is_never_positive() {
-        for msa in ["MSA|AA|other", "MSA|XX|C1", "MSA|AA|", "MSA||C1", "NTE|1", "MSA|AA|C1\rMSA|AA|C1", "MSA|AA|C1\rERR||PID^1^3|204^x|E"] {
+        for msa in [
+            "MSA|AA|other",
+            "MSA|XX|C1",
+            "MSA|AA|",
+            "MSA||C1",
+            "NTE|1",
+            "MSA|AA|C1\rMSA|AA|C1",
+            "MSA|AA|C1\rERR||PID^1^3|204^x|E",
+        ] {
             assert_eq!(judge(msa).meaning, Meaning::Unknown, "{msa}");
         }
         assert_eq!(verdict(b"", &ReplyRules::default(), "C1"), Verdict::unreadable());
@@ -154,9 +175,14 @@ mod tests {
     #[test]
     fn an_endpoint_changes_single_rows() {
         let rules = ReplyRules::default();
-        let own: toml::Table = "204 = \"retry\"\nae_without_code = \"refused\"\nrecord_id = \"MSA-3\"".parse().expect("TOML");
+        let own: toml::Table =
+            "204 = \"retry\"\nae_without_code = \"refused\"\nrecord_id = \"MSA-3\"".parse().expect("TOML");
         let own = rules.with(&own).expect("good rows");
-        assert_eq!(judge_by("MSA|AE|C1|||204^x", &own).meaning, Meaning::Refused, "MSA-6 is empty: 204 stands in MSA-5");
+        assert_eq!(
+            judge_by("MSA|AE|C1|||204^x", &own).meaning,
+            Meaning::Refused,
+            "MSA-6 is empty: 204 stands in MSA-5"
+        );
         assert_eq!(judge_by("MSA|AE|C1||||204^x", &own).meaning, Meaning::Retry);
         assert_eq!(judge_by("MSA|AE|C1|text", &own).meaning, Meaning::Refused);
         assert_eq!(judge_by("MSA|AA|C1|DOC-7", &own).record_id.as_deref(), Some("DOC-7"));
@@ -169,7 +195,9 @@ mod tests {
     #[test]
     fn correlation_is_exact() {
         let bytes = b"MSH|^~\\&|E|R|I|R|20260302||ACK|A1|T|2.4\rMSA|AA|C1\r";
-        assert!(correlates(bytes, "C1") && !correlates(bytes, "C") && !correlates(bytes, "c1") && !correlates(b"", "C1"));
+        assert!(
+            correlates(bytes, "C1") && !correlates(bytes, "C") && !correlates(bytes, "c1") && !correlates(b"", "C1")
+        );
         assert_eq!(answers(bytes).as_deref(), Some("C1"));
     }
 }

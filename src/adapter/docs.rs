@@ -11,7 +11,10 @@ pub fn tables() -> Vec<(&'static str, String)> {
         let choices = s.choices.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
         format!("| `{}` | {fallback} | {choices} | {} |\n", s.name, s.help)
     });
-    let settings = format!("| setting | if not declared | may be | what it does |\n|---|---|---|---|\n{}", settings.collect::<String>());
+    let settings = format!(
+        "| setting | if not declared | may be | what it does |\n|---|---|---|---|\n{}",
+        settings.collect::<String>()
+    );
     vec![("filters", filters(FILTERS)), ("map-filters", filters(map::FILTERS)), ("engine-settings", settings)]
 }
 

@@ -112,7 +112,8 @@ impl Pack {
     /// What is stored is text; the bytes differ from it in line ends and character set only.
     fn decoded(&self, bytes: &[u8], value: &Value) -> String {
         let settings = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
-        let charset = super::hl7::Charset::parse(&super::settings::engine(&settings, "charset")).unwrap_or(super::hl7::Charset::Utf8);
+        let charset = super::hl7::Charset::parse(&super::settings::engine(&settings, "charset"))
+            .unwrap_or(super::hl7::Charset::Utf8);
         charset.decode(bytes).map(|d| d.text.replace('\r', "\n")).unwrap_or_default()
     }
 
@@ -122,7 +123,12 @@ impl Pack {
         let text = self.sources.text(&path, faults)?;
         let parsed = input::from_json(&text).map_err(|e| {
             let line = u32::try_from(e.line()).unwrap_or(0);
-            faults.add(&path, line, format!("is not a RenderInput: {e}"), "see proto/ips/v1/adapter_service.proto and entry.proto");
+            faults.add(
+                &path,
+                line,
+                format!("is not a RenderInput: {e}"),
+                "see proto/ips/v1/adapter_service.proto and entry.proto",
+            );
         });
         let settings = self.example_settings(case, faults)?;
         let mut value = input::to_json(&parsed.ok()?).ok()?;
@@ -134,7 +140,12 @@ impl Pack {
         let path = format!("examples/{}/settings.toml", case.name);
         let mut given = self.manifest.settings.examples();
         if self.sources.bytes(&path).is_some() {
-            let own: toml::Table = self.sources.text(&path, faults)?.parse().map_err(|_| faults.add(&path, 0, "is not TOML", "write name = \"value\" lines")).ok()?;
+            let own: toml::Table = self
+                .sources
+                .text(&path, faults)?
+                .parse()
+                .map_err(|_| faults.add(&path, 0, "is not TOML", "write name = \"value\" lines"))
+                .ok()?;
             given.extend(own.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
         }
         self.manifest.settings.resolve(&given, &path).map_err(|list| faults.0.extend(list)).ok()
@@ -154,7 +165,9 @@ impl Pack {
                 let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
                 Outcome { file: "expected.json", text: format!("{value:#}\n"), covers }
             }
-            Err(super::ParseError::Fields(list)) => Outcome { file: "expected.err", text: list.iter().map(|f| format!("{f}\n")).collect(), covers },
+            Err(super::ParseError::Fields(list)) => {
+                Outcome { file: "expected.err", text: list.iter().map(|f| format!("{f}\n")).collect(), covers }
+            }
             Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
         })
     }
@@ -163,7 +176,12 @@ impl Pack {
         let bytes = self.example_message(&format!("examples/{}/reply.hl7", case.name), faults)?;
         let path = format!("examples/{}/reply.toml", case.name);
         let own = match self.sources.bytes(&path) {
-            Some(_) => self.sources.text(&path, faults)?.parse().map_err(|_| faults.add(&path, 0, "is not TOML", "write \"204\" = \"retry\" lines")).ok()?,
+            Some(_) => self
+                .sources
+                .text(&path, faults)?
+                .parse()
+                .map_err(|_| faults.add(&path, 0, "is not TOML", "write \"204\" = \"retry\" lines"))
+                .ok()?,
             None => toml::Table::new(),
         };
         let rules = self.reply_rules(&own).map_err(|list| faults.0.extend(list)).ok()?;
@@ -178,11 +196,25 @@ impl Pack {
         Some(Outcome { file: "expected.verdict", text, covers: None })
     }
 
+    /// The names of its cases.
+    pub fn examples(&self) -> Vec<String> {
+        cases(&self.sources, &mut Faults::default()).into_iter().map(|c| c.name).collect()
+    }
+
+    /// What a render case makes; nothing for other cases and for those that fail.
+    pub fn render_example(&self, name: &str, options: &RenderOptions) -> Option<super::Rendered> {
+        let case = Case { name: name.into(), kind: CaseKind::Render };
+        let input = self.example_input(&case, &mut Faults::default())?;
+        self.render_value(&input, options).ok()
+    }
+
     /// Compares a case with what it expects.
     pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
         let path = format!("examples/{}/{}", case.name, outcome.file);
         let bless = "if this is right, run adapter test --bless and review the change";
-        for other in ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file) {
+        for other in
+            ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
+        {
             let other = format!("examples/{}/{other}", case.name);
             if self.sources.bytes(&other).is_some() {
                 return Err(Fault::new(&other, 0, format!("is expected, but the case gives {}", outcome.file), bless));
@@ -234,7 +266,12 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
             Ok(()) => report.done.push(format!("{}: as expected", case.name)),
             Err(_) if bless => match write(folder, &case, &outcome) {
                 Ok(()) => report.done.push(format!("{}: {} written", case.name, outcome.file)),
-                Err(e) => faults.add(&format!("examples/{}/{}", case.name, outcome.file), 0, format!("cannot be written: {}", e.kind()), "check permissions"),
+                Err(e) => faults.add(
+                    &format!("examples/{}/{}", case.name, outcome.file),
+                    0,
+                    format!("cannot be written: {}", e.kind()),
+                    "check permissions",
+                ),
             },
             Err(fault) => faults.0.push(fault),
         }
@@ -248,7 +285,9 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
 
 fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
     let folder = folder.join("examples").join(&case.name);
-    for stale in ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file) {
+    for stale in
+        ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
+    {
         match fs::remove_file(folder.join(stale)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -260,12 +299,19 @@ fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
 /// Renders one input, for `adapter render`. `settings` are an endpoint's; where it gives none, the manifest's examples stand in.
 pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<Vec<u8>, Vec<Fault>> {
     let pack = Pack::load(folder)?;
-    let input = input::from_json(input_json)
-        .map_err(|e| vec![Fault::new("input", u32::try_from(e.line()).unwrap_or(0), format!("is not a RenderInput: {e}"), "see proto/ips/v1/entry.proto")])?;
+    let input = input::from_json(input_json).map_err(|e| {
+        vec![Fault::new(
+            "input",
+            u32::try_from(e.line()).unwrap_or(0),
+            format!("is not a RenderInput: {e}"),
+            "see proto/ips/v1/entry.proto",
+        )]
+    })?;
     let mut given = pack.manifest.settings.examples();
     given.extend(settings.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
     let settings = pack.manifest.settings.resolve(&given, "settings")?;
-    let mut value = input::to_json(&input).map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
+    let mut value = input::to_json(&input)
+        .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
     value["settings"] = Value::Object(settings);
     pack.render_value(&value, &RenderOptions::default()).map(|r| r.bytes).map_err(|e| match e {
         super::RenderError::NotRenderable(faults) => faults,
@@ -280,8 +326,12 @@ pub fn parse(folder: &Path, bytes: &[u8], settings: &toml::Table) -> Result<Valu
     given.extend(settings.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
     let settings = pack.manifest.settings.resolve(&given, "settings")?;
     match pack.parse(bytes, &settings, ZONE) {
-        Ok(p) => Ok(json!({ "message": p.message_type, "control_id": p.control_id, "makes": p.makes, "fields": p.value, "nulls": p.nulls })),
-        Err(super::ParseError::Fields(list)) => Err(list.into_iter().map(|f| Fault::new("message", 0, f.to_string(), "")).collect()),
+        Ok(p) => Ok(
+            json!({ "message": p.message_type, "control_id": p.control_id, "makes": p.makes, "fields": p.value, "nulls": p.nulls }),
+        ),
+        Err(super::ParseError::Fields(list)) => {
+            Err(list.into_iter().map(|f| Fault::new("message", 0, f.to_string(), "")).collect())
+        }
         Err(super::ParseError::Settings(list)) => Err(list),
         Err(e) => Err(vec![Fault::new("message", 0, e.to_string(), "")]),
     }

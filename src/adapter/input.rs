@@ -16,8 +16,6 @@ pub struct Shape {
     pub name: String,
     pub kind: ShapeKind,
     pub repeated: bool,
-    /// Unset is null.
-    pub nullable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +53,7 @@ fn shapes(message: &DescriptorProto) -> Vec<Shape> {
             _ => ShapeKind::Scalar,
         };
         let repeated = f.label() == fdp::Label::Repeated;
-        let message = f.r#type() == fdp::Type::Message;
-        Shape { name: f.name().to_owned(), kind, repeated, nullable: !repeated && (message || f.oneof_index.is_some()) }
+        Shape { name: f.name().to_owned(), kind, repeated }
     };
     message.field.iter().map(shape).collect()
 }
@@ -76,7 +73,10 @@ pub fn enum_words() -> impl Iterator<Item = &'static str> {
 
 /// Follows a dotted path from a message. `Ok(Some)`: the field; `Ok(None)`: the path goes into what has no schema;
 /// `Err`: the part that does not exist, and what stands there instead.
-pub fn find<'p>(message: &str, path: impl Iterator<Item = &'p str>) -> Result<Option<&'static Shape>, (String, Vec<&'static str>)> {
+pub fn find<'p>(
+    message: &str,
+    path: impl Iterator<Item = &'p str>,
+) -> Result<Option<&'static Shape>, (String, Vec<&'static str>)> {
     let mut at = fields(message).unwrap_or_default();
     let mut found: Option<&'static Shape> = None;
     for part in path {
@@ -109,7 +109,9 @@ fn fill(value: &mut Value, message: &str) {
     let Value::Object(map) = value else { return };
     let mut full = Map::new();
     for shape in fields(message).unwrap_or_default() {
-        let mut field = map.remove(&shape.name).unwrap_or_else(|| if shape.repeated { Value::Array(Vec::new()) } else { Value::Null });
+        let mut field = map
+            .remove(&shape.name)
+            .unwrap_or_else(|| if shape.repeated { Value::Array(Vec::new()) } else { Value::Null });
         if let ShapeKind::Message(inner) = &shape.kind {
             match &mut field {
                 Value::Array(items) => items.iter_mut().for_each(|item| fill(item, inner)),
@@ -138,8 +140,15 @@ pub fn entry_name(input: &Value) -> Option<&'static str> {
 }
 
 /// Every entry a pack can render.
-pub const ENTRIES: &[&str] =
-    &["note.create", "note.replace", "note.withdraw", "outcome.create", "outcome.replace", "outcome.withdraw", "referral_reply.create"];
+pub const ENTRIES: &[&str] = &[
+    "note.create",
+    "note.replace",
+    "note.withdraw",
+    "outcome.create",
+    "outcome.replace",
+    "outcome.withdraw",
+    "referral_reply.create",
+];
 
 #[cfg(test)]
 mod tests {
@@ -148,8 +157,8 @@ mod tests {
 
     #[test]
     fn every_unset_optional_is_null_and_every_other_field_has_its_default() {
-        let mut note = v1::NoteContent::default();
-        note.kind = Some(v1::note_content::Kind::JobClub(v1::JobClub {}));
+        let kind = Some(v1::note_content::Kind::JobClub(v1::JobClub {}));
+        let note = v1::NoteContent { kind, ..Default::default() };
         let entry = v1::Entry { note: Some(note), version: 3, ..Default::default() };
         let v = to_json(&RenderInput { entry: Some(entry), ..Default::default() }).expect("JSON");
         assert_eq!(v["entry"]["note"]["job_club"], serde_json::json!({}));

@@ -10,7 +10,10 @@ use std::ops::Range;
 
 /// Block words a template may use.
 const BLOCKS: &[&str] = &["for", "endfor", "if", "elif", "else", "endif", "include", "set", "with", "endwith"];
-const WORDS: &[&str] = &["and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "loop", "for", "set", "with", "include"];
+const WORDS: &[&str] = &[
+    "and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "loop", "for", "set", "with",
+    "include",
+];
 
 /// One `{{ … }}` or `{% … %}`.
 #[derive(Debug, Clone)]
@@ -54,7 +57,11 @@ pub fn tags(file: &str, source: &str, faults: &mut Faults) -> Vec<Tag> {
             }
         };
         let line = line_of(source, start);
-        let end = if close == "#}" { source[start + 2..].find(close).map(|n| start + 2 + n) } else { closing(source, start + 2, close) };
+        let end = if close == "#}" {
+            source[start + 2..].find(close).map(|n| start + 2 + n)
+        } else {
+            closing(source, start + 2, close)
+        };
         let Some(end) = end else {
             let open = &source[start..start + 2];
             faults.add(file, line, format!("{open} is not closed"), format!("close it with {close} on the same line"));
@@ -149,7 +156,10 @@ pub fn check(file: &str, source: &str, tags: &[Tag], known: &Known<'_>, faults: 
             if *word == "include" {
                 match rest {
                     [Token::Text(name)] if known.templates.contains(*name) => {}
-                    [Token::Text(name)] => fault(format!("templates/{name} is missing"), suggest(name, known.templates.iter().map(String::as_str))),
+                    [Token::Text(name)] => fault(
+                        format!("templates/{name} is missing"),
+                        suggest(name, known.templates.iter().map(String::as_str)),
+                    ),
                     _ => fault("include takes one quoted name".into(), "write {% include \"parts/pid.hl7\" %}".into()),
                 }
                 continue;
@@ -164,7 +174,13 @@ pub fn check(file: &str, source: &str, tags: &[Tag], known: &Known<'_>, faults: 
     }
 }
 
-fn nesting<'s>(word: &str, rest: &[Token<'s>], line: u32, open: &mut Vec<(&'static str, u32)>, fault: &mut dyn FnMut(String, String)) {
+fn nesting<'s>(
+    word: &str,
+    rest: &[Token<'s>],
+    line: u32,
+    open: &mut Vec<(&'static str, u32)>,
+    fault: &mut dyn FnMut(String, String),
+) {
     match word {
         "for" => open.push(("for", line)),
         "if" => open.push(("if", line)),
@@ -174,7 +190,10 @@ fn nesting<'s>(word: &str, rest: &[Token<'s>], line: u32, open: &mut Vec<(&'stat
         }
         "endfor" | "endif" | "endwith" => match open.pop() {
             Some((opened, _)) if *opened == word[3..] => {}
-            Some((opened, at)) => fault(format!("{{% {word} %}} closes {{% {opened} %}} of line {at}"), format!("add {{% end{opened} %}} before it")),
+            Some((opened, at)) => fault(
+                format!("{{% {word} %}} closes {{% {opened} %}} of line {at}"),
+                format!("add {{% end{opened} %}} before it"),
+            ),
             None => fault(format!("{{% {word} %}} closes nothing"), "remove it, or add what it should close".into()),
         },
         _ => {}
@@ -203,20 +222,28 @@ fn alias<'s>(word: &str, rest: &[Token<'s>], aliases: &mut HashMap<&'s str, &'st
         Some(message) => input::find(message, parts[1..].iter().copied()),
         None => input::find("RenderInput", parts.iter().copied()),
     };
-    if let Ok(Some(Shape { kind: ShapeKind::Message(message), repeated, .. })) = shape {
-        if *repeated == looped {
-            aliases.insert(name, message);
-        }
+    if let Ok(Some(Shape { kind: ShapeKind::Message(message), repeated, .. })) = shape
+        && *repeated == looped
+    {
+        aliases.insert(name, message);
     }
 }
 
-fn expression(list: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&str, &'static str>, fault: &mut dyn FnMut(String, String)) {
+fn expression(
+    list: &[Token<'_>],
+    known: &Known<'_>,
+    aliases: &HashMap<&str, &'static str>,
+    fault: &mut dyn FnMut(String, String),
+) {
     for (i, token) in list.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|p| list.get(p));
         let after = list.get(i + 1);
         match (before, token) {
             (_, Token::Mark(c @ ('*' | '+' | '-' | '/' | '%' | '~'))) => {
-                fault(format!("\"{c}\" is not offered: templates do not calculate"), "use | plus(1) for a count, and write texts one after another".into());
+                fault(
+                    format!("\"{c}\" is not offered: templates do not calculate"),
+                    "use | plus(1) for a count, and write texts one after another".into(),
+                );
             }
             (Some(Token::Mark('|')), Token::Word(name)) if !FILTERS.iter().any(|f| f.name == *name) => {
                 fault(format!("there is no filter \"{name}\""), suggest(name, FILTERS.iter().map(|f| f.name)));
@@ -224,17 +251,19 @@ fn expression(list: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&str, &'s
             (Some(Token::Mark('|')), Token::Word("code")) => match list.get(i + 1..i + 4) {
                 Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) if known.tables.contains(*table) => {}
                 Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) => {
-                    let hint = if known.tables.is_empty() { format!("add [codes.{table}] to adapter.toml") } else { suggest(table, known.tables.iter().map(String::as_str)) };
+                    let hint = if known.tables.is_empty() {
+                        format!("add [codes.{table}] to adapter.toml")
+                    } else {
+                        suggest(table, known.tables.iter().map(String::as_str))
+                    };
                     fault(format!("there is no code table \"{table}\""), hint);
                 }
                 _ => fault("code needs the name of a table".into(), "write | code(\"gender\")".into()),
             },
             (Some(Token::Mark('|')), Token::Word(_)) => {}
             (Some(Token::Word("is")), Token::Word("not")) => {}
-            (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i) => {
-                if !TESTS.contains(test) {
-                    fault(format!("there is no test \"{test}\""), suggest(test, TESTS.iter().copied()));
-                }
+            (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i) && !TESTS.contains(test) => {
+                fault(format!("there is no test \"{test}\""), suggest(test, TESTS.iter().copied()));
             }
             (Some(Token::Mark('.')), Token::Word(name)) if after == Some(&Token::Mark('(')) => {
                 fault(format!("\".{name}()\" is not offered"), "use a filter; adapters/README.md lists them".into());
@@ -253,7 +282,13 @@ fn is_test(list: &[Token<'_>], i: usize) -> bool {
     list[i - 1] == Token::Word("is") || (i > 1 && list[i - 2] == Token::Word("is"))
 }
 
-fn path(root: &str, rest: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&str, &'static str>, fault: &mut dyn FnMut(String, String)) {
+fn path(
+    root: &str,
+    rest: &[Token<'_>],
+    known: &Known<'_>,
+    aliases: &HashMap<&str, &'static str>,
+    fault: &mut dyn FnMut(String, String),
+) {
     let mut parts = Vec::new();
     for pair in rest.chunks(2) {
         match pair {
@@ -270,11 +305,11 @@ fn path(root: &str, rest: &[Token<'_>], known: &Known<'_>, aliases: &HashMap<&st
         let hint = if near.is_empty() { "it has no parts".to_owned() } else { suggest(&part, near) };
         return fault(format!("\"{part}\" in {} is not in the input", shown(root, &parts)), hint);
     }
-    if let ("settings", Some(name)) = (root, parts.first()) {
-        if known.settings.get(name).is_none() {
-            let hint = format!("declare it under [settings] in adapter.toml, or {}", suggest(name, known.settings.names()));
-            fault(format!("there is no setting \"{name}\""), hint);
-        }
+    if let ("settings", Some(name)) = (root, parts.first())
+        && known.settings.get(name).is_none()
+    {
+        let hint = format!("declare it under [settings] in adapter.toml, or {}", suggest(name, known.settings.names()));
+        fault(format!("there is no setting \"{name}\""), hint);
     }
 }
 

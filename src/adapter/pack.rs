@@ -77,14 +77,22 @@ impl Pack {
         let mut tables = BTreeMap::new();
         for entry in &manifest.codes {
             if let Some(text) = named_file(&sources, &entry.file, entry.line, "codes", &mut faults) {
-                tables.insert(entry.name.clone(), CodeTable::read(&entry.name, &entry.file, &text, entry.missing.clone(), &mut faults));
+                tables.insert(
+                    entry.name.clone(),
+                    CodeTable::read(&entry.file, &text, entry.missing.clone(), &mut faults),
+                );
             }
         }
         let tables = Arc::new(tables);
         let templates = Templates::load(&sources, &manifest.settings, &tables, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
-            faults.add(FILE, entry.line, format!("templates/{} is missing", entry.template), suggest(&entry.template, known));
+            faults.add(
+                FILE,
+                entry.line,
+                format!("templates/{} is missing", entry.template),
+                suggest(&entry.template, known),
+            );
         }
         let mut maps = BTreeMap::new();
         for entry in &manifest.parse {
@@ -94,10 +102,20 @@ impl Pack {
         }
         for map in maps.values() {
             for name in map.tables().filter(|n| !tables.contains_key(*n)) {
-                faults.add(&map.file, 0, format!("there is no code table \"{name}\""), suggest(name, tables.keys().map(String::as_str)));
+                faults.add(
+                    &map.file,
+                    0,
+                    format!("there is no code table \"{name}\""),
+                    suggest(name, tables.keys().map(String::as_str)),
+                );
             }
             for name in map.settings().filter(|n| manifest.settings.get(n).is_none()) {
-                faults.add(&map.file, 0, format!("there is no setting \"{name}\""), suggest(name, manifest.settings.names()));
+                faults.add(
+                    &map.file,
+                    0,
+                    format!("there is no setting \"{name}\""),
+                    suggest(name, manifest.settings.names()),
+                );
             }
         }
         let fingerprint = sources.fingerprint();
@@ -139,6 +157,11 @@ impl Pack {
         self.manifest.render_entry(entry, settings).is_some()
     }
 
+    /// Whether replacements keep the first document's id under these (resolved) settings.
+    pub fn keeps_document_id(&self, settings: &JsonMap<String, Value>) -> bool {
+        self.manifest.render_entry("note.replace", settings).is_some_and(|e| e.keeps_document_id)
+    }
+
     /// Entries it can render, each once.
     pub fn renders(&self) -> Vec<&'static str> {
         let mut list: Vec<_> = self.manifest.render.iter().map(|r| r.entry).collect();
@@ -154,13 +177,25 @@ impl Pack {
 
     /// A message in our words. `settings` are the endpoint's, resolved; `trust_zone` is the trust's IANA time zone, used
     /// unless the settings name one.
-    pub fn parse(&self, bytes: &[u8], settings: &JsonMap<String, Value>, trust_zone: &str) -> Result<Parsed, ParseError> {
+    pub fn parse(
+        &self,
+        bytes: &[u8],
+        settings: &JsonMap<String, Value>,
+        trust_zone: &str,
+    ) -> Result<Parsed, ParseError> {
         let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
         let zone = match settings::engine(settings, "time_zone").as_str() {
             "" => TimeZone::get(trust_zone),
             own => TimeZone::get(own),
         };
-        let zone = zone.map_err(|_| ParseError::Settings(vec![Fault::new("settings", 0, "the time zone is not known", "use an IANA name, for example Europe/London")]))?;
+        let zone = zone.map_err(|_| {
+            ParseError::Settings(vec![Fault::new(
+                "settings",
+                0,
+                "the time zone is not known",
+                "use an IANA name, for example Europe/London",
+            )])
+        })?;
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
@@ -186,7 +221,8 @@ impl Pack {
 
 /// A message type is shown only when it looks like one.
 fn shown(message_type: &str) -> String {
-    let good = message_type.len() == 7 && message_type.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'^');
+    let good = message_type.len() == 7
+        && message_type.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'^');
     if good { message_type.to_owned() } else { "a message of no known type".to_owned() }
 }
 
@@ -224,7 +260,9 @@ impl Packs {
             }
             match Pack::load(&entry.path()) {
                 Ok(pack) => drop(packs.0.insert(name, Arc::new(pack))),
-                Err(list) => faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f })),
+                Err(list) => {
+                    faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f }))
+                }
             }
         }
         faults.into_result(packs)
@@ -237,10 +275,13 @@ impl Packs {
     /// By `id` or `id@version`; a version that is not the one loaded is a fault.
     pub fn pinned(&self, pin: &str) -> Result<&Arc<Pack>, Fault> {
         let (id, version) = pin.split_once('@').map_or((pin, None), |(id, v)| (id, Some(v)));
-        let pack = self.0.get(id).ok_or_else(|| Fault::new("pack", 0, format!("there is no pack \"{id}\""), suggest(id, self.0.keys().map(String::as_str))))?;
+        let pack = self.0.get(id).ok_or_else(|| {
+            Fault::new("pack", 0, format!("there is no pack \"{id}\""), suggest(id, self.0.keys().map(String::as_str)))
+        })?;
         match version {
             Some(v) if v != pack.manifest.version => {
-                let hint = format!("the folder holds {}; pin that once it is checked, or put the other one back", pack.pin());
+                let hint =
+                    format!("the folder holds {}; pin that once it is checked, or put the other one back", pack.pin());
                 Err(Fault::new("pack", 0, format!("pack \"{id}\" is not at version {v}"), hint))
             }
             _ => Ok(pack),
@@ -249,5 +290,126 @@ impl Packs {
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Pack>> {
         self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::render::RenderOptions;
+    use crate::adapter::{RenderError, input};
+
+    const MANIFEST: &str = include_str!("../../adapters/_template/adapter.toml");
+    const GENDER: &str = include_str!("../../adapters/_template/codes/gender.csv");
+    const NOTE: &str = include_str!("../../adapters/_template/templates/note.hl7");
+    const INPUT: &str = include_str!("../../adapters/_template/examples/render-note/input.json");
+
+    fn pack(template: &str) -> Result<Pack, Vec<Fault>> {
+        let files = [("adapter.toml", MANIFEST), ("codes/gender.csv", GENDER), ("templates/note.hl7", template)];
+        Pack::from_sources(Sources::from_files("_template", files))
+    }
+
+    fn faults(template: &str) -> Vec<String> {
+        pack(template).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    fn render(template: &str) -> Result<String, RenderError> {
+        let pack = pack(template).expect("a pack that loads");
+        let mut value = input::to_json(&input::from_json(INPUT).expect("an input")).expect("JSON");
+        value["settings"] = Value::Object(pack.manifest.settings.examples());
+        value["entry"]["headings"] = Value::from(vec!["x"; 1000]);
+        pack.render_value(&value, &RenderOptions::default()).map(|r| r.text_for_display)
+    }
+
+    fn stopped(line: &str) -> String {
+        render(&format!("{NOTE}\n{line}")).expect_err("stops").to_string()
+    }
+
+    #[test]
+    fn the_template_pack_renders() {
+        let text = render(NOTE).expect("renders");
+        assert!(
+            text.starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|") && text.contains("\nOBX|1|FT|371532007^"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn escaping_cannot_be_turned_off_and_nothing_can_be_called() {
+        for (line, word) in [
+            ("{% autoescape false %}{{ entry.text }}{% endautoescape %}", "autoescape"),
+            ("{{ entry.text | safe }}", "safe"),
+            ("{% macro x() %}{% endmacro %}", "macro"),
+            ("{% import \"x\" as y %}", "import"),
+            ("{{ range(9) }}", "range"),
+            ("{{ entry.text.upper() }}", "upper"),
+            ("{{ \"x\" * 100000000 }}", "calculate"),
+            ("{{ entry.text ~ entry.text }}", "calculate"),
+            ("{% include entry.text %}", "quoted name"),
+            ("{{ debug() }}", "debug"),
+        ] {
+            assert!(
+                faults(&format!("{NOTE}\n{line}"))
+                    .iter()
+                    .any(|f| f.contains(word) && f.starts_with("templates/note.hl7:12:")),
+                "{line}: {:?}",
+                faults(line)
+            );
+        }
+    }
+
+    #[test]
+    fn work_and_output_are_bounded() {
+        let loops = "{% for a in entry.headings %}{% for b in entry.headings %}{{ a }}{% endfor %}{% endfor %}";
+        assert!(stopped(loops).contains("too much work"));
+        assert!(stopped("{% include \"note.hl7\" %}").contains("templates/note.hl7"));
+    }
+
+    #[test]
+    fn every_kind_of_empty_or_composite_value_stops_with_its_place_and_never_its_value() {
+        for (line, what) in [
+            ("NTE|1||{{ patient.phone }}", "`patient.phone` is empty; write | blank"),
+            ("NTE|1||{{ entry.reason }}", "`entry.reason` is empty"),
+            ("NTE|1||{{ entry.headings }}", "is a list"),
+            ("NTE|1||{{ patient.name }}", "is a group of fields"),
+            ("NTE|1||{{ entry.note.job_search.x }}", "is not"),
+            ("NTE|1||{{ patient.phone | upper }}", "is empty"),
+            ("NTE|1||{{ patient.phone | hl7_time }}", "is empty"),
+            ("NTE|1||{{ patient.name.family | hl7_time }}", "is not an instant"),
+            ("NTE|1||{{ patient.name.family | hl7_date }}", "is not an instant"),
+            ("NTE|1||{{ patient.name.family | nhs_number }}", "must be ten digits"),
+            ("NTE|1||{{ message.is_late }}", "true or false"),
+            ("NTE|1||{{ 1.5 }}", "fraction"),
+            ("NTE|1||{{ patient.name.family | code(\"gender\") }}", "has no row for this code"),
+            ("NTE|1||{{ entry.outcome.job_start }}", "is not in the input"),
+        ] {
+            // Some of these are found when the pack is loaded already.
+            let said = match pack(&format!("{NOTE}\n{line}")) {
+                Ok(_) => stopped(line),
+                Err(faults) => faults[0].to_string(),
+            };
+            assert!(said.contains(what) && said.contains("templates/note.hl7:12"), "{line}: {said}");
+            assert!(!said.contains("Testpatient"), "{said}");
+        }
+        assert!(
+            render(&format!("{NOTE}\nNTE|1||a{{{{ patient.phone | blank }}}}b"))
+                .expect_err("NTE has no place in MDM")
+                .to_string()
+                .contains("NTE")
+        );
+    }
+
+    #[test]
+    fn a_line_feed_in_a_field_of_one_line_is_refused() {
+        assert!(stopped("NTE|1||{{ entry.text }}").contains("one line only"));
+    }
+
+    #[test]
+    fn settings_are_checked_all_at_once() {
+        let pack = pack(NOTE).expect("loads");
+        let given: toml::Table = "receiving_aplication = \"X\"\nreceiving_facility = 3".parse().expect("TOML");
+        let said: Vec<String> = pack.check_settings(&given).iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said.iter().any(|f| f.contains("did you mean \"receiving_application\"?")));
     }
 }

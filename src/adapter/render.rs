@@ -74,8 +74,8 @@ impl RenderError {
     }
 }
 
-impl From<Stopped> for RenderError {
-    fn from(stopped: Stopped) -> Self {
+impl From<Box<Stopped>> for RenderError {
+    fn from(stopped: Box<Stopped>) -> Self {
         match stopped.stop {
             Stop::NotCarriable(what) => Self::NotCarriable { what },
             Stop::TooLong(limit) => Self::TooLong { limit },
@@ -95,7 +95,9 @@ struct Plan<'p> {
 impl Pack {
     /// The message for an entry. `input.settings` are the endpoint's; defaults are filled in here.
     pub fn render(&self, input: &RenderInput, options: &RenderOptions) -> Result<Rendered, RenderError> {
-        let mut value = input::to_json(input).map_err(|_| RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered"))?;
+        let mut value = input::to_json(input).map_err(|_| {
+            RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered")
+        })?;
         let given = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
         let settings = self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)?;
         value["settings"] = Value::Object(settings);
@@ -134,10 +136,20 @@ impl Pack {
         let nothing = serde_json::Map::new();
         let settings = input.get("settings").and_then(Value::as_object).unwrap_or(&nothing);
         let Some(name) = input::entry_name(input) else {
-            return Err(RenderError::one("input", 0, "entry.kind and entry.action are no entry a pack can render", "see the list in adapters/README.md"));
+            return Err(RenderError::one(
+                "input",
+                0,
+                "entry.kind and entry.action are no entry a pack can render",
+                "see the list in adapters/README.md",
+            ));
         };
         let entry = self.manifest.render_entry(name, settings).ok_or_else(|| {
-            RenderError::one(FILE, 0, format!("has no [[render]] for {name} under these settings"), "add one, or route such entries elsewhere")
+            RenderError::one(
+                FILE,
+                0,
+                format!("has no [[render]] for {name} under these settings"),
+                "add one, or route such entries elsewhere",
+            )
         })?;
         let of = |name: &str| super::settings::engine(settings, name);
         let own = of("time_zone");
@@ -145,7 +157,14 @@ impl Pack {
             "" => input.pointer("/trust/time_zone").and_then(Value::as_str).unwrap_or_default(),
             zone => zone,
         };
-        let zone = TimeZone::get(zone).map_err(|_| RenderError::one("input", 0, "trust.time_zone is not a known zone", "use an IANA name, for example Europe/London"))?;
+        let zone = TimeZone::get(zone).map_err(|_| {
+            RenderError::one(
+                "input",
+                0,
+                "trust.time_zone is not a known zone",
+                "use an IANA name, for example Europe/London",
+            )
+        })?;
         let newline = match of("text_newline").as_str() {
             "repeat" => Newline::Repeat,
             "obx" => Newline::Row,
@@ -163,7 +182,9 @@ impl Pack {
         let limits = rules::Limits { obx_5_chars_max: Some(plan.facts.text.max_chars), message_bytes_max: None };
         let broken = rules::check(bytes, plan.charset, limits);
         if !broken.is_empty() {
-            let faults = broken.iter().map(|f| Fault::new(&file, 0, format!("makes a message in which {}: {}", f.place, f.what), f.hint));
+            let faults = broken
+                .iter()
+                .map(|f| Fault::new(&file, 0, format!("makes a message in which {}: {}", f.place, f.what), f.hint));
             return Err(RenderError::NotRenderable(faults.collect()));
         }
         let Some(code) = &plan.entry.text_code else { return Ok(()) };
@@ -171,14 +192,19 @@ impl Pack {
             Some(name) => input.pointer(&format!("/settings/{name}")).and_then(Value::as_str).unwrap_or_default(),
             None => code,
         };
-        let message = Message::read(bytes, plan.charset).map_err(|e| RenderError::one(&file, 0, format!("makes a message that cannot be read: {}", e.what), e.hint))?;
+        let message = Message::read(bytes, plan.charset).map_err(|e| {
+            RenderError::one(&file, 0, format!("makes a message that cannot be read: {}", e.what), e.hint)
+        })?;
         let joint = if plan.facts.text.newline == Newline::Break { '+' } else { '*' };
-        let path = Path::parse(&format!("OBX[3.1='{code}']-5{joint}"))
-            .map_err(|_| RenderError::one(FILE, plan.entry.line, "text_code cannot be looked for", "use a code without quotes"))?;
+        let path = Path::parse(&format!("OBX[3.1='{code}']-5{joint}")).map_err(|_| {
+            RenderError::one(FILE, plan.entry.line, "text_code cannot be looked for", "use a code without quotes")
+        })?;
         let read = path.read(&message).ok().and_then(|r| r.into_value()).unwrap_or_default();
         match input.pointer("/entry/text").and_then(Value::as_str) {
             Some(text) if read == text => Ok(()),
-            _ => Err(RenderError::NotCarriable { what: "the text cannot be read back exactly from the message under the endpoint's text settings".into() }),
+            _ => Err(RenderError::NotCarriable {
+                what: "the text cannot be read back exactly from the message under the endpoint's text settings".into(),
+            }),
         }
     }
 }
@@ -188,7 +214,11 @@ impl Pack {
 fn segments(printed: &str) -> String {
     let mut out = String::with_capacity(printed.len());
     let mut counts: HashMap<&str, u32> = HashMap::new();
-    for line in printed.split('\n').map(|l| l.trim_start_matches([' ', '\t']).trim_end_matches('\r')).filter(|l| !l.trim().is_empty()) {
+    for line in printed
+        .split('\n')
+        .map(|l| l.trim_start_matches([' ', '\t']).trim_end_matches('\r'))
+        .filter(|l| !l.trim().is_empty())
+    {
         match (line.get(..3), line.get(3..).and_then(|rest| rest.strip_prefix("|#"))) {
             (Some(id), Some(rest)) if rest.is_empty() || rest.starts_with('|') => {
                 let count = counts.entry(id).or_default();
@@ -205,5 +235,7 @@ fn segments(printed: &str) -> String {
 fn encode(segments: &str, text: &str, charset: Charset) -> Result<Vec<u8>, RenderError> {
     // Asked of the text first, so that the place named is one its author can count to.
     charset.encode(text).map_err(|e| RenderError::NotCarriable { what: format!("in the text, {e}") })?;
-    charset.encode(segments).map_err(|e| RenderError::NotCarriable { what: format!("outside the text, in a name, heading or other field: {}, which {charset} lacks", e.hint) })
+    charset.encode(segments).map_err(|e| RenderError::NotCarriable {
+        what: format!("outside the text, in a name, heading or other field: {}, which {charset} lacks", e.hint),
+    })
 }

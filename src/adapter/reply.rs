@@ -45,10 +45,17 @@ pub struct ReplyRules {
 impl Default for ReplyRules {
     /// HL7 tables 0008 and 0357; AR and 200-204 never get better by sending again, 206 and 207 may.
     fn default() -> Self {
-        let acks = ACK_CODES.iter().map(|c| ((*c).to_owned(), if c.ends_with('A') { Row::Positive } else { Row::Refused }));
+        let acks =
+            ACK_CODES.iter().map(|c| ((*c).to_owned(), if c.ends_with('A') { Row::Positive } else { Row::Refused }));
         let errors = [100, 101, 102, 103, 200, 201, 202, 203, 204].map(|n| (n.to_string(), Row::Refused));
-        let others = [("205", Row::Duplicate), ("206", Row::Retry), ("207", Row::Retry)].map(|(c, r)| (c.to_owned(), r));
-        Self { acks: acks.collect(), errors: errors.into_iter().chain(others).collect(), ae_without_code: Row::Retry, record_id: None }
+        let others =
+            [("205", Row::Duplicate), ("206", Row::Retry), ("207", Row::Retry)].map(|(c, r)| (c.to_owned(), r));
+        Self {
+            acks: acks.collect(),
+            errors: errors.into_iter().chain(others).collect(),
+            ae_without_code: Row::Retry,
+            record_id: None,
+        }
     }
 }
 
@@ -59,7 +66,11 @@ impl ReplyRules {
         for (key, item) in table {
             let line = file.line(key.span());
             let Some(value) = item.get_ref().as_str() else {
-                file.fault_at(line, format!("reply row \"{}\" must be a text", key.get_ref()), "write for example \"204\" = \"refused\"");
+                file.fault_at(
+                    line,
+                    format!("reply row \"{}\" must be a text", key.get_ref()),
+                    "write for example \"204\" = \"refused\"",
+                );
                 continue;
             };
             if let Err((what, hint)) = rules.set(key.get_ref(), value) {
@@ -72,29 +83,42 @@ impl ReplyRules {
     /// Changes one row, or says what is wrong with it.
     fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {
         if key == "record_id" {
-            let path = Path::parse(value).map_err(|e| (format!("record_id is not a path: {}", e.what), e.hint.to_owned()))?;
+            let path =
+                Path::parse(value).map_err(|e| (format!("record_id is not a path: {}", e.what), e.hint.to_owned()))?;
             self.record_id = Some(path);
             return Ok(());
         }
         let row = ROWS.iter().find(|(name, _)| *name == value).map(|(_, row)| *row).ok_or_else(|| {
-            (format!("reply row \"{key}\" has the unknown meaning \"{value}\""), suggest(value, ROWS.iter().map(|(name, _)| *name)))
+            (
+                format!("reply row \"{key}\" has the unknown meaning \"{value}\""),
+                suggest(value, ROWS.iter().map(|(name, _)| *name)),
+            )
         })?;
         let negative = key == "ae_without_code" || !key.ends_with('A');
         if ACK_CODES.contains(&key) {
             if negative && row == Row::Positive {
-                return Err((format!("\"{key}\" can never be positive"), "a negative acknowledgement is refused, retry or unknown".into()));
+                return Err((
+                    format!("\"{key}\" can never be positive"),
+                    "a negative acknowledgement is refused, retry or unknown".into(),
+                ));
             }
             self.acks.insert(key.to_owned(), row);
         } else if key == "ae_without_code" {
             if !matches!(row, Row::Retry | Row::Refused | Row::Unknown) {
-                return Err(("ae_without_code must be retry, refused or unknown".into(), "retries are bounded by the endpoint".into()));
+                return Err((
+                    "ae_without_code must be retry, refused or unknown".into(),
+                    "retries are bounded by the endpoint".into(),
+                ));
             }
             self.ae_without_code = row;
         } else if is_error_code(key) {
             self.errors.insert(key.to_owned(), row);
         } else {
             let known = ACK_CODES.iter().copied().chain(["ae_without_code", "record_id"]);
-            return Err((format!("unknown key \"{key}\" in [reply]"), format!("{}; error codes hold a digit, for example 204", suggest(key, known))));
+            return Err((
+                format!("unknown key \"{key}\" in [reply]"),
+                format!("{}; error codes hold a digit, for example 204", suggest(key, known)),
+            ));
         }
         Ok(())
     }
@@ -106,7 +130,10 @@ impl ReplyRules {
         for (key, value) in overrides {
             let result = match value.as_str() {
                 Some(value) => rules.set(key, value),
-                None => Err((format!("reply row \"{key}\" must be a text"), "write for example \"204\" = \"refused\"".into())),
+                None => Err((
+                    format!("reply row \"{key}\" must be a text"),
+                    "write for example \"204\" = \"refused\"".into(),
+                )),
             };
             if let Err((what, hint)) = result {
                 faults.add("reply", 0, what, hint);
@@ -119,5 +146,7 @@ impl ReplyRules {
 /// Short, and with a digit: names of people have none, so such a code may be shown. Long digit runs could be a number of a person.
 pub fn is_error_code(code: &str) -> bool {
     let digits = code.bytes().filter(u8::is_ascii_digit).count();
-    (1..=10).contains(&code.len()) && (1..=6).contains(&digits) && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    (1..=10).contains(&code.len())
+        && (1..=6).contains(&digits)
+        && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }

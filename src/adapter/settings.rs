@@ -25,22 +25,42 @@ pub const ENGINE_SETTINGS: &[EngineSetting] = &[
         help: "character set of the bytes, as MSH-18 names it; what it cannot carry stops the message",
         choices: &["UNICODE UTF-8", "8859/1", "8859/15", "ASCII"],
     },
-    EngineSetting { name: "text_type", fallback: "FT", help: "type of the OBX rows that carry text", choices: &["FT", "TX", "ST"] },
+    EngineSetting {
+        name: "text_type",
+        fallback: "FT",
+        help: "type of the OBX rows that carry text",
+        choices: &["FT", "TX", "ST"],
+    },
     EngineSetting {
         name: "text_newline",
         fallback: "br",
         help: "a line break in text: br = \\.br\\ inside the field (not with ST), repeat = next repetition (~), obx = next OBX row",
         choices: &["br", "repeat", "obx"],
     },
-    EngineSetting { name: "text_max_chars", fallback: "65536", help: "characters that fit into one OBX-5, escapes included: 16 to 65536", choices: &[] },
+    EngineSetting {
+        name: "text_max_chars",
+        fallback: "65536",
+        help: "characters that fit into one OBX-5, escapes included: 16 to 65536",
+        choices: &[],
+    },
     EngineSetting {
         name: "text_join",
         fallback: "none",
         help: "end_to_end: the receiver puts the OBX rows of one text end to end, so that a long one may be cut anywhere (only with text_newline br)",
         choices: &["none", "end_to_end"],
     },
-    EngineSetting { name: "time_offset", fallback: "with", help: "write times with or without their offset from UTC, e.g. +0100", choices: &["with", "without"] },
-    EngineSetting { name: "time_zone", fallback: "", help: "IANA name of the zone the receiver's times are in; empty: the trust's", choices: &[] },
+    EngineSetting {
+        name: "time_offset",
+        fallback: "with",
+        help: "write times with or without their offset from UTC, e.g. +0100",
+        choices: &["with", "without"],
+    },
+    EngineSetting {
+        name: "time_zone",
+        fallback: "",
+        help: "IANA name of the zone the receiver's times are in; empty: the trust's",
+        choices: &[],
+    },
 ];
 
 /// Longest OBX-5 of HL7 v2.4, in characters.
@@ -87,7 +107,11 @@ impl Settings {
             }
             match item.get_ref().as_table() {
                 Some(t) => list.extend(Setting::read(file, name, t, line)),
-                None => file.fault_at(line, format!("setting \"{name}\" must be a table"), "write name = { help = \"...\", example = \"...\" }"),
+                None => file.fault_at(
+                    line,
+                    format!("setting \"{name}\" must be a table"),
+                    "write name = { help = \"...\", example = \"...\" }",
+                ),
             }
         }
         list.sort_by_key(|s| s.line);
@@ -112,7 +136,12 @@ impl Settings {
         for setting in &self.0 {
             let value = match given.get(&setting.name) {
                 Some(value) => setting.check(value).map_err(|rule| {
-                    faults.add(origin, 0, format!("setting \"{}\" {rule}", setting.name), format!("{}, for example {}", setting.help, setting.example));
+                    faults.add(
+                        origin,
+                        0,
+                        format!("setting \"{}\" {rule}", setting.name),
+                        format!("{}, for example {}", setting.help, setting.example),
+                    );
                 }),
                 None => setting.default.clone().ok_or_else(|| {
                     let hint = format!("{}, for example {} = {}", setting.help, setting.name, setting.example);
@@ -141,32 +170,48 @@ impl Setting {
         let kind = match (choices, r.text("type").map(|(t, _)| t).as_deref()) {
             (Some(list), None | Some("text")) if !list.is_empty() => Kind::Choice(list),
             (Some(_), _) => {
-                r.fault(format!("setting \"{name}\" has choices and a type"), "leave the type away, and name at least one choice");
+                r.fault(
+                    format!("setting \"{name}\" has choices and a type"),
+                    "leave the type away, and name at least one choice",
+                );
                 Kind::Text { max_chars: MAX_TEXT }
             }
             (None, None | Some("text")) => {
-                let max = r.integer("max_chars").map_or(MAX_TEXT, |(n, _)| usize::try_from(n).unwrap_or(0).clamp(1, MAX_TEXT));
+                let max = r
+                    .integer("max_chars")
+                    .map_or(MAX_TEXT, |(n, _)| usize::try_from(n).unwrap_or(0).clamp(1, MAX_TEXT));
                 Kind::Text { max_chars: max }
             }
             (None, Some("flag")) => Kind::Flag,
-            (None, Some("number")) => {
-                Kind::Number { min: r.integer("min").map_or(0, |(n, _)| n), max: r.integer("max").map_or(i64::from(i32::MAX), |(n, _)| n) }
-            }
+            (None, Some("number")) => Kind::Number {
+                min: r.integer("min").map_or(0, |(n, _)| n),
+                max: r.integer("max").map_or(i64::from(i32::MAX), |(n, _)| n),
+            },
             (None, Some(other)) => {
-                r.fault(format!("setting \"{name}\" has the unknown type \"{other}\""), "types are text, flag and number; a list goes into choices");
+                r.fault(
+                    format!("setting \"{name}\" has the unknown type \"{other}\""),
+                    "types are text, flag and number; a list goes into choices",
+                );
                 Kind::Text { max_chars: MAX_TEXT }
             }
         };
         let example = r.item("example").and_then(|(i, _)| plain(i.get_ref()));
         let default = r.item("default").map(|(i, _)| plain(i.get_ref()).unwrap_or(Value::Null));
         if example.is_none() {
-            r.fault(format!("setting \"{name}\" has no example"), "add example = \"...\": a text, a number, true or false");
+            r.fault(
+                format!("setting \"{name}\" has no example"),
+                "add example = \"...\": a text, a number, true or false",
+            );
         }
         r.finish();
         let setting = Self { name, help: help?, example: example?, default, kind, line };
         for (key, value) in [("example", Some(&setting.example)), ("default", setting.default.as_ref())] {
             if let Some(Err(rule)) = value.map(|v| setting.check(v)) {
-                file.fault_at(line, format!("the {key} of setting \"{}\" {rule}", setting.name), "make it a value that a site could use");
+                file.fault_at(
+                    line,
+                    format!("the {key} of setting \"{}\" {rule}", setting.name),
+                    "make it a value that a site could use",
+                );
             }
         }
         setting.check_engine_choices(file);
@@ -230,7 +275,12 @@ fn check_engine(settings: &Map<String, Value>, origin: &str, faults: &mut Faults
     let of = |name: &str| engine(settings, name);
     for rule in ENGINE_SETTINGS.iter().filter(|e| !e.choices.is_empty()) {
         if !rule.choices.contains(&of(rule.name).as_str()) {
-            faults.add(origin, 0, format!("setting \"{}\" must be one of {}", rule.name, rule.choices.join(", ")), rule.help);
+            faults.add(
+                origin,
+                0,
+                format!("setting \"{}\" must be one of {}", rule.name, rule.choices.join(", ")),
+                rule.help,
+            );
         }
     }
     if of("text_type") == "ST" && of("text_newline") == "br" {
@@ -238,10 +288,20 @@ fn check_engine(settings: &Map<String, Value>, origin: &str, faults: &mut Faults
         faults.add(origin, 0, "text_type ST cannot hold \\.br\\: a receiver would show it to clinicians", hint);
     }
     if of("text_join") == "end_to_end" && of("text_newline") != "br" {
-        faults.add(origin, 0, "text_join end_to_end needs text_newline br", "rows of other kinds end at line breaks; leave text_join at \"none\"");
+        faults.add(
+            origin,
+            0,
+            "text_join end_to_end needs text_newline br",
+            "rows of other kinds end at line breaks; leave text_join at \"none\"",
+        );
     }
-    if !of("text_max_chars").parse::<u32>().is_ok_and(|n| (16..=TEXT_MAX_CHARS as u32).contains(&n)) {
-        faults.add(origin, 0, "text_max_chars must be 16 to 65536", "give the number of characters the receiver takes in one OBX-5");
+    if !of("text_max_chars").parse::<usize>().is_ok_and(|n| (16..=TEXT_MAX_CHARS).contains(&n)) {
+        faults.add(
+            origin,
+            0,
+            "text_max_chars must be 16 to 65536",
+            "give the number of characters the receiver takes in one OBX-5",
+        );
     }
     let zone = of("time_zone");
     if !zone.is_empty() && jiff::tz::TimeZone::get(&zone).is_err() {

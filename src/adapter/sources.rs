@@ -29,7 +29,12 @@ impl Sources {
         if folder.is_dir() {
             sources.walk(folder, "", 0, &mut faults);
         } else {
-            faults.add(&name, 0, "is not a folder that can be read", "name the pack's folder, the one with adapter.toml in it");
+            faults.add(
+                &name,
+                0,
+                "is not a folder that can be read",
+                "name the pack's folder, the one with adapter.toml in it",
+            );
         }
         faults.into_result(sources)
     }
@@ -57,7 +62,12 @@ impl Sources {
             } else if entry.metadata().is_ok_and(|m| m.len() > MAX_FILE_BYTES) {
                 faults.add(&path, 0, "is larger than 1 MiB", "a pack holds text files only; split or remove it");
             } else if self.files.len() == MAX_FILES {
-                return faults.add(&path, 0, format!("is one file too many: a pack has at most {MAX_FILES}"), "remove some");
+                return faults.add(
+                    &path,
+                    0,
+                    format!("is one file too many: a pack has at most {MAX_FILES}"),
+                    "remove some",
+                );
             } else {
                 match fs::read(entry.path()) {
                     Ok(bytes) => drop(self.files.insert(path, bytes)),
@@ -69,7 +79,10 @@ impl Sources {
 
     /// For tests and tools: a pack that is in no folder.
     pub fn from_files<'a>(name: &str, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self { name: name.into(), files: files.into_iter().map(|(p, t)| (p.to_owned(), t.as_bytes().to_vec())).collect() }
+        Self {
+            name: name.into(),
+            files: files.into_iter().map(|(p, t)| (p.to_owned(), t.as_bytes().to_vec())).collect(),
+        }
     }
 
     pub fn bytes(&self, path: &str) -> Option<&[u8]> {
@@ -86,7 +99,12 @@ impl Sources {
             Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")),
             Err(e) => {
                 let line = 1 + memchr::memchr_iter(b'\n', &bytes[..e.valid_up_to()]).count();
-                faults.add(path, u32::try_from(line).unwrap_or(0), "is not UTF-8", "save the file as UTF-8 (spreadsheets: \"CSV UTF-8\")");
+                faults.add(
+                    path,
+                    u32::try_from(line).unwrap_or(0),
+                    "is not UTF-8",
+                    "save the file as UTF-8 (spreadsheets: \"CSV UTF-8\")",
+                );
                 None
             }
         }
@@ -103,7 +121,8 @@ impl Sources {
     /// SHA-256 over every file that shapes bytes (README and examples do not), in hexadecimal.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for (path, bytes) in self.files.iter().filter(|(p, _)| !p.starts_with("examples/") && p.as_str() != "README.md") {
+        for (path, bytes) in self.files.iter().filter(|(p, _)| !p.starts_with("examples/") && p.as_str() != "README.md")
+        {
             for part in [path.as_bytes(), bytes] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);
@@ -123,7 +142,10 @@ mod tests {
         let a = of(&[("adapter.toml", "1"), ("templates/a.hl7", "2")]);
         assert_ne!(a, of(&[("adapter.toml", "1"), ("templates/a.hl7", "3")]));
         assert_ne!(a, of(&[("adapter.toml", "1"), ("templates/b.hl7", "2")]));
-        assert_eq!(a, of(&[("adapter.toml", "1"), ("templates/a.hl7", "2"), ("README.md", "x"), ("examples/a/input.json", "y")]));
+        assert_eq!(
+            a,
+            of(&[("adapter.toml", "1"), ("templates/a.hl7", "2"), ("README.md", "x"), ("examples/a/input.json", "y")])
+        );
         assert_eq!(a.len(), 64);
     }
 

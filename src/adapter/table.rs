@@ -28,7 +28,11 @@ impl<'i> TomlFile<'i> {
             Err(e) => {
                 let line = e.span().map_or(0, |s| line_of(self.text, s.start));
                 let what = e.message().lines().next().unwrap_or_default().to_owned();
-                self.fault_at(line, format!("is not TOML: {what}"), "mend the line; strings need quotes, and a key stands once");
+                self.fault_at(
+                    line,
+                    format!("is not TOML: {what}"),
+                    "mend the line; strings need quotes, and a key stands once",
+                );
                 None
             }
         }
@@ -71,7 +75,11 @@ impl<'f, 'i> Reader<'f, 'i> {
     }
 
     fn wrong(&self, key: &str, line: u32, wanted: &str, got: &DeValue<'_>) {
-        self.file.fault_at(line, format!("\"{key}\" must be {wanted}, not {}", got.type_str()), format!("write {key} = {}", sample(wanted)));
+        self.file.fault_at(
+            line,
+            format!("\"{key}\" must be {wanted}, not {}", got.type_str()),
+            format!("write {key} = {}", sample(wanted)),
+        );
     }
 
     pub fn text(&self, key: &'static str) -> Option<(String, u32)> {
@@ -92,7 +100,11 @@ impl<'f, 'i> Reader<'f, 'i> {
             }
             Some(_) => match self.text(key)? {
                 (t, line) if t.trim().is_empty() => {
-                    self.file.fault_at(line, format!("\"{key}\" is empty"), format!("for example {key} = \"{example}\""));
+                    self.file.fault_at(
+                        line,
+                        format!("\"{key}\" is empty"),
+                        format!("for example {key} = \"{example}\""),
+                    );
                     None
                 }
                 found => Some(found),
@@ -157,7 +169,11 @@ impl<'f, 'i> Reader<'f, 'i> {
         let asked = self.asked.borrow();
         for key in self.table.keys().filter(|k| !asked.contains(&k.get_ref().as_ref())) {
             let name = key.get_ref();
-            self.file.fault_at(self.file.line(key.span()), format!("unknown key \"{name}\" in {}", self.name), suggest(name, asked.iter().copied()));
+            self.file.fault_at(
+                self.file.line(key.span()),
+                format!("unknown key \"{name}\" in {}", self.name),
+                suggest(name, asked.iter().copied()),
+            );
         }
     }
 }
@@ -203,9 +219,12 @@ mod tests {
         assert_eq!(r.flag("flag"), Some(true));
         r.finish();
         let shown: Vec<String> = faults.into_inner().0.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, [
-            "adapter.toml:1: \"name\" must be a text, not integer; write name = \"...\"",
-            "adapter.toml:2: unknown key \"verison\" in the manifest; did you mean \"version\"?",
-        ]);
+        assert_eq!(
+            shown,
+            [
+                "adapter.toml:1: \"name\" must be a text, not integer; write name = \"...\"",
+                "adapter.toml:2: unknown key \"verison\" in the manifest; did you mean \"version\"?",
+            ]
+        );
     }
 }

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 /// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
 const FUEL: u64 = 400_000;
-/// Includes inside includes.
-const RECURSION: usize = 20;
+/// Depth of includes and loops: minijinja counts an include as ten.
+const RECURSION: usize = 100;
 
 /// Every template of a pack, compiled.
 pub struct Templates {
@@ -47,7 +47,12 @@ pub struct Printed {
 
 impl Templates {
     /// Compiles everything under `templates/`. Template names are their paths below it.
-    pub fn load(sources: &Sources, settings: &Settings, tables: &Arc<BTreeMap<String, CodeTable>>, faults: &mut Faults) -> Self {
+    pub fn load(
+        sources: &Sources,
+        settings: &Settings,
+        tables: &Arc<BTreeMap<String, CodeTable>>,
+        faults: &mut Faults,
+    ) -> Self {
         let mut env = Environment::empty();
         env.set_debug(false);
         env.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -77,7 +82,12 @@ impl Templates {
                 // The look before says it better where it found something.
                 if faults.0.len() == before {
                     let line = e.line().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-                    faults.add(&path, line, format!("cannot be read: {}", e.detail().unwrap_or("bad syntax")), "mend the tag on this line");
+                    faults.add(
+                        &path,
+                        line,
+                        format!("cannot be read: {}", e.detail().unwrap_or("bad syntax")),
+                        "mend the tag on this line",
+                    );
                 }
             }
         }
@@ -104,13 +114,18 @@ impl Templates {
     }
 
     /// The template's text for this input.
-    pub fn render(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<String, Stopped> {
+    pub fn render(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<String, Box<Stopped>> {
         let template = self.env.get_template(name).map_err(|e| self.stopped(&e, name))?;
         template.render(context(input, facts)).map_err(|e| self.stopped(&e, name))
     }
 
     /// As [`Templates::render`], with the expression behind each piece of output. Slower; for `adapter check`.
-    pub fn trace(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<Vec<Printed>, Stopped> {
+    pub fn trace(
+        &self,
+        name: &str,
+        input: &serde_json::Value,
+        facts: &Arc<Facts>,
+    ) -> Result<Vec<Printed>, Box<Stopped>> {
         let template = self.env.get_template(name).map_err(|e| self.stopped(&e, name))?;
         let (text, spans) = template.render_with_spans(context(input, facts)).map_err(|e| self.stopped(&e, name))?;
         let expressions = spans.iter().filter(|s| s.kind() == minijinja::OutputSpanKind::Expression);
@@ -129,7 +144,7 @@ impl Templates {
 
     /// The place and the cause, from the innermost error that has them. minijinja's own texts are not passed on: some quote
     /// values.
-    fn stopped(&self, error: &Error, root: &str) -> Stopped {
+    fn stopped(&self, error: &Error, root: &str) -> Box<Stopped> {
         let (mut place, mut own, mut kind) = ((root.to_owned(), 0, None), None, error.kind());
         let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(e) = next {
@@ -145,9 +160,15 @@ impl Templates {
         let (name, line, range) = place;
         let expression = self.expression(&name, line, range);
         let stop = own.unwrap_or_else(|| match kind {
-            ErrorKind::UndefinedError => Stop::fault("is not in the input", "check the path; inside an empty message ask with {% if … %} first"),
-            ErrorKind::OutOfFuel => Stop::fault("makes too much work or text", "the template repeats itself; check its loops"),
-            ErrorKind::TemplateNotFound => Stop::fault("names a template that is missing", "check the name under templates/"),
+            ErrorKind::UndefinedError => {
+                Stop::fault("is not in the input", "check the path; inside an empty message ask with {% if … %} first")
+            }
+            ErrorKind::OutOfFuel => {
+                Stop::fault("makes too much work or text", "the template repeats itself; check its loops")
+            }
+            ErrorKind::TemplateNotFound => {
+                Stop::fault("names a template that is missing", "check the name under templates/")
+            }
             _ => Stop::fault("cannot be worked out", "check the filters and what they are given"),
         });
         let (what, hint) = match &stop {
@@ -155,7 +176,7 @@ impl Templates {
             other => (other.to_string(), String::new()),
         };
         let fault = Fault::new(&format!("templates/{name}"), line, format!("`{expression}` {what}"), hint);
-        Stopped { stop, fault }
+        Box::new(Stopped { stop, fault })
     }
 
     /// The text of the tag an error points into.
@@ -165,7 +186,10 @@ impl Templates {
             Some(r) => t.range.start <= r.start && r.start < t.range.end,
             None => t.line == line,
         };
-        tags.iter().find(holds).map(|t| text[t.inner.clone()].trim_matches(['-', '+', ' ', '\n']).to_owned()).unwrap_or_default()
+        tags.iter()
+            .find(holds)
+            .map(|t| text[t.inner.clone()].trim_matches(['-', '+', ' ', '\n']).to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -192,11 +216,14 @@ fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Res
             if text.is_empty() {
                 return Err(filters::empty(hint).into());
             }
-            let escaped = escape(text, &Delimiters::STANDARD, LineFeeds::Refuse).map_err(|e| Stop::NotCarriable(e.to_string()))?;
+            let escaped = escape(text, &Delimiters::STANDARD, LineFeeds::Refuse)
+                .map_err(|e| Stop::NotCarriable(e.to_string()))?;
             Ok(out.write_str(&escaped)?)
         }
         ValueKind::Number if value.is_integer() => Ok(write!(out, "{value}")?),
-        ValueKind::Number => Err(Stop::fault("is a number with a fraction", "carry it as a text, which prints exactly").into()),
+        ValueKind::Number => {
+            Err(Stop::fault("is a number with a fraction", "carry it as a text, which prints exactly").into())
+        }
         ValueKind::Bool => Err(Stop::fault("is true or false", "choose the word with {% if … %}").into()),
         ValueKind::Seq | ValueKind::Iterable => Err(Stop::fault("is a list", "loop over it, or use | join").into()),
         _ => Err(Stop::fault("is a group of fields", "name one of them").into()),

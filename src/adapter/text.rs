@@ -50,7 +50,9 @@ impl TextRules {
                         return Err(Stop::TooLong(self.max_chars));
                     }
                     match rows.last_mut() {
-                        Some((row, used)) if self.newline == Newline::Repeat && *used + 1 + length <= self.max_chars => {
+                        Some((row, used))
+                            if self.newline == Newline::Repeat && *used + 1 + length <= self.max_chars =>
+                        {
                             row.push('~');
                             row.push_str(&line);
                             *used += 1 + length;

@@ -1,6 +1,6 @@
 //! Reads what a batch of writes needs: one statement a table, whatever the number of rows.
 
-use super::dialect::{Tx, on, statement};
+use super::dialect::{Tx, on, statement, without_nul};
 use super::error::StoreError;
 use super::record::{Answer, Attempt, EndpointState, Inbound, Lane, Lease, Raw, Rendering};
 use super::rows::{Claimable, Keys, View};
@@ -18,22 +18,25 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
-statement!(PATIENTS, "SELECT payload FROM patient WHERE id IN {uuids} ORDER BY id {lock}");
-statement!(REFERRALS, "SELECT payload FROM referral WHERE id IN {uuids} ORDER BY id {lock}");
-statement!(NOTES, "SELECT payload FROM note WHERE id IN {uuids} ORDER BY id {lock}");
-statement!(OUTCOMES, "SELECT payload FROM outcome WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(PATIENTS, "SELECT payload FROM patient WHERE id IN {uuids}");
+statement!(REFERRALS, "SELECT payload FROM referral WHERE id IN {uuids}");
+statement!(NOTES, "SELECT payload FROM note WHERE id IN {uuids}");
+statement!(OUTCOMES, "SELECT payload FROM outcome WHERE id IN {uuids}");
 statement!(ENTRIES, "SELECT payload FROM entry WHERE id IN {uuids}");
-statement!(DELIVERIES, "SELECT payload FROM delivery WHERE id IN {uuids} ORDER BY id {lock}");
-statement!(CHAINS, "SELECT payload FROM delivery WHERE subject_id IN {uuids} ORDER BY id {lock}");
+statement!(DELIVERIES, "SELECT payload FROM delivery WHERE id IN {uuids}");
+statement!(CHAINS, "SELECT payload FROM delivery WHERE subject_id IN {uuids}");
 statement!(ATTEMPTS, "SELECT payload FROM attempt WHERE id IN {uuids}");
-statement!(ENDPOINTS, "SELECT payload FROM endpoint WHERE id IN {texts} ORDER BY id {lock}");
-statement!(INBOUND, "SELECT payload FROM inbound WHERE id IN {uuids} ORDER BY id {lock}");
+statement!(ENDPOINTS, "SELECT payload FROM endpoint WHERE id IN {texts}");
+statement!(INBOUND, "SELECT payload FROM inbound WHERE id IN {uuids}");
 statement!(RENDERINGS, "SELECT payload, bytes FROM rendering WHERE id IN {uuids}");
 statement!(
     RENDERINGS_BY_CONTROL,
     "SELECT endpoint_id, control_id, id FROM rendering WHERE (endpoint_id, control_id) IN (SELECT {0:text}, {1:text} FROM {rows})"
 );
-statement!(PATIENTS_BY_NHS, "SELECT trust, nhs_number, id FROM patient WHERE (trust, nhs_number) IN (SELECT {0:text}, {1:text} FROM {rows})");
+statement!(
+    PATIENTS_BY_NHS,
+    "SELECT trust, nhs_number, id FROM patient WHERE nhs_number IS NOT NULL AND (trust, nhs_number) IN (SELECT {0:text}, {1:text} FROM {rows})"
+);
 statement!(
     PATIENTS_BY_LOCAL,
     "SELECT trust, authority, kind, value, patient_id FROM patient_identifier \
@@ -47,7 +50,7 @@ statement!(
 statement!(
     LANES,
     "SELECT endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id FROM lane \
-     WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows}) ORDER BY endpoint_id, patient_id {lock}"
+     WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})"
 );
 statement!(
     ENSURE_LANES,
@@ -63,10 +66,31 @@ statement!(
         ORDER BY d.lane_seq LIMIT 1)) AS head \
      FROM lane WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3 {lock skip}"
 );
-statement!(CLOCK, "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)");
+statement!(OPEN, "SELECT open FROM feed WHERE id = 1");
+statement!(ONE_WRITER, "SELECT pg_advisory_xact_lock(7305172)");
+statement!(OPEN_AND_CLOCK, "SELECT open, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) FROM feed WHERE id = 1");
+
+/// Waits until no other batch is being written, then gives the number of open deliveries and the clock by which leases end: the
+/// database's own where several bridges share it.
+///
+/// On PostgreSQL this makes the bridges' batches follow one another, as on SQLite. Each is decided against everything the one before it
+/// committed: no lock order to keep, no row that appears between two reads. Their commits had to queue for the feed's row anyway.
+pub(super) async fn enter(tx: &mut Tx, now: Timestamp) -> Result<(i64, i64), StoreError> {
+    match tx {
+        Tx::Sqlite(t) => {
+            let (open,): (i64,) = sqlx::query_as(OPEN.sqlite()).fetch_one(&mut **t).await?;
+            Ok((open, micros(now)))
+        }
+        Tx::Postgres(t) => {
+            sqlx::query(ONE_WRITER.postgres()).execute(&mut **t).await?;
+            // A statement of its own: it sees, and tells the time, as of after the wait.
+            Ok(sqlx::query_as(OPEN_AND_CLOCK.postgres()).fetch_one(&mut **t).await?)
+        }
+    }
+}
 
 /// Reads what `keys` asks for and `view` does not have. `false`: nothing was missing.
-pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<bool, StoreError> {
     let mut anything = false;
     macro_rules! missing {
         ($keys:expr, $rows:expr) => {{
@@ -154,7 +178,6 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys, now: Timestam
     for (endpoint, limit) in keys.claims {
         if !view.claimable.contains_key(&endpoint) {
             anything = true;
-            view.lease_clock = lease_clock(tx, now).await?;
             let claimable = claimable(tx, &endpoint, view.lease_clock, limit).await?;
             view.claimable.insert(endpoint, claimable);
         }
@@ -186,7 +209,7 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys, now: Timestam
     let by_control = missing!(keys.renderings_by_control, view.renderings_by_control);
     if !by_control.is_empty() {
         let sql = RENDERINGS_BY_CONTROL.for_tx(tx);
-        let list = json!(by_control).to_string();
+        let list = without_nul(json!(by_control)).to_string();
         let rows: Vec<(String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
         for (endpoint, control_id, id) in rows {
             view.renderings_by_control.load((endpoint_id(&endpoint)?, control_id), Some(RenderingId(id)));
@@ -221,17 +244,6 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys, now: Timestam
         }
     }
     Ok(anything)
-}
-
-/// The clock by which leases end: the database's own where several bridges share it.
-async fn lease_clock(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
-    match tx {
-        Tx::Sqlite(_) => Ok(micros(now)),
-        Tx::Postgres(t) => {
-            let (clock,): (i64,) = sqlx::query_as(CLOCK.postgres()).fetch_one(&mut **t).await?;
-            Ok(clock)
-        }
-    }
 }
 
 async fn claimable(tx: &mut Tx, endpoint: &EndpointId, now: i64, limit: u32) -> Result<Vec<Claimable>, StoreError> {

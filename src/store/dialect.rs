@@ -32,7 +32,7 @@ pub(super) use on;
 ///
 /// * `{uuids}` – the list of uuids in the JSON array `$1`; `{texts}` – the list of texts in it; `{texts2}` to `{texts4}` – in `$2` to `$4`
 /// * `{rows}` – the rows of the JSON array of arrays `$1`, as `r`
-/// * `{lock}`, `{lock skip}` – row locks, which SQLite's single writer does not need
+/// * `{lock skip}` – row locks, which SQLite's single writer does not need
 pub(super) struct Sql {
     sqlite: String,
     postgres: String,
@@ -50,14 +50,12 @@ impl Sql {
             .replace("{uuids}", "(SELECT unhex(value, '-') FROM json_each($1))")
             .replace("{texts}", "(SELECT value FROM json_each($1))")
             .replace("{rows}", "json_each($1) AS r")
-            .replace("{lock skip}", "")
-            .replace("{lock}", "");
+            .replace("{lock skip}", "");
         let postgres = postgres
             .replace("{uuids}", "(SELECT value::uuid FROM json_array_elements_text($1::json))")
             .replace("{texts}", "(SELECT value FROM json_array_elements_text($1::json))")
             .replace("{rows}", "json_array_elements($1::json) AS r")
-            .replace("{lock skip}", "FOR UPDATE SKIP LOCKED")
-            .replace("{lock}", "FOR UPDATE");
+            .replace("{lock skip}", "FOR UPDATE SKIP LOCKED");
         Self { sqlite: columns(&sqlite, false), postgres: columns(&postgres, true) }
     }
 
@@ -66,6 +64,11 @@ impl Sql {
             Tx::Sqlite(_) => &self.sqlite,
             Tx::Postgres(_) => &self.postgres,
         })
+    }
+
+    /// For what only SQLite is asked.
+    pub fn sqlite(&'static self) -> AssertSqlSafe<&'static str> {
+        AssertSqlSafe(&self.sqlite)
     }
 
     /// For what only PostgreSQL is asked.
@@ -124,6 +127,19 @@ macro_rules! statement {
     };
 }
 pub(super) use statement;
+
+/// PostgreSQL's text cannot hold U+0000, which a far end's message may: stored and looked for as U+FFFD. Raw bytes are kept as they are.
+pub(super) fn without_nul(mut value: serde_json::Value) -> serde_json::Value {
+    fn clean(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(clean),
+            _ => {}
+        }
+    }
+    clean(&mut value);
+    value
+}
 
 /// Bytes as they travel inside a JSON parameter.
 pub(super) fn hex(bytes: &[u8]) -> String {

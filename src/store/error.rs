@@ -90,6 +90,8 @@ impl From<sqlx::Error> for StoreError {
     fn from(e: sqlx::Error) -> Self {
         match &e {
             sqlx::Error::Database(d) if d.is_unique_violation() => Self::Conflict(d.constraint().unwrap_or("a unique key").to_owned()),
+            // Serialisation failure and deadlock: PostgreSQL chose the other one.
+            sqlx::Error::Database(d) if matches!(d.code().as_deref(), Some("40001" | "40P01")) => Self::Conflict("a concurrent transaction".into()),
             sqlx::Error::Database(d) => Self::Unavailable(format!("database error {}", d.code().unwrap_or_default())),
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => {
                 Self::Inconsistent { table: "a query", what: "a value of the wrong type".into() }

@@ -1,12 +1,13 @@
 //! Writes what a batch changed: one statement a table, then the heads of the lanes it touched.
 
-use super::dialect::{Tx, hex, on, statement};
+use super::dialect::{Tx, hex, on, statement, without_nul};
 use super::error::StoreError;
 use super::rows::View;
 use crate::domain::ambient::micros;
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
 use crate::domain::text::folded_name;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 statement!(
@@ -18,7 +19,7 @@ statement!(
 );
 statement!(
     ADD_PATIENT_VERSIONS,
-    "INSERT INTO patient_version (id, version, payload) SELECT {0:uuid}, {6:int}, {5:text} FROM {rows}"
+    "INSERT INTO patient_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:text} FROM {rows}"
 );
 statement!(
     DROP_IDENTIFIERS,
@@ -38,12 +39,11 @@ statement!(
 );
 statement!(
     ADD_REFERRAL_VERSIONS,
-    "INSERT INTO referral_version (id, version, payload) SELECT {0:uuid}, {10:int}, {9:text} FROM {rows}"
+    "INSERT INTO referral_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:text} FROM {rows}"
 );
 statement!(
     ADD_EXTERNALS,
-    "INSERT INTO referral_external (trust, system, value, referral_id) SELECT {0:text}, {1:text}, {2:text}, {3:uuid} FROM {rows} WHERE true \
-     ON CONFLICT (trust, system, value) DO NOTHING"
+    "INSERT INTO referral_external (trust, system, value, referral_id) SELECT {0:text}, {1:text}, {2:text}, {3:uuid} FROM {rows}"
 );
 statement!(
     PUT_NOTES,
@@ -121,15 +121,14 @@ statement!(
      SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:bytes}, {9:text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload"
 );
-statement!(NEXT_POSITION, "UPDATE feed SET position = position + $1 WHERE id = 1 RETURNING position");
+statement!(NEXT_POSITION, "UPDATE feed SET position = position + $1, open = open + $2 WHERE id = 1 RETURNING position");
 
 /// Writes everything; gives the last feed position taken, when one was.
-pub(super) async fn flush(tx: &mut Tx, view: &View) -> Result<Option<i64>, StoreError> {
+pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Option<i64>, StoreError> {
     let deliveries: Vec<&Delivery> = view.deliveries.changed().collect();
     let referrals: Vec<_> = view.referrals.changed().collect();
     let taken = i64::try_from(deliveries.len() + referrals.len()).unwrap_or(i64::MAX);
-    // Taken last of all locks would be shorter; taken here it is still one batch long, and positions follow commit order.
-    let last = if taken == 0 { None } else { Some(next_position(tx, taken).await?) };
+    let last = if taken == 0 { None } else { Some(next_position(tx, taken, view.opened).await?) };
     let mut position = last.unwrap_or(0) - taken;
     let mut next = || {
         position += 1;
@@ -141,14 +140,14 @@ pub(super) async fn flush(tx: &mut Tx, view: &View) -> Result<Option<i64>, Store
         .changed()
         .map(|p| {
             let d = &p.details;
-            json!([p.id.0, p.trust, d.nhs_number, folded_name(&d.name.family.0), d.date_of_birth.0.to_string(), payload(p), p.version])
+            json!([p.id.0, p.trust, d.nhs_number, folded_name(&d.name.family.0), d.date_of_birth.0.to_string(), payload(p)])
         })
         .collect();
     if !patients.is_empty() {
         run(tx, PUT_PATIENTS.for_tx(tx), json!(patients)).await?;
-        run(tx, ADD_PATIENT_VERSIONS.for_tx(tx), json!(patients)).await?;
-        let ids: Vec<Value> = view.patients.changed().map(|p| json!(p.id.0)).collect();
-        run(tx, DROP_IDENTIFIERS.for_tx(tx), json!(ids)).await?;
+        put(tx, &ADD_PATIENT_VERSIONS, view.patient_versions.iter().map(|p| json!([p.id.0, p.version, payload(p)])).collect()).await?;
+        let known = view.patients.changed().filter(|p| p.version > 1).map(|p| json!(p.id.0)).collect();
+        put(tx, &DROP_IDENTIFIERS, known).await?;
         let identifiers = view.patients.changed().flat_map(|p| {
             p.details.local_identifiers.iter().map(|i| json!([p.trust, i.assigning_authority, i.kind, i.value, p.id.0]))
         });
@@ -159,14 +158,16 @@ pub(super) async fn flush(tx: &mut Tx, view: &View) -> Result<Option<i64>, Store
         .iter()
         .map(|r| {
             let assigned = r.assigned_to.as_ref().map(|a| a.staff_id.as_str());
-            json!([r.id.0, r.trust, r.patient_id.0, r.state.word(), r.details.team, assigned, micros(r.received_at), micros(r.touched_at), next(), payload(r), r.version])
+            json!([r.id.0, r.trust, r.patient_id.0, r.state.word(), r.details.team, assigned, micros(r.received_at), micros(r.touched_at), next(), payload(r)])
         })
         .collect();
     if !rows.is_empty() {
         run(tx, PUT_REFERRALS.for_tx(tx), json!(rows)).await?;
-        run(tx, ADD_REFERRAL_VERSIONS.for_tx(tx), json!(rows)).await?;
+        put(tx, &ADD_REFERRAL_VERSIONS, view.referral_versions.iter().map(|r| json!([r.id.0, r.version, payload(r)])).collect()).await?;
+        // Only a new referral brings external ids: one that another referral has by now is a conflict, not passed over.
+        let new = view.referral_versions.iter().filter(|r| r.version == 1);
         let externals =
-            referrals.iter().flat_map(|r| r.details.external_ids.iter().map(|e| json!([r.trust, e.system, e.value, r.id.0]))).collect();
+            new.flat_map(|r| r.details.external_ids.iter().map(|e| json!([r.trust, e.system, e.value, r.id.0]))).collect();
         put(tx, &ADD_EXTERNALS, externals).await?;
     }
 
@@ -207,10 +208,9 @@ pub(super) async fn flush(tx: &mut Tx, view: &View) -> Result<Option<i64>, Store
         json!([i.id.0, i.trust, i.endpoint, micros(i.received_at), i.source, i.control_id, hex(&i.content), i.state.word(), hex(&i.bytes.0), payload(i)])
     });
     put(tx, &PUT_INBOUND, inbound.collect()).await?;
-    let at = view.audits.first().map_or(0, |a| micros(a.at));
     let requests = view.requests.changed_keys().into_iter().filter_map(|key| {
         let (content, answer) = view.requests.get(key)?;
-        Some(json!([hex(key), hex(content), at, payload(answer)]))
+        Some(json!([hex(key), hex(content), micros(now), payload(answer)]))
     });
     put(tx, &ADD_REQUESTS, requests.collect()).await?;
     let audits = view.audits.iter().map(|a| {
@@ -252,9 +252,9 @@ fn payload<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our types have string keys and no failing serialisers")
 }
 
-async fn next_position(tx: &mut Tx, taken: i64) -> Result<i64, StoreError> {
+async fn next_position(tx: &mut Tx, taken: i64, opened: i64) -> Result<i64, StoreError> {
     let sql = NEXT_POSITION.for_tx(tx);
-    let (position,): (i64,) = on!(Tx, tx, t => sqlx::query_as(sql).bind(taken).fetch_one(&mut **t).await)?;
+    let (position,): (i64,) = on!(Tx, tx, t => sqlx::query_as(sql).bind(taken).bind(opened).fetch_one(&mut **t).await)?;
     Ok(position)
 }
 
@@ -263,7 +263,7 @@ async fn put(tx: &mut Tx, statement: &'static super::dialect::Statement, rows: V
 }
 
 async fn run(tx: &mut Tx, sql: sqlx::AssertSqlSafe<&'static str>, rows: Value) -> Result<(), StoreError> {
-    let rows = rows.to_string();
+    let rows = without_nul(rows).to_string();
     on!(Tx, tx, t => sqlx::query(sql).bind(rows).execute(&mut **t).await.map(|_| ()))?;
     Ok(())
 }

@@ -60,8 +60,8 @@ impl Store {
     /// Opens the record, brings its tables up to date and starts its writer.
     pub async fn open(settings: &Settings, rules: Arc<Rulebook>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<(Self, WriterEnd), OpenError> {
         let opened = open::open(&settings.url, settings.read_connections).await?;
-        let open_deliveries = read::count_open(&opened.readers).await?;
-        let position = read::last_position(&opened.readers).await?;
+        let (position, open_deliveries) = read::feed(&opened.readers).await?;
+        let lock = opened.lock.map(Arc::new);
         let signals = Arc::new(Signals { bells: Mutex::default(), position: watch::channel(position).0, open_deliveries: AtomicI64::new(open_deliveries) });
         let around = Surroundings {
             pool: opened.writer.clone(),
@@ -70,9 +70,10 @@ impl Store {
             rules: rules.clone(),
             signals: signals.clone(),
             max_batch: settings.group_commit_max.max(1),
+            _lock: lock.clone(),
         };
         let (writer, end) = Writer::start(around);
-        let store = Self { writer, readers: opened.readers, rules, signals, maintenance: opened.writer, _lock: opened.lock.map(Arc::new) };
+        let store = Self { writer, readers: opened.readers, rules, signals, maintenance: opened.writer, _lock: lock };
         Ok((store, end))
     }
 
@@ -92,7 +93,7 @@ impl Store {
         self.signals.position.subscribe()
     }
 
-    /// Deliveries neither filed nor cancelled, as this process knows.
+    /// Deliveries neither filed nor cancelled, over all bridges, as of this process's last commit.
     pub fn open_deliveries(&self) -> i64 {
         self.signals.open_deliveries.load(Ordering::Relaxed)
     }

@@ -5,12 +5,16 @@ use super::error::OpenError;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::Executor;
 use std::fs::File;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a release adds files, it never changes one.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "record", include_str!("../../migrations/0001_record.sql"))];
+
+/// A database that gives the writer no connection for so long is away: its callers are told.
+const AWAY_AFTER: Duration = Duration::from_secs(10);
 
 /// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
 pub(super) struct Opened {
@@ -45,7 +49,9 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }
-    let mut lock_path = path.clone().into_os_string();
+    // By whatever name: a symbolic link to the record is the same record.
+    let real = std::fs::canonicalize(&path).or_else(|_| std::path::absolute(&path))?;
+    let mut lock_path = real.into_os_string();
     lock_path.push(".lock");
     let lock = File::options().create(true).truncate(false).write(true).open(&lock_path)?;
     if lock.try_lock().is_err() {
@@ -66,7 +72,17 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
 
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     let options = PgConnectOptions::from_str(url)?.application_name("ips-bridge").statement_cache_capacity(200);
-    let writer = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let writer = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(AWAY_AFTER)
+        // A bridge that is stuck or cut off while it writes must not hold up the others for longer than this.
+        .after_connect(|session, _| {
+            Box::pin(async move {
+                session.execute("SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'").await.map(|_| ())
+            })
+        })
+        .connect_with(options.clone())
+        .await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
         let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&writer).await?;
         let stronger = setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");

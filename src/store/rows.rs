@@ -45,7 +45,12 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
         self.slots.insert(key, Some(value));
     }
 
-    /// What to write, in key order so that two writers lock in the same order; each row once.
+    /// The key leads nowhere any more. Only for rows that are found by what another table holds: nothing is written for it.
+    pub fn unlink(&mut self, key: K) {
+        self.slots.insert(key, None);
+    }
+
+    /// What to write, in key order; each row once.
     pub fn changed(&self) -> impl Iterator<Item = &V> {
         let keys: BTreeSet<&K> = self.changed.iter().collect();
         keys.into_iter().filter_map(|k| self.get(k))
@@ -120,6 +125,9 @@ pub(super) struct View {
     pub requests: Rows<[u8; 32], ([u8; 32], Answer)>,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,
+    /// Every version made, also where one batch makes two of the same record.
+    pub patient_versions: Vec<Patient>,
+    pub referral_versions: Vec<Referral>,
     pub replies: Vec<Reply>,
     pub steps: Vec<Step>,
     pub audits: Vec<Audit>,
@@ -127,11 +135,47 @@ pub(super) struct View {
     pub touched_lanes: BTreeSet<LaneKey>,
     /// Open deliveries more (or fewer) than before the batch.
     pub opened: i64,
-    /// The database's clock on PostgreSQL, ours on SQLite: what leases are judged by.
+    /// The database's clock on PostgreSQL, ours on SQLite: what leases and gates are judged by.
     pub lease_clock: i64,
 }
 
+/// How much a view was changed so far: what a write that fails must leave as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(usize);
+
 impl View {
+    pub fn mark(&self) -> Mark {
+        let rows = [
+            self.patients.changed.len(),
+            self.referrals.changed.len(),
+            self.notes.changed.len(),
+            self.outcomes.changed.len(),
+            self.entries.changed.len(),
+            self.deliveries.changed.len(),
+            self.lanes.changed.len(),
+            self.renderings.changed.len(),
+            self.attempts.changed.len(),
+            self.endpoints.changed.len(),
+            self.requests.changed.len(),
+            self.inbound.changed.len(),
+            self.referrals_by_external.changed.len(),
+            self.replies.len(),
+            self.steps.len(),
+            self.audits.len(),
+        ];
+        Mark(rows.iter().sum())
+    }
+
+    pub fn put_patient(&mut self, patient: Patient) {
+        self.patient_versions.push(patient.clone());
+        self.patients.put(patient.id, patient);
+    }
+
+    pub fn put_referral(&mut self, referral: Referral) {
+        self.referral_versions.push(referral.clone());
+        self.referrals.put(referral.id, referral);
+    }
+
     /// A subject's deliveries at one endpoint, oldest first.
     pub fn chain(&self, subject: Uuid, endpoint: &EndpointId) -> Vec<Delivery> {
         let ids = self.chains.get(&subject).map(Vec::as_slice).unwrap_or_default();

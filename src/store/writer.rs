@@ -34,8 +34,9 @@ pub(super) struct Ctx<'a> {
     pub open_deliveries: i64,
 }
 
-/// How far one row can lead to another: request, referral, patient and chain, renderings.
-pub(super) const MAX_ROUNDS: usize = 6;
+/// How far one row can lead to another (control id, rendering, delivery, chain, lane, and once more to see that nothing is missing),
+/// with room to spare.
+pub(super) const MAX_ROUNDS: usize = 8;
 
 /// A write in the queue, its types forgotten.
 trait Queued: Send {
@@ -104,6 +105,8 @@ pub(super) struct Surroundings {
     pub signals: Arc<Signals>,
     /// Writes taken together at most.
     pub max_batch: usize,
+    /// SQLite's lock file: nobody else opens the record before the last queued write is in it.
+    pub _lock: Option<Arc<std::fs::File>>,
 }
 
 /// The way in.
@@ -173,67 +176,79 @@ async fn run(around: Surroundings, mut settles: mpsc::Receiver<Box<dyn Queued>>,
 
 /// Why a batch did not commit.
 enum Failed {
-    /// Before COMMIT: nothing was written.
+    /// Nothing was written, and no write is to blame: the database cannot be reached.
+    Away(StoreError),
+    /// Nothing was written; one of the writes may be the cause.
     Before(StoreError),
     /// COMMIT itself failed: nobody knows.
     AtCommit(StoreError),
 }
 
+/// Tries of a single write that a concurrent change got in the way of.
+const TRIES: usize = 4;
+
 async fn write_batch(around: &Surroundings, mut batch: Vec<Box<dyn Queued>>) {
     match try_batch(around, &mut batch).await {
         Ok(()) => answer_all(batch, &Ok(())),
-        Err(Failed::AtCommit(e)) => answer_all(batch, &Err(e)),
+        Err(Failed::Away(e) | Failed::AtCommit(e)) => answer_all(batch, &Err(e)),
         // One bad write must fail its own caller only: each for itself.
-        Err(Failed::Before(_)) if batch.len() > 1 => {
-            for mut write in batch {
-                write.forget();
-                let mut alone = vec![write];
-                let result = match try_batch(around, &mut alone).await {
-                    Ok(()) => Ok(()),
-                    Err(Failed::Before(e) | Failed::AtCommit(e)) => Err(e),
-                };
-                answer_all(alone, &result);
-            }
-        }
-        Err(Failed::Before(e)) => answer_all(batch, &Err(e)),
+        Err(Failed::Before(_)) => one_by_one(around, batch).await,
     }
 }
 
-fn answer_all(batch: Vec<Box<dyn Queued>>, result: &Result<(), StoreError>) {
+async fn one_by_one(around: &Surroundings, batch: Vec<Box<dyn Queued>>) {
+    let mut waiting = batch.into_iter();
+    while let Some(write) = waiting.next() {
+        let mut alone = [write];
+        match alone_until_decided(around, &mut alone).await {
+            Ok(()) => answer_all(alone, &Ok(())),
+            Err(Failed::Before(e) | Failed::AtCommit(e)) => answer_all(alone, &Err(e)),
+            // The others need not each find out for themselves that nobody is there.
+            Err(Failed::Away(e)) => return answer_all(alone.into_iter().chain(waiting), &Err(e)),
+        }
+    }
+}
+
+/// A conflict says that somebody else's change is there now: looked at again, with it, there is an answer.
+async fn alone_until_decided(around: &Surroundings, alone: &mut [Box<dyn Queued>; 1]) -> Result<(), Failed> {
+    let mut tries = 1;
+    loop {
+        alone[0].forget();
+        match try_batch(around, alone).await {
+            Err(Failed::Before(StoreError::Conflict(_))) if tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+fn answer_all(batch: impl IntoIterator<Item = Box<dyn Queued>>, result: &Result<(), StoreError>) {
     for write in batch {
         write.answer(result.clone());
     }
 }
 
 async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
-    let before = |e: sqlx::Error| Failed::Before(e.into());
-    let mut tx = begin(&around.pool).await.map_err(before)?;
-    let mut view = View::default();
-    for _ in 0..MAX_ROUNDS {
-        let mut keys = Keys::default();
-        for write in batch.iter() {
-            write.needs(&view, &mut keys);
-        }
-        if !batch::load(&mut tx, &mut view, keys, around.clock.now()).await.map_err(Failed::Before)? {
-            break;
-        }
-    }
-    let signals = &around.signals;
-    let ctx = Ctx {
-        now: around.clock.now(),
-        entropy: around.entropy.as_ref(),
-        rules: &around.rules,
-        open_deliveries: signals.open_deliveries.load(Ordering::Relaxed),
-    };
+    let mut tx = begin(&around.pool).await.map_err(|e| Failed::Away(e.into()))?;
+    let (open, lease_clock) = batch::enter(&mut tx, around.clock.now()).await.map_err(Failed::Away)?;
+    let mut view = View { lease_clock, ..View::default() };
+    read_needs(&mut tx, &mut view, batch).await.map_err(Failed::Before)?;
+    let ctx = Ctx { now: around.clock.now(), entropy: around.entropy.as_ref(), rules: &around.rules, open_deliveries: open };
+    let together = batch.len() > 1;
     for write in batch.iter_mut() {
+        let mark = view.mark();
         write.decide(&mut view, &ctx);
+        if together && write.failed() && view.mark() != mark {
+            // Half a write in the view of the others: begin again, each for itself.
+            return Err(Failed::Before(StoreError::Inconsistent { table: "the writer", what: "a write that failed half way".into() }));
+        }
     }
     if batch.iter().all(|w| w.failed()) {
-        return on!(Tx, tx, t => t.rollback().await).map_err(before);
+        return on!(Tx, tx, t => t.rollback().await).map_err(|e| Failed::Before(e.into()));
     }
-    let position = flush::flush(&mut tx, &view).await.map_err(Failed::Before)?;
+    let position = flush::flush(&mut tx, &view, ctx.now).await.map_err(Failed::Before)?;
     commit(tx).await?;
-    signals.open_deliveries.fetch_add(view.opened, Ordering::Relaxed);
+    let signals = &around.signals;
+    signals.open_deliveries.store(open + view.opened, Ordering::Relaxed);
     if let Some(position) = position {
         signals.position.send_replace(position);
     }
@@ -244,11 +259,27 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     Ok(())
 }
 
+/// In rounds, because one row tells which others are needed.
+async fn read_needs(tx: &mut Tx, view: &mut View, batch: &mut [Box<dyn Queued>]) -> Result<(), StoreError> {
+    for _ in 0..MAX_ROUNDS {
+        let mut keys = Keys::default();
+        for write in batch.iter() {
+            write.needs(view, &mut keys);
+        }
+        if !batch::load(tx, view, keys).await? {
+            return Ok(());
+        }
+    }
+    // Deciding without rows that were asked for would be deciding as if they did not exist.
+    Err(StoreError::Inconsistent { table: "the writer", what: format!("a write that still asks for rows after {MAX_ROUNDS} rounds") })
+}
+
 async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
     Ok(match pool {
         // IMMEDIATE: the write lock at once, never an upgrade that could fail half way.
         Pool::Sqlite(p) => Tx::Sqlite(p.begin_with("BEGIN IMMEDIATE").await?),
-        Pool::Postgres(p) => Tx::Postgres(p.begin().await?),
+        // READ COMMITTED, whatever the database's default: what is read after the wait for one's turn is read as of then.
+        Pool::Postgres(p) => Tx::Postgres(p.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?),
     })
 }
 

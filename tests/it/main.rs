@@ -3,13 +3,20 @@
 // Says to clippy that the helpers are tests too: they may unwrap, panic and print.
 #![cfg(test)]
 
+mod adapter_breaks;
+mod adapter_interop;
+mod adapter_packs;
+mod adapter_text;
 mod config_example;
 mod config_faults;
 mod hl7_interop;
 mod interop;
+mod seeing_canary;
 mod seeing_metrics;
 mod seeing_traces;
-mod seeing_canary;
+mod simulator_faults;
+mod simulator_server;
+mod simulator_support;
 mod support;
 mod tidy;
 mod transport_client;

@@ -40,11 +40,22 @@ fn judge(case: &Case, path: &[String], removed: bool, whole: &[Printed], printed
         let before = whole.iter().filter(|w| w.file == p.file && w.line == p.line && w.expression == p.expression);
         let changed = before.clone().next().is_some() && before.clone().all(|w| w.output != p.output);
         let allowed = ["blank", "default"].iter().any(|f| p.expression.contains(f));
-        let worded = NOTHING.iter().any(|w| p.output.to_ascii_lowercase().contains(w)) && before.clone().all(|w| w.output != p.output);
+        let worded = NOTHING.iter().any(|w| p.output.to_ascii_lowercase().contains(w))
+            && before.clone().all(|w| w.output != p.output);
         if worded {
-            faults.add(&p.file, p.line, format!("`{}` prints a word for nothing when {name} {how} (example {})", p.expression, case.name), "let the filter stop on a missing value");
+            faults.add(
+                &p.file,
+                p.line,
+                format!("`{}` prints a word for nothing when {name} {how} (example {})", p.expression, case.name),
+                "let the filter stop on a missing value",
+            );
         } else if changed && p.expression.contains(&name) && !allowed {
-            faults.add(&p.file, p.line, format!("`{}` prints something else when {name} {how} (example {})", p.expression, case.name), "write | blank if the field may be empty");
+            faults.add(
+                &p.file,
+                p.line,
+                format!("`{}` prints something else when {name} {how} (example {})", p.expression, case.name),
+                "write | blank if the field may be empty",
+            );
         }
     }
 }

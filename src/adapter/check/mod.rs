@@ -61,20 +61,36 @@ fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
         }
     }
     for entry in pack.manifest.parse.iter().filter(|e| e.exempt.is_none() && !seen.contains_key(e.message.as_str())) {
-        faults.add(FILE, entry.line, format!("{} has no example", entry.message), "add examples/parse-…/message.hl7, then adapter test --bless");
+        faults.add(
+            FILE,
+            entry.line,
+            format!("{} has no example", entry.message),
+            "add examples/parse-…/message.hl7, then adapter test --bless",
+        );
     }
     let has = |kind: CaseKind, failing: bool| outcomes.iter().any(|(c, o)| c.kind == kind && o.failed() == failing);
     if !pack.manifest.render.iter().all(|e| e.exempt.is_some()) && !has(CaseKind::Render, true) {
-        faults.add("examples", 0, "no render example fails", "add one that must not be sent, such as a character the endpoint cannot carry");
+        faults.add(
+            "examples",
+            0,
+            "no render example fails",
+            "add one that must not be sent, such as a character the endpoint cannot carry",
+        );
     }
     if !pack.manifest.parse.iter().all(|e| e.exempt.is_some()) && !has(CaseKind::Parse, true) {
         faults.add("examples", 0, "no parse example fails", "add one that must be refused, such as a wrong NHS number");
     }
     if pack.manifest.reply_exempt.is_none() {
-        let replies: Vec<&Outcome> = outcomes.iter().filter(|(c, _)| c.kind == CaseKind::Reply).map(|(_, o)| o).collect();
+        let replies: Vec<&Outcome> =
+            outcomes.iter().filter(|(c, _)| c.kind == CaseKind::Reply).map(|(_, o)| o).collect();
         let any = |positive: bool| replies.iter().any(|o| o.text.contains("meaning = \"positive\"") == positive);
         if !any(true) || !any(false) {
-            faults.add("examples", 0, "there is no reply example for both yes and no", "add examples/reply-aa/reply.hl7 and one that refuses; or reply_exempt = \"why not\"");
+            faults.add(
+                "examples",
+                0,
+                "there is no reply example for both yes and no",
+                "add examples/reply-aa/reply.hl7 and one that refuses; or reply_exempt = \"why not\"",
+            );
         }
     }
 }

@@ -52,10 +52,21 @@ fn unused(pack: &Pack, faults: &mut Faults) {
         faults.add(path, 0, "is used by nothing", "remove it, or name it in adapter.toml or a template");
     }
     for table in &manifest.codes {
-        let named = |text: &str| [format!("code(\"{}\")", table.name), format!("code('{}')", table.name)].iter().any(|c| text.contains(c));
-        let in_template = pack.sources.under("templates").filter_map(|p| pack.sources.bytes(p)).any(|b| named(&String::from_utf8_lossy(b)));
+        let named = |text: &str| {
+            [format!("code(\"{}\")", table.name), format!("code('{}')", table.name)].iter().any(|c| text.contains(c))
+        };
+        let in_template = pack
+            .sources
+            .under("templates")
+            .filter_map(|p| pack.sources.bytes(p))
+            .any(|b| named(&String::from_utf8_lossy(b)));
         if !in_template && !pack.maps.values().any(|m| m.tables().any(|t| t == table.name)) {
-            faults.add(FILE, table.line, format!("code table \"{}\" is used by nothing", table.name), "remove it, or use it with | code(…) or as = \"code:…\"");
+            faults.add(
+                FILE,
+                table.line,
+                format!("code table \"{}\" is used by nothing", table.name),
+                "remove it, or use it with | code(…) or as = \"code:…\"",
+            );
         }
     }
 }
@@ -66,7 +77,12 @@ fn numbers(path: &str, text: &str, faults: &mut Faults) {
         let runs = line.split(|c: char| !c.is_ascii_digit()).filter(|r| r.len() == 10);
         let real = |r: &str| NhsNumber::parse(r).is_ok_and(|n| !n.is_test_range());
         if runs.into_iter().any(real) {
-            faults.add(path, u32::try_from(i + 1).unwrap_or(0), "holds what may be a real NHS number", "use one that begins with 999");
+            faults.add(
+                path,
+                u32::try_from(i + 1).unwrap_or(0),
+                "holds what may be a real NHS number",
+                "use one that begins with 999",
+            );
         }
     }
 }

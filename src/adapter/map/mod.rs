@@ -135,7 +135,13 @@ impl Map {
 }
 
 impl Field {
-    fn take(&self, message: &Message, repeat: Option<&Repeat<'_>>, around: &Around<'_>, faults: &mut Vec<FieldFault>) -> Option<Taken> {
+    fn take(
+        &self,
+        message: &Message,
+        repeat: Option<&Repeat<'_>>,
+        around: &Around<'_>,
+        faults: &mut Vec<FieldFault>,
+    ) -> Option<Taken> {
         let mut null = false;
         let mut from = "nothing".to_owned();
         for row in &self.rows {

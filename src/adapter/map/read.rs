@@ -30,7 +30,11 @@ fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
     let makes = head.required("makes", "CreateReferralRequest");
     if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
-        file.fault_at(*line, format!("\"{name}\" is not a message of ours"), "see proto/ips/v1; a referral is a CreateReferralRequest");
+        file.fault_at(
+            *line,
+            format!("\"{name}\" is not a message of ours"),
+            "see proto/ips/v1; a referral is a CreateReferralRequest",
+        );
     }
     let makes = makes.map(|(m, _)| m).unwrap_or_default();
     let mut map = Map { file: file.path.into(), makes: makes.clone(), fields: Vec::new(), each: Vec::new() };
@@ -66,24 +70,47 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
             return None;
         }
     };
-    let mut each = Each { ours: ours.into(), segment: String::new(), field: 0, unless: Vec::new(), only: Vec::new(), fields: Vec::new() };
+    let mut each = Each {
+        ours: ours.into(),
+        segment: String::new(),
+        field: 0,
+        unless: Vec::new(),
+        only: Vec::new(),
+        fields: Vec::new(),
+    };
     for (key, item) in table {
         let at = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
-            ("field", DeValue::String(place)) => match place.split_once('-').map(|(s, f)| (s.to_owned(), f.parse::<usize>())) {
-                Some((segment, Ok(number))) if Path::parse(place).is_ok() => (each.segment, each.field) = (segment, number),
-                _ => file.fault_at(at, "`field` is not a segment and a field", "write field = \"PID-3\""),
-            },
+            ("field", DeValue::String(place)) => {
+                match place.split_once('-').map(|(s, f)| (s.to_owned(), f.parse::<usize>())) {
+                    Some((segment, Ok(number))) if Path::parse(place).is_ok() => {
+                        (each.segment, each.field) = (segment, number)
+                    }
+                    _ => file.fault_at(at, "`field` is not a segment and a field", "write field = \"PID-3\""),
+                }
+            }
             (word @ ("unless" | "only"), DeValue::Table(rules)) => {
                 for (part, values) in rules {
                     let list = match values.get_ref() {
                         DeValue::String(one) => vec![one.to_string()],
-                        DeValue::Array(many) => many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect(),
+                        DeValue::Array(many) => {
+                            many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect()
+                        }
                         _ => Vec::new(),
                     };
                     match Part::parse(part.get_ref()) {
-                        Some(part) if !list.is_empty() => if word == "only" { each.only.push((part, list)) } else { each.unless.push((part, list)) },
-                        _ => file.fault_at(at, format!("`{word}` needs components and values"), format!("write {word} = {{ \"5\" = [\"NH\"] }}")),
+                        Some(part) if !list.is_empty() => {
+                            if word == "only" {
+                                each.only.push((part, list))
+                            } else {
+                                each.unless.push((part, list))
+                            }
+                        }
+                        _ => file.fault_at(
+                            at,
+                            format!("`{word}` needs components and values"),
+                            format!("write {word} = {{ \"5\" = [\"NH\"] }}"),
+                        ),
                     }
                 }
             }
@@ -91,7 +118,11 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
         }
     }
     if each.segment.is_empty() {
-        file.fault_at(line, format!("[each.\"{ours}\"] does not say which field it repeats over"), "add field = \"PID-3\"");
+        file.fault_at(
+            line,
+            format!("[each.\"{ours}\"] does not say which field it repeats over"),
+            "add field = \"PID-3\"",
+        );
         return None;
     }
     Some(each)
@@ -102,7 +133,8 @@ fn find(makes: &str, ours: &str) -> Result<Option<&'static Shape>, (String, Stri
     if input::fields(makes).is_none() {
         return Ok(None);
     }
-    input::find(makes, ours.split('.')).map_err(|(part, near)| (format!("\"{part}\" in {ours} is not a field of {makes}"), suggest(&part, near)))
+    input::find(makes, ours.split('.'))
+        .map_err(|(part, near)| (format!("\"{part}\" in {ours} is not a field of {makes}"), suggest(&part, near)))
 }
 
 fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
@@ -111,7 +143,9 @@ fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes:
     }
     let mut optional = false;
     let rows: Vec<Row> = match value {
-        DeValue::Array(list) => list.iter().filter_map(|i| row(file, i.get_ref(), file.line(i.span()), in_each, &mut optional)).collect(),
+        DeValue::Array(list) => {
+            list.iter().filter_map(|i| row(file, i.get_ref(), file.line(i.span()), in_each, &mut optional)).collect()
+        }
         one => row(file, one, line, in_each, &mut optional).into_iter().collect(),
     };
     if rows.is_empty() {
@@ -130,7 +164,12 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
         DeValue::Table(table) => {
             let r = Reader::new(file, table, line, "a row");
             let mut froms = Vec::new();
-            for (key, make) in [("from", From::First as fn(Vec<Source>) -> From), ("words", From::Words), ("lines", From::Lines), ("list", From::List)] {
+            for (key, make) in [
+                ("from", From::First as fn(Vec<Source>) -> From),
+                ("words", From::Words),
+                ("lines", From::Lines),
+                ("list", From::List),
+            ] {
                 if let Some((texts, _)) = r.texts(key) {
                     froms.push(make(texts.iter().filter_map(|t| source(t)).collect()));
                 }
@@ -142,7 +181,11 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
             let ambiguous_is_absent = match r.text("ambiguous") {
                 Some((word, _)) if word == "absent" => true,
                 Some((_, at)) => {
-                    file.fault_at(at, "`ambiguous` can only be \"absent\"", "leave it away, and several different values are a fault");
+                    file.fault_at(
+                        at,
+                        "`ambiguous` can only be \"absent\"",
+                        "leave it away, and several different values are a fault",
+                    );
                     false
                 }
                 None => false,
@@ -151,10 +194,16 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
             r.finish();
             match (froms.len(), when) {
                 (1, None) => Some(Row { from: froms.remove(0), made: made?, when: None, ambiguous_is_absent }),
-                (1, Some(Some(when))) => Some(Row { from: froms.remove(0), made: made?, when: Some(when), ambiguous_is_absent }),
+                (1, Some(Some(when))) => {
+                    Some(Row { from: froms.remove(0), made: made?, when: Some(when), ambiguous_is_absent })
+                }
                 (1, Some(None)) => None,
                 _ => {
-                    file.fault_at(line, "a row takes its value from one place", "give it one of from, words, lines, list, value, setting");
+                    file.fault_at(
+                        line,
+                        "a row takes its value from one place",
+                        "give it one of from, words, lines, list, value, setting",
+                    );
                     None
                 }
             }
@@ -193,7 +242,11 @@ fn condition(file: &TomlFile<'_>, text: &str, line: u32) -> Option<(Path, bool)>
     match Path::parse(path.trim()) {
         Ok(path) => Some((path, wanted)),
         Err(e) => {
-            file.fault_at(line, format!("`when` \"{text}\": {} at character {}", e.what, e.column), "write when = \"PID-8\" for a value that is there, when = \"!PID-8\" for one that is not");
+            file.fault_at(
+                line,
+                format!("`when` \"{text}\": {} at character {}", e.what, e.column),
+                "write when = \"PID-8\" for a value that is there, when = \"!PID-8\" for one that is not",
+            );
             None
         }
     }
@@ -209,12 +262,20 @@ fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
             "upper" => As::Upper,
             "whole" => As::Whole,
             _ => {
-                file.fault_at(line, format!("there is no filter \"{name}\""), suggest(name, FILTERS.iter().map(|f| f.name)));
+                file.fault_at(
+                    line,
+                    format!("there is no filter \"{name}\""),
+                    suggest(name, FILTERS.iter().map(|f| f.name)),
+                );
                 return None;
             }
         },
         Some(_) => {
-            file.fault_at(line, format!("there is no filter \"{name}\""), suggest(name, FILTERS.iter().map(|f| f.name)));
+            file.fault_at(
+                line,
+                format!("there is no filter \"{name}\""),
+                suggest(name, FILTERS.iter().map(|f| f.name)),
+            );
             return None;
         }
     })

@@ -14,9 +14,21 @@ use serde_json::Value;
 /// What `as` may say.
 pub const FILTERS: &[FilterDoc] = &[
     FilterDoc { name: "hl7_date", example: "as = \"hl7_date\"", does: "YYYYMMDD (and longer) to YYYY-MM-DD" },
-    FilterDoc { name: "hl7_time", example: "as = \"hl7_time\"", does: "an HL7 time to an instant; without an offset it is in the endpoint's time zone" },
-    FilterDoc { name: "nhs_number", example: "as = \"nhs_number\"", does: "ten digits, spaces removed, the check digit checked" },
-    FilterDoc { name: "code:<table>", example: "as = \"code:gender\"", does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement" },
+    FilterDoc {
+        name: "hl7_time",
+        example: "as = \"hl7_time\"",
+        does: "an HL7 time to an instant; without an offset it is in the endpoint's time zone",
+    },
+    FilterDoc {
+        name: "nhs_number",
+        example: "as = \"nhs_number\"",
+        does: "ten digits, spaces removed, the check digit checked",
+    },
+    FilterDoc {
+        name: "code:<table>",
+        example: "as = \"code:gender\"",
+        does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement",
+    },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
 ];
@@ -142,7 +154,13 @@ impl Row {
                 }
                 let joint = match &self.from {
                     _ if parts.is_empty() => return Ok(Taken::Absent),
-                    From::List(_) => return parts.iter().map(|p| self.made.make(p.trim(), around)).collect::<Result<_, _>>().map(|l| Taken::Value(Value::Array(l))),
+                    From::List(_) => {
+                        return parts
+                            .iter()
+                            .map(|p| self.made.make(p.trim(), around))
+                            .collect::<Result<_, _>>()
+                            .map(|l| Taken::Value(Value::Array(l)));
+                    }
                     From::Words(_) => " ",
                     _ => "\n",
                 };
@@ -152,7 +170,12 @@ impl Row {
         }
     }
 
-    fn read<'m>(&self, source: &Source, message: &'m Message, repeat: Option<&Repeat<'m>>) -> Result<Reading<'m>, String> {
+    fn read<'m>(
+        &self,
+        source: &Source,
+        message: &'m Message,
+        repeat: Option<&Repeat<'m>>,
+    ) -> Result<Reading<'m>, String> {
         match (source, repeat) {
             (Source::Path(path), _) => match path.read(message) {
                 Ok(reading) => Ok(reading),
@@ -177,7 +200,9 @@ impl As {
             Self::NhsNumber => Value::String(NhsNumber::parse(trimmed).map_err(|e| e.to_string())?.as_str().to_owned()),
             Self::Code(name) => {
                 let table = around.tables.get(name).ok_or("names a code table that is missing")?;
-                let ours = table.ours(trimmed).ok_or_else(|| format!("holds a code that table \"{name}\" lacks; add a row to {}", table.file))?;
+                let ours = table
+                    .ours(trimmed)
+                    .ok_or_else(|| format!("holds a code that table \"{name}\" lacks; add a row to {}", table.file))?;
                 Value::String(ours.to_owned())
             }
         })
@@ -185,7 +210,8 @@ impl As {
 }
 
 fn date(text: &str) -> Result<Date, &'static str> {
-    let digits = text.get(..8).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).ok_or("is not a date of at least YYYYMMDD")?;
+    let digits =
+        text.get(..8).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).ok_or("is not a date of at least YYYYMMDD")?;
     Date::strptime("%Y%m%d", digits).map_err(|_| "is not a date that exists")
 }
 
@@ -242,7 +268,19 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2026", "202607", "20261301", "20260230", "20260701250000", "2026070109000", "20260701090000+1", "2026-07-01", "20260701.5", "日本日本日本"] {
+        for text in [
+            "",
+            "2026",
+            "202607",
+            "20261301",
+            "20260230",
+            "20260701250000",
+            "2026070109000",
+            "20260701090000+1",
+            "2026-07-01",
+            "20260701.5",
+            "日本日本日本",
+        ] {
             assert!(at(text).is_err(), "{text}");
         }
     }

@@ -33,13 +33,26 @@ pub struct AttemptRead {
 statement!(DELIVERY, "SELECT payload FROM delivery WHERE id = $1");
 statement!(BY_IDS, "SELECT payload FROM delivery WHERE id IN {uuids} ORDER BY id");
 statement!(OF_SUBJECTS, "SELECT payload FROM delivery WHERE subject_id IN {uuids} ORDER BY id");
-statement!(
-    LIST,
-    "SELECT payload FROM delivery WHERE ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
-       AND ($3 IS NULL OR state IN {texts3}) AND ($4 IS NULL OR park_reason IN {texts4}) AND id < $5 \
-       AND ($6 IS NULL OR patient_id = $7) AND ($8 IS NULL OR subject_id = $9) AND ($10 IS NULL OR waiting_for = $10) \
-     ORDER BY id DESC LIMIT $11"
-);
+/// One list by four ways in: a filter that leaves few deliveries must not read them all.
+macro_rules! list_by {
+    ($name:ident, $narrow:literal) => {
+        statement!(
+            $name,
+            concat!(
+                "SELECT payload FROM delivery WHERE ",
+                $narrow,
+                "($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
+                 AND ($3 IS NULL OR state IN {texts3}) AND ($4 IS NULL OR park_reason IN {texts4}) AND id < $5 \
+                 AND ($6 IS NULL OR patient_id = $7) AND ($8 IS NULL OR subject_id = $9) AND ($10 IS NULL OR waiting_for = $10) \
+                 ORDER BY id DESC LIMIT $11"
+            )
+        );
+    };
+}
+list_by!(LIST, "");
+list_by!(LIST_OF_SUBJECT, "subject_id = $9 AND ");
+list_by!(LIST_OF_PATIENT, "patient_id = $7 AND ");
+list_by!(LIST_PARKED, "state = 'PARKED' AND ");
 statement!(
     SINCE,
     "SELECT position, payload FROM delivery WHERE position > $3 AND ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
@@ -84,7 +97,14 @@ impl Store {
         let Some(endpoints) = endpoints(scope, filter.endpoint.as_ref()) else { return Ok(Vec::new()) };
         let states: Vec<&str> = filter.states.iter().map(|s| s.word()).collect();
         let reasons: Vec<&str> = filter.reasons.iter().map(|r| r.code()).collect();
-        let sql = LIST.for_pool(&self.readers);
+        let parked = filter.states == [State::Parked] || !filter.reasons.is_empty() || filter.waiting_for.is_some();
+        let statement = match filter {
+            DeliveryFilter { subject: Some(_), .. } => &LIST_OF_SUBJECT,
+            DeliveryFilter { patient: Some(_), .. } => &LIST_OF_PATIENT,
+            _ if parked => &LIST_PARKED,
+            _ => &LIST,
+        };
+        let sql = statement.for_pool(&self.readers);
         let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
             .bind(trusts(scope, None))
             .bind(endpoints)
@@ -173,7 +193,7 @@ impl Store {
 }
 
 /// `None`: an endpoint outside the scope, so nothing can match.
-fn endpoints(scope: &Scope, only: Option<&EndpointId>) -> Option<Option<String>> {
+pub(super) fn endpoints(scope: &Scope, only: Option<&EndpointId>) -> Option<Option<String>> {
     let allowed = scope.endpoints_json();
     match only {
         None => Some(allowed),

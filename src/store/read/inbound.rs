@@ -2,14 +2,12 @@
 
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
-use super::super::record::{Inbound, InboundState, Raw};
+use super::super::record::{Inbound, Raw};
 use super::super::{Scope, Store};
-use super::{Page, list, parse, trusts};
-use crate::domain::ambient::from_micros;
+use super::deliveries::endpoints;
+use super::{Page, parse, trusts};
 use crate::domain::ids::InboundId;
 use crate::domain::organisation::EndpointId;
-use jiff::Timestamp;
-use uuid::Uuid;
 
 statement!(
     BY_CONTROL_ID,
@@ -22,9 +20,6 @@ statement!(
      ORDER BY id DESC LIMIT $4"
 );
 
-statement!(LAST, "SELECT received_at FROM inbound WHERE endpoint_id = $1 AND state = $2 ORDER BY id DESC LIMIT 1");
-statement!(ARRIVED, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND id >= $3 AND id < $4");
-
 type Row = (String, Vec<u8>, Vec<u8>);
 
 fn read((payload, content, bytes): Row) -> Result<Inbound, StoreError> {
@@ -36,8 +31,9 @@ impl Store {
     /// What came under this control id from this source before, oldest first.
     pub async fn inbound_before(&self, endpoint: &EndpointId, source: &str, control_id: &str) -> Result<Vec<Inbound>, StoreError> {
         let sql = BY_CONTROL_ID.for_pool(&self.readers);
+        let as_stored = |text: &str| text.replace('\0', "\u{fffd}");
         let rows: Vec<Row> =
-            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(source.to_owned()).bind(control_id.to_owned()).fetch_all(p).await)?;
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
         rows.into_iter().map(read).collect()
     }
 
@@ -49,40 +45,15 @@ impl Store {
 
     /// Newest first.
     pub async fn inbound_messages(&self, scope: &Scope, endpoint: Option<&EndpointId>, page: Page) -> Result<Vec<Inbound>, StoreError> {
-        let endpoints: Vec<&str> = endpoint.iter().map(|e| e.as_str()).collect();
+        let Some(endpoints) = endpoints(scope, endpoint) else { return Ok(Vec::new()) };
         let sql = LIST.for_pool(&self.readers);
         let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
             .bind(trusts(scope, None))
-            .bind(list(&endpoints))
+            .bind(endpoints)
             .bind(page.below())
             .bind(i64::from(page.size))
             .fetch_all(p)
             .await)?;
         rows.into_iter().map(read).collect()
     }
-
-    /// When the endpoint's last message in this state arrived.
-    pub async fn last_inbound(&self, endpoint: &EndpointId, state: InboundState) -> Result<Option<Timestamp>, StoreError> {
-        let sql = LAST.for_pool(&self.readers);
-        let row: Option<(i64,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).fetch_optional(p).await)?;
-        Ok(row.map(|(at,)| from_micros(at)))
-    }
-
-    /// How many messages in this state arrived from `from` on and before `to`, to the millisecond. Costs what it counts.
-    pub async fn inbound_arrived(&self, endpoint: &EndpointId, state: InboundState, from: Timestamp, to: Timestamp) -> Result<i64, StoreError> {
-        let sql = ARRIVED.for_pool(&self.readers);
-        let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql)
-            .bind(endpoint.as_str())
-            .bind(state.word())
-            .bind(first_id_at(from))
-            .bind(first_id_at(to))
-            .fetch_one(p)
-            .await)?;
-        Ok(n)
-    }
-}
-
-/// Below every id made at this instant or later.
-fn first_id_at(at: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::try_from(at.as_millisecond()).unwrap_or(0) << 80)
 }

@@ -1,5 +1,6 @@
 //! Every kind of question, one file each. All take a [`Scope`]; what lies outside it does not exist.
 
+mod arrivals;
 mod deliveries;
 mod endpoints;
 mod entries;
@@ -41,19 +42,12 @@ impl Page {
     }
 }
 
-statement!(COUNT_OPEN, "SELECT COUNT(*) FROM delivery WHERE state NOT IN ('FILED', 'CANCELLED')");
-statement!(LAST_POSITION, "SELECT position FROM feed WHERE id = 1");
+statement!(FEED, "SELECT position, open FROM feed WHERE id = 1");
 
-pub(super) async fn count_open(pool: &Pool) -> Result<i64, OpenError> {
-    let sql = COUNT_OPEN.for_pool(pool);
-    let (n,): (i64,) = on!(Pool, pool, p => sqlx::query_as(sql).fetch_one(p).await)?;
-    Ok(n)
-}
-
-pub(super) async fn last_position(pool: &Pool) -> Result<i64, OpenError> {
-    let sql = LAST_POSITION.for_pool(pool);
-    let (n,): (i64,) = on!(Pool, pool, p => sqlx::query_as(sql).fetch_one(p).await)?;
-    Ok(n)
+/// The last feed position handed out, and the number of open deliveries.
+pub(super) async fn feed(pool: &Pool) -> Result<(i64, i64), OpenError> {
+    let sql = FEED.for_pool(pool);
+    Ok(on!(Pool, pool, p => sqlx::query_as(sql).fetch_one(p).await)?)
 }
 
 /// One payload by one key.

@@ -1,6 +1,6 @@
 //! Accepting an entry: the deliveries it makes, and what it does to the ones before it.
 
-use super::super::error::Refusal;
+use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Actor, Lane, Step};
 use super::super::rows::{Keys, View};
 use super::super::writer::Ctx;
@@ -63,26 +63,28 @@ pub(in crate::store) fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId) -> Result<A
 }
 
 /// The first version of something: one delivery an endpoint.
-pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoints: &[EndpointId]) -> Result<Vec<Delivery>, Refusal> {
+pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoints: &[EndpointId]) -> Result<Vec<Delivery>, WriteError> {
     room(view, ctx)?;
     for endpoint in endpoints {
         policy(ctx, endpoint)?;
+        lane_is_read(view, endpoint, accepting.entry)?;
     }
     Ok(endpoints.iter().map(|e| add(view, ctx, accepting, e, None, false)).collect())
 }
 
 /// A newer version: at every endpoint where the chain stands (invariant 7).
-pub(in crate::store) fn succeed(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>) -> Result<Vec<Delivery>, Refusal> {
+pub(in crate::store) fn succeed(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>) -> Result<Vec<Delivery>, WriteError> {
     let subject = accepting.entry.subject.uuid();
     let action = accepting.entry.action();
     let plans: Vec<(EndpointId, Plan)> = endpoints_of(view, subject)
         .into_iter()
         .map(|endpoint| {
             let policy = policy(ctx, &endpoint)?;
+            lane_is_read(view, &endpoint, accepting.entry)?;
             let plan = chain::plan(&view.chain(subject, &endpoint), action, policy.replaces_in_place);
             Ok((endpoint, plan))
         })
-        .collect::<Result<_, Refusal>>()?;
+        .collect::<Result<_, WriteError>>()?;
     if action != EntryAction::Withdraw {
         room(view, ctx)?;
     }
@@ -98,6 +100,14 @@ pub(in crate::store) fn succeed(view: &mut View, ctx: &Ctx<'_>, accepting: &Acce
         }
     }
     Ok(made)
+}
+
+/// Without its row a lane would hand out its first numbers again, and the order of acceptance with them.
+fn lane_is_read(view: &View, endpoint: &EndpointId, entry: &Entry) -> Result<(), StoreError> {
+    match view.lanes.get(&(endpoint.clone(), entry.patient_id)) {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Inconsistent { table: "lane", what: "no row for a lane that a write needs".into() }),
+    }
 }
 
 /// The endpoints a subject was sent to.
@@ -162,33 +172,41 @@ pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery
     view.steps.push(Step { delivery_id: delivery.id, version: delivery.version, at: ctx.now, state: delivery.state, what: step, by: by.to_owned() });
     view.put_delivery(delivery.clone());
     follow(view, ctx, before, &delivery)?;
-    Ok(delivery)
+    // What follows can change it once more.
+    Ok(view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery))
 }
 
-/// What waits for this delivery may go now, or need not go any more.
+/// What a change means for the version it waits for or speaks of, and for those that wait for it or speak of it. Each change that follows comes
+/// back here, until nothing is left to say.
 fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery) -> Result<(), Refusal> {
     let chain = view.chain(settled.subject.uuid(), &settled.endpoint);
-    let base_filed = chain.iter().any(|d| d.lane_seq < settled.lane_seq && d.state == State::Filed && d.action != EntryAction::Withdraw);
     for successor in chain.iter().filter(|s| s.predecessor == Some(settled.id)) {
-        let Some(successor) = view.deliveries.get(&successor.id).cloned() else { continue };
-        match chain::after_settling(settled, &successor, base_filed) {
-            AfterSettling::Nothing => {
-                // The row says whether it is blocked: write it again when that changed.
-                if chain::blocked(successor.action, Some(before)) != chain::blocked(successor.action, Some(settled)) {
-                    view.put_delivery(successor);
-                }
-            }
-            AfterSettling::GivesWay => {
-                happen(view, ctx, settled, &Happened::Superseded { why: "a newer version takes its place" }, "bridge")?;
-            }
-            AfterSettling::BothEnd => {
-                happen(view, ctx, &successor, &Happened::Superseded { why: "what it withdraws never reached the record" }, "bridge")?;
-                happen(view, ctx, settled, &Happened::Superseded { why: "withdrawn before it reached the record" }, "bridge")?;
-            }
-            AfterSettling::SuccessorNameable => {
-                happen(view, ctx, &successor, &Happened::Nameable, "bridge")?;
-            }
+        // The row says whether it is blocked: write it again when that changed.
+        if chain::blocked(successor.action, Some(before)) != chain::blocked(successor.action, Some(settled)) {
+            view.put_delivery(successor.clone());
         }
+        follow_pair(view, ctx, settled.id, successor.id)?;
+    }
+    settled.predecessor.map_or(Ok(()), |predecessor| follow_pair(view, ctx, predecessor, settled.id))
+}
+
+fn follow_pair(view: &mut View, ctx: &Ctx<'_>, older: DeliveryId, newer: DeliveryId) -> Result<(), Refusal> {
+    let (Some(older), Some(newer)) = (view.deliveries.get(&older).cloned(), view.deliveries.get(&newer).cloned()) else {
+        return Ok(());
+    };
+    let mut before = view.chain(older.subject.uuid(), &older.endpoint);
+    before.retain(|d| d.lane_seq < older.lane_seq);
+    let follows: &[(&Delivery, Happened)] = match chain::after_settling(&older, &newer, &before) {
+        AfterSettling::Nothing => &[],
+        AfterSettling::GivesWay => &[(&older, Happened::Superseded { why: "a newer version takes its place" })],
+        AfterSettling::BothEnd => &[
+            (&newer, Happened::Superseded { why: "what it withdraws never reached the record" }),
+            (&older, Happened::Superseded { why: "withdrawn before it reached the record" }),
+        ],
+        AfterSettling::SuccessorNameable => &[(&newer, Happened::Nameable)],
+    };
+    for (delivery, happened) in follows.iter().filter(|(d, _)| d.state != State::Cancelled) {
+        happen(view, ctx, delivery, happened, "bridge")?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ impl Write for ReadAudit {
     fn needs(&self, _view: &View, _keys: &mut Keys) {}
 
     fn decide(&mut self, view: &mut View, _ctx: &Ctx<'_>) -> Result<(), WriteError> {
-        view.audits.append(&mut self.0);
+        view.audits.extend_from_slice(&self.0);
         Ok(())
     }
 }

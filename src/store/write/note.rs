@@ -83,7 +83,7 @@ fn record_decision(view: &mut View, referral: &Referral, content: &NoteContent, 
     changed.version += 1;
     changed.touched_at = now;
     changed.employer_approach = Some(EmployerApproach { decided_on: *decided_on, consented });
-    view.referrals.put(changed.id, changed);
+    view.put_referral(changed);
 }
 
 fn release_at(ctx: &Ctx<'_>, referral: &Referral, asked: Option<Duration>) -> Option<Timestamp> {
@@ -206,7 +206,7 @@ fn withdraw_decision(view: &mut View, referral: &Referral, note: NoteId, now: Ti
         changed.version += 1;
         changed.touched_at = now;
         changed.employer_approach = None;
-        view.referrals.put(changed.id, changed);
+        view.put_referral(changed);
     }
 }
 

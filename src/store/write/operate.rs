@@ -8,7 +8,7 @@ use super::accept::{self, Accepting, happen};
 use super::{About, Call, audit};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::Delivery;
-use crate::domain::entry::EntryAction;
+use crate::domain::entry::{Entry, Subject};
 use crate::domain::ids::{DeliveryId, EntryId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 
@@ -109,7 +109,8 @@ impl Write for SetPaused {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
-        if !self.call.scope.has_endpoint(&self.trust, &self.endpoint) {
+        let of_trust = ctx.rules.policies.get(&self.endpoint).is_some_and(|p| p.trust == self.trust);
+        if !of_trust || !self.call.scope.has_endpoint(&self.trust, &self.endpoint) {
             return Err(Refusal::NotFound("endpoint").into());
         }
         let mut state = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
@@ -140,6 +141,11 @@ impl Write for Backfill {
         for entry in self.entries.iter().filter_map(|e| view.entries.get(e)) {
             keys.chains.insert(entry.subject.uuid());
             keys.lanes.insert((self.endpoint.clone(), entry.patient_id));
+            match entry.subject {
+                Subject::Note(id) => drop(keys.notes.insert(id)),
+                Subject::Outcome(id) => drop(keys.outcomes.insert(id)),
+                Subject::Referral(_) => {}
+            }
         }
     }
 
@@ -147,10 +153,12 @@ impl Write for Backfill {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
+        let policy = accept::policy(ctx, &self.endpoint).ok().filter(|p| self.call.scope.has_endpoint(&p.trust, &p.id));
+        let trust = policy.ok_or(Refusal::NotFound("endpoint"))?.trust.clone();
         let mut made = Vec::new();
         for id in self.entries.clone() {
-            let Some(entry) = view.entries.get(&id).filter(|e| self.call.scope.has_endpoint(&e.trust, &self.endpoint)).cloned() else { continue };
-            if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || entry.action() == EntryAction::Withdraw {
+            let Some(entry) = view.entries.get(&id).filter(|e| e.trust == trust).cloned() else { continue };
+            if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || !stands(view, &entry) {
                 continue;
             }
             let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
@@ -167,5 +175,15 @@ impl Write for Backfill {
             made.extend(deliveries.iter().map(|d| d.id));
         }
         Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: made, more: serde_json::Value::Null }))
+    }
+}
+
+/// The entry is what its note or outcome says now: not replaced, not withdrawn since it was listed. Referral replies go where the
+/// referral came from, nowhere else.
+fn stands(view: &View, entry: &Entry) -> bool {
+    match entry.subject {
+        Subject::Note(id) => view.notes.get(&id).is_some_and(|n| n.version == entry.version && !n.withdrawn),
+        Subject::Outcome(id) => view.outcomes.get(&id).is_some_and(|o| o.version == entry.version && !o.withdrawn),
+        Subject::Referral(_) => false,
     }
 }

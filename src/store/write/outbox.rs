@@ -1,7 +1,7 @@
 //! The outbox's side of the record: claim lanes, begin attempts, settle them, take late evidence.
 
 use super::super::error::{StoreError, WriteError};
-use super::super::record::{Actor, Attempt, EndpointState, Gate, Lease, Rendering, Reply};
+use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Rendering, Reply};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
@@ -106,6 +106,12 @@ impl Write for Claim {
             ) else {
                 return Err(StoreError::Inconsistent { table: "delivery", what: "no entry, patient or referral".into() }.into());
             };
+            let mut later_versions = view.chain(delivery.subject.uuid(), &self.endpoint);
+            later_versions.retain(|d| d.lane_seq > delivery.lane_seq);
+            if crate::domain::chain::overtaken(&later_versions) {
+                happen(view, ctx, &delivery, &Happened::Superseded { why: "a newer version has gone already" }, "bridge")?;
+                continue;
+            }
             let delivery = happen(view, ctx, &delivery, &Happened::Claimed, "bridge")?;
             let token = LeaseToken::new(ctx.now, ctx.entropy);
             lane = view.lanes.get(&key).cloned().unwrap_or(lane);
@@ -186,7 +192,11 @@ impl Write for Begin {
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Begun, WriteError> {
         let lane = view.lanes.get(&(self.endpoint.clone(), self.patient_id));
-        let holds = lane.and_then(|l| l.lease.as_ref()).is_some_and(|l| l.token == self.token && l.delivery_id == self.delivery_id);
+        // A lease that has run out may be taken by another worker at any moment: nothing is begun with it.
+        let clock = view.lease_clock;
+        let holds = lane
+            .and_then(|l| l.lease.as_ref())
+            .is_some_and(|l| l.token == self.token && l.delivery_id == self.delivery_id && micros(l.until) > clock);
         let Some(delivery) = view.deliveries.get(&self.delivery_id).cloned().filter(|d| holds && d.state == State::Sending) else {
             return Ok(Begun::Stale);
         };
@@ -279,15 +289,15 @@ impl Write for Settle {
             return Err(StoreError::Inconsistent { table: "delivery", what: "a lease on nothing".into() }.into());
         };
         let key = (self.endpoint.clone(), self.patient_id);
-        let mut lane = view.lanes.get(&key).cloned();
-        let holds = lane.as_ref().and_then(|l| l.lease.as_ref()).is_some_and(|l| l.token == self.token);
-        if let (true, Some(lane)) = (holds, &mut lane) {
-            lane.lease = None;
-            view.lanes.put(key, lane.clone());
+        let lane = view.lanes.get(&key).cloned();
+        let lease = lane.as_ref().and_then(|l| l.lease.clone()).filter(|l| l.token == self.token);
+        let holds = lease.is_some();
+        if let (true, Some(lane)) = (holds, lane) {
+            view.lanes.put(key, Lane { lease: None, ..lane });
         }
         self.end_attempt(view, ctx);
-        view.replies.append(&mut self.replies);
-        self.feel(view, ctx);
+        view.replies.extend_from_slice(&self.replies);
+        self.feel(view, lease.as_ref());
         // Without the token this is no longer the sender speaking: only what was *heard* counts, as late evidence.
         let happened = match (&self.happened, holds) {
             (happened, true) => happened.clone(),
@@ -324,17 +334,22 @@ impl Settle {
     }
 
     /// Open, closed until, and back: only a change is written.
-    fn feel(&self, view: &mut View, ctx: &Ctx<'_>) {
+    fn feel(&self, view: &mut View, lease: Option<&Lease>) {
         let before = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let mut state = before.clone();
         match &self.feeling {
+            // The probe was held back before it could find out anything: the next delivery probes, now.
+            Feeling::Nothing if state.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == state.until) => {
+                state.gate = Gate::Closed;
+                state.until = None;
+            }
             Feeling::Nothing => return,
             Feeling::Reached => state = EndpointState { paused: state.paused.clone(), ..EndpointState::new(self.endpoint.clone()) },
-            Feeling::Unreachable(why) => self.close(&mut state, why, view.lease_clock, ctx),
+            Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
             Feeling::Silent(why) => {
                 state.silences += 1;
                 if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
-                    self.close(&mut state, why, view.lease_clock, ctx);
+                    self.close(&mut state, why, from_micros(view.lease_clock));
                 }
             }
         }
@@ -343,8 +358,7 @@ impl Settle {
         }
     }
 
-    fn close(&self, state: &mut EndpointState, why: &str, lease_clock: i64, ctx: &Ctx<'_>) {
-        let clock = if lease_clock == 0 { ctx.now } else { from_micros(lease_clock) };
+    fn close(&self, state: &mut EndpointState, why: &str, clock: jiff::Timestamp) {
         // Several lanes can fail together: that is one failure of the endpoint, not one each.
         let fresh = state.gate != Gate::Closed || state.until.is_none_or(|u| u <= clock);
         if fresh {

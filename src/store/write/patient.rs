@@ -4,7 +4,7 @@ use super::super::error::{Refusal, WriteError};
 use super::super::record::{Answer, Answered};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
-use super::referral::{patient_needs, put_new_patient};
+use super::referral::{patient_needs, put_patient};
 use super::{About, Call, audit};
 use crate::domain::ids::PatientId;
 use crate::domain::person::{Patient, PatientDetails};
@@ -47,8 +47,8 @@ impl Write for UpdatePatient {
         if taken(number) || local_taken {
             return Err(Refusal::IdentifierTaken.into());
         }
-        let patient = Patient { version: known.version + 1, details: self.details.clone(), updated_at: ctx.now, ..known };
-        put_new_patient(view, &patient);
+        let patient = Patient { version: known.version + 1, details: self.details.clone(), updated_at: ctx.now, ..known.clone() };
+        put_patient(view, Some(&known), &patient);
         let about = About { trust: &patient.trust, action: "patient.update", kind: "patient", id: patient.id.0, patient: Some(patient.id), why: &self.reason };
         audit(view, &self.call.actor, ctx.now, &about);
         let answer = Answer { subject: patient.id.0, version: patient.version, deliveries: Vec::new(), more: serde_json::Value::Null };

@@ -158,7 +158,7 @@ impl Write for CreateReferral {
             employer_approach: None,
         };
         if new {
-            put_new_patient(view, &patient);
+            put_patient(view, None, &patient);
             let about = About { trust: &self.trust, action: "patient.create", kind: "patient", id: patient.id.0, patient: Some(patient.id), why: "" };
             audit(view, &self.call.actor, ctx.now, &about);
         }
@@ -170,14 +170,23 @@ impl Write for CreateReferral {
 }
 
 /// The patient and the keys by which later writes of the same batch recognise them.
-pub(super) fn put_new_patient(view: &mut View, patient: &Patient) {
+pub(super) fn put_patient(view: &mut View, before: Option<&Patient>, patient: &Patient) {
+    // What it was recognised by before may be another's in this very batch.
+    if let Some(before) = before {
+        if let Some(number) = &before.details.nhs_number {
+            view.patients_by_nhs.unlink((before.trust.clone(), number.as_str().to_owned()));
+        }
+        for id in &before.details.local_identifiers {
+            view.patients_by_local.unlink(local_key(&before.trust, id));
+        }
+    }
     if let Some(number) = &patient.details.nhs_number {
         view.patients_by_nhs.put((patient.trust.clone(), number.as_str().to_owned()), patient.id);
     }
     for id in &patient.details.local_identifiers {
         view.patients_by_local.put(local_key(&patient.trust, id), patient.id);
     }
-    view.patients.put(patient.id, patient.clone());
+    view.put_patient(patient.clone());
 }
 
 impl Write for AnswerReferral {
@@ -277,6 +286,6 @@ fn finish(view: &mut View, ctx: &Ctx<'_>, call: &Call, referral: Referral, deliv
     audit(view, &call.actor, ctx.now, &about);
     let deliveries = deliveries.iter().map(|d| d.id).collect();
     let answer = Answer { subject: referral.id.0, version: referral.version, deliveries, more: serde_json::Value::Null };
-    view.referrals.put(referral.id, referral);
+    view.put_referral(referral);
     call.answer(view, answer)
 }
