@@ -1,6 +1,7 @@
 //! IPS Bridge: write it once; it lands in the clinical record; you can see that it did.
 
 pub mod config;
+pub mod api;
 pub mod domain;
 pub mod store;
 pub mod outbox;
@@ -8,6 +9,7 @@ pub mod adapter;
 pub mod simulator;
 pub mod transport;
 pub mod verdict;
+pub mod status;
 pub mod inbound;
 pub mod wire;
 pub mod app;

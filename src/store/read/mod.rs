@@ -1,6 +1,5 @@
 //! Every kind of question, one file each. All take a [`Scope`]; what lies outside it does not exist.
 
-mod arrivals;
 mod deliveries;
 mod endpoints;
 mod entries;
@@ -8,6 +7,7 @@ mod facts;
 mod inbound;
 mod patients;
 mod referrals;
+mod requests;
 
 pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;

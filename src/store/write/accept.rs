@@ -156,6 +156,11 @@ fn add(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoint: &End
         cancelled: None,
         trace: accepting.trace.map(str::to_owned),
     };
+    if cannot_name {
+        // A delivery begins QUEUED; where it does not, its history says so.
+        let what = format!("parked: {}", ParkReason::WithdrawalCannotNameDocument.code());
+        view.steps.push(Step { delivery_id: delivery.id, version: 1, at: ctx.now, state: State::Parked, what, by: accepting.actor.principal.clone() });
+    }
     view.put_delivery(delivery.clone());
     delivery
 }
