@@ -7,6 +7,7 @@ mod config_example;
 mod config_faults;
 mod hl7_interop;
 mod interop;
+mod store;
 mod support;
 mod tidy;
 mod transport_client;

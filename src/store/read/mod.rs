@@ -1,12 +1,12 @@
 //! Every kind of question, one file each. All take a [`Scope`]; what lies outside it does not exist.
 
-mod deliveries;
-mod endpoints;
-mod entries;
-mod facts;
-mod inbound;
-mod patients;
-mod referrals;
+pub(super) mod deliveries;
+pub(super) mod endpoints;
+pub(super) mod entries;
+pub(super) mod facts;
+pub(super) mod inbound;
+pub(super) mod patients;
+pub(super) mod referrals;
 
 pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;
