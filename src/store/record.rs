@@ -252,7 +252,7 @@ mod raw_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Raw, D::Error> {
         let text = String::deserialize(d)?;
-        let nibble = |c: u8| (c as char).to_digit(16).map(|n| n as u8);
+        let nibble = |c: u8| (c as char).to_digit(16).and_then(|n| u8::try_from(n).ok());
         text.as_bytes()
             .chunks(2)
             .map(|pair| match pair {
