@@ -209,6 +209,7 @@ impl Bridge {
                 settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
                 environment: policy.environment,
                 late_after: Duration::from_secs(86_400),
+                in_place: policy.replaces_in_place,
             },
             late_replies_on_connection: client.late_replies_on_connection,
             pool: Pool::new(client, strays_out),
