@@ -5,7 +5,7 @@
 
 mod ambient;
 mod edge;
-mod endpoints;
+pub mod endpoints;
 pub mod metrics;
 mod serve;
 pub mod telemetry;

@@ -13,3 +13,4 @@ pub mod status;
 pub mod inbound;
 pub mod wire;
 pub mod app;
+pub mod cli;
