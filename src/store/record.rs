@@ -215,8 +215,8 @@ impl InboundState {
     }
 }
 
-/// Something the EPR sent us, kept raw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something the EPR sent us, kept raw. What it wrote itself does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbound {
     pub id: InboundId,
     pub trust: OdsCode,
@@ -239,6 +239,20 @@ pub struct Inbound {
     /// What we answered, to answer a repeat the same.
     #[serde(with = "raw_text")]
     pub reply: Raw,
+}
+
+impl std::fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbound")
+            .field("id", &self.id)
+            .field("endpoint", &self.endpoint)
+            .field("received_at", &self.received_at)
+            .field("message_type", &self.message_type)
+            .field("state", &self.state)
+            .field("reason", &self.reason)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Replies are ours, in UTF-8 text; kept readable in the payload.
