@@ -17,6 +17,7 @@ mod seeing_traces;
 mod simulator_faults;
 mod simulator_server;
 mod simulator_support;
+mod store;
 mod support;
 mod tidy;
 mod transport_client;

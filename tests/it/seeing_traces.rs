@@ -36,7 +36,6 @@ async fn a_trace_goes_on_from_the_callers_metadata_through_the_queue_and_a_resta
         before.stop().await;
         let far_end = FarEnd::start(|_, message| ack(message, "AA", "")).await;
         let after = Bridge::start(&store.url, far_end.addr(), Tweaks::default()).await;
-        tokio::time::sleep(Duration::from_secs(3)).await; eprintln!("DBG {}", lines_kept.text()); eprintln!("DBG {:?} {:?}", after.delivery(note.delivery).await, after.store.next_due(&super::support::bridge::endpoint_id()).await);
         after.wait_filed(note.delivery).await;
         after.stop().await;
         guard.shutdown().await;
