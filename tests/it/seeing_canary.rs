@@ -3,7 +3,7 @@
 //! Canaries, words that stand nowhere else, go through the whole machinery: accepted, refused, delivered, refused by the EPR, garbled and echoed by
 //! it, received well and badly. Then all that was said is searched for every canary, in every form in which a careless line would print it.
 
-use super::support::bridge::{Bridge, Tweaks, endpoint_id, patient, referral, trust};
+use super::support::bridge::{Bridge, Fresh, Tweaks, endpoint_id, patient, referral, trust};
 use super::support::far_end::{FarEnd, ack_text, control_id};
 use super::support::heard::{Lines, Spans, telemetry};
 use super::support::stores;
@@ -12,7 +12,7 @@ use ips_bridge::app::metrics::{Metrics, Watched, WatchedEndpoint};
 use ips_bridge::app::telemetry::{Guard, lines, log_panics, spans};
 use ips_bridge::config::LogFormat;
 use ips_bridge::domain::delivery::State;
-use ips_bridge::domain::ids::{DeliveryId, PatientId};
+use ips_bridge::domain::ids::{DeliveryId, PatientId, new_uuid};
 use ips_bridge::domain::nhs_number::NhsNumber;
 use ips_bridge::domain::note::{EmployerContact, EmployerContactPurpose, NoteKind, RiskDisclosed, WithdrawReason};
 use ips_bridge::domain::outcome::{Employer, JobStart, OutcomeContent, OutcomeKind};
@@ -27,9 +27,16 @@ use ips_bridge::store::write::{AnswerReferral, CorrectOutcome, Operate, Operatio
 use ips_bridge::store::{Limits, Scope};
 use ips_bridge::transport::mllp::{Answer, Then};
 use ips_bridge::wire::v1;
+use ips_bridge::wire::v1::adapter_service_client::AdapterServiceClient;
+use ips_bridge::wire::v1::delivery_service_client::DeliveryServiceClient;
+use ips_bridge::wire::v1::outcome_service_client::OutcomeServiceClient;
+use ips_bridge::wire::v1::patient_service_client::PatientServiceClient;
+use ips_bridge::wire::v1::progress_note_service_client::ProgressNoteServiceClient;
+use ips_bridge::wire::v1::referral_service_client::ReferralServiceClient;
 use std::fmt::{Debug, Display};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -166,6 +173,7 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
         exercise_writes(&bridge, &heard).await;
         exercise_outbox(&bridge, &far_end, &heard).await;
         exercise_inbound(&bridge, &heard).await;
+        exercise_api(&bridge, &heard).await;
         exercise_panics();
         exercise_reads(&bridge, &heard).await;
         metrics.read(&bridge.store).await.unwrap();
@@ -178,10 +186,12 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
     // The search would find what is there: each log has the end of a delivery in it.
     assert!(heard.json.text().contains("\"message\":\"settled\""));
     assert!(heard.text.text().contains("settled") && heard.text.text().contains("seeing_canary.rs:"));
-    std::fs::write("/tmp/everything.log", heard.everything.text()).unwrap();
+    for heard_too in ["DEBUG sqlx::query", "TRACE h2::", "call{rpc=WriteProgressNote"] {
+        assert!(heard.everything.text().contains(heard_too), "{heard_too} was not heard");
+    }
     assert!(heard.spans.all().iter().any(|s| s.name == "deliver"));
     let found: Vec<String> = heard.everywhere().iter().flat_map(|(name, said)| found_in(name, said)).collect();
-    assert!(found.is_empty(), "{} canaries:\n{}", found.len(), found.join("\n\n"));
+    assert!(found.is_empty(), "{} canaries, the first of them:\n{}", found.len(), found[..found.len().min(12)].join("\n\n"));
 }
 
 /// Fields that break their rules, as a caller of the API would send them.
@@ -413,6 +423,122 @@ fn good(control_id: &str, more: &str) -> String {
          {STREET}^^{CITY}^{COUNTY}^{POSTCODE}||{PHONE}\rNTE|1||{TEXT}\r{more}"
     )
     .replace(&format!("{LOCAL}^^^"), "CNRY4712^^^")
+}
+
+/// The same words over the network: calls that are taken, calls that are refused for each reason, and bytes that are no call.
+async fn exercise_api(bridge: &Bridge, heard: &Heard) {
+    let addr = bridge.serve_api().await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+    let mut patients = PatientServiceClient::new(channel.clone());
+    let mut referrals = ReferralServiceClient::new(channel.clone());
+    let mut notes = ProgressNoteServiceClient::new(channel.clone());
+    let mut outcomes = OutcomeServiceClient::new(channel.clone());
+    let mut deliveries = DeliveryServiceClient::new(channel.clone());
+    let mut adapters = AdapterServiceClient::new(channel);
+    let id = || new_uuid(bridge.now(), &Fresh).to_string();
+    let details = form::patient::show_details(&bridge.patient);
+    let expected = v1::ExpectedPatient { nhs_number: NHS.into(), date_of_birth: BORN.into(), family_name: FAMILY.into() };
+    let author = Some(form::person::show_author(&canary_author()));
+
+    let write = v1::WriteProgressNoteRequest {
+        request_id: id(),
+        referral_id: bridge.referral.to_string(),
+        expected_patient: Some(expected.clone()),
+        author: author.clone(),
+        content: Some(form::note::show_content(&bridge.content(TEXT))),
+        release_after: None,
+    };
+    heard.debug(&write);
+    // A caller's own headers may hold anything.
+    let mut call = tonic::Request::new(write.clone());
+    for name in ["traceparent", "user", "x-patient"] {
+        call.metadata_mut().insert(name, FAMILY.parse().unwrap());
+    }
+    heard.debug(&notes.write_progress_note(call).await.unwrap().into_inner());
+    let other_content = Some(form::note::show_content(&bridge.content(&format!("{TEXT}, changed"))));
+    heard.refused(notes.write_progress_note(v1::WriteProgressNoteRequest { content: other_content, ..write.clone() }).await);
+    let wrong = Some(v1::ExpectedPatient { nhs_number: OTHER_NHS.into(), ..expected.clone() });
+    heard.refused(notes.write_progress_note(v1::WriteProgressNoteRequest { request_id: id(), expected_patient: wrong, ..write.clone() }).await);
+    let broken = v1::WriteProgressNoteRequest {
+        request_id: TEXT.into(),
+        referral_id: LOCAL.into(),
+        expected_patient: Some(v1::ExpectedPatient { nhs_number: WRONG_NHS.into(), date_of_birth: format!("{BORN}T"), family_name: FAMILY.repeat(50) }),
+        author: Some(v1::Author { staff_id: format!("{AUTHOR} {AUTHOR}"), organisation_ods: AUTHOR.into(), ..Default::default() }),
+        content: Some(v1::NoteContent { text: format!("{TEXT}\u{1c}"), ..Default::default() }),
+        release_after: None,
+    };
+    heard.refused(notes.write_progress_note(broken).await);
+    heard.refused(notes.get_progress_note(v1::GetProgressNoteRequest { note_id: FAMILY.into() }).await);
+
+    let find = |by| v1::FindPatientsRequest { trust_ods: "RZ9".into(), by: Some(by), ..Default::default() };
+    let found = patients.find_patients(find(v1::find_patients_request::By::NhsNumber(NHS.into()))).await.unwrap().into_inner();
+    assert_eq!(found.patients.len(), 1, "the patient is found");
+    heard.debug(&found);
+    heard.refused(patients.find_patients(find(v1::find_patients_request::By::NhsNumber(WRONG_NHS.into()))).await);
+    let by_name = v1::NameAndBirth { family_name: FAMILY.into(), date_of_birth: format!("{BORN}!") };
+    heard.refused(patients.find_patients(find(v1::find_patients_request::By::NameAndBirth(by_name))).await);
+    heard.refused(patients.find_patients(v1::FindPatientsRequest { page_token: FAMILY.into(), ..find(v1::find_patients_request::By::NhsNumber(NHS.into())) }).await);
+    let stale = v1::UpdatePatientRequest {
+        request_id: id(),
+        patient_id: found.patients[0].id.clone(),
+        version_seen: 99,
+        details: Some(details.clone()),
+        reason: WHY.into(),
+    };
+    heard.refused(patients.update_patient(stale).await);
+
+    let create = v1::CreateReferralRequest {
+        request_id: id(),
+        trust_ods: "RZ9".into(),
+        patient: Some(v1::create_referral_request::Patient::PatientDetails(details)),
+        details: Some(form::referral::show_details(&canary_referral())),
+        received_at: None,
+    };
+    heard.refused(referrals.create_referral(create.clone()).await);
+    heard.refused(referrals.create_referral(v1::CreateReferralRequest { trust_ods: FAMILY.into(), ..create }).await);
+    let external = v1::ExternalReferral {
+        trust_ods: "RZ9".into(),
+        external_id: Some(v1::ExternalId { system: FAMILY.into(), value: LOCAL.into() }),
+    };
+    heard.refused(referrals.get_referral(v1::GetReferralRequest { by: Some(v1::get_referral_request::By::External(external)) }).await);
+
+    let outcome = v1::RecordOutcomeRequest {
+        request_id: id(),
+        referral_id: bridge.referral.to_string(),
+        expected_patient: Some(expected),
+        author,
+        content: Some(form::outcome::show_content(&canary_job(bridge))),
+    };
+    heard.debug(&outcomes.record_outcome(outcome.clone()).await.unwrap().into_inner());
+    let mut unfit = outcome;
+    unfit.request_id = id();
+    unfit.content = Some(v1::OutcomeContent { remark: Some(format!("{REMARK}\u{7}")), ..Default::default() });
+    heard.refused(outcomes.record_outcome(unfit).await);
+
+    heard.debug(&deliveries.list_deliveries(v1::ListDeliveriesRequest::default()).await.unwrap().into_inner());
+    heard.refused(deliveries.list_deliveries(v1::ListDeliveriesRequest { endpoint_id: FAMILY.into(), patient_id: NHS.into(), ..Default::default() }).await);
+    let preview = |message: String| v1::PreviewMessageRequest { endpoint_id: endpoint_id().to_string(), message: message.into_bytes() };
+    heard.debug(&adapters.preview_message(preview(good("P1", ""))).await.unwrap().into_inner());
+    for wrong in [TEXT.to_owned(), good("P2", "").replace(OTHER_NHS, WRONG_NHS), good("P3", &format!("{TEXT}\r"))] {
+        // Told as faults or as an error: both are said.
+        match adapters.preview_message(preview(wrong)).await {
+            Ok(shown) => {
+                assert!(!shown.get_ref().faults.is_empty(), "a message that is wrong has faults");
+                heard.debug(&shown.get_ref().faults.iter().map(|f| serde_json::to_string(f).unwrap()).collect::<Vec<_>>());
+            }
+            Err(e) => heard.refused::<(), _>(Err(e)),
+        }
+    }
+
+    // What is no call at all.
+    for bytes in [format!("GET /{FAMILY} HTTP/1.1\r\nHost: {NHS}\r\n\r\n"), format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{TEXT}"), TEXT.to_owned()] {
+        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        // However it ends, the far side has read it by then.
+        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    }
 }
 
 /// A fault of ours, with the patient's name in its message.

@@ -9,7 +9,8 @@
 
 use super::wait_until;
 use ips_bridge::adapter::compose::Site;
-use ips_bridge::adapter::{Pack, RenderOptions};
+use ips_bridge::adapter::{Pack, Packs, RenderOptions};
+use ips_bridge::api;
 use ips_bridge::domain::ambient::{Clock, Entropy};
 use ips_bridge::domain::delivery::{Delivery, State};
 use ips_bridge::domain::ids::{DeliveryId, NoteId, OutcomeId, ReferralId};
@@ -34,8 +35,8 @@ use ips_bridge::wire::v1;
 use jiff::{Timestamp, tz::TimeZone};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -144,6 +145,7 @@ pub struct Bridge {
     requests: AtomicU64,
     stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
+    served: Mutex<Vec<JoinHandle<()>>>,
     writer: WriterEnd,
 }
 
@@ -155,7 +157,7 @@ impl Bridge {
         let store_settings = Settings { url: url.to_owned(), read_connections: 4, group_commit_max: 256 };
         let (store, writer) =
             Store::open(&store_settings, rules.clone(), tweaks.clock.clone(), tweaks.entropy.clone()).await.expect("the test's store opens");
-        let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk")).expect("our own pack has no fault");
+        let pack = Pack::load(&packs().join("hl7v2-uk")).expect("our own pack has no fault");
         let mut settings: toml::Table = "sending_facility = 'RZ9'\nreceiving_application = 'EPR'\nreceiving_facility = 'RZ9'\nwithdraw_as = 'T11'\n\
              default_team = 'IPS-NORTH'"
             .parse()
@@ -175,6 +177,7 @@ impl Bridge {
             requests: AtomicU64::new(0),
             stop: CancellationToken::new(),
             worker: None,
+            served: Mutex::default(),
             writer,
         };
         bridge.referral = match bridge.first_referral().await {
@@ -191,6 +194,54 @@ impl Bridge {
         bridge
     }
 
+    /// The gRPC edge on a free port, open to everybody on this machine in every role; it ends with the bridge.
+    pub async fn serve_api(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback gives a port");
+        let addr = listener.local_addr().expect("a bound socket has an address");
+        let policy = &self.rules.policies[&endpoint_id()];
+        let endpoint = api::EndpointFacts {
+            id: endpoint_id(),
+            trust: trust(),
+            name: policy.name.clone(),
+            environment: policy.environment,
+            filed_by: "application_ack from the record".into(),
+            evidence_overdue_after: policy.evidence_overdue_after,
+            in_maintenance: Arc::new(|_| false),
+            rendering: api::Rendering {
+                pack: self.pack.clone(),
+                options: options(policy),
+                site: self.site(policy),
+                settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
+                staff: Arc::new(|_| None),
+            },
+        };
+        let parts = api::ApiParts {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            principals: api::Principals::development([trust()], [endpoint_id()]),
+            endpoints: vec![endpoint],
+            packs: Packs::load_folder(&packs()).expect("our own packs have no fault"),
+            settings: api::Settings::default(),
+            tls: None,
+            shutdown: self.stop.clone(),
+        };
+        let served = tokio::spawn(async move { api::serve(parts, listener).await.expect("the edge serves") });
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).push(served);
+        addr
+    }
+
+    fn site(&self, policy: &EndpointPolicy) -> Site {
+        Site {
+            trust: v1::Trust { ods: TRUST.into(), name: "Test Trust".into(), time_zone: "Europe/London".into() },
+            time_zone: london(),
+            settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
+            environment: policy.environment,
+            late_after: Duration::from_secs(86_400),
+            in_place: policy.replaces_in_place,
+        }
+    }
+
     fn start_worker(&self, far_end: SocketAddr, tweaks: Tweaks) -> JoinHandle<()> {
         let (strays_out, strays) = tokio::sync::mpsc::channel(64);
         let client = ClientSettings { address: far_end.to_string(), ..tweaks.client };
@@ -198,18 +249,8 @@ impl Bridge {
         let endpoint = outbox::Endpoint {
             pack: self.pack.clone(),
             reply_rules: self.pack.reply_rules(&toml::Table::new()).expect("the pack's own rules"),
-            options: RenderOptions {
-                max_text_chars: Some(policy.max_text_chars),
-                require_mapped_staff: policy.require_mapped_staff,
-                max_message_bytes: Some(client.max_frame_bytes),
-            },
-            site: Site {
-                trust: v1::Trust { ods: TRUST.into(), name: "Test Trust".into(), time_zone: "Europe/London".into() },
-                time_zone: london(),
-                settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
-                environment: policy.environment,
-                late_after: Duration::from_secs(86_400),
-            },
+            options: options(&policy),
+            site: self.site(&policy),
             late_replies_on_connection: client.late_replies_on_connection,
             pool: Pool::new(client, strays_out),
             strays,
@@ -238,6 +279,9 @@ impl Bridge {
         if let Some(worker) = self.worker.take() {
             worker.await.expect("the worker ends without a panic");
         }
+        for served in std::mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner)) {
+            served.await.expect("the edge ends without a panic");
+        }
         drop(self.store);
         self.writer.await.expect("the writer ends without a panic");
     }
@@ -247,6 +291,10 @@ impl Bridge {
         if let Some(worker) = self.worker.take() {
             worker.abort();
             let _ = worker.await;
+        }
+        for served in std::mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner)) {
+            served.abort();
+            let _ = served.await;
         }
         drop(self.store);
         let _ = self.writer.await;
@@ -451,6 +499,14 @@ fn rulebook(tweaks: &Tweaks) -> Rulebook {
         trusts: HashMap::from([(trust(), rules)]),
         limits: tweaks.limits.clone(),
     }
+}
+
+fn packs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters")
+}
+
+fn options(policy: &EndpointPolicy) -> RenderOptions {
+    RenderOptions { max_text_chars: Some(policy.max_text_chars), require_mapped_staff: policy.require_mapped_staff, max_message_bytes: None }
 }
 
 pub fn trust() -> OdsCode {
