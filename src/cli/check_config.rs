@@ -28,7 +28,7 @@ Exit code 2 when there is a fault, 1 when something cannot be reached; warnings 
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The configuration.
-    #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, value_name = "FILE")]
+    #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Connect to every endpoint (TCP and TLS; nothing is sent) and to the store (nothing is changed).
     #[arg(long)]

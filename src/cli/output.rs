@@ -43,11 +43,6 @@ impl Out {
         Self { to: Box::new(io::stdout()), colour: io::stdout().is_terminal() && !unwanted && !dumb }
     }
 
-    /// Plain text into anything; for tests.
-    pub fn plain(to: impl Write + Send + 'static) -> Self {
-        Self { to: Box::new(to), colour: false }
-    }
-
     pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
         Ok(writeln!(self.to, "{text}")?)
     }

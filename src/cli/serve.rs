@@ -25,7 +25,7 @@ It runs until SIGINT or SIGTERM, then finishes what is in hand. Killing it loses
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The configuration. Environment variables IPS_BRIDGE__SECTION__KEY are laid over it.
-    #[arg(long, short, env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, value_name = "FILE")]
+    #[arg(long, short, env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Stop when stdin ends too, so that a bridge does not outlive the process that started it.
     #[arg(long, hide = true)]

@@ -169,6 +169,13 @@ impl<'o> Scene<'o> {
         self.epr.record()
     }
 
+    /// What the EPR calls a delivery's document: our id and the namespace that TXA-12 gives it. Empty while it holds none.
+    pub fn document_id(&self, delivery: &Delivery) -> String {
+        let ours = delivery.document_id.split('^').next().unwrap_or_default();
+        let is_it = |id: &str| !ours.is_empty() && id.split('^').next() == Some(ours);
+        self.epr.ask(|r| r.documents().map(|d| d.id.clone()).find(|id| is_it(id)).unwrap_or_default())
+    }
+
     /// SIGKILL.
     pub async fn kill_bridge(&mut self) -> Result<(), Failure> {
         let Some(process) = self.process.take() else { return Ok(()) };

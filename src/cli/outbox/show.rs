@@ -57,7 +57,7 @@ fn head(d: &Delivery, out: &mut Out) -> Result<(), Failure> {
         ("released", d.release_at.as_ref().map(|t| time(Some(t))).unwrap_or_default()),
         ("next try", d.next_attempt_at.as_ref().map(|t| time(Some(t))).unwrap_or_default()),
         ("attempts", d.attempts.to_string()),
-        ("may be received", if d.may_have_been_received { "yes: cancel and rerender ask you to acknowledge it".into() } else { String::new() }),
+        ("in doubt", doubt(d)),
         ("evidence", d.evidence.iter().map(|e| format!("{} at {}", said::<EvidenceKind>(e.kind), time(e.at.as_ref()))).collect::<Vec<_>>().join("; ")),
     ];
     for (name, value) in rows.into_iter().filter(|(_, v)| !v.is_empty()) {
@@ -65,6 +65,12 @@ fn head(d: &Delivery, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("{name} {value}"))?;
     }
     Ok(())
+}
+
+/// What a person must know before giving it up or making it anew.
+fn doubt(d: &Delivery) -> String {
+    let over = [DeliveryState::Filed, DeliveryState::Cancelled].iter().any(|s| d.state == i32::from(*s));
+    if d.may_have_been_received && !over { "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record".into() } else { String::new() }
 }
 
 /// A line for each step, with its time and who did it.

@@ -49,7 +49,8 @@ pub async fn written_then_replaced(scene: &mut Scene<'_>, client: &Client) -> Re
     let kind = || Kind::VocationalProfile(VocationalProfile { stage: ProfileStage::Started.into(), client_committed: true });
     let (written, delivery) = write(scene, client, note(PROFILE, 120, kind()), None).await?;
     let first = scene.filed(&delivery.id, "the note").await?;
-    let exact = scene.epr.ask(|r| holds(r, &first.document_id, Status::Current, PROFILE));
+    let first = scene.document_id(&first);
+    let exact = scene.epr.ask(|r| holds(r, &first, Status::Current, PROFILE));
     scene.check(exact, "the EPR holds exactly this text, once")?;
 
     scene.act("It is replaced, with a reason")?;
@@ -70,10 +71,11 @@ pub async fn written_then_replaced(scene: &mut Scene<'_>, client: &Client) -> Re
     let answer = scene.call("ProgressNoteService/ReplaceProgressNote", &says, notes.replace_progress_note(request)).await?;
     let Some(delivery) = answer.deliveries.first() else { return Err(Failure::Refused("replacing the note made no delivery".into())) };
     let second = scene.filed(&delivery.id, "the replacement").await?;
-    let record = scene.record();
-    let took_its_place = record.document(&second.document_id).and_then(|d| d.replaces.clone()) == Some(first.document_id.clone());
-    scene.check(took_its_place && holds(&record, &second.document_id, Status::Current, PROFILE_MENDED), "the EPR holds the new text, once, in the old one's place")?;
-    let old = record.document(&first.document_id).map(|d| d.status);
+    let (record, second) = (scene.record(), scene.document_id(&second));
+    let took_its_place = record.document(&second).is_some_and(|d| d.replaces.as_ref() == Some(&first));
+    let holds_new = holds(&record, &second, Status::Current, PROFILE_MENDED);
+    scene.check(took_its_place && holds_new, "the EPR holds the new text, once, in the old one's place")?;
+    let old = record.document(&first).map(|d| d.status);
     scene.check(old == Some(Status::Obsolete), "the old text is still there, marked obsolete: nothing is erased")
 }
 
@@ -84,8 +86,8 @@ pub async fn filed_then_withdrawn(scene: &mut Scene<'_>, client: &Client) -> Res
     let answer = withdraw(scene, &written).await?;
     let Some(delivery) = answer.first() else { return Err(Failure::Refused("withdrawing the note made no delivery".into())) };
     scene.filed(&delivery.id, "the withdrawal").await?;
-    let record = scene.record();
-    let cancelled = record.document(&filed.document_id).filter(|d| d.status == Status::Cancelled).and_then(|d| d.cancelled.clone());
+    let (record, filed) = (scene.record(), scene.document_id(&filed));
+    let cancelled = record.document(&filed).filter(|d| d.status == Status::Cancelled).and_then(|d| d.cancelled.clone());
     let reason = cancelled.map(|c| c.reason.as_str().to_owned());
     scene.check(reason.is_some(), format!("the EPR has taken the document back: {}", reason.as_deref().unwrap_or("no reason")))
 }

@@ -39,10 +39,10 @@ pub async fn a_note_survives(scene: &mut Scene<'_>, client: &Client) -> Result<(
     scene.say("  the pretend EPR listens again, at the same address")?;
     let filed = scene.filed(&delivery.id, "the note").await?;
     scene.check(filed.id == delivery.id, format!("{:.1} s after the EPR came back", back.elapsed().as_secs_f64()))?;
-    let record = scene.record();
-    let (copies, messages) = (record.copies(&filed.document_id), record.arrivals_of_document(&filed.document_id).len());
+    let (record, filed) = (scene.record(), scene.document_id(&filed));
+    let (copies, messages) = (record.copies(&filed), record.arrivals_of_document(&filed).len());
     scene.check(copies == 1 && messages == 1, format!("the EPR holds {copies} copy of it, from {messages} message"))?;
-    scene.check(holds(&record, &filed.document_id, Status::Current, TEXT), "with exactly the text that was written")?;
+    scene.check(holds(&record, &filed, Status::Current, TEXT), "with exactly the text that was written")?;
     scene.check(record.duplicates().is_empty(), "and no document is held twice")
 }
 

@@ -37,8 +37,8 @@ pub async fn a_job_start(scene: &mut Scene<'_>, client: &Client) -> Result<(), F
     let answer = scene.call("OutcomeService/RecordOutcome", &says, outcomes.record_outcome(request)).await?;
     let Some(delivery) = answer.deliveries.first() else { return Err(Failure::Refused("recording the job start made no delivery".into())) };
     let filed = scene.filed(&delivery.id, "the job start").await?;
-    let record = scene.record();
-    let document = record.document(&filed.document_id).filter(|d| d.status == Status::Current && record.copies(&d.id) == 1);
+    let (record, filed) = (scene.record(), scene.document_id(&filed));
+    let document = record.document(&filed).filter(|d| d.status == Status::Current && record.copies(&d.id) == 1);
     let (readable, coded) = document.map_or((false, 0), |d| (d.latest().text().contains("Example Stores Ltd"), d.latest().rows.len()));
     scene.check(readable, "the EPR holds it as a document a clinician can read")?;
     scene.check(coded > 0, format!("and as {coded} coded values"))
