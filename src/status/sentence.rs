@@ -116,11 +116,13 @@ impl Told<'_> {
         let name = self.name;
         let what = if self.withdraws { "The withdrawal will not be sent" } else { "Will not be sent" };
         let (by, why) = cancelled.map_or(("", "cancelled"), |c| (c.by.as_str(), c.why.as_str()));
-        let who = if matches!(by, "" | "bridge") { format!("{what} to {name}: {why}.") } else { format!("{what} to {name}: cancelled by {by}, who says: {why}.") };
-        match (self.d.may_have_been_received(), by) {
-            (true, _) => format!("{who} It may stand in {name} all the same: look there before you write anything again."),
-            (false, "bridge") => format!("{who} Nothing for you to do."),
-            (false, _) => format!("{who} It is not in {name}; if it belongs there, write it again."),
+        let by_a_person = cancelled.is_some_and(Cancelled::by_a_person);
+        let who = if !by_a_person { format!("{what} to {name}: {why}.") } else { format!("{what} to {name}: cancelled by {by}, who says: {why}.") };
+        match (self.d.may_have_been_received(), by_a_person) {
+            (true, true) => format!("{who} It may stand in {name} all the same: look there before you write anything again."),
+            (true, false) => format!("{who} It may stand in {name} already; the newer version deals with that. Nothing for you to do."),
+            (false, false) => format!("{who} Nothing for you to do."),
+            (false, true) => format!("{who} It is not in {name}; if it belongs there, write it again."),
         }
     }
 
@@ -177,7 +179,7 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ),
         ParkReason::ReferralClosed => (
             "the contact took place after the referral was closed".to_owned(),
-            lead("decides whether it belongs into this referral"),
+            lead("decides whether it belongs to this referral"),
         ),
         ParkReason::TextNotCarriable => (
             format!("the text holds something that {name} cannot carry{detail}"),
