@@ -100,9 +100,8 @@ impl Missing {
         if entry.action() == EntryAction::Withdraw {
             return Ok(false);
         }
-        if !self.referrals.contains_key(&entry.referral_id) {
-            let referral = c.store().referral(&c.scope, entry.referral_id).await?;
-            self.referrals.insert(entry.referral_id, referral);
+        if let std::collections::hash_map::Entry::Vacant(free) = self.referrals.entry(entry.referral_id) {
+            free.insert(c.store().referral(&c.scope, entry.referral_id).await?);
         }
         let Some(Some(referral)) = self.referrals.get(&entry.referral_id) else { return Ok(false) };
         let details = &referral.details;
