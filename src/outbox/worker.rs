@@ -75,7 +75,9 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
 /// How long until the endpoint's next lane is due.
 async fn until_due(shared: &Shared, id: &crate::domain::organisation::EndpointId) -> Duration {
     match shared.store.next_due(id).await {
-        Ok(Some(due)) => due.duration_since(shared.clock.now()).try_into().unwrap_or(Duration::ZERO).clamp(NOT_YET, LOOK_AGAIN),
+        Ok(Some(due)) => {
+            due.duration_since(shared.clock.now()).try_into().unwrap_or(Duration::ZERO).clamp(NOT_YET, LOOK_AGAIN)
+        }
         _ => LOOK_AGAIN,
     }
 }
