@@ -29,11 +29,15 @@ fn read((payload, content, bytes): Row) -> Result<Inbound, StoreError> {
 
 impl Store {
     /// What came under this control id from this source before, oldest first.
-    pub async fn inbound_before(&self, endpoint: &EndpointId, source: &str, control_id: &str) -> Result<Vec<Inbound>, StoreError> {
+    pub async fn inbound_before(
+        &self,
+        endpoint: &EndpointId,
+        source: &str,
+        control_id: &str,
+    ) -> Result<Vec<Inbound>, StoreError> {
         let sql = BY_CONTROL_ID.for_pool(&self.readers);
         let as_stored = |text: &str| text.replace('\0', "\u{fffd}");
-        let rows: Vec<Row> =
-            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
+        let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
         rows.into_iter().map(read).collect()
     }
 
@@ -44,7 +48,12 @@ impl Store {
     }
 
     /// Newest first.
-    pub async fn inbound_messages(&self, scope: &Scope, endpoint: Option<&EndpointId>, page: Page) -> Result<Vec<Inbound>, StoreError> {
+    pub async fn inbound_messages(
+        &self,
+        scope: &Scope,
+        endpoint: Option<&EndpointId>,
+        page: Page,
+    ) -> Result<Vec<Inbound>, StoreError> {
         let Some(endpoints) = endpoints(scope, endpoint) else { return Ok(Vec::new()) };
         let sql = LIST.for_pool(&self.readers);
         let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql)

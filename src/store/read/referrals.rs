@@ -46,25 +46,40 @@ impl Store {
         Ok(scope.see(one(&self.readers, &REFERRAL, id.0, "referral").await?, |r: &Referral| &r.trust))
     }
 
-    pub async fn referral_at(&self, scope: &Scope, id: ReferralId, version: i64) -> Result<Option<Referral>, StoreError> {
+    pub async fn referral_at(
+        &self,
+        scope: &Scope,
+        id: ReferralId,
+        version: i64,
+    ) -> Result<Option<Referral>, StoreError> {
         let sql = REFERRAL_AT.for_pool(&self.readers);
-        let row: Option<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).bind(version).fetch_optional(p).await)?;
+        let row: Option<(String,)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).bind(version).fetch_optional(p).await)?;
         let referral = row.map(|(payload,)| parse(&payload, "referral_version")).transpose()?;
         Ok(scope.see(referral, |r: &Referral| &r.trust))
     }
 
-    pub async fn referral_by_external(&self, scope: &Scope, trust: &OdsCode, id: &ExternalId) -> Result<Option<Referral>, StoreError> {
+    pub async fn referral_by_external(
+        &self,
+        scope: &Scope,
+        trust: &OdsCode,
+        id: &ExternalId,
+    ) -> Result<Option<Referral>, StoreError> {
         if !scope.has_trust(trust) {
             return Ok(None);
         }
         let sql = BY_EXTERNAL.for_pool(&self.readers);
-        let row: Option<(String,)> =
-            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(trust.as_str()).bind(&id.system).bind(&id.value.0).fetch_optional(p).await)?;
+        let row: Option<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(trust.as_str()).bind(&id.system).bind(&id.value.0).fetch_optional(p).await)?;
         row.map(|(payload,)| parse(&payload, "referral")).transpose()
     }
 
     /// Newest first.
-    pub async fn referrals(&self, scope: &Scope, filter: &ReferralFilter, page: Page) -> Result<Vec<Referral>, StoreError> {
+    pub async fn referrals(
+        &self,
+        scope: &Scope,
+        filter: &ReferralFilter,
+        page: Page,
+    ) -> Result<Vec<Referral>, StoreError> {
         let sql = LIST.for_pool(&self.readers);
         let states: Vec<&str> = filter.states.iter().map(|s| s.word()).collect();
         let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
@@ -90,7 +105,13 @@ impl Store {
     }
 
     /// Referrals that changed after a feed position, in commit order.
-    pub async fn referrals_since(&self, scope: &Scope, trust: Option<&OdsCode>, position: i64, limit: u32) -> Result<Vec<(i64, Referral)>, StoreError> {
+    pub async fn referrals_since(
+        &self,
+        scope: &Scope,
+        trust: Option<&OdsCode>,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Referral)>, StoreError> {
         let sql = SINCE.for_pool(&self.readers);
         let rows: Vec<(i64, String)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
             .bind(trusts(scope, trust))

@@ -19,7 +19,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Where a new entry of this referral goes: exactly one endpoint, and copies asked for in so many words.
-pub(in crate::store) fn routed(ctx: &Ctx<'_>, referral: &Referral, kind: RoutedKind) -> Result<Vec<EndpointId>, Refusal> {
+pub(in crate::store) fn routed(
+    ctx: &Ctx<'_>,
+    referral: &Referral,
+    kind: RoutedKind,
+) -> Result<Vec<EndpointId>, Refusal> {
     let details = &referral.details;
     let query = RouteQuery {
         trust: &referral.trust,
@@ -29,7 +33,12 @@ pub(in crate::store) fn routed(ctx: &Ctx<'_>, referral: &Referral, kind: RoutedK
         referral_source: Some(details.source.as_str()),
     };
     let routed = ctx.rules.routes.route(&query).ok_or_else(|| {
-        Refusal::NoEndpoint(format!("{}s of team {} at {}", if kind == RoutedKind::Note { "note" } else { "outcome" }, details.team, referral.trust))
+        Refusal::NoEndpoint(format!(
+            "{}s of team {} at {}",
+            if kind == RoutedKind::Note { "note" } else { "outcome" },
+            details.team,
+            referral.trust
+        ))
     })?;
     Ok(std::iter::once(routed.endpoint).chain(routed.copies).cloned().collect())
 }
@@ -59,11 +68,20 @@ pub(in crate::store) fn room(view: &View, ctx: &Ctx<'_>) -> Result<(), Refusal> 
 }
 
 pub(in crate::store) fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId) -> Result<Arc<EndpointPolicy>, Refusal> {
-    ctx.rules.policies.get(endpoint).cloned().ok_or_else(|| Refusal::NoEndpoint(format!("endpoint {endpoint}, which config does not have")))
+    ctx.rules
+        .policies
+        .get(endpoint)
+        .cloned()
+        .ok_or_else(|| Refusal::NoEndpoint(format!("endpoint {endpoint}, which config does not have")))
 }
 
 /// The first version of something: one delivery an endpoint.
-pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoints: &[EndpointId]) -> Result<Vec<Delivery>, WriteError> {
+pub(in crate::store) fn create(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    accepting: &Accepting<'_>,
+    endpoints: &[EndpointId],
+) -> Result<Vec<Delivery>, WriteError> {
     room(view, ctx)?;
     for endpoint in endpoints {
         policy(ctx, endpoint)?;
@@ -73,7 +91,11 @@ pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accep
 }
 
 /// A newer version: at every endpoint where the chain stands (invariant 7).
-pub(in crate::store) fn succeed(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>) -> Result<Vec<Delivery>, WriteError> {
+pub(in crate::store) fn succeed(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    accepting: &Accepting<'_>,
+) -> Result<Vec<Delivery>, WriteError> {
     let subject = accepting.entry.subject.uuid();
     let action = accepting.entry.action();
     let plans: Vec<(EndpointId, Plan)> = endpoints_of(view, subject)
@@ -117,10 +139,22 @@ pub(in crate::store) fn endpoints_of(view: &View, subject: Uuid) -> BTreeSet<End
 }
 
 /// One more delivery at the end of its lane.
-fn add(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoint: &EndpointId, predecessor: Option<DeliveryId>, cannot_name: bool) -> Delivery {
+fn add(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    accepting: &Accepting<'_>,
+    endpoint: &EndpointId,
+    predecessor: Option<DeliveryId>,
+    cannot_name: bool,
+) -> Delivery {
     let entry = accepting.entry;
     let key = (endpoint.clone(), entry.patient_id);
-    let lane = view.lanes.get(&key).cloned().unwrap_or(Lane { endpoint: endpoint.clone(), patient_id: entry.patient_id, next_seq: 1, lease: None });
+    let lane = view.lanes.get(&key).cloned().unwrap_or(Lane {
+        endpoint: endpoint.clone(),
+        patient_id: entry.patient_id,
+        next_seq: 1,
+        lease: None,
+    });
     let lane_seq = lane.next_seq;
     view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });
     let park = cannot_name.then(|| Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() });
@@ -161,7 +195,13 @@ fn add(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoint: &End
 }
 
 /// Applies the one decision to a delivery, writes its timeline, and lets its chain follow.
-pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, happened: &Happened, by: &str) -> Result<Delivery, Refusal> {
+pub(in crate::store) fn happen(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    before: &Delivery,
+    happened: &Happened,
+    by: &str,
+) -> Result<Delivery, Refusal> {
     let policy = policy(ctx, &before.endpoint)?;
     let mut random = [0u8; 8];
     ctx.entropy.fill(&mut random);
@@ -169,7 +209,14 @@ pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery
     if delivery == *before {
         return Ok(delivery);
     }
-    view.steps.push(Step { delivery_id: delivery.id, version: delivery.version, at: ctx.now, state: delivery.state, what: step, by: by.to_owned() });
+    view.steps.push(Step {
+        delivery_id: delivery.id,
+        version: delivery.version,
+        at: ctx.now,
+        state: delivery.state,
+        what: step,
+        by: by.to_owned(),
+    });
     view.put_delivery(delivery.clone());
     follow(view, ctx, before, &delivery)?;
     // What follows can change it once more.
@@ -180,8 +227,9 @@ pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery
 fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery) -> Result<(), Refusal> {
     let chain = view.chain(settled.subject.uuid(), &settled.endpoint);
     // An earlier version that stands in the record, or may: a withdrawal has something to take back.
-    let base_filed =
-        chain.iter().any(|d| d.lane_seq < settled.lane_seq && d.may_have_been_received() && d.action != EntryAction::Withdraw);
+    let base_filed = chain
+        .iter()
+        .any(|d| d.lane_seq < settled.lane_seq && d.may_have_been_received() && d.action != EntryAction::Withdraw);
     for successor in chain.iter().filter(|s| s.predecessor == Some(settled.id)) {
         let Some(successor) = view.deliveries.get(&successor.id).cloned() else { continue };
         match chain::after_settling(settled, &successor, base_filed) {
@@ -195,8 +243,20 @@ fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery)
                 happen(view, ctx, settled, &Happened::Superseded { why: "a newer version takes its place" }, "bridge")?;
             }
             AfterSettling::BothEnd => {
-                happen(view, ctx, &successor, &Happened::Superseded { why: "what it withdraws never reached the record" }, "bridge")?;
-                happen(view, ctx, settled, &Happened::Superseded { why: "withdrawn before it reached the record" }, "bridge")?;
+                happen(
+                    view,
+                    ctx,
+                    &successor,
+                    &Happened::Superseded { why: "what it withdraws never reached the record" },
+                    "bridge",
+                )?;
+                happen(
+                    view,
+                    ctx,
+                    settled,
+                    &Happened::Superseded { why: "withdrawn before it reached the record" },
+                    "bridge",
+                )?;
             }
             AfterSettling::SuccessorNameable => {
                 happen(view, ctx, &successor, &Happened::Nameable, "bridge")?;

@@ -33,7 +33,10 @@ pub struct Operate {
 
 impl Operate {
     fn seen<'v>(&self, view: &'v View, id: DeliveryId) -> Result<&'v Delivery, Refusal> {
-        view.deliveries.get(&id).filter(|d| self.call.scope.has_endpoint(&d.trust, &d.endpoint)).ok_or(Refusal::NotFound("delivery"))
+        view.deliveries
+            .get(&id)
+            .filter(|d| self.call.scope.has_endpoint(&d.trust, &d.endpoint))
+            .ok_or(Refusal::NotFound("delivery"))
     }
 
     fn happened(&self) -> (Happened, &'static str) {
@@ -45,7 +48,10 @@ impl Operate {
             Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
             Operation::Cancel { may_be_in_record_acknowledged: ack } => {
                 let by = self.call.actor.principal.clone();
-                (Happened::CancelledBy { by, why: self.reason.clone(), may_be_in_record_acknowledged: *ack }, "delivery.cancel")
+                (
+                    Happened::CancelledBy { by, why: self.reason.clone(), may_be_in_record_acknowledged: *ack },
+                    "delivery.cancel",
+                )
             }
         }
     }
@@ -71,10 +77,18 @@ impl Write for Operate {
         let (mut done, mut not_done) = (Vec::new(), Vec::new());
         let mut version = 0;
         for id in self.deliveries.clone() {
-            let result = self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
+            let result =
+                self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
             match result {
                 Ok(d) => {
-                    let about = About { trust: &d.trust, action, kind: "delivery", id: d.id.0, patient: Some(d.patient_id), why: &self.reason };
+                    let about = About {
+                        trust: &d.trust,
+                        action,
+                        kind: "delivery",
+                        id: d.id.0,
+                        patient: Some(d.patient_id),
+                        why: &self.reason,
+                    };
                     audit(view, &self.call.actor, ctx.now, &about);
                     version = d.version;
                     done.push(d.id);
@@ -113,14 +127,25 @@ impl Write for SetPaused {
         if !of_trust || !self.call.scope.has_endpoint(&self.trust, &self.endpoint) {
             return Err(Refusal::NotFound("endpoint").into());
         }
-        let mut state = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let mut state =
+            view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let by = self.call.actor.principal.clone();
         state.paused = self.paused.then(|| Paused { by, why: self.reason.clone(), at: ctx.now });
         view.endpoints.put(self.endpoint.clone(), state);
         let action = if self.paused { "endpoint.pause" } else { "endpoint.resume" };
-        let about = About { trust: &self.trust, action, kind: "endpoint", id: uuid::Uuid::nil(), patient: None, why: &format!("{}: {}", self.endpoint, self.reason) };
+        let about = About {
+            trust: &self.trust,
+            action,
+            kind: "endpoint",
+            id: uuid::Uuid::nil(),
+            patient: None,
+            why: &format!("{}: {}", self.endpoint, self.reason),
+        };
         audit(view, &self.call.actor, ctx.now, &about);
-        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: Vec::new(), more: serde_json::Value::Null }))
+        Ok(self.call.answer(
+            view,
+            Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: Vec::new(), more: serde_json::Value::Null },
+        ))
     }
 }
 
@@ -161,7 +186,12 @@ impl Write for Backfill {
             if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || !stands(view, &entry) {
                 continue;
             }
-            let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+            let accepting = Accepting {
+                entry: &entry,
+                actor: &self.call.actor,
+                release_at: None,
+                trace: self.call.trace.as_deref(),
+            };
             let deliveries = accept::create(view, ctx, &accepting, std::slice::from_ref(&self.endpoint))?;
             let about = About {
                 trust: &entry.trust,
@@ -174,7 +204,10 @@ impl Write for Backfill {
             audit(view, &self.call.actor, ctx.now, &about);
             made.extend(deliveries.iter().map(|d| d.id));
         }
-        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: made, more: serde_json::Value::Null }))
+        Ok(self.call.answer(
+            view,
+            Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: made, more: serde_json::Value::Null },
+        ))
     }
 }
 

@@ -10,7 +10,12 @@ async fn comes_back(bridge: &Bridge, of: &bridge::Episode, text: &str) {
     let entry = bridge.store.versions(&Scope::system(), [written.note.0]).await.unwrap().remove(0);
     let Body::Note(action) = entry.body else { panic!("not a note") };
     // Not assert_eq: a hundred thousand characters help nobody.
-    assert!(action.content().unwrap().text.0 == text, "{} bytes beginning {:?}", text.len(), text.chars().take(20).collect::<String>());
+    assert!(
+        action.content().unwrap().text.0 == text,
+        "{} bytes beginning {:?}",
+        text.len(),
+        text.chars().take(20).collect::<String>()
+    );
 }
 
 #[tokio::test]
@@ -48,7 +53,8 @@ fn random_texts_come_back_byte_for_byte() {
     for test in both() {
         let bridge = runtime.block_on(Bridge::on(&test.url));
         let of = runtime.block_on(bridge.episode());
-        let mut runner = TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() });
+        let mut runner =
+            TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() });
         let any_text = "[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]{1,60}";
         runner
             .run(&any_text, |text| {
