@@ -1,3 +1,36 @@
 //! Packs: load, render, parse, codes, check, examples.
+//!
+//! A pack is a folder of text files under `adapters/`; adding or changing one changes no file here. [`Pack::load`] reads and
+//! checks it once, [`Pack::render`] turns an entry into bytes, [`Pack::parse`] a message into our words, and
+//! [`Pack::reply_rules`] says what replies mean. [`check`] and [`examples`] prove a pack.
 
+pub mod check;
+mod codes;
+pub mod compose;
+pub mod docs;
+pub mod examples;
+mod fault;
+mod filters;
+pub mod form;
 pub mod hl7;
+mod input;
+mod lint;
+mod manifest;
+mod map;
+mod pack;
+mod render;
+mod reply;
+mod settings;
+mod sources;
+mod stop;
+mod table;
+mod template;
+mod text;
+
+pub use fault::Fault;
+pub use manifest::{Format, Manifest, Status};
+pub use map::FieldFault;
+pub use pack::{Pack, Packs, ParseError, Parsed};
+pub use render::{RenderError, RenderOptions, Rendered};
+pub use reply::{ReplyRules, Row, is_error_code};
+pub use settings::{Kind as SettingKind, Setting, Settings};

@@ -1,6 +1,6 @@
 //! Replace and withdraw (invariant 7): what a newer version does to the ones before it at one endpoint.
 
-use super::delivery::{Delivery, ParkReason, State};
+use super::delivery::{Cancelled, Delivery, ParkReason, State};
 use super::entry::EntryAction;
 use super::ids::DeliveryId;
 
@@ -53,73 +53,123 @@ pub fn plan(chain: &[Delivery], action: EntryAction, in_place: bool) -> Plan {
         if matches!(last.state, State::Queued | State::BackingOff | State::Parked) {
             cancel.push(last.id);
         }
-        // Two documents may be the current one, under two ids: only the answer can tell.
-        let earlier_filed = live.iter().rev().skip(1).any(|d| d.state == State::Filed);
-        cannot_name = !in_place && earlier_filed && unresolved(last);
+        cannot_name = !can_name(chain, in_place);
     }
     Plan { cancel, send: Some(Successor { predecessor: Some(last.id), cannot_name }) }
-}
-
-/// Received or not: nobody knows yet.
-fn unresolved(d: &Delivery) -> bool {
-    !matches!(d.state, State::Filed) && d.may_have_been_received()
 }
 
 /// Whether a queued successor must still wait for its predecessor. A withdrawal is never blocked by an unknown outcome, only by bytes that
 /// are leaving this very moment.
 pub fn blocked(action: EntryAction, predecessor: Option<&Delivery>) -> bool {
     let Some(p) = predecessor else { return false };
-    match (action, p.state) {
-        (_, State::Filed | State::Cancelled) => false,
-        (EntryAction::Withdraw, State::Accepted | State::Parked) => false,
-        _ => true,
-    }
+    let settled = matches!(p.state, State::Filed | State::Cancelled);
+    let answer_open = matches!(p.state, State::Accepted | State::Parked);
+    !(settled || action == EntryAction::Withdraw && answer_open)
 }
 
 /// The earlier delivery that a successor speaks of when it is rendered. `before`: the chain's deliveries older than it, oldest first.
 /// A replacement takes the place of the last one *filed* (none: it goes as a create); a withdrawal names the last that may have been received.
+/// None for a withdrawal that was claimed already: what it names was refused since. It goes back as not sent, and [`after_settling`] ends it.
 pub fn speaks_of(before: &[Delivery], action: EntryAction) -> Option<&Delivery> {
     before.iter().rev().filter(|d| d.action != EntryAction::Withdraw).find(|d| match action {
         EntryAction::Create => false,
-        EntryAction::Replace => d.state == State::Filed,
+        // Contradicted since: the successor is held, and never taken for a create.
+        EntryAction::Replace => was_filed(d),
         EntryAction::Withdraw => d.may_have_been_received(),
     })
 }
 
-/// The document under which the chain began in the record: where replacements keep it, its id is the only one.
+/// The document that replacements edit, where they keep its id: the first version that was filed and not given up since. A create always
+/// goes under its own id, so while nothing was filed it is the last that may have been received.
 pub fn first_document(before: &[Delivery]) -> Option<&Delivery> {
-    before.iter().find(|d| d.action != EntryAction::Withdraw && d.may_have_been_received())
+    let mut documents = before.iter().filter(|d| d.action != EntryAction::Withdraw);
+    documents.clone().find(|d| was_filed(d)).or_else(|| documents.rfind(|d| d.may_have_been_received()))
 }
 
-/// What happens to a delivery and its waiting successor once the delivery is settled.
+/// The document, as the record knows it, that a successor takes the place of or takes back: its delivery's `document_id`. The one that
+/// [`speaks_of`] gives is the version it speaks of; where replacements keep the first document's id, that version never had one of its own.
+pub fn document_of(before: &[Delivery], action: EntryAction, in_place: bool) -> Option<&Delivery> {
+    let spoken_of = speaks_of(before, action)?;
+    if in_place { first_document(before) } else { Some(spoken_of) }
+}
+
+/// Whether a version of `before` (older than the one in question) may stand in the record.
+pub fn base_stands(before: &[Delivery]) -> bool {
+    before.iter().any(|d| d.action != EntryAction::Withdraw && d.may_have_been_received())
+}
+
+/// Whether a withdrawal can say which document it takes back; `before`: the chain's deliveries older than it. It cannot while two documents
+/// under two ids may be the current one: then only an answer can tell. Bytes about to leave count as left.
+pub fn can_name(before: &[Delivery], in_place: bool) -> bool {
+    let Some(at) = before.iter().rposition(|d| d.action != EntryAction::Withdraw && gone(d)) else { return true };
+    let one_id = in_place && before[..at].iter().any(was_filed);
+    before[at].state == State::Filed || one_id || !base_stands(&before[..at])
+}
+
+/// Its document stands in the record, as far as the record has said and no person knows better.
+fn was_filed(d: &Delivery) -> bool {
+    let given_up = d.state == State::Cancelled && d.cancelled.as_ref().is_some_and(Cancelled::by_a_person);
+    d.filed_at.is_some() && !given_up
+}
+
+/// Whether a delivery must not be sent any more, whoever asks for it: a newer version has gone, or withdraws it. `later`: the chain's
+/// deliveries newer than it. To be asked at each claim; a delivery that was overtaken is superseded instead.
+pub fn overtaken(later: &[Delivery]) -> bool {
+    let withdraws = |l: &Delivery| l.action == EntryAction::Withdraw && l.state != State::Cancelled;
+    later.iter().any(|l| l.may_have_been_received() || withdraws(l))
+}
+
+/// Its bytes may have reached the endpoint, or are about to.
+fn gone(d: &Delivery) -> bool {
+    d.state == State::Sending || d.may_have_been_received()
+}
+
+/// What happens to a delivery and its successor once one of the two has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterSettling {
     Nothing,
-    /// Definitely not received, and something newer waits: it gives way.
+    /// Overtaken: it is superseded, and the newer one goes on.
     GivesWay,
-    /// As above, and the newer one is a withdrawal of what never arrived: both end.
+    /// The newer one is a withdrawal of what never arrived: both are superseded, as far as they are not cancelled yet.
     BothEnd,
     /// The withdrawal can name its document now.
     SuccessorNameable,
 }
 
-/// `settled` has just changed; `successor` speaks of it; `base_filed`: an earlier version stands in the record.
-pub fn after_settling(settled: &Delivery, successor: &Delivery, base_filed: bool) -> AfterSettling {
-    let waits_unnamed = successor.state == State::Parked
-        && successor.park.as_ref().is_some_and(|p| p.reason == ParkReason::WithdrawalCannotNameDocument);
-    if successor.state != State::Queued && !waits_unnamed {
-        return AfterSettling::Nothing;
+/// `successor` speaks of `settled`; `before`: the chain's deliveries older than `settled`. Asked after each change of either (a
+/// person's retry included), in the same commit, and again until it says [`AfterSettling::Nothing`]: at most three times.
+pub fn after_settling(settled: &Delivery, successor: &Delivery, before: &[Delivery]) -> AfterSettling {
+    let on_its_way = matches!(settled.state, State::Queued | State::BackingOff);
+    if successor.state == State::Cancelled {
+        // Given up unsent, it leaves the field to the older one. Given up although it may be there, it has passed it all the same.
+        return if on_its_way && successor.may_have_been_received() {
+            AfterSettling::GivesWay
+        } else {
+            AfterSettling::Nothing
+        };
     }
     let withdraws = successor.action == EntryAction::Withdraw;
+    let waits_unnamed = withdraws && successor.waits_for_a_name();
+    let never_arrived = !settled.may_have_been_received();
+    // A withdrawal of nothing, that has not gone itself.
+    let pointless = withdraws && never_arrived && !base_stands(before) && !gone(successor);
     match settled.state {
         State::Filed if waits_unnamed => AfterSettling::SuccessorNameable,
-        State::Queued | State::BackingOff | State::Parked if !settled.may_have_been_received() => {
-            if withdraws && !base_filed { AfterSettling::BothEnd } else { AfterSettling::GivesWay }
+        State::Queued | State::BackingOff | State::Parked | State::Cancelled if pointless => AfterSettling::BothEnd,
+        State::Cancelled if waits_unnamed && never_arrived && can_name(before, false) => {
+            AfterSettling::SuccessorNameable
         }
-        // A withdrawal waits behind it: nothing more is sent of what is being withdrawn.
-        State::Queued | State::BackingOff if withdraws => AfterSettling::GivesWay,
+        State::Queued | State::BackingOff | State::Parked if never_arrived => AfterSettling::GivesWay,
+        // Nothing more is sent of what is being withdrawn, nor of what a newer version has passed.
+        _ if on_its_way && (withdraws || successor.may_have_been_received()) => AfterSettling::GivesWay,
+        State::Parked if withdraws && !contradicted(settled) => AfterSettling::GivesWay,
         _ => AfterSettling::Nothing,
     }
+}
+
+/// A person has to see that the record's answers exclude each other, whatever was withdrawn since.
+fn contradicted(d: &Delivery) -> bool {
+    d.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The one decision: given a delivery and what happened to it, what it is now. Every state change of a delivery goes through
 //! [`decide`]; this is where an acknowledgement becomes FILED, and nowhere else.
 
+mod late;
+
 use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
 use super::ids::{RenderingId, ReplyId};
 use super::policy::{AfterUnknown, EndpointPolicy};
@@ -19,7 +21,7 @@ pub enum Happened {
     Held { reason: ParkReason, detail: String },
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
-    /// The reply to the attempt in hand.
+    /// The reply to the attempt in hand. Only the holder of the lane's lease may say so: under a stale token it is [`Happened::late`].
     Replied { verdict: Verdict, reply: ReplyId },
     /// Bytes left, and no usable reply came.
     NoAnswer { why: String },
@@ -39,6 +41,15 @@ pub enum Happened {
     Superseded { why: &'static str },
     /// A withdrawal that waited for its document's name can go.
     Nameable,
+}
+
+impl Happened {
+    /// A reply that is not the answer to the attempt in hand: one under a stale lease token, one on the endpoint's own listener.
+    pub fn late(verdict: Verdict, policy: &EndpointPolicy, reply: ReplyId) -> Self {
+        let positive = verdict.meaning == Meaning::Positive;
+        let evidence = positive.then(|| EvidenceKind::of(&verdict, policy.acknowledged_by));
+        Self::Late { verdict, evidence, reply }
+    }
 }
 
 /// Why something cannot happen to a delivery now.
@@ -75,15 +86,14 @@ pub fn decide(
             "taken up for sending".to_owned()
         }
         Happened::Begun { rendering } => {
-            needs(before, "beginning an attempt", "SENDING", &[State::Sending])?;
+            sending(before, "beginning an attempt", false)?;
             d.rendering = Some(*rendering);
             d.begun = true;
             d.attempts += 1;
             format!("attempt {}: message stored, about to be sent", d.attempts)
         }
         Happened::Held { reason, detail } => {
-            needs(before, "holding it", "SENDING", &[State::Sending])?;
-            d.begun = false;
+            sending(before, "holding it", false)?;
             park(&mut d, *reason, detail)
         }
         Happened::NotSent => {
@@ -97,16 +107,16 @@ pub fn decide(
             d.next_attempt_at = None;
             "not sent: the endpoint could not be reached; still queued".to_owned()
         }
-        Happened::Replied { verdict, reply } if before.state == State::Sending => {
+        Happened::Replied { verdict, reply } if before.state == State::Sending && before.begun => {
             d.begun = false;
-            replied(&mut d, before, policy, verdict, *reply, now, random)
+            replied(&mut d, policy, verdict, *reply, now, random)
         }
         // Settled meanwhile by other evidence (a late acknowledgement, a person): the reply counts as late.
         Happened::Replied { verdict, reply } => {
-            return decide(before, policy, &late(verdict, policy, *reply), now, random);
+            return decide(before, policy, &Happened::late(verdict.clone(), policy, *reply), now, random);
         }
         Happened::NoAnswer { why } => {
-            needs(before, "noting that no answer came", "SENDING", &[State::Sending])?;
+            sending(before, "noting that no answer came", true)?;
             d.begun = false;
             unknown(&mut d, policy, why, now, random)
         }
@@ -122,7 +132,8 @@ pub fn decide(
             }
         }
         Happened::Late { verdict, evidence, reply } => {
-            match late_evidence(&mut d, policy, verdict, *evidence, *reply, now, random) {
+            let evidence = late::Late { verdict, evidence: *evidence, reply: *reply, now, random };
+            match late::weigh(&mut d, policy, &evidence) {
                 Some(step) => step,
                 None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
             }
@@ -171,11 +182,15 @@ pub fn decide(
                 "QUEUED, BACKING_OFF or PARKED",
                 &[State::Queued, State::BackingOff, State::Parked],
             )?;
-            cancel(&mut d, "bridge", why, now);
+            cancel(&mut d, Cancelled::BRIDGE, why, now);
             format!("cancelled: {why}")
         }
         Happened::Nameable => {
-            needs(before, "releasing the withdrawal", "PARKED", &[State::Parked])?;
+            // Any other park waits for a person.
+            if !before.waits_for_a_name() {
+                let needs = "PARKED as WITHDRAWAL_CANNOT_NAME_DOCUMENT";
+                return Err(CannotHappen::WrongState { state: before.state, what: "releasing the withdrawal", needs });
+            }
             requeue(&mut d);
             "the document it withdraws is known now; queued".to_owned()
         }
@@ -185,6 +200,16 @@ pub fn decide(
 
 fn needs(d: &Delivery, what: &'static str, needs: &'static str, states: &[State]) -> Result<(), CannotHappen> {
     if states.contains(&d.state) { Ok(()) } else { Err(CannotHappen::WrongState { state: d.state, what, needs }) }
+}
+
+/// An attempt begins once, is held only before it begins, and can go unanswered only after.
+fn sending(d: &Delivery, what: &'static str, begun: bool) -> Result<(), CannotHappen> {
+    let needs = if begun { "SENDING with its attempt begun" } else { "SENDING with no attempt begun" };
+    if d.state == State::Sending && d.begun == begun {
+        Ok(())
+    } else {
+        Err(CannotHappen::WrongState { state: d.state, what, needs })
+    }
 }
 
 fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
@@ -237,7 +262,6 @@ fn unknown(d: &mut Delivery, policy: &EndpointPolicy, why: &str, now: Timestamp,
 
 fn replied(
     d: &mut Delivery,
-    before: &Delivery,
     policy: &EndpointPolicy,
     verdict: &Verdict,
     reply: ReplyId,
@@ -248,9 +272,8 @@ fn replied(
         Meaning::Positive => {
             positive(d, policy, EvidenceKind::of(verdict, policy.acknowledged_by), verdict, reply, now)
         }
-        Meaning::Refused if verdict.duplicate && before.unresolved > 0 => {
-            park(d, ParkReason::MayAlreadyBeFiled, &verdict.code)
-        }
+        Meaning::Refused if verdict.duplicate => may_already_be_filed(d, verdict),
+        // An earlier attempt of unknown outcome stays one: this answers only the attempt in hand.
         Meaning::Refused => park(d, ParkReason::Refused, &verdict.code),
         Meaning::Retry if d.refused_retries < policy.max_refused_retries => {
             d.refused_retries += 1;
@@ -264,6 +287,14 @@ fn replied(
     }
 }
 
+/// The far end says that it holds this already: no proof that it does, and no refusal either, even at the first attempt (an engine may
+/// have sent it twice). Nothing may act on it as if nothing had arrived.
+fn may_already_be_filed(d: &mut Delivery, verdict: &Verdict) -> String {
+    d.begun = false;
+    d.unresolved = d.unresolved.max(1);
+    park(d, ParkReason::MayAlreadyBeFiled, &verdict.code)
+}
+
 /// The only place that sets FILED.
 fn positive(
     d: &mut Delivery,
@@ -274,7 +305,6 @@ fn positive(
     now: Timestamp,
 ) -> String {
     d.evidence.push(Evidence { kind, at: now, reply_id: Some(reply) });
-    d.unresolved = 0;
     d.next_attempt_at = None;
     d.park = None;
     d.accepted_at = d.accepted_at.or(Some(now));
@@ -282,74 +312,14 @@ fn positive(
         d.record_id.clone_from(&verdict.record_id);
     }
     if kind.files(policy.filed_by) {
+        // Weaker evidence says nothing of the other attempts; this settles them all.
+        d.unresolved = 0;
         d.state = State::Filed;
         d.filed_at = d.filed_at.or(Some(now));
         format!("filed in {}: {} ({})", policy.name, kind.words(), verdict.code)
     } else {
         d.state = State::Accepted;
         format!("received by the trust: {} ({}); not yet confirmed in {}", kind.words(), verdict.code, policy.name)
-    }
-}
-
-fn late(verdict: &Verdict, policy: &EndpointPolicy, reply: ReplyId) -> Happened {
-    let evidence = (verdict.meaning == Meaning::Positive).then(|| EvidenceKind::of(verdict, policy.acknowledged_by));
-    Happened::Late { verdict: verdict.clone(), evidence, reply }
-}
-
-/// `None`: it changes nothing (it is kept as a reply all the same).
-fn late_evidence(
-    d: &mut Delivery,
-    policy: &EndpointPolicy,
-    verdict: &Verdict,
-    evidence: Option<EvidenceKind>,
-    reply: ReplyId,
-    now: Timestamp,
-    random: u64,
-) -> Option<String> {
-    let contradicted = d.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted);
-    match (verdict.meaning, d.state) {
-        // Two answers that exclude each other: only a person can tell which holds.
-        (Meaning::Positive, State::Parked) if contradicted => None,
-        (Meaning::Positive, State::Filed) => {
-            d.evidence.push(Evidence { kind: evidence?, at: now, reply_id: Some(reply) });
-            Some(format!("more evidence: {} ({})", evidence?.words(), verdict.code))
-        }
-        (Meaning::Positive, State::Cancelled) if !evidence?.files(policy.filed_by) => {
-            d.evidence.push(Evidence { kind: evidence?, at: now, reply_id: Some(reply) });
-            Some(format!("cancelled, and yet received by the trust ({})", verdict.code))
-        }
-        // While bytes are on their way the answer to *them* decides, unless this proves the filing already.
-        (Meaning::Positive, State::Sending) if !evidence?.files(policy.filed_by) => None,
-        (Meaning::Positive, _) => {
-            d.begun = false;
-            Some(positive(d, policy, evidence?, verdict, reply, now))
-        }
-        (Meaning::Refused, State::Filed) if !verdict.duplicate => {
-            Some(park(d, ParkReason::FilingContradicted, &verdict.code))
-        }
-        (Meaning::Refused, State::Accepted | State::BackingOff) => {
-            d.unresolved = d.unresolved.saturating_sub(1);
-            if d.state == State::Accepted && !verdict.duplicate {
-                // What was taken on the way was refused by the application: the transport's word no longer says anything.
-                d.evidence.clear();
-            }
-            let reason = if verdict.duplicate { ParkReason::MayAlreadyBeFiled } else { ParkReason::Refused };
-            Some(park(d, reason, &verdict.code))
-        }
-        (Meaning::Refused, State::Parked) if d.unresolved > 0 && !verdict.duplicate => {
-            d.unresolved -= 1;
-            Some(park(d, ParkReason::Refused, &verdict.code))
-        }
-        (Meaning::Retry, State::Accepted) => {
-            d.evidence.clear();
-            if d.refused_retries >= policy.max_refused_retries {
-                return Some(park(d, ParkReason::RetriesExhausted, &verdict.code));
-            }
-            d.refused_retries += 1;
-            back_off(d, policy, d.refused_retries, now, random);
-            Some(format!("taken on the way, but not by the application ({}); tried again later", verdict.code))
-        }
-        _ => None,
     }
 }
 
@@ -367,4 +337,4 @@ impl EvidenceKind {
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,1 +1,448 @@
+//! One test per rule, in the words of the design; the fixtures that the domain's other tests share.
 
+use super::*;
+use crate::domain::delivery::WaitingFor;
+use crate::domain::entry::{EntryAction, Subject};
+use crate::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::policy::{AckMode, AcknowledgedBy, BackOff, Environment, FiledBy};
+use crate::domain::verdict::Level;
+use uuid::Uuid;
+
+#[path = "decide_table_tests.rs"]
+mod table;
+#[path = "decide_walk_tests.rs"]
+mod walk;
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).expect("in range")
+}
+
+pub fn policy() -> EndpointPolicy {
+    EndpointPolicy {
+        id: EndpointId::parse("epr").expect("valid"),
+        trust: OdsCode::parse("RW1").expect("valid"),
+        name: "RiO".into(),
+        environment: Environment::Test,
+        filed_by: FiledBy::ApplicationAck,
+        acknowledged_by: AcknowledgedBy::Record,
+        after_unknown: AfterUnknown::Resend,
+        max_unknown_resends: 2,
+        max_refused_retries: 3,
+        ack_mode: AckMode::Original,
+        evidence_overdue_after: Duration::from_secs(60),
+        back_off: BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) },
+        require_verified_nhs_number: false,
+        require_mapped_staff: false,
+        max_text_chars: 60_000,
+        replaces_in_place: false,
+        fingerprint: "pack@1".into(),
+    }
+}
+
+pub fn enhanced() -> EndpointPolicy {
+    EndpointPolicy { ack_mode: AckMode::Enhanced, ..policy() }
+}
+
+pub fn delivery(n: u128, action: EntryAction) -> Delivery {
+    Delivery {
+        id: DeliveryId(Uuid::from_u128(n)),
+        entry_id: EntryId(Uuid::from_u128(n)),
+        subject: Subject::Note(NoteId(Uuid::from_u128(1))),
+        subject_version: i64::try_from(n).expect("small"),
+        action,
+        trust: OdsCode::parse("RW1").expect("valid"),
+        patient_id: PatientId(Uuid::from_u128(1)),
+        referral_id: ReferralId(Uuid::from_u128(1)),
+        endpoint: EndpointId::parse("epr").expect("valid"),
+        lane_seq: i64::try_from(n).expect("small"),
+        state: State::Queued,
+        version: 1,
+        predecessor: None,
+        park: None,
+        evidence: vec![],
+        rendering: None,
+        begun: false,
+        unresolved: 0,
+        attempts: 0,
+        refused_retries: 0,
+        unknown_resends: 0,
+        overridden: vec![],
+        record_id: None,
+        release_at: None,
+        next_attempt_at: None,
+        created_at: at(0),
+        accepted_at: None,
+        filed_at: None,
+        cancelled: None,
+        trace: None,
+    }
+}
+
+pub fn verdict(meaning: Meaning, level: Level) -> Verdict {
+    Verdict { meaning, level, code: "code".into(), duplicate: false, record_id: None }
+}
+
+pub fn aa() -> Verdict {
+    verdict(Meaning::Positive, Level::Application)
+}
+pub fn ca() -> Verdict {
+    verdict(Meaning::Positive, Level::Transport)
+}
+pub fn ae() -> Verdict {
+    verdict(Meaning::Refused, Level::Application)
+}
+pub fn ae207() -> Verdict {
+    verdict(Meaning::Retry, Level::Application)
+}
+pub fn ae205() -> Verdict {
+    Verdict { duplicate: true, ..ae() }
+}
+
+pub fn reply() -> ReplyId {
+    ReplyId(Uuid::from_u128(7))
+}
+pub fn replied(verdict: Verdict) -> Happened {
+    Happened::Replied { verdict, reply: reply() }
+}
+pub fn begun() -> Happened {
+    Happened::Begun { rendering: RenderingId(Uuid::from_u128(5)) }
+}
+pub fn no_answer() -> Happened {
+    Happened::NoAnswer { why: "silence".into() }
+}
+pub fn late(verdict: Verdict, policy: &EndpointPolicy) -> Happened {
+    Happened::late(verdict, policy, reply())
+}
+pub fn proof(kind: EvidenceKind) -> Happened {
+    Happened::Late { verdict: aa(), evidence: Some(kind), reply: reply() }
+}
+pub fn cancelled_by(acknowledged: bool) -> Happened {
+    Happened::CancelledBy {
+        by: "an integrator".into(),
+        why: "given up".into(),
+        may_be_in_record_acknowledged: acknowledged,
+    }
+}
+
+/// What it is after all of this; every step must be possible.
+pub fn after(d: &Delivery, policy: &EndpointPolicy, happenings: &[Happened]) -> Delivery {
+    happenings.iter().fold(d.clone(), |d, happened| match decide(&d, policy, happened, at(10), 3) {
+        Ok(decision) => decision.delivery,
+        Err(why) => panic!("{happened:?} cannot happen: {why}"),
+    })
+}
+
+pub fn fresh() -> Delivery {
+    delivery(1, EntryAction::Create)
+}
+
+fn attempt(policy: &EndpointPolicy, outcome: Happened) -> Delivery {
+    after(&fresh(), policy, &[Happened::Claimed, begun(), outcome])
+}
+
+fn again(d: &Delivery, policy: &EndpointPolicy, outcome: Happened) -> Delivery {
+    after(d, policy, &[Happened::Claimed, begun(), outcome])
+}
+
+fn reason(d: &Delivery) -> Option<ParkReason> {
+    d.park.as_ref().map(|p| p.reason)
+}
+
+#[test]
+fn an_application_acknowledgement_of_the_record_files() {
+    let d = attempt(&policy(), replied(Verdict { record_id: Some("DOC1".into()), ..aa() }));
+    assert_eq!((d.state, d.filed_at, d.record_id.as_deref()), (State::Filed, Some(at(10)), Some("DOC1")));
+    assert_eq!(d.evidence.len(), 1);
+}
+
+#[test]
+fn an_aa_from_an_engine_is_a_transport_acknowledgement() {
+    let engine = EndpointPolicy { acknowledged_by: AcknowledgedBy::Engine, ..policy() };
+    let d = attempt(&engine, replied(aa()));
+    assert_eq!((d.state, d.evidence[0].kind), (State::Accepted, EvidenceKind::TransportAck));
+    // Not even when the caller calls it more.
+    assert_eq!(after(&d, &engine, &[proof(EvidenceKind::ApplicationAck)]).state, State::Accepted);
+    assert_eq!(after(&d, &engine, &[proof(EvidenceKind::ReadBack)]).state, State::Filed);
+}
+
+#[test]
+fn what_is_weaker_than_filed_by_is_accepted_and_stronger_evidence_files_it() {
+    let p = EndpointPolicy { filed_by: FiledBy::ReadBack, ..policy() };
+    let d = attempt(&p, replied(aa()));
+    assert_eq!(d.state, State::Accepted);
+    let d = after(&d, &p, &[proof(EvidenceKind::Reconciled)]);
+    assert_eq!((d.state, d.evidence.len()), (State::Filed, 2));
+}
+
+#[test]
+fn a_not_sent_delivery_stays_queued_however_often_and_counts_nothing() {
+    let mut d = fresh();
+    for i in 0..200 {
+        d = after(&d, &policy(), &[Happened::Claimed]);
+        if i % 2 == 0 {
+            d = after(&d, &policy(), &[begun()]);
+        }
+        d = after(&d, &policy(), &[Happened::NotSent]);
+    }
+    assert_eq!((d.state, d.attempts, d.unresolved, d.may_have_been_received()), (State::Queued, 0, 0, false));
+}
+
+#[test]
+fn not_sent_at_a_resend_keeps_the_doubt_about_the_first_attempt() {
+    let d = again(&attempt(&policy(), no_answer()), &policy(), Happened::NotSent);
+    assert_eq!((d.state, d.attempts, d.unresolved), (State::Queued, 1, 1));
+    assert!(d.may_have_been_received());
+}
+
+#[test]
+fn silence_garbage_and_a_lease_that_expired_after_the_beginning_are_unknown() {
+    let garbage = Happened::Replied { verdict: Verdict::unreadable(), reply: reply() };
+    for outcome in [no_answer(), garbage, Happened::LeaseExpired] {
+        let d = attempt(&policy(), outcome.clone());
+        assert_eq!((d.state, d.unresolved), (State::BackingOff, 1), "{outcome:?}");
+        for after_unknown in [AfterUnknown::Park, AfterUnknown::Query] {
+            let d = attempt(&EndpointPolicy { after_unknown, ..policy() }, outcome.clone());
+            assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
+            assert!(d.may_have_been_received());
+        }
+    }
+}
+
+#[test]
+fn a_lease_that_expires_without_a_begun_attempt_goes_back_to_queued() {
+    let d = after(&fresh(), &policy(), &[Happened::Claimed, Happened::LeaseExpired]);
+    assert_eq!((d.state, d.attempts, d.may_have_been_received()), (State::Queued, 0, false));
+}
+
+#[test]
+fn unknown_outcomes_are_resent_as_often_as_the_endpoint_allows_and_then_parked() {
+    let mut d = attempt(&policy(), no_answer());
+    for resend in 2..=3 {
+        assert_eq!((d.state, d.next_attempt_at.is_some()), (State::BackingOff, true));
+        d = again(&d, &policy(), no_answer());
+        assert_eq!(d.attempts, resend);
+    }
+    assert_eq!((reason(&d), d.attempts, d.unresolved), (Some(ParkReason::OutcomeUnknown), 3, 3));
+}
+
+#[test]
+fn retryable_refusals_are_bounded_and_then_parked_as_not_received() {
+    let mut d = attempt(&policy(), replied(ae207()));
+    while d.state == State::BackingOff {
+        d = again(&d, &policy(), replied(ae207()));
+    }
+    assert_eq!((reason(&d), d.attempts), (Some(ParkReason::RetriesExhausted), 4));
+    assert!(!d.may_have_been_received());
+}
+
+#[test]
+fn a_refusal_parks_and_a_person_may_cancel_it_without_looking() {
+    let d = attempt(&policy(), replied(ae()));
+    assert_eq!((reason(&d), d.waiting_for()), (Some(ParkReason::Refused), WaitingFor::Integrator));
+    assert_eq!(after(&d, &policy(), &[cancelled_by(false)]).state, State::Cancelled);
+}
+
+#[test]
+fn a_refusal_of_a_resend_leaves_the_earlier_attempt_unknown() {
+    let d = again(&attempt(&policy(), no_answer()), &policy(), replied(ae()));
+    assert_eq!((reason(&d), d.unresolved), (Some(ParkReason::Refused), 1));
+    assert!(d.may_have_been_received());
+    // Nor does the same refusal, heard twice, settle it.
+    assert_eq!(after(&d, &policy(), &[late(ae(), &policy())]), d);
+}
+
+#[test]
+fn a_duplicate_after_an_unknown_may_already_be_filed() {
+    let d = again(&attempt(&policy(), no_answer()), &policy(), replied(ae205()));
+    assert_eq!(reason(&d), Some(ParkReason::MayAlreadyBeFiled));
+    // And no later refusal makes it "definitely not there".
+    let d = after(&d, &policy(), &[late(ae(), &policy())]);
+    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::MayAlreadyBeFiled), true));
+}
+
+#[test]
+fn a_late_duplicate_is_never_taken_for_a_refusal() {
+    let p = enhanced();
+    let unknown = attempt(&p, no_answer());
+    let parked = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Park, ..p.clone() }, no_answer());
+    let accepted = attempt(&p, replied(ca()));
+    for d in [unknown, parked, accepted] {
+        let d = after(&d, &p, &[late(ae205(), &p)]);
+        assert_eq!(reason(&d), Some(ParkReason::MayAlreadyBeFiled));
+        assert!(d.may_have_been_received());
+    }
+}
+
+#[test]
+fn late_positive_evidence_files_what_was_accepted_backing_off_parked_or_cancelled() {
+    let p = enhanced();
+    let cancelled = after(&attempt(&p, no_answer()), &p, &[cancelled_by(true)]);
+    for d in [attempt(&p, replied(ca())), attempt(&p, no_answer()), attempt(&p, replied(ae())), cancelled] {
+        let filed = after(&d, &p, &[late(aa(), &p)]);
+        assert_eq!((filed.state, filed.park), (State::Filed, None));
+        assert_eq!(filed.cancelled, d.cancelled, "who cancelled is kept");
+    }
+}
+
+#[test]
+fn late_weak_evidence_leaves_a_cancelled_delivery_cancelled_and_says_so() {
+    let d = after(&attempt(&policy(), no_answer()), &policy(), &[cancelled_by(true), late(ca(), &policy())]);
+    assert_eq!((d.state, d.evidence.len()), (State::Cancelled, 1));
+}
+
+#[test]
+fn late_negative_evidence_after_filed_contradicts() {
+    let d = after(&attempt(&policy(), replied(aa())), &policy(), &[late(ae(), &policy())]);
+    assert_eq!(reason(&d), Some(ParkReason::FilingContradicted));
+    assert!(d.may_have_been_received());
+    // A repeat of either answer decides nothing; stronger evidence does.
+    assert_eq!(after(&d, &policy(), &[late(aa(), &policy()), late(ae(), &policy())]), d);
+    assert_eq!(after(&d, &policy(), &[proof(EvidenceKind::Reconciled)]).state, State::Filed);
+}
+
+#[test]
+fn what_was_filed_on_the_transports_word_is_contradicted_by_any_no_of_the_application() {
+    let p = EndpointPolicy { filed_by: FiledBy::TransportAck, ..enhanced() };
+    for no in [ae(), ae207()] {
+        let d = after(&attempt(&p, replied(ca())), &p, &[late(no, &p)]);
+        assert_eq!(reason(&d), Some(ParkReason::FilingContradicted));
+    }
+}
+
+#[test]
+fn enhanced_mode_files_at_the_late_aa_and_parks_at_the_late_ae() {
+    let p = enhanced();
+    let accepted = attempt(&p, replied(ca()));
+    assert_eq!(accepted.state, State::Accepted);
+    assert_eq!(after(&accepted, &p, &[late(aa(), &p)]).state, State::Filed);
+    let refused = after(&accepted, &p, &[late(ae(), &p)]);
+    assert_eq!((reason(&refused), refused.may_have_been_received()), (Some(ParkReason::Refused), false));
+    let again = after(&accepted, &p, &[late(ae207(), &p)]);
+    assert_eq!((again.state, again.may_have_been_received()), (State::BackingOff, false));
+}
+
+#[test]
+fn an_application_answer_that_overtakes_its_commit_acknowledgement_holds() {
+    let p = enhanced();
+    let sending = after(&fresh(), &p, &[Happened::Claimed, begun()]);
+    let filed = after(&sending, &p, &[late(aa(), &p), replied(ca())]);
+    assert_eq!(filed.state, State::Filed);
+    let refused = after(&sending, &p, &[late(ae(), &p), replied(ca())]);
+    assert_eq!((reason(&refused), refused.may_have_been_received()), (Some(ParkReason::Refused), false));
+    let later = after(&sending, &p, &[late(ae207(), &p), replied(ca())]);
+    assert_eq!((later.state, later.refused_retries), (State::BackingOff, 1));
+}
+
+#[test]
+fn a_commit_acknowledgement_of_a_resend_says_nothing_of_the_first_attempt() {
+    let p = enhanced();
+    let d = again(&attempt(&p, no_answer()), &p, replied(ca()));
+    let d = after(&d, &p, &[late(ae(), &p)]);
+    assert_eq!((reason(&d), d.unresolved), (Some(ParkReason::Refused), 1));
+    assert!(d.may_have_been_received(), "two attempts, one refusal");
+}
+
+#[test]
+fn a_repeated_not_now_never_makes_a_second_copy_where_repeats_are_not_recognised() {
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..enhanced() };
+    let d = after(&attempt(&p, replied(ca())), &p, &[late(ae207(), &p)]);
+    let d = again(&d, &p, replied(ca()));
+    // The same 207 once more, while the answer to the resend is on its way.
+    let d = after(&d, &p, &[late(ae207(), &p)]);
+    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::OutcomeUnknown), true));
+}
+
+#[test]
+fn a_proof_is_not_erased_by_a_refusal() {
+    let p = EndpointPolicy { filed_by: FiledBy::Reconciled, ..enhanced() };
+    let d = after(&attempt(&p, replied(ca())), &p, &[proof(EvidenceKind::ReadBack), late(ae(), &p)]);
+    assert_eq!((reason(&d), d.evidence.len()), (Some(ParkReason::FilingContradicted), 2));
+}
+
+#[test]
+fn a_stale_reply_never_answers_the_attempt_in_hand() {
+    // The lane was claimed anew and nothing has begun: a reply now is the old worker's.
+    let d = after(&attempt(&policy(), Happened::LeaseExpired), &policy(), &[Happened::Claimed]);
+    assert_eq!(after(&d, &policy(), &[replied(ae())]).state, State::Sending);
+    assert_eq!(after(&d, &policy(), &[replied(aa())]).state, State::Filed);
+}
+
+#[test]
+fn an_attempt_begins_once_and_is_held_only_before_it_begins() {
+    let d = after(&fresh(), &policy(), &[Happened::Claimed, begun()]);
+    assert!(decide(&d, &policy(), &begun(), at(1), 0).is_err());
+    let held = Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() };
+    assert!(decide(&d, &policy(), &held, at(1), 0).is_err());
+    let d = after(&fresh(), &policy(), &[Happened::Claimed, held]);
+    assert_eq!((reason(&d), d.waiting_for()), (Some(ParkReason::TextTooLong), WaitingFor::Author));
+    assert!(decide(&after(&fresh(), &policy(), &[Happened::Claimed]), &policy(), &no_answer(), at(1), 0).is_err());
+}
+
+#[test]
+fn cancelling_or_rerendering_what_may_be_in_the_record_needs_an_acknowledgement() {
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
+    let d = attempt(&p, no_answer());
+    let rerendered = |acknowledged| Happened::Rerendered { may_be_in_record_acknowledged: acknowledged };
+    for happened in [cancelled_by(false), rerendered(false)] {
+        assert_eq!(decide(&d, &p, &happened, at(1), 0), Err(CannotHappen::MayBeInRecord));
+    }
+    assert_eq!(after(&d, &p, &[cancelled_by(true)]).cancelled.map(|c| c.by), Some("an integrator".into()));
+    let d = after(&d, &p, &[rerendered(true)]);
+    assert_eq!((d.state, d.rendering), (State::Queued, None));
+    assert!(d.may_have_been_received(), "the old rendering may still be there");
+}
+
+#[test]
+fn a_person_retries_the_same_bytes_with_fresh_limits() {
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
+    let d = after(&attempt(&p, no_answer()), &p, &[Happened::Retried]);
+    assert_eq!((d.state, d.unresolved, d.refused_retries, d.unknown_resends), (State::Queued, 1, 0, 0));
+    assert!(d.rendering.is_some());
+}
+
+#[test]
+fn a_retry_that_a_late_acceptance_overtakes_is_not_sent() {
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
+    let d = after(&attempt(&p, no_answer()), &p, &[Happened::Retried, late(ca(), &p)]);
+    assert_eq!(d.state, State::Accepted);
+}
+
+#[test]
+fn what_a_person_stopped_stays_stopped_whatever_the_transport_says() {
+    let p = enhanced();
+    let stop = Happened::Stopped { why: "wait".into() };
+    let d = after(&attempt(&p, no_answer()), &p, &[stop.clone(), late(ca(), &p), late(ae207(), &p)]);
+    assert_eq!(reason(&d), Some(ParkReason::ByPerson));
+    // A definite refusal of what was accepted is worth knowing all the same.
+    let d = after(&attempt(&p, replied(ca())), &p, &[stop, late(ae(), &p)]);
+    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::Refused), false));
+}
+
+#[test]
+fn the_records_own_id_is_kept_from_whichever_evidence_brings_it_first() {
+    let d = attempt(&policy(), replied(aa()));
+    let named = Verdict { record_id: Some("DOC9".into()), ..aa() };
+    let read = Happened::Late { verdict: named, evidence: Some(EvidenceKind::ReadBack), reply: reply() };
+    let d = after(&d, &policy(), &[read]);
+    assert_eq!((d.state, d.record_id.as_deref(), d.evidence.len()), (State::Filed, Some("DOC9"), 2));
+}
+
+#[test]
+fn evidence_repeated_for_ever_adds_nothing() {
+    let p = enhanced();
+    for d in [attempt(&p, replied(ca())), attempt(&p, replied(aa()))] {
+        let same = late(if d.state == State::Filed { aa() } else { ca() }, &p);
+        assert_eq!(after(&d, &p, &[same.clone(), same.clone(), same]), d);
+    }
+}
+
+#[test]
+fn only_a_withdrawal_that_waits_for_a_name_is_released_by_one() {
+    let parked = attempt(&policy(), replied(ae()));
+    assert!(decide(&parked, &policy(), &Happened::Nameable, at(1), 0).is_err());
+    let mut unnamed = delivery(2, EntryAction::Withdraw);
+    unnamed.state = State::Parked;
+    unnamed.park = Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() });
+    assert_eq!(after(&unnamed, &policy(), &[Happened::Nameable]).state, State::Queued);
+}

@@ -175,6 +175,15 @@ pub struct Cancelled {
     pub why: String,
 }
 
+impl Cancelled {
+    /// Who cancels by the rules of the chain, no person asked.
+    pub const BRIDGE: &'static str = "bridge";
+
+    pub fn by_a_person(&self) -> bool {
+        self.by != Self::BRIDGE
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     pub id: DeliveryId,
@@ -243,6 +252,12 @@ impl Delivery {
     pub fn due_at(&self) -> Timestamp {
         let release = self.release_at.unwrap_or(self.created_at);
         self.next_attempt_at.map_or(release, |next| next.max(release))
+    }
+
+    /// A withdrawal that nobody can render yet: two documents may be the current one. Releases itself once the answer is known.
+    pub fn waits_for_a_name(&self) -> bool {
+        self.state == State::Parked
+            && self.park.as_ref().is_some_and(|p| p.reason == ParkReason::WithdrawalCannotNameDocument)
     }
 
     pub fn waiting_for(&self) -> WaitingFor {

@@ -1,14 +1,20 @@
 //! Safety holds: what must be true before *every* send, the first and each resend.
 
-use super::delivery::{Delivery, ParkReason, State};
+use super::delivery::{Delivery, ParkReason};
 use super::entry::{Entry, EntryKind};
 use super::person::{Identity, NhsNumberStatus};
 use super::policy::EndpointPolicy;
 use super::referral::Referral;
 
 /// The holds this release has, by the names that config's relations know them by. `environment = "live"` needs more: deceased and merged.
-pub const IMPLEMENTED: &[&str] =
-    &["identity_changed", "nhs_number_unverified", "referral_closed", "text_not_carriable", "staff_not_mapped", "predecessor_unresolved"];
+pub const IMPLEMENTED: &[&str] = &[
+    "identity_changed",
+    "nhs_number_unverified",
+    "referral_closed",
+    "text_not_carriable",
+    "staff_not_mapped",
+    "predecessor_unresolved",
+];
 
 /// What the rendering in hand was made from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,11 +51,12 @@ pub enum Clearance {
 pub fn clearance(f: &Facts<'_>) -> Clearance {
     let overridden = |reason| f.delivery.overridden.contains(&reason);
     let seen = f.delivery.may_have_been_received();
-    if !f.entry.identity.same_person(f.identity_now) {
+    // Who looked at a change of identity approved that identity, the one it was then rendered with, and no later one.
+    let looked_at = overridden(ParkReason::IdentityChanged) || overridden(ParkReason::IdentityChangedAfterSend);
+    let meant = if looked_at { f.made_from.map(|made| &made.identity) } else { Some(&f.entry.identity) };
+    if meant.is_some_and(|meant| !meant.same_person(f.identity_now)) {
         let reason = if seen { ParkReason::IdentityChangedAfterSend } else { ParkReason::IdentityChanged };
-        if !overridden(ParkReason::IdentityChanged) && !overridden(ParkReason::IdentityChangedAfterSend) {
-            return Clearance::Hold(reason);
-        }
+        return Clearance::Hold(reason);
     }
     if f.policy.require_verified_nhs_number
         && f.identity_now.nhs_number_status != NhsNumberStatus::Verified
@@ -65,9 +72,7 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     if f.policy.require_mapped_staff && !f.author_mapped {
         return Clearance::Hold(ParkReason::NoMappedStaffId);
     }
-    if super::chain::blocked(f.delivery.action, f.predecessor)
-        || f.predecessor.is_some_and(|p| p.state == State::Sending)
-    {
+    if super::chain::blocked(f.delivery.action, f.predecessor) {
         return Clearance::Hold(ParkReason::PredecessorUnresolved);
     }
     match f.made_from {

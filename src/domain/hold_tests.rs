@@ -1,1 +1,251 @@
+//! The safety holds, each by its rule, and what they do with bytes that may have been seen.
 
+use super::*;
+use crate::domain::decide::Happened;
+use crate::domain::decide::tests::{aa, after, at, begun, delivery, no_answer, policy, replied};
+use crate::domain::entry::{Body, EntryAction, ReferralReply, Subject};
+use crate::domain::ids::EntryId;
+use crate::domain::note::{Action, WithdrawReason};
+use crate::domain::organisation::{OdsCode, StaffId, TeamId};
+use crate::domain::person::{Author, LocalIdentifier};
+use crate::domain::referral::{ReferralDetails, ReferralPriority, ReferralState, SourceCode};
+use crate::domain::text::Private;
+
+fn text(value: &str) -> Private<String> {
+    Private(value.to_owned())
+}
+
+fn identity(nhs_number: &str, family: &str) -> Identity {
+    Identity {
+        nhs_number: crate::domain::nhs_number::NhsNumber::parse(nhs_number).ok(),
+        nhs_number_status: NhsNumberStatus::Verified,
+        local_identifiers: vec![],
+        date_of_birth: Private(jiff::civil::date(1985, 4, 12)),
+        family: text(family),
+    }
+}
+
+/// Everything a hold looks at; a test changes one thing.
+struct Case {
+    delivery: Delivery,
+    entry: Entry,
+    policy: EndpointPolicy,
+    identity_now: Identity,
+    referral: Referral,
+    predecessor: Option<Delivery>,
+    author_mapped: bool,
+    made_from: Option<MadeFrom>,
+}
+
+impl Case {
+    fn new() -> Self {
+        let delivery = delivery(1, EntryAction::Create);
+        let identity = identity("9990000018", "Test");
+        let trust = OdsCode::parse("RW1").expect("valid");
+        let author = Author {
+            staff_id: StaffId::parse("S1").expect("valid"),
+            display_name: text("A Specialist"),
+            role_title: text("Employment specialist"),
+            organisation: trust.clone(),
+        };
+        let referral = Referral {
+            id: delivery.referral_id,
+            trust: trust.clone(),
+            version: 1,
+            patient_id: delivery.patient_id,
+            state: ReferralState::Accepted,
+            details: ReferralDetails {
+                external_ids: vec![],
+                source: SourceCode::parse("P1").expect("valid"),
+                priority: ReferralPriority::Routine,
+                referrer_name: text("A Referrer"),
+                referrer_role: None,
+                referrer_ods: None,
+                referring_team: None,
+                team: TeamId::parse("north").expect("valid"),
+                site: None,
+                reason: None,
+                employment_status: None,
+                job_retention: false,
+                months_out_of_work: None,
+            },
+            received_at: at(0),
+            accepted_at: Some(at(0)),
+            declined_at: None,
+            closed_at: None,
+            decline_reason: None,
+            decline_text: None,
+            close_reason: None,
+            assigned_to: None,
+            received_from: None,
+            received_control_id: None,
+            touched_at: at(0),
+            employer_approach: None,
+        };
+        let entry = Entry {
+            id: EntryId(uuid::Uuid::from_u128(1)),
+            trust,
+            patient_id: delivery.patient_id,
+            referral_id: delivery.referral_id,
+            subject: delivery.subject,
+            version: 1,
+            body: Body::Note(Action::Withdraw { reason: WithdrawReason::WrittenInError, explanation: None }),
+            occurred_at: at(100),
+            recorded_at: at(100),
+            author,
+            submitted_by: "a system".into(),
+            identity: identity.clone(),
+        };
+        Self {
+            delivery,
+            entry,
+            policy: policy(),
+            identity_now: identity,
+            referral,
+            predecessor: None,
+            author_mapped: true,
+            made_from: None,
+        }
+    }
+
+    fn clearance(&self) -> Clearance {
+        clearance(&Facts {
+            delivery: &self.delivery,
+            entry: &self.entry,
+            policy: &self.policy,
+            identity_now: &self.identity_now,
+            referral: &self.referral,
+            predecessor: self.predecessor.as_ref(),
+            author_mapped: self.author_mapped,
+            made_from: self.made_from.as_ref(),
+        })
+    }
+
+    /// A rendering was made, and no byte of it has left.
+    fn rendered(mut self) -> Self {
+        self.made_from =
+            Some(MadeFrom { identity: self.identity_now.clone(), endpoint: self.policy.fingerprint.clone() });
+        self
+    }
+
+    /// It was sent, and nobody knows what became of it.
+    fn sent(mut self) -> Self {
+        self = self.rendered();
+        self.delivery = after(&self.delivery, &self.policy, &[Happened::Claimed, begun(), no_answer()]);
+        self
+    }
+
+    /// A person has looked at this hold and has it made anew.
+    fn looked_at(mut self, reason: ParkReason) -> Self {
+        let held = Happened::Held { reason, detail: String::new() };
+        let anew = Happened::Rerendered { may_be_in_record_acknowledged: true };
+        self.delivery = after(&self.delivery, &self.policy, &[Happened::Claimed, held, anew]);
+        self.made_from = None;
+        self
+    }
+}
+
+#[test]
+fn what_nothing_speaks_against_goes() {
+    assert_eq!(Case::new().clearance(), Clearance::Go);
+    assert_eq!(Case::new().rendered().clearance(), Clearance::Go);
+    assert_eq!(Case::new().sent().clearance(), Clearance::Go, "a resend of the same bytes");
+}
+
+#[test]
+fn identity_changed_since_authoring_is_held() {
+    for now in [identity("9990000026", "Test"), identity("9990000018", "Other"), identity("", "Test")] {
+        let changed = Case { identity_now: now.clone(), ..Case::new() };
+        assert_eq!(changed.clearance(), Clearance::Hold(ParkReason::IdentityChanged));
+        let after_send = Case { identity_now: now, ..Case::new().sent() };
+        assert_eq!(after_send.clearance(), Clearance::Hold(ParkReason::IdentityChangedAfterSend));
+    }
+}
+
+#[test]
+fn who_looked_at_a_changed_identity_approved_that_one_and_no_later_one() {
+    let married = identity("9990000018", "Other");
+    let case = Case { identity_now: married, ..Case::new() }.looked_at(ParkReason::IdentityChanged);
+    assert_eq!(case.clearance(), Clearance::Go);
+    let case = case.rendered();
+    assert_eq!(case.clearance(), Clearance::Go);
+    let merged = Case { identity_now: identity("9990000026", "Another"), ..case };
+    assert_eq!(merged.clearance(), Clearance::Hold(ParkReason::IdentityChanged));
+}
+
+#[test]
+fn an_unverified_nhs_number_is_held_where_the_endpoint_demands_one() {
+    let mut case = Case::new();
+    case.identity_now.nhs_number_status = NhsNumberStatus::TraceRequired;
+    assert_eq!(case.clearance(), Clearance::Go);
+    case.policy.require_verified_nhs_number = true;
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::NhsNumberUnverified));
+    assert_eq!(case.looked_at(ParkReason::NhsNumberUnverified).clearance(), Clearance::Go);
+}
+
+#[test]
+fn a_referral_closed_before_the_contact_is_held() {
+    let mut case = Case::new();
+    case.referral.closed_at = Some(at(100));
+    assert_eq!(case.clearance(), Clearance::Go, "the contact was before the close");
+    case.referral.closed_at = Some(at(99));
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::ReferralClosed));
+    // The reply that ends a referral is never held by its end.
+    case.entry.subject = Subject::Referral(case.referral.id);
+    case.entry.body = Body::ReferralReply(ReferralReply {
+        accepted: false,
+        decline_reason: None,
+        reason_text: None,
+        assigned_to: None,
+        answered_at: at(100),
+        in_reply_to: None,
+    });
+    assert_eq!(case.clearance(), Clearance::Go);
+}
+
+#[test]
+fn an_author_without_a_staff_id_is_held_where_the_endpoint_demands_one_and_nobody_overrides_it() {
+    let mut case = Case::new();
+    case.author_mapped = false;
+    assert_eq!(case.clearance(), Clearance::Go);
+    case.policy.require_mapped_staff = true;
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::NoMappedStaffId));
+    assert_eq!(case.looked_at(ParkReason::NoMappedStaffId).clearance(), Clearance::Hold(ParkReason::NoMappedStaffId));
+}
+
+#[test]
+fn a_replacement_is_held_while_its_predecessor_is_unresolved() {
+    let before = delivery(1, EntryAction::Create);
+    let unknown = after(&before, &policy(), &[Happened::Claimed, begun(), no_answer()]);
+    let sending = after(&before, &policy(), &[Happened::Claimed]);
+    let filed = after(&before, &policy(), &[Happened::Claimed, begun(), replied(aa())]);
+    let held = Clearance::Hold(ParkReason::PredecessorUnresolved);
+    for (predecessor, expected) in [(unknown, held), (sending, held), (filed, Clearance::Go)] {
+        let mut case = Case { predecessor: Some(predecessor), ..Case::new() };
+        case.delivery = delivery(2, EntryAction::Replace);
+        assert_eq!(case.clearance(), expected);
+    }
+}
+
+#[test]
+fn what_no_byte_of_was_seen_is_made_anew_when_identity_or_endpoint_change() {
+    let mut case = Case::new().rendered();
+    let id = LocalIdentifier { assigning_authority: "RW1".into(), value: text("123"), kind: "MR".into() };
+    case.identity_now.local_identifiers.push(id);
+    assert_eq!(case.clearance(), Clearance::RenderAnew);
+    let mut case = Case::new().rendered();
+    case.policy.fingerprint = "pack@2".into();
+    assert_eq!(case.clearance(), Clearance::RenderAnew);
+}
+
+#[test]
+fn what_may_have_been_seen_is_held_when_identity_or_endpoint_change() {
+    let mut case = Case::new().sent();
+    case.identity_now.nhs_number_status = NhsNumberStatus::TraceRequired;
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::IdentityChangedAfterSend));
+    let mut case = Case::new().sent();
+    case.policy.fingerprint = "pack@2".into();
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
+    // A person decides: made anew under what holds now.
+    assert_eq!(case.looked_at(ParkReason::EndpointChangedAfterSend).clearance(), Clearance::Go);
+}

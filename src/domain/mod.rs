@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod entry;
 pub mod hold;
 pub mod ids;
+pub mod measure;
 pub mod nhs_number;
 pub mod note;
 pub mod organisation;

@@ -151,7 +151,7 @@ impl OutcomeKind {
             Self::StatusRecorded { status: EmploymentStatus::Employed, weekly_minutes, .. } => {
                 Some(weekly_minutes.map_or(HoursBand::NotKnown, hours_band))
             }
-            Self::StatusRecorded { .. } | Self::JobEnd { .. } => Some(HoursBand::NotApplicable),
+            Self::StatusRecorded { .. } => Some(HoursBand::NotApplicable),
             _ => None,
         }
     }

@@ -22,11 +22,12 @@ pub use rulebook::{Limits, Rulebook, TrustRules};
 pub use scope::Scope;
 
 use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::EndpointId;
 use dialect::{Pool, on};
 use jiff::Timestamp;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tokio::sync::{Notify, watch};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 use writer::{Priority, Signals, Surroundings, Writer};
 
 /// Where the record is and how it is written.
@@ -67,7 +68,7 @@ impl Store {
         let (position, open_deliveries) = read::feed(&opened.readers).await?;
         let lock = opened.lock.map(Arc::new);
         let signals = Arc::new(Signals {
-            lanes: Notify::new(),
+            bells: Mutex::default(),
             position: watch::channel(position).0,
             open_deliveries: AtomicI64::new(open_deliveries),
         });
@@ -89,9 +90,11 @@ impl Store {
         &self.rules
     }
 
-    /// Rings after commits that may have given the outbox something to do. Enable it before looking, so that no ring is missed.
-    pub fn lanes_changed(&self) -> tokio::sync::futures::Notified<'_> {
-        self.signals.lanes.notified()
+    /// Rings after commits that may have given this endpoint's worker something to do. One ring is kept for a worker that is not waiting yet, so
+    /// none is missed between looking and waiting.
+    pub fn lanes_changed(&self, endpoint: &EndpointId) -> impl Future<Output = ()> + Send + use<> {
+        let bell = self.signals.bell(endpoint);
+        async move { bell.notified().await }
     }
 
     /// The newest feed position this process has committed.

@@ -8,9 +8,11 @@ use super::rows::{Keys, View};
 use super::rulebook::Rulebook;
 use super::{batch, flush};
 use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Something to write. `decide` must look at everything before it changes the view's first row: a write that fails leaves no trace.
@@ -80,12 +82,19 @@ impl<W: Write> Queued for Waiting<W> {
 
 /// What waits outside for commits.
 pub(super) struct Signals {
-    /// Rings after a commit that changed lanes: the outbox may have work.
-    pub lanes: Notify,
+    /// One for each endpoint: rings after a commit that changed its lanes.
+    pub bells: Mutex<HashMap<EndpointId, Arc<Notify>>>,
     /// The newest feed position committed by this process.
     pub position: watch::Sender<i64>,
     /// Open deliveries, as this process knows.
     pub open_deliveries: AtomicI64,
+}
+
+impl Signals {
+    pub fn bell(&self, endpoint: &EndpointId) -> Arc<Notify> {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.entry(endpoint.clone()).or_default().clone()
+    }
 }
 
 /// What the writer itself leans on.
@@ -253,8 +262,10 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     if let Some(position) = position {
         signals.position.send_replace(position);
     }
-    if !view.touched_lanes.is_empty() || !view.endpoints.changed_keys().is_empty() {
-        signals.lanes.notify_waiters();
+    let endpoints: BTreeSet<&EndpointId> =
+        view.touched_lanes.iter().map(|(e, _)| e).chain(view.endpoints.changed_keys()).collect();
+    for endpoint in endpoints {
+        signals.bell(endpoint).notify_one();
     }
     Ok(())
 }

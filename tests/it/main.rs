@@ -3,10 +3,34 @@
 // Says to clippy that the helpers are tests too: they may unwrap, panic and print.
 #![cfg(test)]
 
+mod adapter_breaks;
+mod adapter_interop;
+mod adapter_packs;
+mod adapter_text;
+mod api_calls;
+mod api_fields;
+mod api_lists;
+mod api_operate;
+mod api_repeats;
+mod api_samples;
+mod api_sentences;
+mod api_server;
+mod api_support;
+mod api_walls;
+mod api_watch;
+mod cli_alone;
+mod cli_demo;
+mod cli_operate;
 mod config_example;
 mod config_faults;
 mod hl7_interop;
 mod interop;
+mod seeing_canary;
+mod seeing_metrics;
+mod seeing_traces;
+mod simulator_faults;
+mod simulator_server;
+mod simulator_support;
 mod store;
 mod support;
 mod tidy;

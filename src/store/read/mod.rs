@@ -7,6 +7,7 @@ pub(super) mod facts;
 pub(super) mod inbound;
 pub(super) mod patients;
 pub(super) mod referrals;
+pub(super) mod requests;
 
 pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;

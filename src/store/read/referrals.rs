@@ -3,11 +3,12 @@
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
 use super::super::{Scope, Store};
-use super::{Page, all, list, micros, one, parse, trusts};
+use super::{Page, all, list, micros, one, parse, trusts, uuids};
 use crate::domain::ids::{PatientId, ReferralId};
 use crate::domain::organisation::{OdsCode, StaffId, TeamId};
 use crate::domain::referral::{ExternalId, Referral, ReferralState};
 use jiff::Timestamp;
+use std::collections::HashMap;
 
 /// Which referrals a list shows. Empty and `None` mean: all.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +40,10 @@ statement!(
     SINCE,
     "SELECT position, payload FROM referral WHERE position > $2 AND ($1 IS NULL OR trust IN {texts}) ORDER BY position LIMIT $3"
 );
-statement!(LAST_ENTRY, "SELECT MAX(recorded_at) FROM entry WHERE referral_id = $1");
+statement!(
+    LAST_ENTRIES,
+    "SELECT referral_id, MAX(recorded_at) FROM entry WHERE referral_id IN {uuids} GROUP BY referral_id"
+);
 
 impl Store {
     pub async fn referral(&self, scope: &Scope, id: ReferralId) -> Result<Option<Referral>, StoreError> {
@@ -97,11 +101,16 @@ impl Store {
         all(rows, "referral")
     }
 
-    /// The last note, outcome or answer of a referral; `None` when nothing was written yet.
-    pub async fn last_entry_at(&self, id: ReferralId) -> Result<Option<Timestamp>, StoreError> {
-        let sql = LAST_ENTRY.for_pool(&self.readers);
-        let (at,): (Option<i64>,) = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).fetch_one(p).await)?;
-        Ok(at.map(crate::domain::ambient::from_micros))
+    /// When something was last written to each of these referrals; one to which nothing was written yet is left out.
+    pub async fn last_entries_at(
+        &self,
+        ids: impl IntoIterator<Item = ReferralId>,
+    ) -> Result<HashMap<ReferralId, Timestamp>, StoreError> {
+        let sql = LAST_ENTRIES.for_pool(&self.readers);
+        let ids = uuids(ids.into_iter().map(|i| i.0));
+        let rows: Vec<(uuid::Uuid, i64)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(ids).fetch_all(p).await)?;
+        Ok(rows.into_iter().map(|(id, at)| (ReferralId(id), crate::domain::ambient::from_micros(at))).collect())
     }
 
     /// Referrals that changed after a feed position, in commit order.

@@ -190,6 +190,18 @@ fn add(
         cancelled: None,
         trace: accepting.trace.map(str::to_owned),
     };
+    if cannot_name {
+        // A delivery begins QUEUED; where it does not, its history says so.
+        let what = format!("parked: {}", ParkReason::WithdrawalCannotNameDocument.code());
+        view.steps.push(Step {
+            delivery_id: delivery.id,
+            version: 1,
+            at: ctx.now,
+            state: State::Parked,
+            what,
+            by: accepting.actor.principal.clone(),
+        });
+    }
     view.put_delivery(delivery.clone());
     delivery
 }
@@ -223,45 +235,38 @@ pub(in crate::store) fn happen(
     Ok(view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery))
 }
 
-/// What waits for this delivery may go now, or need not go any more.
+/// What a change means for the version it waits for or speaks of, and for those that wait for it or speak of it. Each change that follows comes
+/// back here, until nothing is left to say.
 fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery) -> Result<(), Refusal> {
     let chain = view.chain(settled.subject.uuid(), &settled.endpoint);
-    // An earlier version that stands in the record, or may: a withdrawal has something to take back.
-    let base_filed = chain
-        .iter()
-        .any(|d| d.lane_seq < settled.lane_seq && d.may_have_been_received() && d.action != EntryAction::Withdraw);
     for successor in chain.iter().filter(|s| s.predecessor == Some(settled.id)) {
-        let Some(successor) = view.deliveries.get(&successor.id).cloned() else { continue };
-        match chain::after_settling(settled, &successor, base_filed) {
-            AfterSettling::Nothing => {
-                // The row says whether it is blocked: write it again when that changed.
-                if chain::blocked(successor.action, Some(before)) != chain::blocked(successor.action, Some(settled)) {
-                    view.put_delivery(successor);
-                }
-            }
-            AfterSettling::GivesWay => {
-                happen(view, ctx, settled, &Happened::Superseded { why: "a newer version takes its place" }, "bridge")?;
-            }
-            AfterSettling::BothEnd => {
-                happen(
-                    view,
-                    ctx,
-                    &successor,
-                    &Happened::Superseded { why: "what it withdraws never reached the record" },
-                    "bridge",
-                )?;
-                happen(
-                    view,
-                    ctx,
-                    settled,
-                    &Happened::Superseded { why: "withdrawn before it reached the record" },
-                    "bridge",
-                )?;
-            }
-            AfterSettling::SuccessorNameable => {
-                happen(view, ctx, &successor, &Happened::Nameable, "bridge")?;
-            }
+        // The row says whether it is blocked: write it again when that changed.
+        if chain::blocked(successor.action, Some(before)) != chain::blocked(successor.action, Some(settled)) {
+            view.put_delivery(successor.clone());
         }
+        follow_pair(view, ctx, settled.id, successor.id)?;
+    }
+    settled.predecessor.map_or(Ok(()), |predecessor| follow_pair(view, ctx, predecessor, settled.id))
+}
+
+fn follow_pair(view: &mut View, ctx: &Ctx<'_>, older: DeliveryId, newer: DeliveryId) -> Result<(), Refusal> {
+    let (Some(older), Some(newer)) = (view.deliveries.get(&older).cloned(), view.deliveries.get(&newer).cloned())
+    else {
+        return Ok(());
+    };
+    let mut before = view.chain(older.subject.uuid(), &older.endpoint);
+    before.retain(|d| d.lane_seq < older.lane_seq);
+    let follows: &[(&Delivery, Happened)] = match chain::after_settling(&older, &newer, &before) {
+        AfterSettling::Nothing => &[],
+        AfterSettling::GivesWay => &[(&older, Happened::Superseded { why: "a newer version takes its place" })],
+        AfterSettling::BothEnd => &[
+            (&newer, Happened::Superseded { why: "what it withdraws never reached the record" }),
+            (&older, Happened::Superseded { why: "withdrawn before it reached the record" }),
+        ],
+        AfterSettling::SuccessorNameable => &[(&newer, Happened::Nameable)],
+    };
+    for (delivery, happened) in follows.iter().filter(|(d, _)| d.state != State::Cancelled) {
+        happen(view, ctx, delivery, happened, "bridge")?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What people do to deliveries and endpoints.
 
-use super::super::error::{Refusal, WriteError};
+use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Answer, Answered, EndpointState, Paused};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
@@ -27,7 +27,8 @@ pub struct Operate {
     pub deliveries: Vec<DeliveryId>,
     pub operation: Operation,
     pub reason: String,
-    /// A single delivery asked for by name: its refusal is the call's.
+    /// A single delivery asked for by name: its refusal is the call's, and `more` of the answer is the delivery as it was then. Otherwise `more` is
+    /// the list of those not done, each with its reason.
     pub single: bool,
 }
 
@@ -76,6 +77,7 @@ impl Write for Operate {
         let (happened, action) = self.happened();
         let (mut done, mut not_done) = (Vec::new(), Vec::new());
         let mut version = 0;
+        let mut single = serde_json::Value::Null;
         for id in self.deliveries.clone() {
             let result =
                 self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
@@ -91,6 +93,9 @@ impl Write for Operate {
                     };
                     audit(view, &self.call.actor, ctx.now, &about);
                     version = d.version;
+                    if self.single {
+                        single = as_answered(&d)?;
+                    }
                     done.push(d.id);
                 }
                 Err(refusal) if self.single => return Err(refusal.into()),
@@ -98,8 +103,17 @@ impl Write for Operate {
             }
         }
         let subject = done.first().map_or(uuid::Uuid::nil(), |d| d.0);
-        Ok(self.call.answer(view, Answer { subject, version, deliveries: done, more: serde_json::json!(not_done) }))
+        let more = if self.single { single } else { serde_json::json!(not_done) };
+        Ok(self.call.answer(view, Answer { subject, version, deliveries: done, more }))
     }
+}
+
+/// A delivery as it was when a call about it was answered, for a repeat of that call: its versions are not kept otherwise.
+fn as_answered(delivery: &Delivery) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(delivery).map_err(|_| StoreError::Inconsistent {
+        table: "request",
+        what: "a delivery that cannot be written down".into(),
+    })
 }
 
 /// Pauses an endpoint, or lets it go on.
@@ -149,7 +163,7 @@ impl Write for SetPaused {
     }
 }
 
-/// Deliveries to one endpoint for entries written before it was there. Nothing goes to it twice.
+/// Deliveries to one endpoint for entries written before it was there. Nothing goes to it twice. `more` of the answer is the number of entries asked for.
 pub struct Backfill {
     pub call: Call,
     pub endpoint: EndpointId,
@@ -206,7 +220,12 @@ impl Write for Backfill {
         }
         Ok(self.call.answer(
             view,
-            Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: made, more: serde_json::Value::Null },
+            Answer {
+                subject: uuid::Uuid::nil(),
+                version: 0,
+                deliveries: made,
+                more: serde_json::json!(self.entries.len()),
+            },
         ))
     }
 }

@@ -112,6 +112,18 @@ impl Write for Claim {
                 }
                 .into());
             };
+            let mut later_versions = view.chain(delivery.subject.uuid(), &self.endpoint);
+            later_versions.retain(|d| d.lane_seq > delivery.lane_seq);
+            if crate::domain::chain::overtaken(&later_versions) {
+                happen(
+                    view,
+                    ctx,
+                    &delivery,
+                    &Happened::Superseded { why: "a newer version has gone already" },
+                    "bridge",
+                )?;
+                continue;
+            }
             let delivery = happen(view, ctx, &delivery, &Happened::Claimed, "bridge")?;
             let token = LeaseToken::new(ctx.now, ctx.entropy);
             lane = view.lanes.get(&key).cloned().unwrap_or(lane);

@@ -152,8 +152,9 @@ async fn every_filter_of_referrals_narrows() {
             expected.sort();
             assert_eq!(found, expected, "{filter:?}");
         }
-        assert_eq!(bridge.store.last_entry_at(east.referral).await.unwrap(), None);
-        assert_eq!(bridge.store.last_entry_at(west.referral).await.unwrap(), Some(bridge.now()));
+        let last = bridge.store.last_entries_at([east.referral, west.referral]).await.unwrap();
+        assert_eq!(last.get(&east.referral), None);
+        assert_eq!(last.get(&west.referral), Some(&bridge.now()));
         bridge.close().await;
     }
 }

@@ -1,0 +1,110 @@
+//! Leaf-drop: takes one value away from an example's input at a time. Whatever is missing must stop the message, unless the
+//! template says `| blank` (or `| default`); and nothing may print as a word for nothing.
+
+use super::super::examples::Case;
+use super::super::fault::Faults;
+use super::super::pack::Pack;
+use super::super::template::Printed;
+use serde_json::Value;
+
+/// Words that a missing value turns into in careless template engines.
+const NOTHING: &[&str] = &["none", "null", "undefined", "nan", "nil"];
+
+/// How many inputs were tried.
+pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) -> usize {
+    let mut ignored = Faults::default();
+    let Some(input) = pack.example_input(case, &mut ignored) else { return 0 };
+    let Ok(whole) = pack.trace(&input) else { return 0 };
+    let mut paths = Vec::new();
+    leaves(&input, &mut Vec::new(), &mut paths);
+    let mut tries = 0;
+    for path in &paths {
+        for removed in [true, false] {
+            let mut damaged = input.clone();
+            if !drop(&mut damaged, path, removed) {
+                continue;
+            }
+            tries += 1;
+            // A stop is what should happen; an entry that is none any more stops too.
+            let Ok(printed) = pack.trace(&damaged) else { continue };
+            judge(case, path, removed, &whole, &printed, faults);
+        }
+    }
+    tries
+}
+
+fn judge(case: &Case, path: &[String], removed: bool, whole: &[Printed], printed: &[Printed], faults: &mut Faults) {
+    let name = path.join(".");
+    let how = if removed { "is removed" } else { "is null" };
+    for p in printed {
+        let before = whole.iter().filter(|w| w.file == p.file && w.line == p.line && w.expression == p.expression);
+        let changed = before.clone().next().is_some() && before.clone().all(|w| w.output != p.output);
+        let allowed = ["blank", "default"].iter().any(|f| p.expression.contains(f));
+        let worded = NOTHING.iter().any(|w| p.output.to_ascii_lowercase().contains(w))
+            && before.clone().all(|w| w.output != p.output);
+        if worded {
+            faults.add(
+                &p.file,
+                p.line,
+                format!("`{}` prints a word for nothing when {name} {how} (example {})", p.expression, case.name),
+                "let the filter stop on a missing value",
+            );
+        } else if changed && p.expression.contains(&name) && !allowed {
+            faults.add(
+                &p.file,
+                p.line,
+                format!("`{}` prints something else when {name} {how} (example {})", p.expression, case.name),
+                "write | blank if the field may be empty",
+            );
+        }
+    }
+}
+
+/// Paths of every value that is one text, number or truth value; numbers stand for places in lists.
+fn leaves(value: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                at.push(key.clone());
+                leaves(inner, at, found);
+                at.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (i, inner) in items.iter().enumerate() {
+                at.push(i.to_string());
+                leaves(inner, at, found);
+                at.pop();
+            }
+        }
+        Value::Null => {}
+        _ => found.push(at.clone()),
+    }
+}
+
+/// Removes or nulls one value; elements of lists are only nulled.
+fn drop(root: &mut Value, path: &[String], remove: bool) -> bool {
+    let Some((last, way)) = path.split_last() else { return false };
+    let mut at = root;
+    for part in way {
+        let next = match at {
+            Value::Object(map) => map.get_mut(part),
+            Value::Array(items) => part.parse::<usize>().ok().and_then(|i| items.get_mut(i)),
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        at = next;
+    }
+    match at {
+        Value::Object(map) if remove => map.remove(last).is_some(),
+        Value::Object(map) => map.insert(last.clone(), Value::Null).is_some(),
+        Value::Array(items) if !remove => match last.parse::<usize>().ok().and_then(|i| items.get_mut(i)) {
+            Some(item) => {
+                *item = Value::Null;
+                true
+            }
+            None => false,
+        },
+        _ => false,
+    }
+}

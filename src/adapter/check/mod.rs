@@ -1,0 +1,96 @@
+//! `adapter check`: everything that can be said of a pack without its EPR, every fault at once.
+
+mod leaf_drop;
+mod round_trip;
+mod tidy;
+
+use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
+use super::fault::Faults;
+use super::manifest::FILE;
+use super::pack::Pack;
+use std::{collections::BTreeMap, path::Path};
+
+/// Checks a pack's folder: manifest and files, README, unused files, an example for every entry (a failing one too), each
+/// example as expected, leaf-drop, render to parse and back, and no NHS number outside the test range.
+pub fn check(folder: &Path, judge: Judge) -> Report {
+    let pack = match Pack::load(folder) {
+        Ok(pack) => pack,
+        Err(faults) => return Report { faults, done: Vec::new() },
+    };
+    let mut faults = Faults::default();
+    let mut done = vec![format!("{}: manifest, templates, maps and code tables read", pack.pin())];
+
+    tidy::check(&pack, &mut faults);
+    let cases = cases(&pack.sources, &mut faults);
+    let mut outcomes: Vec<(Case, Outcome)> = Vec::new();
+    for case in cases {
+        match pack.run(&case, judge) {
+            Ok(outcome) => {
+                if let Err(fault) = pack.judge(&case, &outcome) {
+                    faults.0.push(fault);
+                }
+                outcomes.push((case, outcome));
+            }
+            Err(list) => faults.0.extend(list),
+        }
+    }
+    done.push(format!("{} examples run", outcomes.len()));
+    coverage(&pack, &outcomes, &mut faults);
+    let mut tries = 0;
+    for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
+        tries += leaf_drop::check(&pack, case, &mut faults);
+        round_trip::check(&pack, case, &mut faults);
+    }
+    done.push(format!("{tries} inputs with one value dropped"));
+    let faults = faults.into_result(()).err().unwrap_or_default();
+    Report { faults, done }
+}
+
+/// Every entry has an example that works, and each kind of case one that fails, unless a reason is given.
+fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, outcome) in outcomes.iter().filter(|(_, o)| !o.failed()) {
+        *seen.entry(outcome.covers.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    for (i, entry) in pack.manifest.render.iter().enumerate().filter(|(_, e)| e.exempt.is_none()) {
+        // Rows for one entry differ by settings: each wants its own example.
+        let rows_so_far = pack.manifest.render[..=i].iter().filter(|e| e.entry == entry.entry).count();
+        if seen.get(entry.entry).is_none_or(|n| *n < rows_so_far) {
+            let hint = "add examples/render-…/input.json (and settings.toml), then adapter test --bless; or exempt = \"why not\"";
+            faults.add(FILE, entry.line, format!("{} with {} has no example", entry.entry, entry.template), hint);
+        }
+    }
+    for entry in pack.manifest.parse.iter().filter(|e| e.exempt.is_none() && !seen.contains_key(e.message.as_str())) {
+        faults.add(
+            FILE,
+            entry.line,
+            format!("{} has no example", entry.message),
+            "add examples/parse-…/message.hl7, then adapter test --bless",
+        );
+    }
+    let has = |kind: CaseKind, failing: bool| outcomes.iter().any(|(c, o)| c.kind == kind && o.failed() == failing);
+    if !pack.manifest.render.iter().all(|e| e.exempt.is_some()) && !has(CaseKind::Render, true) {
+        faults.add(
+            "examples",
+            0,
+            "no render example fails",
+            "add one that must not be sent, such as a character the endpoint cannot carry",
+        );
+    }
+    if !pack.manifest.parse.iter().all(|e| e.exempt.is_some()) && !has(CaseKind::Parse, true) {
+        faults.add("examples", 0, "no parse example fails", "add one that must be refused, such as a wrong NHS number");
+    }
+    if pack.manifest.reply_exempt.is_none() {
+        let replies: Vec<&Outcome> =
+            outcomes.iter().filter(|(c, _)| c.kind == CaseKind::Reply).map(|(_, o)| o).collect();
+        let any = |positive: bool| replies.iter().any(|o| o.text.contains("meaning = \"positive\"") == positive);
+        if !any(true) || !any(false) {
+            faults.add(
+                "examples",
+                0,
+                "there is no reply example for both yes and no",
+                "add examples/reply-aa/reply.hl7 and one that refuses; or reply_exempt = \"why not\"",
+            );
+        }
+    }
+}

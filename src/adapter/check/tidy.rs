@@ -1,0 +1,88 @@
+//! What a reviewer would look for first: a README with its headings, no file that nothing uses, no number of a real person.
+
+use super::super::fault::{Faults, suggest};
+use super::super::manifest::{FILE, Status};
+use super::super::pack::Pack;
+use crate::domain::nhs_number::NhsNumber;
+use std::collections::BTreeSet;
+
+const README: &str = "README.md";
+const HEADINGS: &[&str] =
+    &["What it connects", "What it cannot do", "Settings", "How to test", "Known traps", "What to ask the supplier"];
+
+pub fn check(pack: &Pack, faults: &mut Faults) {
+    readme(pack, faults);
+    unused(pack, faults);
+    for path in pack.sources.paths() {
+        if let Some(text) = pack.sources.bytes(path).and_then(|b| std::str::from_utf8(b).ok()) {
+            numbers(path, text, faults);
+        }
+    }
+}
+
+fn readme(pack: &Pack, faults: &mut Faults) {
+    let Some(text) = pack.sources.text(README, faults) else { return };
+    let found: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("## ")).map(str::trim).collect();
+    for heading in HEADINGS.iter().filter(|h| !found.contains(h)) {
+        faults.add(README, 0, format!("has no heading \"## {heading}\""), suggest(heading, found.iter().copied()));
+    }
+    for setting in pack.manifest.settings.names().filter(|n| !text.contains(&format!("`{n}`"))) {
+        faults.add(README, 0, format!("does not explain the setting `{setting}`"), "add it under ## Settings");
+    }
+    if pack.manifest.status == Status::Live && !found.contains(&"Conformance") {
+        faults.add(README, 0, "has no heading \"## Conformance\"", "status live needs the filled conformance table");
+    }
+}
+
+fn unused(pack: &Pack, faults: &mut Faults) {
+    let manifest = &pack.manifest;
+    let mut templates = BTreeSet::new();
+    for entry in &manifest.render {
+        pack.templates.included(&entry.template, &mut templates);
+    }
+    let used = |path: &str| {
+        path == FILE
+            || path == README
+            || path.starts_with("examples/")
+            || path.strip_prefix("templates/").is_some_and(|t| templates.contains(t))
+            || manifest.parse.iter().any(|p| p.map == path)
+            || manifest.codes.iter().any(|c| c.file == path)
+    };
+    for path in pack.sources.paths().filter(|p| !used(p)) {
+        faults.add(path, 0, "is used by nothing", "remove it, or name it in adapter.toml or a template");
+    }
+    for table in &manifest.codes {
+        let named = |text: &str| {
+            [format!("code(\"{}\")", table.name), format!("code('{}')", table.name)].iter().any(|c| text.contains(c))
+        };
+        let in_template = pack
+            .sources
+            .under("templates")
+            .filter_map(|p| pack.sources.bytes(p))
+            .any(|b| named(&String::from_utf8_lossy(b)));
+        if !in_template && !pack.maps.values().any(|m| m.tables().any(|t| t == table.name)) {
+            faults.add(
+                FILE,
+                table.line,
+                format!("code table \"{}\" is used by nothing", table.name),
+                "remove it, or use it with | code(…) or as = \"code:…\"",
+            );
+        }
+    }
+}
+
+/// Ten digits that pass the check and are not of the test range may be somebody's.
+fn numbers(path: &str, text: &str, faults: &mut Faults) {
+    for (i, line) in text.lines().enumerate() {
+        let runs = line.split(|c: char| !c.is_ascii_digit()).filter(|r| r.len() == 10);
+        let real = |r: &str| NhsNumber::parse(r).is_ok_and(|n| !n.is_test_range());
+        if runs.into_iter().any(real) {
+            faults.add(
+                path,
+                u32::try_from(i + 1).unwrap_or(0),
+                "holds what may be a real NHS number",
+                "use one that begins with 999",
+            );
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! `examples/<case>/`: proof and documentation in one. Every case runs as a test, and `adapter test --bless` writes what is
+//! expected anew.
+//!
+//! | folder | holds | expects |
+//! |---|---|---|
+//! | `render-*` | `input.json` (RenderInput), `settings.toml` | `expected.hl7` (LF line ends) or `expected.err` |
+//! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
+//! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
+
+use super::fault::{Fault, Faults};
+use super::input;
+use super::pack::Pack;
+use super::render::RenderOptions;
+use super::sources::Sources;
+use serde_json::{Map as JsonMap, Value, json};
+use std::{fs, path::Path};
+
+/// What kind of proof a case is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseKind {
+    Render,
+    Parse,
+    Reply,
+}
+
+/// One folder under `examples/`.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub name: String,
+    pub kind: CaseKind,
+}
+
+/// What a case gave.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The file it belongs in.
+    pub file: &'static str,
+    pub text: String,
+    /// `note.create`, `REF^I12`, or nothing for replies.
+    pub covers: Option<String>,
+}
+
+impl Outcome {
+    pub fn failed(&self) -> bool {
+        self.file == "expected.err"
+    }
+}
+
+/// Turns a reply into a verdict: given by the caller, because verdicts are made above this module.
+pub type Judge = fn(&[u8], &super::ReplyRules, &str) -> crate::domain::verdict::Verdict;
+
+/// Control id that example replies answer.
+pub const REPLY_CONTROL_ID: &str = "IPS0EXAMPLE000000001";
+/// Time zone of example trusts when a message is parsed.
+const ZONE: &str = "Europe/London";
+
+const RENDER_FILES: &[&str] = &["input.json", "settings.toml", "expected.hl7", "expected.err"];
+const PARSE_FILES: &[&str] = &["message.hl7", "settings.toml", "expected.json", "expected.err"];
+const REPLY_FILES: &[&str] = &["reply.hl7", "reply.toml", "expected.verdict"];
+
+/// The cases of a pack, by name; folders and files that are none are faults.
+pub fn cases(sources: &Sources, faults: &mut Faults) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for path in sources.under("examples") {
+        let Some((name, file)) = path["examples/".len()..].split_once('/') else {
+            faults.add(path, 0, "lies beside the cases", "put it into a folder such as examples/render-note/");
+            continue;
+        };
+        let (kind, files) = match name.split_once('-').map(|(kind, _)| kind) {
+            Some("render") => (CaseKind::Render, RENDER_FILES),
+            Some("parse") => (CaseKind::Parse, PARSE_FILES),
+            Some("reply") => (CaseKind::Reply, REPLY_FILES),
+            _ => {
+                faults.add(path, 0, "is in a folder that is no case", "name the folder render-…, parse-… or reply-…");
+                continue;
+            }
+        };
+        if !files.contains(&file) {
+            faults.add(path, 0, "is not a file that such a case has", format!("it has {}", files.join(", ")));
+        }
+        if cases.last().is_none_or(|c| c.name != name) {
+            cases.push(Case { name: name.into(), kind });
+        }
+    }
+    cases
+}
+
+impl Pack {
+    /// Runs one case; `Err` when its own files cannot be used.
+    pub fn run(&self, case: &Case, judge: Judge) -> Result<Outcome, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let outcome = match case.kind {
+            CaseKind::Render => self.run_render(case, &mut faults),
+            CaseKind::Parse => self.run_parse(case, &mut faults),
+            CaseKind::Reply => self.run_reply(case, judge, &mut faults),
+        };
+        match outcome {
+            Some(outcome) if faults.0.is_empty() => Ok(outcome),
+            _ => Err(faults.0),
+        }
+    }
+
+    fn run_render(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
+        let value = self.example_input(case, faults)?;
+        let covers = input::entry_name(&value).map(str::to_owned);
+        Some(match self.render_value(&value, &RenderOptions::default()) {
+            Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers },
+            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
+        })
+    }
+
+    /// What is stored is text; the bytes differ from it in line ends and character set only.
+    fn decoded(&self, bytes: &[u8], value: &Value) -> String {
+        let settings = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
+        let charset = super::hl7::Charset::parse(&super::settings::engine(&settings, "charset"))
+            .unwrap_or(super::hl7::Charset::Utf8);
+        charset.decode(bytes).map(|d| d.text.replace('\r', "\n")).unwrap_or_default()
+    }
+
+    /// A render case's input as templates see it, settings resolved.
+    pub(super) fn example_input(&self, case: &Case, faults: &mut Faults) -> Option<Value> {
+        let path = format!("examples/{}/input.json", case.name);
+        let text = self.sources.text(&path, faults)?;
+        let parsed = input::from_json(&text).map_err(|e| {
+            let line = u32::try_from(e.line()).unwrap_or(0);
+            faults.add(
+                &path,
+                line,
+                format!("is not a RenderInput: {e}"),
+                "see proto/ips/v1/adapter_service.proto and entry.proto",
+            );
+        });
+        let settings = self.example_settings(case, faults)?;
+        let mut value = input::to_json(&parsed.ok()?).ok()?;
+        value["settings"] = Value::Object(settings);
+        Some(value)
+    }
+
+    fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {
+        let path = format!("examples/{}/settings.toml", case.name);
+        let mut given = self.manifest.settings.examples();
+        if self.sources.bytes(&path).is_some() {
+            let own: toml::Table = self
+                .sources
+                .text(&path, faults)?
+                .parse()
+                .map_err(|_| faults.add(&path, 0, "is not TOML", "write name = \"value\" lines"))
+                .ok()?;
+            given.extend(own.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
+        }
+        self.manifest.settings.resolve(&given, &path).map_err(|list| faults.0.extend(list)).ok()
+    }
+
+    /// The wire form of an example message, which is kept with LF line ends.
+    pub(super) fn example_message(&self, path: &str, faults: &mut Faults) -> Option<Vec<u8>> {
+        Some(self.sources.text(path, faults)?.replace('\n', "\r").into_bytes())
+    }
+
+    fn run_parse(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
+        let bytes = self.example_message(&format!("examples/{}/message.hl7", case.name), faults)?;
+        let settings = self.example_settings(case, faults)?;
+        let covers = super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()));
+        Some(match self.parse(&bytes, &settings, ZONE) {
+            Ok(p) => {
+                let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
+                Outcome { file: "expected.json", text: format!("{value:#}\n"), covers }
+            }
+            Err(super::ParseError::Fields(list)) => {
+                Outcome { file: "expected.err", text: list.iter().map(|f| format!("{f}\n")).collect(), covers }
+            }
+            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
+        })
+    }
+
+    fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
+        let bytes = self.example_message(&format!("examples/{}/reply.hl7", case.name), faults)?;
+        let path = format!("examples/{}/reply.toml", case.name);
+        let own = match self.sources.bytes(&path) {
+            Some(_) => self
+                .sources
+                .text(&path, faults)?
+                .parse()
+                .map_err(|_| faults.add(&path, 0, "is not TOML", "write \"204\" = \"retry\" lines"))
+                .ok()?,
+            None => toml::Table::new(),
+        };
+        let rules = self.reply_rules(&own).map_err(|list| faults.0.extend(list)).ok()?;
+        let v = judge(&bytes, &rules, REPLY_CONTROL_ID);
+        let mut text = format!("meaning = {}\nlevel = {}\ncode = {:?}\n", json!(v.meaning), json!(v.level), v.code);
+        if v.duplicate {
+            text.push_str("duplicate = true\n");
+        }
+        if let Some(id) = &v.record_id {
+            text.push_str(&format!("record_id = {id:?}\n"));
+        }
+        Some(Outcome { file: "expected.verdict", text, covers: None })
+    }
+
+    /// The names of its cases.
+    pub fn examples(&self) -> Vec<String> {
+        cases(&self.sources, &mut Faults::default()).into_iter().map(|c| c.name).collect()
+    }
+
+    /// What a render case makes; nothing for other cases and for those that fail.
+    pub fn render_example(&self, name: &str, options: &RenderOptions) -> Option<super::Rendered> {
+        let case = Case { name: name.into(), kind: CaseKind::Render };
+        let input = self.example_input(&case, &mut Faults::default())?;
+        self.render_value(&input, options).ok()
+    }
+
+    /// Compares a case with what it expects.
+    pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
+        let path = format!("examples/{}/{}", case.name, outcome.file);
+        let bless = "if this is right, run adapter test --bless and review the change";
+        for other in
+            ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
+        {
+            let other = format!("examples/{}/{other}", case.name);
+            if self.sources.bytes(&other).is_some() {
+                return Err(Fault::new(&other, 0, format!("is expected, but the case gives {}", outcome.file), bless));
+            }
+        }
+        let mut unused = Faults::default();
+        let Some(expected) = self.sources.text(&path, &mut unused) else {
+            return Err(Fault::new(&path, 0, "is missing", "run adapter test --bless to write it, and review it"));
+        };
+        if expected == outcome.text {
+            return Ok(());
+        }
+        let line = expected.lines().zip(outcome.text.lines()).take_while(|(a, b)| a == b).count() + 1;
+        Err(Fault::new(&path, u32::try_from(line).unwrap_or(0), "is not what the pack gives now", bless))
+    }
+}
+
+/// The result of a command: what was done and what is wrong.
+#[derive(Debug, Default, Clone)]
+pub struct Report {
+    pub faults: Vec<Fault>,
+    /// In words, one for each thing that was looked at or written.
+    pub done: Vec<String>,
+}
+
+impl Report {
+    pub fn is_good(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+/// Runs every example of a pack; with `bless`, writes what is expected anew instead of comparing.
+pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
+    let mut report = Report::default();
+    let pack = match Pack::load(folder) {
+        Ok(pack) => pack,
+        Err(faults) => return Report { faults, ..report },
+    };
+    let mut faults = Faults::default();
+    for case in cases(&pack.sources, &mut faults) {
+        let outcome = match pack.run(&case, judge) {
+            Ok(outcome) => outcome,
+            Err(list) => {
+                faults.0.extend(list);
+                continue;
+            }
+        };
+        match pack.judge(&case, &outcome) {
+            Ok(()) => report.done.push(format!("{}: as expected", case.name)),
+            Err(_) if bless => match write(folder, &case, &outcome) {
+                Ok(()) => report.done.push(format!("{}: {} written", case.name, outcome.file)),
+                Err(e) => faults.add(
+                    &format!("examples/{}/{}", case.name, outcome.file),
+                    0,
+                    format!("cannot be written: {}", e.kind()),
+                    "check permissions",
+                ),
+            },
+            Err(fault) => faults.0.push(fault),
+        }
+    }
+    if report.done.is_empty() && faults.0.is_empty() {
+        faults.add("examples", 0, "there are no cases", "add examples/render-…/input.json");
+    }
+    report.faults = faults.into_result(()).err().unwrap_or_default();
+    report
+}
+
+fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
+    let folder = folder.join("examples").join(&case.name);
+    for stale in
+        ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
+    {
+        match fs::remove_file(folder.join(stale)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    fs::write(folder.join(outcome.file), &outcome.text)
+}
+
+/// Renders one input, for `adapter render`. `settings` are an endpoint's; where it gives none, the manifest's examples stand in.
+pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<Vec<u8>, Vec<Fault>> {
+    let pack = Pack::load(folder)?;
+    let input = input::from_json(input_json).map_err(|e| {
+        vec![Fault::new(
+            "input",
+            u32::try_from(e.line()).unwrap_or(0),
+            format!("is not a RenderInput: {e}"),
+            "see proto/ips/v1/entry.proto",
+        )]
+    })?;
+    let mut given = pack.manifest.settings.examples();
+    given.extend(settings.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
+    let settings = pack.manifest.settings.resolve(&given, "settings")?;
+    let mut value = input::to_json(&input)
+        .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
+    value["settings"] = Value::Object(settings);
+    pack.render_value(&value, &RenderOptions::default()).map(|r| r.bytes).map_err(|e| match e {
+        super::RenderError::NotRenderable(faults) => faults,
+        other => vec![Fault::new("input", 0, other.to_string(), "")],
+    })
+}
+
+/// Parses one message, for `adapter parse`. Line ends may be LF.
+pub fn parse(folder: &Path, bytes: &[u8], settings: &toml::Table) -> Result<Value, Vec<Fault>> {
+    let pack = Pack::load(folder)?;
+    let mut given = pack.manifest.settings.examples();
+    given.extend(settings.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
+    let settings = pack.manifest.settings.resolve(&given, "settings")?;
+    match pack.parse(bytes, &settings, ZONE) {
+        Ok(p) => Ok(
+            json!({ "message": p.message_type, "control_id": p.control_id, "makes": p.makes, "fields": p.value, "nulls": p.nulls }),
+        ),
+        Err(super::ParseError::Fields(list)) => {
+            Err(list.into_iter().map(|f| Fault::new("message", 0, f.to_string(), "")).collect())
+        }
+        Err(super::ParseError::Settings(list)) => Err(list),
+        Err(e) => Err(vec![Fault::new("message", 0, e.to_string(), "")]),
+    }
+}

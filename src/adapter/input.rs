@@ -1,0 +1,183 @@
+//! What a template sees: `wire`'s JSON of [`RenderInput`], with every unset optional, message and oneof field present as
+//! null, so that a misspelt path and an absent value are two things.
+
+use crate::wire::v1::RenderInput;
+use prost::Message as _;
+use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto as fdp};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+};
+
+/// A field of one of our messages.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub name: String,
+    pub kind: ShapeKind,
+    pub repeated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShapeKind {
+    /// Text, number or truth value; instants and enums are texts.
+    Scalar,
+    Enum(String),
+    Message(String),
+    /// google.protobuf.Struct: anything.
+    Open,
+}
+
+struct Schema {
+    messages: HashMap<String, Vec<Shape>>,
+    enums: BTreeSet<String>,
+}
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let files = FileDescriptorSet::decode(crate::wire::DESCRIPTORS).expect("descriptors compiled into this binary");
+    let ours = || files.file.iter().filter(|f| f.package() == "ips.v1");
+    Schema {
+        messages: ours().flat_map(|f| &f.message_type).map(|m| (m.name().to_owned(), shapes(m))).collect(),
+        enums: ours().flat_map(|f| &f.enum_type).flat_map(|e| &e.value).map(|v| v.name().to_owned()).collect(),
+    }
+});
+
+fn shapes(message: &DescriptorProto) -> Vec<Shape> {
+    let shape = |f: &prost_types::FieldDescriptorProto| {
+        let of = f.type_name().rsplit('.').next().unwrap_or_default().to_owned();
+        let kind = match (f.r#type(), f.type_name()) {
+            (fdp::Type::Message, ".google.protobuf.Timestamp") => ShapeKind::Scalar,
+            (fdp::Type::Message, ".google.protobuf.Struct") => ShapeKind::Open,
+            (fdp::Type::Message, _) => ShapeKind::Message(of),
+            (fdp::Type::Enum, _) => ShapeKind::Enum(of),
+            _ => ShapeKind::Scalar,
+        };
+        let repeated = f.label() == fdp::Label::Repeated;
+        Shape { name: f.name().to_owned(), kind, repeated }
+    };
+    message.field.iter().map(shape).collect()
+}
+
+/// The fields of one of our messages; `None` when there is no such message.
+pub fn fields(message: &str) -> Option<&'static [Shape]> {
+    SCHEMA.messages.get(message).map(Vec::as_slice)
+}
+
+pub fn is_enum_word(word: &str) -> bool {
+    SCHEMA.enums.contains(word)
+}
+
+pub fn enum_words() -> impl Iterator<Item = &'static str> {
+    SCHEMA.enums.iter().map(String::as_str)
+}
+
+/// Follows a dotted path from a message. `Ok(Some)`: the field; `Ok(None)`: the path goes into what has no schema;
+/// `Err`: the part that does not exist, and what stands there instead.
+pub fn find<'p>(
+    message: &str,
+    path: impl Iterator<Item = &'p str>,
+) -> Result<Option<&'static Shape>, (String, Vec<&'static str>)> {
+    let mut at = fields(message).unwrap_or_default();
+    let mut found: Option<&'static Shape> = None;
+    for part in path {
+        let Some(shape) = at.iter().find(|s| s.name == part) else {
+            return Err((part.to_owned(), at.iter().map(|s| s.name.as_str()).collect()));
+        };
+        found = Some(shape);
+        at = match &shape.kind {
+            ShapeKind::Message(name) => fields(name).unwrap_or_default(),
+            ShapeKind::Open => return Ok(None),
+            ShapeKind::Scalar | ShapeKind::Enum(_) => &[],
+        };
+    }
+    Ok(found)
+}
+
+/// The input as templates see it. Fails only on a time no calendar has.
+pub fn to_json(input: &RenderInput) -> Result<Value, serde_json::Error> {
+    let mut value = serde_json::to_value(input)?;
+    fill(&mut value, "RenderInput");
+    Ok(value)
+}
+
+/// From JSON with proto field names; unknown fields are refused.
+pub fn from_json(text: &str) -> Result<RenderInput, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn fill(value: &mut Value, message: &str) {
+    let Value::Object(map) = value else { return };
+    let mut full = Map::new();
+    for shape in fields(message).unwrap_or_default() {
+        let mut field = map
+            .remove(&shape.name)
+            .unwrap_or_else(|| if shape.repeated { Value::Array(Vec::new()) } else { Value::Null });
+        if let ShapeKind::Message(inner) = &shape.kind {
+            match &mut field {
+                Value::Array(items) => items.iter_mut().for_each(|item| fill(item, inner)),
+                one => fill(one, inner),
+            }
+        }
+        full.insert(shape.name.clone(), field);
+    }
+    *map = full;
+}
+
+/// `note.create` and the like, from the entry's kind and action.
+pub fn entry_name(input: &Value) -> Option<&'static str> {
+    let entry = input.get("entry")?;
+    let of = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    Some(match (of("kind"), of("action")) {
+        ("ENTRY_KIND_NOTE", "ENTRY_ACTION_CREATE") => "note.create",
+        ("ENTRY_KIND_NOTE", "ENTRY_ACTION_REPLACE") => "note.replace",
+        ("ENTRY_KIND_NOTE", "ENTRY_ACTION_WITHDRAW") => "note.withdraw",
+        ("ENTRY_KIND_OUTCOME", "ENTRY_ACTION_CREATE") => "outcome.create",
+        ("ENTRY_KIND_OUTCOME", "ENTRY_ACTION_REPLACE") => "outcome.replace",
+        ("ENTRY_KIND_OUTCOME", "ENTRY_ACTION_WITHDRAW") => "outcome.withdraw",
+        ("ENTRY_KIND_REFERRAL_REPLY", "ENTRY_ACTION_CREATE") => "referral_reply.create",
+        _ => return None,
+    })
+}
+
+/// Every entry a pack can render.
+pub const ENTRIES: &[&str] = &[
+    "note.create",
+    "note.replace",
+    "note.withdraw",
+    "outcome.create",
+    "outcome.replace",
+    "outcome.withdraw",
+    "referral_reply.create",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::v1;
+
+    #[test]
+    fn every_unset_optional_is_null_and_every_other_field_has_its_default() {
+        let kind = Some(v1::note_content::Kind::JobClub(v1::JobClub {}));
+        let note = v1::NoteContent { kind, ..Default::default() };
+        let entry = v1::Entry { note: Some(note), version: 3, ..Default::default() };
+        let v = to_json(&RenderInput { entry: Some(entry), ..Default::default() }).expect("JSON");
+        assert_eq!(v["entry"]["note"]["job_club"], serde_json::json!({}));
+        assert_eq!(v["entry"]["note"]["general_contact"], Value::Null);
+        assert_eq!(v["entry"]["note"]["contact"], Value::Null);
+        assert_eq!(v["entry"]["outcome"], Value::Null);
+        assert_eq!(v["entry"]["version"], "3");
+        assert_eq!(v["entry"]["activity_type"], "ACTIVITY_TYPE_UNSPECIFIED");
+        assert_eq!(v["entry"]["headings"], serde_json::json!([]));
+        assert_eq!(v["patient"], Value::Null);
+        assert!(v.as_object().expect("object").contains_key("settings"));
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_told_from_one_that_does() {
+        let path = |p: &'static str| find("RenderInput", p.split('.'));
+        assert!(path("entry.note.job_club").expect("exists").is_some());
+        assert!(path("settings.anything").expect("open").is_none());
+        assert_eq!(path("patient.adress").expect_err("typo").0, "adress");
+        assert!(path("entry.title.x").is_err());
+    }
+}

@@ -1,0 +1,318 @@
+//! A look at a template before it is compiled: unclosed tags with the line they were opened on, words the engine does not
+//! offer, and paths that no input has. minijinja would find most of these only when a message is made.
+
+use super::fault::{Faults, line_of, suggest};
+use super::filters::{FILTERS, TESTS};
+use super::input::{self, Shape, ShapeKind};
+use super::settings::Settings;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+/// Block words a template may use.
+const BLOCKS: &[&str] = &["for", "endfor", "if", "elif", "else", "endif", "include", "set", "with", "endwith"];
+const WORDS: &[&str] = &[
+    "and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "loop", "for", "set", "with",
+    "include",
+];
+
+/// One `{{ … }}` or `{% … %}`.
+#[derive(Debug, Clone)]
+pub struct Tag {
+    pub range: Range<usize>,
+    /// What stands between the braces.
+    pub inner: Range<usize>,
+    pub is_block: bool,
+    pub line: u32,
+}
+
+/// What the rest of the pack says about the words in a template.
+pub struct Known<'k> {
+    pub settings: &'k Settings,
+    pub tables: &'k BTreeSet<String>,
+    pub templates: &'k BTreeSet<String>,
+    /// Every name that some template of the pack sets: parts see the names of what includes them.
+    pub names: &'k BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token<'s> {
+    Word(&'s str),
+    Text(&'s str),
+    Number,
+    Mark(char),
+}
+
+/// Every tag of a template; unclosed ones are faults.
+pub fn tags(file: &str, source: &str, faults: &mut Faults) -> Vec<Tag> {
+    let mut tags = Vec::new();
+    let mut at = 0;
+    while let Some(start) = source[at..].find('{').map(|n| at + n) {
+        let (close, is_block) = match source.as_bytes().get(start + 1) {
+            Some(b'{') => ("}}", false),
+            Some(b'%') => ("%}", true),
+            Some(b'#') => ("#}", false),
+            _ => {
+                at = start + 1;
+                continue;
+            }
+        };
+        let line = line_of(source, start);
+        let end = if close == "#}" {
+            source[start + 2..].find(close).map(|n| start + 2 + n)
+        } else {
+            closing(source, start + 2, close)
+        };
+        let Some(end) = end else {
+            let open = &source[start..start + 2];
+            faults.add(file, line, format!("{open} is not closed"), format!("close it with {close} on the same line"));
+            return tags;
+        };
+        if close != "#}" {
+            tags.push(Tag { range: start..end + 2, inner: start + 2..end, is_block, line });
+        }
+        at = end + 2;
+    }
+    tags
+}
+
+/// Where `close` stands outside of quotes; another opening before it means that it was forgotten.
+fn closing(source: &str, from: usize, close: &str) -> Option<usize> {
+    let bytes = source.as_bytes();
+    let mut quote = None;
+    for (at, b) in bytes.iter().enumerate().skip(from) {
+        match quote {
+            Some(q) if *b == q => quote = None,
+            Some(_) if *b == b'\n' => return None,
+            Some(_) => {}
+            None if matches!(b, b'"' | b'\'') => quote = Some(*b),
+            None if bytes[at..].starts_with(close.as_bytes()) => return Some(at),
+            None if *b == b'{' && matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')) => return None,
+            None => {}
+        }
+    }
+    None
+}
+
+fn tokens(inner: &str) -> Vec<Token<'_>> {
+    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
+    let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
+    let mut list = Vec::new();
+    let mut rest = inner.trim_start();
+    while let Some(c) = rest.chars().next() {
+        let length = if c.is_alphabetic() || c == '_' {
+            let n = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            list.push(Token::Word(&rest[..n]));
+            n
+        } else if c.is_ascii_digit() {
+            list.push(Token::Number);
+            rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())
+        } else if c == '"' || c == '\'' {
+            let n = rest[1..].find(c).map_or(rest.len(), |n| n + 2);
+            list.push(Token::Text(rest[1..n].trim_end_matches(c)));
+            n
+        } else {
+            list.push(Token::Mark(c));
+            c.len_utf8()
+        };
+        rest = rest[length..].trim_start();
+    }
+    list
+}
+
+/// Names that `for`, `set` and `with` give in this template.
+pub fn names(source: &str, tags: &[Tag]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for tag in tags.iter().filter(|t| t.is_block) {
+        let list = tokens(&source[tag.inner.clone()]);
+        let until = |t: &&Token<'_>| !matches!(t, Token::Word("in") | Token::Mark('='));
+        if let Some(Token::Word("for" | "set" | "with")) = list.first() {
+            names.extend(list[1..].iter().take_while(until).filter_map(|t| match t {
+                Token::Word(w) => Some((*w).to_owned()),
+                _ => None,
+            }));
+        }
+    }
+    names
+}
+
+/// Checks one template against what it may use.
+pub fn check(file: &str, source: &str, tags: &[Tag], known: &Known<'_>, faults: &mut Faults) {
+    let mut open: Vec<(&str, u32)> = Vec::new();
+    let mut aliases: HashMap<&str, &'static str> = HashMap::new();
+    for tag in tags {
+        let list = tokens(&source[tag.inner.clone()]);
+        let mut fault = |what: String, hint: String| faults.add(file, tag.line, what, hint);
+        let mut list = list.as_slice();
+        if tag.is_block {
+            let Some((Token::Word(word), rest)) = list.split_first() else {
+                fault("an empty {% %}".into(), "remove it".into());
+                continue;
+            };
+            if !BLOCKS.contains(word) {
+                fault(format!("{{% {word} %}} is not offered"), format!("templates have {}", BLOCKS.join(", ")));
+                continue;
+            }
+            nesting(word, rest, tag.line, &mut open, &mut fault);
+            if *word == "include" {
+                match rest {
+                    [Token::Text(name)] if known.templates.contains(*name) => {}
+                    [Token::Text(name)] => fault(
+                        format!("templates/{name} is missing"),
+                        suggest(name, known.templates.iter().map(String::as_str)),
+                    ),
+                    _ => fault("include takes one quoted name".into(), "write {% include \"parts/pid.hl7\" %}".into()),
+                }
+                continue;
+            }
+            alias(word, rest, &mut aliases);
+            list = rest;
+        }
+        expression(list, known, &aliases, &mut fault);
+    }
+    for (word, line) in open {
+        faults.add(file, line, format!("{{% {word} %}} is not closed"), format!("add {{% end{word} %}}"));
+    }
+}
+
+fn nesting<'s>(
+    word: &str,
+    rest: &[Token<'s>],
+    line: u32,
+    open: &mut Vec<(&'static str, u32)>,
+    fault: &mut dyn FnMut(String, String),
+) {
+    match word {
+        "for" => open.push(("for", line)),
+        "if" => open.push(("if", line)),
+        "with" => open.push(("with", line)),
+        "set" if !rest.contains(&Token::Mark('=')) => {
+            fault("{% set %} without =".into(), "write {% set name = path %}".into());
+        }
+        "endfor" | "endif" | "endwith" => match open.pop() {
+            Some((opened, _)) if *opened == word[3..] => {}
+            Some((opened, at)) => fault(
+                format!("{{% {word} %}} closes {{% {opened} %}} of line {at}"),
+                format!("add {{% end{opened} %}} before it"),
+            ),
+            None => fault(format!("{{% {word} %}} closes nothing"), "remove it, or add what it should close".into()),
+        },
+        _ => {}
+    }
+}
+
+/// Remembers `{% set x = entry.outcome.job_start %}` and `{% for id in patient.local_identifiers %}`: x and id are checked too.
+fn alias<'s>(word: &str, rest: &[Token<'s>], aliases: &mut HashMap<&'s str, &'static str>) {
+    let (name, path, looped) = match (word, rest) {
+        ("set", [Token::Word(name), Token::Mark('='), path @ ..]) => (*name, path, false),
+        ("for", [Token::Word(name), Token::Word("in"), path @ ..]) => (*name, path, true),
+        _ => return,
+    };
+    aliases.remove(name);
+    let mut parts = Vec::new();
+    let filtered = path.iter().position(|t| *t == Token::Word("if")).unwrap_or(path.len());
+    for (i, token) in path[..filtered].iter().enumerate() {
+        match (i % 2, token) {
+            (0, Token::Word(w)) => parts.push(*w),
+            (1, Token::Mark('.')) => {}
+            _ => return,
+        }
+    }
+    let Some(root) = parts.first() else { return };
+    let shape = match aliases.get(root) {
+        Some(message) => input::find(message, parts[1..].iter().copied()),
+        None => input::find("RenderInput", parts.iter().copied()),
+    };
+    if let Ok(Some(Shape { kind: ShapeKind::Message(message), repeated, .. })) = shape
+        && *repeated == looped
+    {
+        aliases.insert(name, message);
+    }
+}
+
+fn expression(
+    list: &[Token<'_>],
+    known: &Known<'_>,
+    aliases: &HashMap<&str, &'static str>,
+    fault: &mut dyn FnMut(String, String),
+) {
+    for (i, token) in list.iter().enumerate() {
+        let before = i.checked_sub(1).and_then(|p| list.get(p));
+        let after = list.get(i + 1);
+        match (before, token) {
+            (_, Token::Mark(c @ ('*' | '+' | '-' | '/' | '%' | '~'))) => {
+                fault(
+                    format!("\"{c}\" is not offered: templates do not calculate"),
+                    "use | plus(1) for a count, and write texts one after another".into(),
+                );
+            }
+            (Some(Token::Mark('|')), Token::Word(name)) if !FILTERS.iter().any(|f| f.name == *name) => {
+                fault(format!("there is no filter \"{name}\""), suggest(name, FILTERS.iter().map(|f| f.name)));
+            }
+            (Some(Token::Mark('|')), Token::Word("code")) => match list.get(i + 1..i + 4) {
+                Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) if known.tables.contains(*table) => {}
+                Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) => {
+                    let hint = if known.tables.is_empty() {
+                        format!("add [codes.{table}] to adapter.toml")
+                    } else {
+                        suggest(table, known.tables.iter().map(String::as_str))
+                    };
+                    fault(format!("there is no code table \"{table}\""), hint);
+                }
+                _ => fault("code needs the name of a table".into(), "write | code(\"gender\")".into()),
+            },
+            (Some(Token::Mark('|')), Token::Word(_)) => {}
+            (Some(Token::Word("is")), Token::Word("not")) => {}
+            (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i) && !TESTS.contains(test) => {
+                fault(format!("there is no test \"{test}\""), suggest(test, TESTS.iter().copied()));
+            }
+            (Some(Token::Mark('.')), Token::Word(name)) if after == Some(&Token::Mark('(')) => {
+                fault(format!("\".{name}()\" is not offered"), "use a filter; adapters/README.md lists them".into());
+            }
+            (Some(Token::Mark('.')), Token::Word(_)) => {}
+            (_, Token::Word(name)) if after == Some(&Token::Mark('(')) && !WORDS.contains(name) => {
+                fault(format!("there is no function \"{name}\""), "use a filter; adapters/README.md lists them".into());
+            }
+            (_, Token::Word(name)) if !WORDS.contains(name) => path(name, &list[i + 1..], known, aliases, fault),
+            _ => {}
+        }
+    }
+}
+
+fn is_test(list: &[Token<'_>], i: usize) -> bool {
+    list[i - 1] == Token::Word("is") || (i > 1 && list[i - 2] == Token::Word("is"))
+}
+
+fn path(
+    root: &str,
+    rest: &[Token<'_>],
+    known: &Known<'_>,
+    aliases: &HashMap<&str, &'static str>,
+    fault: &mut dyn FnMut(String, String),
+) {
+    let mut parts = Vec::new();
+    for pair in rest.chunks(2) {
+        match pair {
+            [Token::Mark('.'), Token::Word(part)] => parts.push(*part),
+            _ => break,
+        }
+    }
+    let (message, whole): (&str, Vec<&str>) = match aliases.get(root) {
+        Some(message) => (message, parts.clone()),
+        None if known.names.contains(root) => return,
+        None => ("RenderInput", std::iter::once(root).chain(parts.iter().copied()).collect()),
+    };
+    if let Err((part, near)) = input::find(message, whole.into_iter()) {
+        let hint = if near.is_empty() { "it has no parts".to_owned() } else { suggest(&part, near) };
+        return fault(format!("\"{part}\" in {} is not in the input", shown(root, &parts)), hint);
+    }
+    if let ("settings", Some(name)) = (root, parts.first())
+        && known.settings.get(name).is_none()
+    {
+        let hint = format!("declare it under [settings] in adapter.toml, or {}", suggest(name, known.settings.names()));
+        fault(format!("there is no setting \"{name}\""), hint);
+    }
+}
+
+fn shown(root: &str, parts: &[&str]) -> String {
+    std::iter::once(root).chain(parts.iter().copied()).collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,386 @@
+//! `adapter.toml`: what a pack is, what it renders and parses, what a site must give it.
+
+use super::codes::Missing;
+use super::fault::{Faults, suggest};
+use super::input::ENTRIES;
+use super::reply::ReplyRules;
+use super::settings::{Kind, Settings};
+use super::sources::Sources;
+use super::table::{Reader, TomlFile};
+use std::{cell::RefCell, collections::BTreeMap};
+use toml::de::DeTable;
+
+/// The manifest's file name.
+pub const FILE: &str = "adapter.toml";
+/// The layout this build reads.
+const SCHEMA: i64 = 1;
+
+/// How far a pack has been proved. Live endpoints refuse drafts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    Draft,
+    Tested,
+    Live,
+}
+
+/// What the bytes are, and so which engine escapes and checks them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Hl7v2,
+}
+
+impl Format {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hl7v2 => "hl7v2",
+        }
+    }
+}
+
+/// One `[[render]]`.
+#[derive(Debug, Clone)]
+pub struct RenderEntry {
+    pub entry: &'static str,
+    pub template: String,
+    /// Settings that must have these values for this template to be the one.
+    pub when: Vec<(String, String)>,
+    /// OBX-3.1 of the rows that carry the accepted text: a text, or `settings.<name>`. It is read back and compared.
+    pub text_code: Option<String>,
+    /// For a replacement: the record keeps the first document's id (HL7 v2 T08), so that a withdrawal can always name it.
+    pub keeps_document_id: bool,
+    /// Why it has no example.
+    pub exempt: Option<String>,
+    pub line: u32,
+}
+
+/// One `[[parse]]`.
+#[derive(Debug, Clone)]
+pub struct ParseEntry {
+    /// `REF^I12`
+    pub message: String,
+    pub map: String,
+    pub exempt: Option<String>,
+    pub line: u32,
+}
+
+/// One `[codes.<name>]`.
+#[derive(Debug, Clone)]
+pub struct CodesEntry {
+    pub name: String,
+    pub file: String,
+    pub missing: Missing,
+    pub line: u32,
+}
+
+/// A manifest that reads as one; whether its files are there, the pack says.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub status: Status,
+    /// For tested and live: what proves it.
+    pub evidence: Option<String>,
+    pub owners: Vec<String>,
+    pub format: Format,
+    pub settings: Settings,
+    pub render: Vec<RenderEntry>,
+    pub parse: Vec<ParseEntry>,
+    pub codes: Vec<CodesEntry>,
+    pub reply: ReplyRules,
+    /// Why replies have no examples.
+    pub reply_exempt: Option<String>,
+}
+
+impl Manifest {
+    /// Reads `adapter.toml`; every fault goes to `faults`, and what could be read is returned so that the rest is checked too.
+    pub fn read(sources: &Sources, faults: &mut Faults) -> Option<Self> {
+        let text = sources.text(FILE, faults)?;
+        let cell = RefCell::new(std::mem::take(faults));
+        let manifest = {
+            let file = TomlFile::new(FILE, &text, &cell);
+            file.root().map(|root| Self::from_table(sources, &file, &root))
+        };
+        *faults = cell.into_inner();
+        manifest
+    }
+
+    fn from_table(sources: &Sources, file: &TomlFile<'_>, root: &DeTable<'_>) -> Self {
+        let r = Reader::new(file, root, 1, "the manifest");
+        match r.integer("schema") {
+            Some((SCHEMA, _)) => {}
+            Some((_, line)) => {
+                file.fault_at(line, "the schema is not one this bridge reads", format!("write schema = {SCHEMA}"))
+            }
+            None if r.item("schema").is_none() => {
+                r.fault("the manifest has no \"schema\"", format!("add schema = {SCHEMA}"))
+            }
+            None => {}
+        }
+        let id = r.required("id", &sources.name);
+        if let Some((id, line)) = &id {
+            if *id != sources.name {
+                file.fault_at(
+                    *line,
+                    format!("id \"{id}\" is not the folder's name"),
+                    format!("write id = \"{}\", or rename the folder", sources.name),
+                );
+            } else if crate::domain::organisation::PackId::parse(id.strip_prefix('_').unwrap_or(id)).is_err() {
+                file.fault_at(*line, "the id has odd characters", "use 1 to 40 of a-z, 0-9 and -");
+            }
+        }
+        let version = r.required("version", "0.1.0");
+        if let Some((version, line)) = version.as_ref().filter(|(v, _)| !is_version(v)) {
+            file.fault_at(*line, format!("version \"{version}\" is not three numbers"), "write it like 1.4.2");
+        }
+        let (status, evidence) = status(&r);
+        let format = r.required("format", "hl7v2");
+        if let Some((name, line)) = format.as_ref().filter(|(f, _)| f != Format::Hl7v2.name()) {
+            file.fault_at(
+                *line,
+                format!("the format \"{name}\" is not one of this bridge"),
+                "write format = \"hl7v2\"",
+            );
+        }
+        let owners = r.texts("owners");
+        if owners.as_ref().is_none_or(|(o, _)| o.is_empty()) {
+            r.fault(
+                "the manifest names no owners",
+                "add owners = [\"interfaces@trust.example\"]: who answers questions about it",
+            );
+        }
+        let settings = r.table("settings").map(|(t, _)| Settings::read(file, t)).unwrap_or_default();
+        let name = r.required("name", "Example EPR, HL7 v2.4");
+        let manifest = Self {
+            id: sources.name.clone(),
+            name: name.map(|(n, _)| n).unwrap_or_default(),
+            version: version.map(|(v, _)| v).unwrap_or_default(),
+            status,
+            evidence,
+            owners: owners.map(|(o, _)| o).unwrap_or_default(),
+            format: Format::Hl7v2,
+            render: r
+                .tables("render")
+                .into_iter()
+                .filter_map(|(t, line)| render_entry(file, t, line, &settings))
+                .collect(),
+            parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line)).collect(),
+            codes: r.table("codes").map(|(t, _)| codes_entries(file, t)).unwrap_or_default(),
+            reply: r.table("reply").map(|(t, _)| ReplyRules::read(file, t)).unwrap_or_default(),
+            reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
+            settings,
+        };
+        if manifest.render.is_empty() && manifest.parse.is_empty() {
+            r.fault("the pack neither renders nor parses anything", "add a [[render]] or a [[parse]]");
+        }
+        manifest.check_overlaps(file);
+        r.finish();
+        manifest
+    }
+
+    /// Two rows for one entry must differ by a setting; one without `when` takes all, so it stands last.
+    fn check_overlaps(&self, file: &TomlFile<'_>) {
+        let mut seen: BTreeMap<&str, Vec<&RenderEntry>> = BTreeMap::new();
+        for entry in &self.render {
+            let earlier = seen.entry(entry.entry).or_default();
+            if earlier.iter().any(|e| e.when.iter().all(|w| entry.when.contains(w))) {
+                file.fault_at(
+                    entry.line,
+                    format!("this [[render]] for {} is never reached", entry.entry),
+                    "give the rows different `when`s, the one without stands last",
+                );
+            }
+            earlier.push(entry);
+        }
+        for (i, parse) in self.parse.iter().enumerate() {
+            if self.parse[..i].iter().any(|p| p.message == parse.message) {
+                file.fault_at(parse.line, format!("{} is parsed twice", parse.message), "keep one [[parse]] for it");
+            }
+        }
+    }
+
+    /// The row for an entry under these settings.
+    pub fn render_entry(
+        &self,
+        entry: &str,
+        settings: &serde_json::Map<String, serde_json::Value>,
+    ) -> Option<&RenderEntry> {
+        let holds = |(name, value): &(String, String)| {
+            settings.get(name).is_some_and(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned) == *value)
+        };
+        self.render.iter().find(|e| e.entry == entry && e.when.iter().all(holds))
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    parts.len() == 3
+        && parts.iter().all(|p| {
+            !p.is_empty()
+                && p.len() < 7
+                && p.bytes().all(|b| b.is_ascii_digit())
+                && (p.len() == 1 || !p.starts_with('0'))
+        })
+}
+
+fn status(r: &Reader<'_, '_>) -> (Status, Option<String>) {
+    let evidence = r.text("evidence").map(|(t, _)| t).filter(|t| !t.trim().is_empty());
+    let status = match r.required("status", "draft") {
+        Some((word, line)) => match word.as_str() {
+            "draft" => Status::Draft,
+            "tested" => Status::Tested,
+            "live" => Status::Live,
+            other => {
+                r.file.fault_at(
+                    line,
+                    format!("unknown status \"{other}\""),
+                    suggest(other, ["draft", "tested", "live"]),
+                );
+                Status::Draft
+            }
+        },
+        None => Status::Draft,
+    };
+    if status > Status::Draft && evidence.is_none() {
+        r.fault(
+            "status tested and live need \"evidence\"",
+            "add evidence = \"where, when, with which system it was proved\"",
+        );
+    }
+    (status, evidence)
+}
+
+fn render_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, settings: &Settings) -> Option<RenderEntry> {
+    let r = Reader::new(file, table, line, "[[render]]");
+    let entry = r.required("entry", "note.create").and_then(|(name, line)| {
+        let known = ENTRIES.iter().find(|e| **e == name).copied();
+        if known.is_none() {
+            file.fault_at(line, format!("unknown entry \"{name}\""), suggest(&name, ENTRIES.iter().copied()));
+        }
+        known
+    });
+    let template = r.required("template", "templates/mdm_t02.hl7").map(|(t, line)| {
+        t.strip_prefix("templates/").map(str::to_owned).unwrap_or_else(|| {
+            file.fault_at(
+                line,
+                format!("template \"{t}\" is not under templates/"),
+                format!("write template = \"templates/{t}\""),
+            );
+            t
+        })
+    });
+    let mut when = Vec::new();
+    for (key, item) in r.table("when").map(|(t, _)| t).into_iter().flatten() {
+        let (name, at) = (key.get_ref().to_string(), file.line(key.span()));
+        let value =
+            item.get_ref().as_str().map(str::to_owned).or_else(|| item.get_ref().as_bool().map(|b| b.to_string()));
+        match (settings.get(&name), &value) {
+            (None, _) => file.fault_at(
+                at,
+                format!("`when` names the unknown setting \"{name}\""),
+                suggest(&name, settings.names()),
+            ),
+            (Some(_), None) => file.fault_at(
+                at,
+                format!("`when` needs a text, true or false for \"{name}\""),
+                "write when = { setting = \"value\" }",
+            ),
+            (Some(s), Some(v)) => match &s.kind {
+                Kind::Choice(list) if !list.contains(v) => {
+                    file.fault_at(
+                        at,
+                        format!("setting \"{name}\" is never \"{v}\""),
+                        suggest(v, list.iter().map(String::as_str)),
+                    );
+                }
+                _ => {}
+            },
+        }
+        when.extend(value.map(|v| (name, v)));
+    }
+    let text_code = r.text("text_code").map(|(code, line)| {
+        if let Some(name) = code.strip_prefix("settings.").filter(|n| settings.get(n).is_none()) {
+            file.fault_at(
+                line,
+                format!("text_code names the unknown setting \"{name}\""),
+                suggest(name, settings.names()),
+            );
+        }
+        code
+    });
+    let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
+    let exempt = exempt(&r);
+    r.finish();
+    Some(RenderEntry { entry: entry?, template: template?, when, text_code, keeps_document_id, exempt, line })
+}
+
+fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<ParseEntry> {
+    let r = Reader::new(file, table, line, "[[parse]]");
+    let message = r.required("message", "REF^I12");
+    if let Some((m, line)) = &message {
+        let good = |p: &str| p.len() == 3 && p.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
+            file.fault_at(
+                *line,
+                format!("message \"{m}\" is not a type and a trigger"),
+                "write it as in MSH-9: \"REF^I12\"",
+            );
+        }
+    }
+    let map = r.required("map", "maps/ref_i12.toml");
+    let exempt = exempt(&r);
+    r.finish();
+    Some(ParseEntry { message: message?.0, map: map?.0, exempt, line })
+}
+
+fn exempt(r: &Reader<'_, '_>) -> Option<String> {
+    let (reason, line) = r.text("exempt")?;
+    if reason.trim().len() < 10 {
+        r.file.fault_at(line, "exempt gives no reason", "say why there can be no example");
+    }
+    Some(reason)
+}
+
+fn codes_entries(file: &TomlFile<'_>, table: &DeTable<'_>) -> Vec<CodesEntry> {
+    let mut list = Vec::new();
+    for (key, item) in table {
+        let (name, line) = (key.get_ref().to_string(), file.line(key.span()));
+        let Some(t) = item.get_ref().as_table() else {
+            file.fault_at(
+                line,
+                format!("[codes.{name}] must be a table"),
+                "write file = \"codes/…csv\" and missing = \"error\" in it",
+            );
+            continue;
+        };
+        let r = Reader::new(file, t, line, format!("[codes.{name}]"));
+        let path = r.required("file", &format!("codes/{name}.csv"));
+        let missing = match r.item("missing").map(|(i, _)| i.get_ref()) {
+            None => {
+                r.fault(
+                    format!("[codes.{name}] does not say what a missing code does"),
+                    "write missing = \"error\", or missing = { replacement = \"…\" }",
+                );
+                Missing::Error
+            }
+            Some(v) => match (v.as_str(), v.as_table().and_then(|t| t.iter().next())) {
+                (Some("error"), _) => Missing::Error,
+                (None, Some((k, with)))
+                    if k.get_ref() == "replacement" && with.get_ref().as_str().is_some_and(|s| !s.is_empty()) =>
+                {
+                    Missing::Replace(with.get_ref().as_str().unwrap_or_default().to_owned())
+                }
+                _ => {
+                    r.fault(
+                        format!("`missing` of [codes.{name}] is neither"),
+                        "write missing = \"error\", or missing = { replacement = \"…\" }",
+                    );
+                    Missing::Error
+                }
+            },
+        };
+        r.finish();
+        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, line }));
+    }
+    list
+}

@@ -1,0 +1,215 @@
+//! Maps: what of their message becomes which field of ours. Rows only, each a path and a filter; no other logic.
+
+mod read;
+mod row;
+
+pub use row::FILTERS;
+
+use super::codes::CodeTable;
+use super::hl7::{Message, Reading, Repeat};
+use jiff::tz::TimeZone;
+use row::{Row, Taken};
+use serde_json::{Map as JsonMap, Value};
+use std::collections::BTreeMap;
+
+/// One `maps/*.toml`.
+#[derive(Debug, Clone)]
+pub struct Map {
+    pub file: String,
+    /// Our message it fills, e.g. `CreateReferralRequest`: field names are checked against it.
+    pub makes: String,
+    fields: Vec<Field>,
+    each: Vec<Each>,
+}
+
+/// One of our fields and the rows that may fill it: the first that gives a value does.
+#[derive(Debug, Clone)]
+struct Field {
+    ours: String,
+    rows: Vec<Row>,
+    /// None of the rows giving a value is no fault.
+    optional: bool,
+    line: u32,
+}
+
+/// A list of ours, an element for each repetition of one of their fields.
+#[derive(Debug, Clone)]
+struct Each {
+    ours: String,
+    segment: String,
+    field: usize,
+    /// Repetitions where one of these components has one of these values are left out.
+    unless: Vec<(Part, Vec<String>)>,
+    /// Only repetitions where all of these components have one of these values.
+    only: Vec<(Part, Vec<String>)>,
+    fields: Vec<Field>,
+}
+
+/// A component, or subcomponent, of a repetition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part(usize, Option<usize>);
+
+impl Part {
+    fn parse(text: &str) -> Option<Self> {
+        let number = |t: &str| t.parse().ok().filter(|n| (1..=99).contains(n));
+        Some(match text.split_once('.') {
+            Some((a, b)) => Self(number(a)?, Some(number(b)?)),
+            None => Self(number(text)?, None),
+        })
+    }
+
+    fn read<'m>(self, repeat: &Repeat<'m>) -> Reading<'m> {
+        match self.1 {
+            Some(sub) => repeat.component(self.0).subcomponent(sub),
+            None => repeat.component(self.0).reading(),
+        }
+    }
+}
+
+/// What a map may use beside the message.
+pub struct Around<'a> {
+    pub settings: &'a JsonMap<String, Value>,
+    pub tables: &'a BTreeMap<String, CodeTable>,
+    pub zone: &'a TimeZone,
+}
+
+/// A field that could not be filled. Names fields and paths, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} (from {from}): {what}")]
+pub struct FieldFault {
+    pub field: String,
+    pub from: String,
+    pub what: String,
+}
+
+/// What a message says in our words.
+#[derive(Clone, PartialEq)]
+pub struct Mapped {
+    /// Absent fields are not there.
+    pub value: Value,
+    /// Fields sent as null (`""`): delete what you have.
+    pub nulls: Vec<String>,
+}
+
+impl std::fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mapped(..)")
+    }
+}
+
+impl Map {
+    /// Fills our fields, or says which could not be: all of them.
+    pub fn apply(&self, message: &Message, around: &Around<'_>) -> Result<Mapped, Vec<FieldFault>> {
+        let mut faults = Vec::new();
+        let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
+        for field in &self.fields {
+            match field.take(message, None, around, &mut faults) {
+                Some(Taken::Value(value)) => put(&mut mapped.value, &field.ours, value),
+                Some(Taken::Null) => mapped.nulls.push(field.ours.clone()),
+                Some(Taken::Absent) | None => {}
+            }
+        }
+        for each in &self.each {
+            each.apply(message, around, &mut mapped, &mut faults);
+        }
+        if faults.is_empty() { Ok(mapped) } else { Err(faults) }
+    }
+
+    /// Code tables and settings the rows name.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.all_fields().flat_map(|f| &f.rows).filter_map(Row::table)
+    }
+
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        self.all_fields().flat_map(|f| &f.rows).filter_map(Row::setting)
+    }
+
+    /// Our fields that come straight from the message.
+    pub fn ours(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|f| f.ours.as_str())
+    }
+
+    fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields))
+    }
+}
+
+impl Field {
+    fn take(
+        &self,
+        message: &Message,
+        repeat: Option<&Repeat<'_>>,
+        around: &Around<'_>,
+        faults: &mut Vec<FieldFault>,
+    ) -> Option<Taken> {
+        let mut null = false;
+        let mut from = "nothing".to_owned();
+        for row in &self.rows {
+            match row.take(message, repeat, around) {
+                Ok(Taken::Absent) => {}
+                Ok(Taken::Null) => null = true,
+                Ok(Taken::Value(value)) => return Some(Taken::Value(value)),
+                Err(what) => {
+                    faults.push(FieldFault { field: self.ours.clone(), from: row.named(), what });
+                    return None;
+                }
+            }
+            from = row.named();
+        }
+        match (null, self.optional) {
+            (true, true) => Some(Taken::Null),
+            (false, true) => Some(Taken::Absent),
+            (null, false) => {
+                let what = if null { "is required, and was sent as null" } else { "is required, and was not sent" };
+                faults.push(FieldFault { field: self.ours.clone(), from, what: what.into() });
+                None
+            }
+        }
+    }
+}
+
+impl Each {
+    fn apply(&self, message: &Message, around: &Around<'_>, mapped: &mut Mapped, faults: &mut Vec<FieldFault>) {
+        let says = |repeat: &Repeat<'_>, (part, values): &(Part, Vec<String>)| {
+            let sent = part.read(repeat);
+            values.iter().any(|v| v == sent.value().unwrap_or_default().trim())
+        };
+        let mut list = Vec::new();
+        for repeat in message.segments_named(&self.segment).flat_map(|s| s.field(self.field).repeats()) {
+            let left_out = self.unless.iter().any(|c| says(&repeat, c)) || !self.only.iter().all(|c| says(&repeat, c));
+            if left_out || repeat.raw().is_empty() || repeat.raw() == "\"\"" {
+                continue;
+            }
+            let mut element = Value::Object(JsonMap::new());
+            for field in &self.fields {
+                let before = faults.len();
+                if let Some(Taken::Value(value)) = field.take(message, Some(&repeat), around, faults) {
+                    put(&mut element, &field.ours, value);
+                }
+                for fault in &mut faults[before..] {
+                    fault.field = format!("{}[{}].{}", self.ours, list.len(), fault.field);
+                }
+            }
+            // Senders repeat themselves; the same element twice says nothing more.
+            if !list.contains(&element) {
+                list.push(element);
+            }
+        }
+        if !list.is_empty() {
+            put(&mut mapped.value, &self.ours, Value::Array(list));
+        }
+    }
+}
+
+/// Puts a value under a dotted path, making the objects on the way.
+fn put(root: &mut Value, path: &str, value: Value) {
+    let mut at = root;
+    for part in path.split('.') {
+        if !at.is_object() {
+            *at = Value::Object(JsonMap::new());
+        }
+        let Value::Object(map) = at else { return };
+        at = map.entry(part).or_insert(Value::Null);
+    }
+    *at = value;
+}

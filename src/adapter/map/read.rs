@@ -1,0 +1,291 @@
+//! Reading `maps/*.toml`.
+
+use super::super::fault::{Faults, suggest};
+use super::super::hl7::Path;
+use super::super::input::{self, Shape, ShapeKind};
+use super::super::sources::Sources;
+use super::super::table::{Reader, TomlFile};
+use super::row::{As, FILTERS, From, Row, Source};
+use super::{Each, Field, Map, Part};
+use std::cell::RefCell;
+use toml::de::{DeTable, DeValue};
+
+const EXAMPLE: &str = "write \"ours.field\" = \"PID-5.1\" or = { from = \"PID-7\", as = \"hl7_date\" }";
+
+impl Map {
+    /// Reads one map; every faulty row is a fault.
+    pub fn read(sources: &Sources, path: &str, faults: &mut Faults) -> Option<Self> {
+        let text = sources.text(path, faults)?;
+        let cell = RefCell::new(std::mem::take(faults));
+        let map = {
+            let file = TomlFile::new(path, &text, &cell);
+            file.root().map(|root| from_table(&file, &root))
+        };
+        *faults = cell.into_inner();
+        map
+    }
+}
+
+fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
+    let head = Reader::new(file, root, 1, "the map");
+    let makes = head.required("makes", "CreateReferralRequest");
+    if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
+        file.fault_at(
+            *line,
+            format!("\"{name}\" is not a message of ours"),
+            "see proto/ips/v1; a referral is a CreateReferralRequest",
+        );
+    }
+    let makes = makes.map(|(m, _)| m).unwrap_or_default();
+    let mut map = Map { file: file.path.into(), makes: makes.clone(), fields: Vec::new(), each: Vec::new() };
+    for (key, item) in root {
+        let line = file.line(key.span());
+        match (key.get_ref().as_ref(), item.get_ref()) {
+            ("makes", _) => {}
+            ("each", DeValue::Table(lists)) => {
+                for (name, list) in lists {
+                    let line = file.line(name.span());
+                    match list.get_ref().as_table() {
+                        Some(t) => map.each.extend(each(file, name.get_ref(), t, line, &makes)),
+                        None => file.fault_at(line, "[each] needs tables", "write [each.\"details.external_ids\"]"),
+                    }
+                }
+            }
+            (ours, value) => map.fields.extend(field(file, ours, value, line, &makes, false)),
+        }
+    }
+    map.fields.sort_by_key(|f| f.line);
+    map
+}
+
+fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
+    let element = match find(makes, ours) {
+        Ok(Some(Shape { kind: ShapeKind::Message(name), repeated: true, .. })) => name.clone(),
+        Ok(_) => {
+            file.fault_at(line, format!("\"{ours}\" is not a list of ours"), "[each] fills repeated fields");
+            return None;
+        }
+        Err(e) => {
+            file.fault_at(line, e.0, e.1);
+            return None;
+        }
+    };
+    let mut each = Each {
+        ours: ours.into(),
+        segment: String::new(),
+        field: 0,
+        unless: Vec::new(),
+        only: Vec::new(),
+        fields: Vec::new(),
+    };
+    for (key, item) in table {
+        let at = file.line(key.span());
+        match (key.get_ref().as_ref(), item.get_ref()) {
+            ("field", DeValue::String(place)) => {
+                match place.split_once('-').map(|(s, f)| (s.to_owned(), f.parse::<usize>())) {
+                    Some((segment, Ok(number))) if Path::parse(place).is_ok() => {
+                        (each.segment, each.field) = (segment, number)
+                    }
+                    _ => file.fault_at(at, "`field` is not a segment and a field", "write field = \"PID-3\""),
+                }
+            }
+            (word @ ("unless" | "only"), DeValue::Table(rules)) => {
+                for (part, values) in rules {
+                    let list = match values.get_ref() {
+                        DeValue::String(one) => vec![one.to_string()],
+                        DeValue::Array(many) => {
+                            many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect()
+                        }
+                        _ => Vec::new(),
+                    };
+                    match Part::parse(part.get_ref()) {
+                        Some(part) if !list.is_empty() => {
+                            if word == "only" {
+                                each.only.push((part, list))
+                            } else {
+                                each.unless.push((part, list))
+                            }
+                        }
+                        _ => file.fault_at(
+                            at,
+                            format!("`{word}` needs components and values"),
+                            format!("write {word} = {{ \"5\" = [\"NH\"] }}"),
+                        ),
+                    }
+                }
+            }
+            (name, value) => each.fields.extend(field(file, name, value, at, &element, true)),
+        }
+    }
+    if each.segment.is_empty() {
+        file.fault_at(
+            line,
+            format!("[each.\"{ours}\"] does not say which field it repeats over"),
+            "add field = \"PID-3\"",
+        );
+        return None;
+    }
+    Some(each)
+}
+
+/// `ours` within a message of ours, or what is wrong with it.
+fn find(makes: &str, ours: &str) -> Result<Option<&'static Shape>, (String, String)> {
+    if input::fields(makes).is_none() {
+        return Ok(None);
+    }
+    input::find(makes, ours.split('.'))
+        .map_err(|(part, near)| (format!("\"{part}\" in {ours} is not a field of {makes}"), suggest(&part, near)))
+}
+
+fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
+    if let Err((what, hint)) = find(makes, ours) {
+        file.fault_at(line, what, hint);
+    }
+    let mut optional = false;
+    let rows: Vec<Row> = match value {
+        DeValue::Array(list) => {
+            list.iter().filter_map(|i| row(file, i.get_ref(), file.line(i.span()), in_each, &mut optional)).collect()
+        }
+        one => row(file, one, line, in_each, &mut optional).into_iter().collect(),
+    };
+    if rows.is_empty() {
+        return None;
+    }
+    Some(Field { ours: ours.into(), rows, optional, line })
+}
+
+fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
+    let mut source = |text: &str| source(file, text, line, in_each, optional);
+    match value {
+        DeValue::String(path) => {
+            let from = From::First(vec![source(path)?]);
+            Some(Row { from, made: As::Text, when: None, ambiguous_is_absent: false })
+        }
+        DeValue::Table(table) => {
+            let r = Reader::new(file, table, line, "a row");
+            let mut froms = Vec::new();
+            for (key, make) in [
+                ("from", From::First as fn(Vec<Source>) -> From),
+                ("words", From::Words),
+                ("lines", From::Lines),
+                ("list", From::List),
+            ] {
+                if let Some((texts, _)) = r.texts(key) {
+                    froms.push(make(texts.iter().filter_map(|t| source(t)).collect()));
+                }
+            }
+            froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
+            froms.extend(r.text("setting").map(|(name, _)| From::Setting(name)));
+            let made = r.text("as").map_or(Some(As::Text), |(name, at)| filter(file, &name, at));
+            let when = r.text("when").map(|(text, at)| condition(file, &text, at));
+            let ambiguous_is_absent = match r.text("ambiguous") {
+                Some((word, _)) if word == "absent" => true,
+                Some((_, at)) => {
+                    file.fault_at(
+                        at,
+                        "`ambiguous` can only be \"absent\"",
+                        "leave it away, and several different values are a fault",
+                    );
+                    false
+                }
+                None => false,
+            };
+            *optional |= r.flag("optional").unwrap_or(false);
+            r.finish();
+            match (froms.len(), when) {
+                (1, None) => Some(Row { from: froms.remove(0), made: made?, when: None, ambiguous_is_absent }),
+                (1, Some(Some(when))) => {
+                    Some(Row { from: froms.remove(0), made: made?, when: Some(when), ambiguous_is_absent })
+                }
+                (1, Some(None)) => None,
+                _ => {
+                    file.fault_at(
+                        line,
+                        "a row takes its value from one place",
+                        "give it one of from, words, lines, list, value, setting",
+                    );
+                    None
+                }
+            }
+        }
+        _ => {
+            file.fault_at(line, "is not a row", EXAMPLE);
+            None
+        }
+    }
+}
+
+fn source(file: &TomlFile<'_>, text: &str, line: u32, in_each: bool, optional: &mut bool) -> Option<Source> {
+    let (bare, marked) = text.strip_suffix('?').map_or((text, false), |t| (t, true));
+    if let Some(part) = Part::parse(bare) {
+        if in_each {
+            *optional |= marked;
+            return Some(Source::Part(part));
+        }
+        file.fault_at(line, format!("\"{text}\" is a component without a field"), "write for example PID-5.1");
+        return None;
+    }
+    match Path::parse(text) {
+        Ok(path) => {
+            *optional |= path.is_optional();
+            Some(Source::Path(path))
+        }
+        Err(e) => {
+            file.fault_at(line, format!("path \"{text}\": {} at character {}", e.what, e.column), e.hint);
+            None
+        }
+    }
+}
+
+fn condition(file: &TomlFile<'_>, text: &str, line: u32) -> Option<(Path, bool)> {
+    let (path, wanted) = text.strip_prefix('!').map_or((text, true), |t| (t, false));
+    match Path::parse(path.trim()) {
+        Ok(path) => Some((path, wanted)),
+        Err(e) => {
+            file.fault_at(
+                line,
+                format!("`when` \"{text}\": {} at character {}", e.what, e.column),
+                "write when = \"PID-8\" for a value that is there, when = \"!PID-8\" for one that is not",
+            );
+            None
+        }
+    }
+}
+
+fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
+    Some(match name.split_once(':') {
+        Some(("code", table)) if !table.is_empty() => As::Code(table.to_owned()),
+        None => match name {
+            "hl7_date" => As::Date,
+            "hl7_time" => As::Time,
+            "nhs_number" => As::NhsNumber,
+            "upper" => As::Upper,
+            "whole" => As::Whole,
+            _ => {
+                file.fault_at(
+                    line,
+                    format!("there is no filter \"{name}\""),
+                    suggest(name, FILTERS.iter().map(|f| f.name)),
+                );
+                return None;
+            }
+        },
+        Some(_) => {
+            file.fault_at(
+                line,
+                format!("there is no filter \"{name}\""),
+                suggest(name, FILTERS.iter().map(|f| f.name)),
+            );
+            return None;
+        }
+    })
+}
+
+fn constant(value: &DeValue<'_>) -> Option<serde_json::Value> {
+    Some(match value {
+        DeValue::String(s) => serde_json::Value::String(s.to_string()),
+        DeValue::Boolean(b) => serde_json::Value::Bool(*b),
+        DeValue::Integer(n) => serde_json::Value::from(i64::from_str_radix(n.as_str(), n.radix()).ok()?),
+        _ => return None,
+    })
+}

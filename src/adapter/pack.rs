@@ -1,0 +1,421 @@
+//! A pack: read from its folder once, everything checked, then only used.
+
+use super::codes::CodeTable;
+use super::fault::{Fault, Faults, suggest};
+use super::hl7::{Charset, Envelope, Message};
+use super::manifest::{FILE, Format, Manifest};
+use super::map::{Around, FieldFault, Map};
+use super::reply::ReplyRules;
+use super::sources::Sources;
+use super::template::Templates;
+use super::{settings, table};
+use jiff::tz::TimeZone;
+use serde_json::{Map as JsonMap, Value};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// One adapter pack, ready for use.
+pub struct Pack {
+    pub manifest: Manifest,
+    pub(super) templates: Templates,
+    pub(super) maps: BTreeMap<String, Map>,
+    pub(super) tables: Arc<BTreeMap<String, CodeTable>>,
+    pub(super) sources: Sources,
+    fingerprint: String,
+}
+
+impl std::fmt::Debug for Pack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pack({})", self.pin())
+    }
+}
+
+/// A message in our words. Its `Debug` shows none of them.
+#[derive(Clone, PartialEq)]
+pub struct Parsed {
+    /// `REF^I12`
+    pub message_type: String,
+    /// MSH-10.
+    pub control_id: String,
+    /// Our message the value is of, e.g. `CreateReferralRequest`, as far as a message from outside can fill it.
+    pub makes: String,
+    pub value: Value,
+    /// Fields sent as null: delete what you have.
+    pub nulls: Vec<String>,
+}
+
+impl std::fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Parsed({} from {})", self.makes, shown(&self.message_type))
+    }
+}
+
+/// Why a message was not parsed. Names places and fields, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Not a message that can be read without guessing.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// The pack has no `[[parse]]` for it.
+    #[error("the pack has no [[parse]] for {0}")]
+    NoMap(String),
+    /// Required fields missing, codes unknown, lines that are no segments: all of them.
+    #[error("{} of its fields cannot be used: {}", .0.len(), list(.0))]
+    Fields(Vec<FieldFault>),
+    /// The settings are not the pack's.
+    #[error("settings: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Settings(Vec<Fault>),
+}
+
+fn list(faults: &[FieldFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Pack {
+    /// Reads a pack's folder. Every fault that would stop it from working is returned, all at once; `check` finds more.
+    pub fn load(folder: &Path) -> Result<Self, Vec<Fault>> {
+        Self::from_sources(Sources::read(folder)?)
+    }
+
+    /// The seam for `extends`: whatever lies under the overlay is already in the sources.
+    pub fn from_sources(sources: Sources) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let Some(manifest) = Manifest::read(&sources, &mut faults) else { return Err(faults.0) };
+        let mut tables = BTreeMap::new();
+        for entry in &manifest.codes {
+            if let Some(text) = named_file(&sources, &entry.file, entry.line, "codes", &mut faults) {
+                tables.insert(
+                    entry.name.clone(),
+                    CodeTable::read(&entry.file, &text, entry.missing.clone(), &mut faults),
+                );
+            }
+        }
+        let tables = Arc::new(tables);
+        let templates = Templates::load(&sources, &manifest.settings, &tables, &mut faults);
+        for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
+            let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
+            faults.add(
+                FILE,
+                entry.line,
+                format!("templates/{} is missing", entry.template),
+                suggest(&entry.template, known),
+            );
+        }
+        let mut maps = BTreeMap::new();
+        for entry in &manifest.parse {
+            if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_some() {
+                maps.extend(Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
+            }
+        }
+        for map in maps.values() {
+            for name in map.tables().filter(|n| !tables.contains_key(*n)) {
+                faults.add(
+                    &map.file,
+                    0,
+                    format!("there is no code table \"{name}\""),
+                    suggest(name, tables.keys().map(String::as_str)),
+                );
+            }
+            for name in map.settings().filter(|n| manifest.settings.get(n).is_none()) {
+                faults.add(
+                    &map.file,
+                    0,
+                    format!("there is no setting \"{name}\""),
+                    suggest(name, manifest.settings.names()),
+                );
+            }
+        }
+        let fingerprint = sources.fingerprint();
+        faults.into_result(Self { manifest, templates, maps, tables, sources, fingerprint })
+    }
+
+    /// `id@version`.
+    pub fn pin(&self) -> String {
+        format!("{}@{}", self.manifest.id, self.manifest.version)
+    }
+
+    pub fn format(&self) -> Format {
+        self.manifest.format
+    }
+
+    /// SHA-256 of every file that shapes bytes.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Every fault of an endpoint's settings.
+    pub fn check_settings(&self, given: &toml::Table) -> Vec<Fault> {
+        self.settings(given).err().unwrap_or_default()
+    }
+
+    /// An endpoint's settings with defaults filled in: what goes into `RenderInput.settings`.
+    pub fn settings(&self, given: &toml::Table) -> Result<JsonMap<String, Value>, Vec<Fault>> {
+        let given = given.iter().map(|(k, v)| (k.clone(), table::to_json(v))).collect();
+        self.manifest.settings.resolve(&given, "settings")
+    }
+
+    /// The pack's reply rules with an endpoint's own rows.
+    pub fn reply_rules(&self, overrides: &toml::Table) -> Result<ReplyRules, Vec<Fault>> {
+        self.manifest.reply.with(overrides)
+    }
+
+    /// Whether an entry such as `note.create` can be rendered under these (resolved) settings.
+    pub fn covers(&self, entry: &str, settings: &JsonMap<String, Value>) -> bool {
+        self.manifest.render_entry(entry, settings).is_some()
+    }
+
+    /// Whether replacements keep the first document's id under these (resolved) settings.
+    pub fn keeps_document_id(&self, settings: &JsonMap<String, Value>) -> bool {
+        self.manifest.render_entry("note.replace", settings).is_some_and(|e| e.keeps_document_id)
+    }
+
+    /// Entries it can render, each once.
+    pub fn renders(&self) -> Vec<&'static str> {
+        let mut list: Vec<_> = self.manifest.render.iter().map(|r| r.entry).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
+    }
+
+    /// Messages it can parse.
+    pub fn parses(&self) -> Vec<&str> {
+        self.manifest.parse.iter().map(|p| p.message.as_str()).collect()
+    }
+
+    /// A message in our words. `settings` are the endpoint's, resolved; `trust_zone` is the trust's IANA time zone, used
+    /// unless the settings name one.
+    pub fn parse(
+        &self,
+        bytes: &[u8],
+        settings: &JsonMap<String, Value>,
+        trust_zone: &str,
+    ) -> Result<Parsed, ParseError> {
+        let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
+        let zone = match settings::engine(settings, "time_zone").as_str() {
+            "" => TimeZone::get(trust_zone),
+            own => TimeZone::get(own),
+        };
+        let zone = zone.map_err(|_| {
+            ParseError::Settings(vec![Fault::new(
+                "settings",
+                0,
+                "the time zone is not known",
+                "use an IANA name, for example Europe/London",
+            )])
+        })?;
+        let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
+        let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
+        let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
+        let entry = self.manifest.parse.iter().find(|p| p.message == message_type);
+        let map = entry.and_then(|e| self.maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
+        let around = Around { settings, tables: &self.tables, zone: &zone };
+        let mapped = map.apply(&message, &around);
+        let torn: Vec<FieldFault> = message
+            .set_aside()
+            .iter()
+            .map(|s| FieldFault { field: "message".into(), from: format!("line {}", s.line), what: s.why.to_string() })
+            .collect();
+        match (mapped, torn.is_empty()) {
+            (Ok(m), true) => {
+                let control_id = envelope.control_id().into_owned();
+                Ok(Parsed { message_type, control_id, makes: map.makes.clone(), value: m.value, nulls: m.nulls })
+            }
+            (Ok(_), false) => Err(ParseError::Fields(torn)),
+            (Err(faults), _) => Err(ParseError::Fields(torn.into_iter().chain(faults).collect())),
+        }
+    }
+}
+
+/// A message type is shown only when it looks like one.
+fn shown(message_type: &str) -> String {
+    let good = message_type.len() == 7
+        && message_type.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'^');
+    if good { message_type.to_owned() } else { "a message of no known type".to_owned() }
+}
+
+/// The text of a file that the manifest names; it must be where its kind belongs.
+fn named_file(sources: &Sources, path: &str, line: u32, folder: &str, faults: &mut Faults) -> Option<String> {
+    if !path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) {
+        faults.add(FILE, line, format!("\"{path}\" is not under {folder}/"), format!("write \"{folder}/…\""));
+        return None;
+    }
+    if sources.bytes(path).is_none() {
+        faults.add(FILE, line, format!("{path} is missing"), suggest(path, sources.under(folder)));
+        return None;
+    }
+    sources.text(path, faults)
+}
+
+/// Every pack of a folder.
+#[derive(Debug, Default, Clone)]
+pub struct Packs(BTreeMap<String, Arc<Pack>>);
+
+impl Packs {
+    /// Loads every folder with an `adapter.toml` in it, those that begin with `_` or `.` apart. Faults name `id/file`.
+    pub fn load_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let mut packs = Self::default();
+        let shown = folder.display().to_string();
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            faults.add(&shown, 0, "is not a folder that can be read", "name the folder that holds the packs");
+            return Err(faults.0);
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(['_', '.']) || !entry.path().join(FILE).is_file() {
+                continue;
+            }
+            match Pack::load(&entry.path()) {
+                Ok(pack) => drop(packs.0.insert(name, Arc::new(pack))),
+                Err(list) => {
+                    faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f }))
+                }
+            }
+        }
+        faults.into_result(packs)
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Arc<Pack>> {
+        self.0.get(id)
+    }
+
+    /// By `id` or `id@version`; a version that is not the one loaded is a fault.
+    pub fn pinned(&self, pin: &str) -> Result<&Arc<Pack>, Fault> {
+        let (id, version) = pin.split_once('@').map_or((pin, None), |(id, v)| (id, Some(v)));
+        let pack = self.0.get(id).ok_or_else(|| {
+            Fault::new("pack", 0, format!("there is no pack \"{id}\""), suggest(id, self.0.keys().map(String::as_str)))
+        })?;
+        match version {
+            Some(v) if v != pack.manifest.version => {
+                let hint =
+                    format!("the folder holds {}; pin that once it is checked, or put the other one back", pack.pin());
+                Err(Fault::new("pack", 0, format!("pack \"{id}\" is not at version {v}"), hint))
+            }
+            _ => Ok(pack),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::render::RenderOptions;
+    use crate::adapter::{RenderError, input};
+
+    const MANIFEST: &str = include_str!("../../adapters/_template/adapter.toml");
+    const GENDER: &str = include_str!("../../adapters/_template/codes/gender.csv");
+    const NOTE: &str = include_str!("../../adapters/_template/templates/note.hl7");
+    const INPUT: &str = include_str!("../../adapters/_template/examples/render-note/input.json");
+
+    fn pack(template: &str) -> Result<Pack, Vec<Fault>> {
+        let files = [("adapter.toml", MANIFEST), ("codes/gender.csv", GENDER), ("templates/note.hl7", template)];
+        Pack::from_sources(Sources::from_files("_template", files))
+    }
+
+    fn faults(template: &str) -> Vec<String> {
+        pack(template).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    fn render(template: &str) -> Result<String, RenderError> {
+        let pack = pack(template).expect("a pack that loads");
+        let mut value = input::to_json(&input::from_json(INPUT).expect("an input")).expect("JSON");
+        value["settings"] = Value::Object(pack.manifest.settings.examples());
+        value["entry"]["headings"] = Value::from(vec!["x"; 1000]);
+        pack.render_value(&value, &RenderOptions::default()).map(|r| r.text_for_display)
+    }
+
+    fn stopped(line: &str) -> String {
+        render(&format!("{NOTE}\n{line}")).expect_err("stops").to_string()
+    }
+
+    #[test]
+    fn the_template_pack_renders() {
+        let text = render(NOTE).expect("renders");
+        assert!(
+            text.starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|") && text.contains("\nOBX|1|FT|371532007^"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn escaping_cannot_be_turned_off_and_nothing_can_be_called() {
+        for (line, word) in [
+            ("{% autoescape false %}{{ entry.text }}{% endautoescape %}", "autoescape"),
+            ("{{ entry.text | safe }}", "safe"),
+            ("{% macro x() %}{% endmacro %}", "macro"),
+            ("{% import \"x\" as y %}", "import"),
+            ("{{ range(9) }}", "range"),
+            ("{{ entry.text.upper() }}", "upper"),
+            ("{{ \"x\" * 100000000 }}", "calculate"),
+            ("{{ entry.text ~ entry.text }}", "calculate"),
+            ("{% include entry.text %}", "quoted name"),
+            ("{{ debug() }}", "debug"),
+        ] {
+            assert!(
+                faults(&format!("{NOTE}\n{line}"))
+                    .iter()
+                    .any(|f| f.contains(word) && f.starts_with("templates/note.hl7:12:")),
+                "{line}: {:?}",
+                faults(line)
+            );
+        }
+    }
+
+    #[test]
+    fn work_and_output_are_bounded() {
+        let loops = "{% for a in entry.headings %}{% for b in entry.headings %}{{ a }}{% endfor %}{% endfor %}";
+        assert!(stopped(loops).contains("too much work"));
+        assert!(stopped("{% include \"note.hl7\" %}").contains("templates/note.hl7"));
+    }
+
+    #[test]
+    fn every_kind_of_empty_or_composite_value_stops_with_its_place_and_never_its_value() {
+        for (line, what) in [
+            ("NTE|1||{{ patient.phone }}", "`patient.phone` is empty; write | blank"),
+            ("NTE|1||{{ entry.reason }}", "`entry.reason` is empty"),
+            ("NTE|1||{{ entry.headings }}", "is a list"),
+            ("NTE|1||{{ patient.name }}", "is a group of fields"),
+            ("NTE|1||{{ entry.note.job_search.x }}", "is not"),
+            ("NTE|1||{{ patient.phone | upper }}", "is empty"),
+            ("NTE|1||{{ patient.phone | hl7_time }}", "is empty"),
+            ("NTE|1||{{ patient.name.family | hl7_time }}", "is not an instant"),
+            ("NTE|1||{{ patient.name.family | hl7_date }}", "is not an instant"),
+            ("NTE|1||{{ patient.name.family | nhs_number }}", "must be ten digits"),
+            ("NTE|1||{{ message.is_late }}", "true or false"),
+            ("NTE|1||{{ 1.5 }}", "fraction"),
+            ("NTE|1||{{ patient.name.family | code(\"gender\") }}", "has no row for this code"),
+            ("NTE|1||{{ entry.outcome.job_start }}", "is not in the input"),
+        ] {
+            // Some of these are found when the pack is loaded already.
+            let said = match pack(&format!("{NOTE}\n{line}")) {
+                Ok(_) => stopped(line),
+                Err(faults) => faults[0].to_string(),
+            };
+            assert!(said.contains(what) && said.contains("templates/note.hl7:12"), "{line}: {said}");
+            assert!(!said.contains("Testpatient"), "{said}");
+        }
+        assert!(
+            render(&format!("{NOTE}\nNTE|1||a{{{{ patient.phone | blank }}}}b"))
+                .expect_err("NTE has no place in MDM")
+                .to_string()
+                .contains("NTE")
+        );
+    }
+
+    #[test]
+    fn a_line_feed_in_a_field_of_one_line_is_refused() {
+        assert!(stopped("NTE|1||{{ entry.text }}").contains("one line only"));
+    }
+
+    #[test]
+    fn settings_are_checked_all_at_once() {
+        let pack = pack(NOTE).expect("loads");
+        let given: toml::Table = "receiving_aplication = \"X\"\nreceiving_facility = 3".parse().expect("TOML");
+        let said: Vec<String> = pack.check_settings(&given).iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said.iter().any(|f| f.contains("did you mean \"receiving_application\"?")));
+    }
+}

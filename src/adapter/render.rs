@@ -1,0 +1,241 @@
+//! An entry becomes bytes: template, segments, character set; then the bytes are read back and held against what was accepted.
+//! What cannot be carried whole is refused with the reason, never altered.
+
+use super::fault::Fault;
+use super::filters::Facts;
+use super::hl7::{Charset, Message, Path, rules};
+use super::input;
+use super::manifest::{FILE, RenderEntry};
+use super::pack::Pack;
+use super::stop::Stop;
+use super::template::{Printed, Stopped};
+use super::text::{Newline, TextRules};
+use crate::wire::v1::RenderInput;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::{collections::HashMap, sync::Arc};
+
+/// Longest message, in bytes, whatever the endpoint says: an MLLP frame.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What the endpoint demands beyond the pack's settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// Longest text of an entry, in characters.
+    pub max_text_chars: Option<u32>,
+    /// Hold entries whose author has no staff id of the EPR.
+    pub require_mapped_staff: bool,
+    /// Longest message, in bytes; 4 MiB at most.
+    pub max_message_bytes: Option<usize>,
+}
+
+/// A message, ready to be stored and sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub bytes: Vec<u8>,
+    /// The same, a segment a line, for authorised eyes.
+    pub text_for_display: String,
+}
+
+impl std::fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rendered({} bytes)", self.bytes.len())
+    }
+}
+
+/// Why an entry was not rendered. Holds no value of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A character, or a form of text, that the endpoint cannot carry.
+    #[error("cannot be carried: {what}")]
+    NotCarriable { what: String },
+    /// Longer than the endpoint takes whole, in characters (or in bytes, for the whole message).
+    #[error("longer than the {limit} that the endpoint takes whole; split the entry, or raise the endpoint's limit")]
+    TooLong { limit: usize },
+    /// The endpoint demands the EPR's own staff id and the staff table has none for the author.
+    #[error("the author has no staff id of the EPR; add one to the trust's staff table")]
+    NoStaffId,
+    /// The pack could not make the message, or made one that breaks the format's rules.
+    #[error("the pack cannot make this message: {}", first(.0))]
+    NotRenderable(Vec<Fault>),
+}
+
+fn first(faults: &[Fault]) -> String {
+    match faults {
+        [] => "no reason given".into(),
+        [one] => one.to_string(),
+        [one, more @ ..] => format!("{one} (and {} more)", more.len()),
+    }
+}
+
+impl RenderError {
+    fn one(file: &str, line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::NotRenderable(vec![Fault::new(file, line, what, hint)])
+    }
+}
+
+impl From<Box<Stopped>> for RenderError {
+    fn from(stopped: Box<Stopped>) -> Self {
+        match stopped.stop {
+            Stop::NotCarriable(what) => Self::NotCarriable { what },
+            Stop::TooLong(limit) => Self::TooLong { limit },
+            Stop::NoStaffId => Self::NoStaffId,
+            Stop::Fault { .. } => Self::NotRenderable(vec![stopped.fault]),
+        }
+    }
+}
+
+/// What the settings say about making bytes.
+struct Plan<'p> {
+    entry: &'p RenderEntry,
+    facts: Arc<Facts>,
+    charset: Charset,
+}
+
+impl Pack {
+    /// The message for an entry. `input.settings` are the endpoint's; defaults are filled in here.
+    pub fn render(&self, input: &RenderInput, options: &RenderOptions) -> Result<Rendered, RenderError> {
+        let mut value = input::to_json(input).map_err(|_| {
+            RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered")
+        })?;
+        let given = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
+        let settings = self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)?;
+        value["settings"] = Value::Object(settings);
+        self.render_value(&value, options)
+    }
+
+    /// As [`Pack::render`], from the input as templates see it, settings resolved.
+    pub(super) fn render_value(&self, input: &Value, options: &RenderOptions) -> Result<Rendered, RenderError> {
+        let plan = self.plan(input)?;
+        let text = input.pointer("/entry/text").and_then(Value::as_str).unwrap_or_default();
+        if let Some(limit) = options.max_text_chars.map(|n| n as usize).filter(|limit| text.chars().count() > *limit) {
+            return Err(RenderError::TooLong { limit });
+        }
+        let staff = input.pointer("/author/epr_id").and_then(Value::as_str).unwrap_or_default();
+        if options.require_mapped_staff && staff.is_empty() {
+            return Err(RenderError::NoStaffId);
+        }
+        let printed = self.templates.render(&plan.entry.template, input, &plan.facts)?;
+        let segments = segments(&printed);
+        let bytes = encode(&segments, text, plan.charset)?;
+        let limit = options.max_message_bytes.unwrap_or(MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX);
+        if bytes.len() > limit {
+            return Err(RenderError::TooLong { limit });
+        }
+        self.check_bytes(&plan, &bytes, input)?;
+        Ok(Rendered { bytes, text_for_display: segments.replace('\r', "\n") })
+    }
+
+    /// Each piece of output with the expression that printed it.
+    pub(super) fn trace(&self, input: &Value) -> Result<Vec<Printed>, RenderError> {
+        let plan = self.plan(input)?;
+        Ok(self.templates.trace(&plan.entry.template, input, &plan.facts)?)
+    }
+
+    fn plan(&self, input: &Value) -> Result<Plan<'_>, RenderError> {
+        let nothing = serde_json::Map::new();
+        let settings = input.get("settings").and_then(Value::as_object).unwrap_or(&nothing);
+        let Some(name) = input::entry_name(input) else {
+            return Err(RenderError::one(
+                "input",
+                0,
+                "entry.kind and entry.action are no entry a pack can render",
+                "see the list in adapters/README.md",
+            ));
+        };
+        let entry = self.manifest.render_entry(name, settings).ok_or_else(|| {
+            RenderError::one(
+                FILE,
+                0,
+                format!("has no [[render]] for {name} under these settings"),
+                "add one, or route such entries elsewhere",
+            )
+        })?;
+        let of = |name: &str| super::settings::engine(settings, name);
+        let own = of("time_zone");
+        let zone = match own.as_str() {
+            "" => input.pointer("/trust/time_zone").and_then(Value::as_str).unwrap_or_default(),
+            zone => zone,
+        };
+        let zone = TimeZone::get(zone).map_err(|_| {
+            RenderError::one(
+                "input",
+                0,
+                "trust.time_zone is not a known zone",
+                "use an IANA name, for example Europe/London",
+            )
+        })?;
+        let newline = match of("text_newline").as_str() {
+            "repeat" => Newline::Repeat,
+            "obx" => Newline::Row,
+            _ => Newline::Break,
+        };
+        let max_chars = of("text_max_chars").parse().unwrap_or(super::settings::TEXT_MAX_CHARS);
+        let text = TextRules { newline, max_chars, end_to_end: of("text_join") == "end_to_end" };
+        let facts = Arc::new(Facts { zone, with_offset: of("time_offset") != "without", text });
+        Ok(Plan { entry, facts, charset: Charset::parse(&of("charset")).unwrap_or(Charset::Utf8) })
+    }
+
+    /// Nothing leaves that we could not read ourselves, whole and exact.
+    fn check_bytes(&self, plan: &Plan<'_>, bytes: &[u8], input: &Value) -> Result<(), RenderError> {
+        let file = format!("templates/{}", plan.entry.template);
+        let limits = rules::Limits { obx_5_chars_max: Some(plan.facts.text.max_chars), message_bytes_max: None };
+        let broken = rules::check(bytes, plan.charset, limits);
+        if !broken.is_empty() {
+            let faults = broken
+                .iter()
+                .map(|f| Fault::new(&file, 0, format!("makes a message in which {}: {}", f.place, f.what), f.hint));
+            return Err(RenderError::NotRenderable(faults.collect()));
+        }
+        let Some(code) = &plan.entry.text_code else { return Ok(()) };
+        let code = match code.strip_prefix("settings.") {
+            Some(name) => input.pointer(&format!("/settings/{name}")).and_then(Value::as_str).unwrap_or_default(),
+            None => code,
+        };
+        let message = Message::read(bytes, plan.charset).map_err(|e| {
+            RenderError::one(&file, 0, format!("makes a message that cannot be read: {}", e.what), e.hint)
+        })?;
+        let joint = if plan.facts.text.newline == Newline::Break { '+' } else { '*' };
+        let path = Path::parse(&format!("OBX[3.1='{code}']-5{joint}")).map_err(|_| {
+            RenderError::one(FILE, plan.entry.line, "text_code cannot be looked for", "use a code without quotes")
+        })?;
+        let read = path.read(&message).ok().and_then(|r| r.into_value()).unwrap_or_default();
+        match input.pointer("/entry/text").and_then(Value::as_str) {
+            Some(text) if read == text => Ok(()),
+            _ => Err(RenderError::NotCarriable {
+                what: "the text cannot be read back exactly from the message under the endpoint's text settings".into(),
+            }),
+        }
+    }
+}
+
+/// One segment a line in the template, CR on the wire; lines that control tags leave blank vanish, and so does indentation.
+/// A template's `#` for a set id (`OBX|#|`) becomes the segment's number among its kind.
+fn segments(printed: &str) -> String {
+    let mut out = String::with_capacity(printed.len());
+    let mut counts: HashMap<&str, u32> = HashMap::new();
+    for line in printed
+        .split('\n')
+        .map(|l| l.trim_start_matches([' ', '\t']).trim_end_matches('\r'))
+        .filter(|l| !l.trim().is_empty())
+    {
+        match (line.get(..3), line.get(3..).and_then(|rest| rest.strip_prefix("|#"))) {
+            (Some(id), Some(rest)) if rest.is_empty() || rest.starts_with('|') => {
+                let count = counts.entry(id).or_default();
+                *count += 1;
+                out.push_str(&format!("{id}|{count}{rest}"));
+            }
+            _ => out.push_str(line),
+        }
+        out.push('\r');
+    }
+    out
+}
+
+fn encode(segments: &str, text: &str, charset: Charset) -> Result<Vec<u8>, RenderError> {
+    // Asked of the text first, so that the place named is one its author can count to.
+    charset.encode(text).map_err(|e| RenderError::NotCarriable { what: format!("in the text, {e}") })?;
+    charset.encode(segments).map_err(|e| RenderError::NotCarriable {
+        what: format!("outside the text, in a name, heading or other field: {}, which {charset} lacks", e.hint),
+    })
+}

@@ -1,0 +1,152 @@
+//! `[reply]`: which replies mean what. A pack states it, an endpoint may change single rows.
+
+use super::fault::{Faults, suggest};
+use super::hl7::Path;
+use super::table::TomlFile;
+use std::collections::BTreeMap;
+use toml::de::DeTable;
+
+/// What a listed code means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    Positive,
+    Refused,
+    Retry,
+    /// Refused because the receiver has it already.
+    Duplicate,
+    /// Says nothing we can rely on.
+    Unknown,
+}
+
+const ROWS: &[(&str, Row)] = &[
+    ("positive", Row::Positive),
+    ("refused", Row::Refused),
+    ("retry", Row::Retry),
+    ("duplicate", Row::Duplicate),
+    ("unknown", Row::Unknown),
+];
+
+/// MSA-1 codes (HL7 table 0008). Each has a row always.
+pub const ACK_CODES: &[&str] = &["AA", "AE", "AR", "CA", "CE", "CR"];
+
+/// The rules for one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyRules {
+    /// By MSA-1.
+    pub acks: BTreeMap<String, Row>,
+    /// By error code (ERR or MSA-6).
+    pub errors: BTreeMap<String, Row>,
+    /// AE without any error code.
+    pub ae_without_code: Row,
+    /// Where a positive reply gives the EPR's own id of the document, if it does.
+    pub record_id: Option<Path>,
+}
+
+impl Default for ReplyRules {
+    /// HL7 tables 0008 and 0357; AR and 200-204 never get better by sending again, 206 and 207 may.
+    fn default() -> Self {
+        let acks =
+            ACK_CODES.iter().map(|c| ((*c).to_owned(), if c.ends_with('A') { Row::Positive } else { Row::Refused }));
+        let errors = [100, 101, 102, 103, 200, 201, 202, 203, 204].map(|n| (n.to_string(), Row::Refused));
+        let others =
+            [("205", Row::Duplicate), ("206", Row::Retry), ("207", Row::Retry)].map(|(c, r)| (c.to_owned(), r));
+        Self {
+            acks: acks.collect(),
+            errors: errors.into_iter().chain(others).collect(),
+            ae_without_code: Row::Retry,
+            record_id: None,
+        }
+    }
+}
+
+impl ReplyRules {
+    /// `[reply]` of a manifest, over the default rows.
+    pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>) -> Self {
+        let mut rules = Self::default();
+        for (key, item) in table {
+            let line = file.line(key.span());
+            let Some(value) = item.get_ref().as_str() else {
+                file.fault_at(
+                    line,
+                    format!("reply row \"{}\" must be a text", key.get_ref()),
+                    "write for example \"204\" = \"refused\"",
+                );
+                continue;
+            };
+            if let Err((what, hint)) = rules.set(key.get_ref(), value) {
+                file.fault_at(line, what, hint);
+            }
+        }
+        rules
+    }
+
+    /// Changes one row, or says what is wrong with it.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {
+        if key == "record_id" {
+            let path =
+                Path::parse(value).map_err(|e| (format!("record_id is not a path: {}", e.what), e.hint.to_owned()))?;
+            self.record_id = Some(path);
+            return Ok(());
+        }
+        let row = ROWS.iter().find(|(name, _)| *name == value).map(|(_, row)| *row).ok_or_else(|| {
+            (
+                format!("reply row \"{key}\" has the unknown meaning \"{value}\""),
+                suggest(value, ROWS.iter().map(|(name, _)| *name)),
+            )
+        })?;
+        let negative = key == "ae_without_code" || !key.ends_with('A');
+        if ACK_CODES.contains(&key) {
+            if negative && row == Row::Positive {
+                return Err((
+                    format!("\"{key}\" can never be positive"),
+                    "a negative acknowledgement is refused, retry or unknown".into(),
+                ));
+            }
+            self.acks.insert(key.to_owned(), row);
+        } else if key == "ae_without_code" {
+            if !matches!(row, Row::Retry | Row::Refused | Row::Unknown) {
+                return Err((
+                    "ae_without_code must be retry, refused or unknown".into(),
+                    "retries are bounded by the endpoint".into(),
+                ));
+            }
+            self.ae_without_code = row;
+        } else if is_error_code(key) {
+            self.errors.insert(key.to_owned(), row);
+        } else {
+            let known = ACK_CODES.iter().copied().chain(["ae_without_code", "record_id"]);
+            return Err((
+                format!("unknown key \"{key}\" in [reply]"),
+                format!("{}; error codes hold a digit, for example 204", suggest(key, known)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// These rules with an endpoint's own rows.
+    pub fn with(&self, overrides: &toml::Table) -> Result<Self, Vec<super::fault::Fault>> {
+        let mut faults = Faults::default();
+        let mut rules = self.clone();
+        for (key, value) in overrides {
+            let result = match value.as_str() {
+                Some(value) => rules.set(key, value),
+                None => Err((
+                    format!("reply row \"{key}\" must be a text"),
+                    "write for example \"204\" = \"refused\"".into(),
+                )),
+            };
+            if let Err((what, hint)) = result {
+                faults.add("reply", 0, what, hint);
+            }
+        }
+        faults.into_result(rules)
+    }
+}
+
+/// Short, and with a digit: names of people have none, so such a code may be shown. Long digit runs could be a number of a person.
+pub fn is_error_code(code: &str) -> bool {
+    let digits = code.bytes().filter(u8::is_ascii_digit).count();
+    (1..=10).contains(&code.len())
+        && (1..=6).contains(&digits)
+        && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}

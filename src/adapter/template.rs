@@ -1,0 +1,231 @@
+//! Text templates: values are escaped by the engine, an empty one stops the message unless the template says `| blank`,
+//! and every fault comes with its file and line.
+
+use super::codes::CodeTable;
+use super::fault::{Fault, Faults};
+use super::filters::{self, Facts};
+use super::hl7::{
+    Delimiters,
+    escape::{LineFeeds, escape},
+};
+use super::lint::{self, Known, Tag};
+use super::settings::Settings;
+use super::sources::Sources;
+use super::stop::Stop;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior,
+    value::{Serde, Value, ValueKind},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
+const FUEL: u64 = 400_000;
+/// Depth of includes and loops: minijinja counts an include as ten.
+const RECURSION: usize = 100;
+
+/// Every template of a pack, compiled.
+pub struct Templates {
+    env: Environment<'static>,
+    files: HashMap<String, (String, Vec<Tag>)>,
+}
+
+/// Why a template gave no text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    pub stop: Stop,
+    pub fault: Fault,
+}
+
+/// A piece of output and the expression that printed it, for checks.
+pub struct Printed {
+    pub file: String,
+    pub line: u32,
+    pub expression: String,
+    pub output: String,
+}
+
+impl Templates {
+    /// Compiles everything under `templates/`. Template names are their paths below it.
+    pub fn load(
+        sources: &Sources,
+        settings: &Settings,
+        tables: &Arc<BTreeMap<String, CodeTable>>,
+        faults: &mut Faults,
+    ) -> Self {
+        let mut env = Environment::empty();
+        env.set_debug(false);
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_fuel(Some(FUEL));
+        env.set_recursion_limit(RECURSION);
+        env.set_auto_escape_callback(|_| AutoEscape::Custom("hl7".into()));
+        env.set_formatter(print);
+        filters::install(&mut env, Arc::clone(tables));
+
+        let mut files = HashMap::new();
+        for path in sources.under("templates") {
+            let Some(text) = sources.text(path, faults) else { continue };
+            let tags = lint::tags(path, &text, faults);
+            files.insert(path["templates/".len()..].to_owned(), (text, tags));
+        }
+        let known = Known {
+            settings,
+            tables: &tables.keys().cloned().collect(),
+            templates: &files.keys().cloned().collect(),
+            names: &files.values().flat_map(|(text, tags)| lint::names(text, tags)).collect::<BTreeSet<_>>(),
+        };
+        for (name, (text, tags)) in &files {
+            let path = format!("templates/{name}");
+            let before = faults.0.len();
+            lint::check(&path, text, tags, &known, faults);
+            if let Err(e) = env.add_template_owned(name.clone(), text.clone()) {
+                // The look before says it better where it found something.
+                if faults.0.len() == before {
+                    let line = e.line().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+                    faults.add(
+                        &path,
+                        line,
+                        format!("cannot be read: {}", e.detail().unwrap_or("bad syntax")),
+                        "mend the tag on this line",
+                    );
+                }
+            }
+        }
+        Self { env, files }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// Files that this one includes, and those that they do.
+    pub fn included<'t>(&'t self, name: &'t str, seen: &mut BTreeSet<&'t str>) {
+        let Some((text, tags)) = self.files.get(name) else { return };
+        if !seen.insert(name) {
+            return;
+        }
+        for tag in tags.iter().filter(|t| t.is_block) {
+            let inner = text[tag.inner.clone()].trim_matches(['-', '+', ' ']);
+            let target = inner.strip_prefix("include").map(|rest| rest.trim().trim_matches(['"', '\'']));
+            if let Some((name, _)) = target.and_then(|t| self.files.get_key_value(t)) {
+                self.included(name, seen);
+            }
+        }
+    }
+
+    /// The template's text for this input.
+    pub fn render(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>) -> Result<String, Box<Stopped>> {
+        let template = self.env.get_template(name).map_err(|e| self.stopped(&e, name))?;
+        template.render(context(input, facts)).map_err(|e| self.stopped(&e, name))
+    }
+
+    /// As [`Templates::render`], with the expression behind each piece of output. Slower; for `adapter check`.
+    pub fn trace(
+        &self,
+        name: &str,
+        input: &serde_json::Value,
+        facts: &Arc<Facts>,
+    ) -> Result<Vec<Printed>, Box<Stopped>> {
+        let template = self.env.get_template(name).map_err(|e| self.stopped(&e, name))?;
+        let (text, spans) = template.render_with_spans(context(input, facts)).map_err(|e| self.stopped(&e, name))?;
+        let expressions = spans.iter().filter(|s| s.kind() == minijinja::OutputSpanKind::Expression);
+        Ok(expressions
+            .map(|s| {
+                let source = self.files.get(s.name()).map_or("", |(text, _)| text);
+                Printed {
+                    file: format!("templates/{}", s.name()),
+                    line: u32::try_from(s.line()).unwrap_or(0),
+                    expression: source.get(s.source_range()).unwrap_or_default().trim().to_owned(),
+                    output: text.get(s.output_range()).unwrap_or_default().to_owned(),
+                }
+            })
+            .collect())
+    }
+
+    /// The place and the cause, from the innermost error that has them. minijinja's own texts are not passed on: some quote
+    /// values.
+    fn stopped(&self, error: &Error, root: &str) -> Box<Stopped> {
+        let (mut place, mut own, mut kind) = ((root.to_owned(), 0, None), None, error.kind());
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(e) = next {
+            if let Some(e) = e.downcast_ref::<Error>() {
+                if let (Some(name), Some(line)) = (e.name(), e.line()) {
+                    place = (name.to_owned(), u32::try_from(line).unwrap_or(0), e.range());
+                }
+                kind = e.kind();
+            }
+            own = own.or_else(|| e.downcast_ref::<Stop>().cloned());
+            next = e.source();
+        }
+        let (name, line, range) = place;
+        let expression = self.expression(&name, line, range);
+        let stop = own.unwrap_or_else(|| match kind {
+            ErrorKind::UndefinedError => {
+                Stop::fault("is not in the input", "check the path; inside an empty message ask with {% if … %} first")
+            }
+            ErrorKind::OutOfFuel => {
+                Stop::fault("makes too much work or text", "the template repeats itself; check its loops")
+            }
+            ErrorKind::TemplateNotFound => {
+                Stop::fault("names a template that is missing", "check the name under templates/")
+            }
+            _ => Stop::fault("cannot be worked out", "check the filters and what they are given"),
+        });
+        let (what, hint) = match &stop {
+            Stop::Fault { what, hint } => (what.clone(), hint.clone()),
+            other => (other.to_string(), String::new()),
+        };
+        let fault = Fault::new(&format!("templates/{name}"), line, format!("`{expression}` {what}"), hint);
+        Box::new(Stopped { stop, fault })
+    }
+
+    /// The text of the tag an error points into.
+    fn expression(&self, name: &str, line: u32, range: Option<std::ops::Range<usize>>) -> String {
+        let Some((text, tags)) = self.files.get(name) else { return String::new() };
+        let holds = |t: &&Tag| match &range {
+            Some(r) => t.range.start <= r.start && r.start < t.range.end,
+            None => t.line == line,
+        };
+        tags.iter()
+            .find(holds)
+            .map(|t| text[t.inner.clone()].trim_matches(['-', '+', ' ', '\n']).to_owned())
+            .unwrap_or_default()
+    }
+}
+
+fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {
+    let fields = input.as_object().into_iter().flatten();
+    let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), Value::from(Serde(v)))).collect();
+    all.insert(Facts::KEY.to_owned(), Value::from_dyn_object(Arc::clone(facts)));
+    Value::from(all)
+}
+
+/// Prints one value into an HL7 field.
+fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    if value.is_safe() {
+        return Ok(out.write_str(value.as_str().unwrap_or_default())?);
+    }
+    let hint = "write | blank if this field may be empty";
+    match value.kind() {
+        ValueKind::None => Err(filters::empty(hint).into()),
+        ValueKind::String => {
+            let text = value.as_str().unwrap_or_default();
+            if text.is_empty() {
+                return Err(filters::empty(hint).into());
+            }
+            let escaped = escape(text, &Delimiters::STANDARD, LineFeeds::Refuse)
+                .map_err(|e| Stop::NotCarriable(e.to_string()))?;
+            Ok(out.write_str(&escaped)?)
+        }
+        ValueKind::Number if value.is_integer() => Ok(write!(out, "{value}")?),
+        ValueKind::Number => {
+            Err(Stop::fault("is a number with a fraction", "carry it as a text, which prints exactly").into())
+        }
+        ValueKind::Bool => Err(Stop::fault("is true or false", "choose the word with {% if … %}").into()),
+        ValueKind::Seq | ValueKind::Iterable => Err(Stop::fault("is a list", "loop over it, or use | join").into()),
+        _ => Err(Stop::fault("is a group of fields", "name one of them").into()),
+    }
+}

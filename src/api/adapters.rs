@@ -1,0 +1,192 @@
+//! AdapterService: packs, and dry runs through them. Nothing is sent or stored.
+
+use super::edge::{Caller, service, whole};
+use super::endpoint::{EndpointFacts, Rendering};
+use super::error::Error;
+use super::principal::Role;
+use super::rpc;
+use crate::adapter::compose::{Composition, compose, job_of};
+use crate::adapter::form::request;
+use crate::adapter::{Fault, Pack, ParseError, RenderError, Status};
+use crate::domain::chain;
+use crate::domain::delivery::Delivery;
+use crate::domain::ids::{DeliveryId, random_80_bits};
+use crate::domain::organisation::EndpointId;
+use crate::domain::rule::Violations;
+use crate::wire::v1::{self, preview_entry_request::What};
+use std::sync::Arc;
+
+service! {
+    adapter_service_server::AdapterService for Adapters {
+        list_adapters(ListAdaptersRequest) -> ListAdaptersResponse = LIST_ADAPTERS;
+        preview_entry(PreviewEntryRequest) -> PreviewEntryResponse = PREVIEW_ENTRY;
+        preview_message(PreviewMessageRequest) -> PreviewMessageResponse = PREVIEW_MESSAGE;
+    }
+}
+
+/// A message to preview, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+async fn list_adapters(c: Caller, _: v1::ListAdaptersRequest) -> Result<v1::ListAdaptersResponse, Error> {
+    Ok(v1::ListAdaptersResponse { adapters: c.edge.packs.iter().map(|pack| adapter(&c, pack)).collect() })
+}
+
+/// Only the endpoints that the caller may see.
+fn adapter(c: &Caller, pack: &Arc<Pack>) -> v1::Adapter {
+    let manifest = &pack.manifest;
+    let uses =
+        |e: &&EndpointFacts| e.rendering.pack.manifest.id == manifest.id && c.scope.has_endpoint(&e.trust, &e.id);
+    v1::Adapter {
+        id: manifest.id.clone(),
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        status: i32::from(match manifest.status {
+            Status::Draft => v1::PackStatus::Draft,
+            Status::Tested => v1::PackStatus::Tested,
+            Status::Live => v1::PackStatus::Live,
+        }),
+        format: pack.format().name().to_owned(),
+        renders: pack.renders().into_iter().map(str::to_owned).collect(),
+        parses: pack.parses().into_iter().map(str::to_owned).collect(),
+        endpoint_ids: c.edge.endpoints.values().filter(uses).map(|e| e.id.as_str().to_owned()).collect(),
+    }
+}
+
+fn read_endpoint(id: &str, broken: &mut Violations) -> Option<EndpointId> {
+    if id.is_empty() {
+        broken.add("endpoint_id", "is required");
+        return None;
+    }
+    broken.check("endpoint_id", EndpointId::parse(id))
+}
+
+async fn preview_entry(c: Caller, m: v1::PreviewEntryRequest) -> Result<v1::PreviewEntryResponse, Error> {
+    let mut broken = Violations::default();
+    let endpoint = read_endpoint(&m.endpoint_id, &mut broken);
+    let what = match m.what {
+        None => {
+            broken.add("what", "is required: delivery_id or input");
+            None
+        }
+        Some(What::DeliveryId(id)) => request::id::<DeliveryId>(&id, "delivery_id", &mut broken).map(Preview::Stored),
+        Some(What::Input(input)) => Some(Preview::Invented(Box::new(input))),
+    };
+    whole!(broken; endpoint, what);
+    let rendering = &c.endpoint(&endpoint)?.rendering;
+    match what {
+        // To invent entries is the integrators' work alone.
+        Preview::Invented(_) if !c.principal.roles.contains(&Role::Integrator) => {
+            Err(Error::RoleMissing(rpc::LIST_ADAPTERS.roles))
+        }
+        Preview::Invented(input) => Ok(rendered(rendering, &input)),
+        Preview::Stored(id) => {
+            let delivery = c.store().delivery(&c.scope, id).await?.ok_or_else(|| Error::not_found("delivery"))?;
+            if delivery.endpoint != endpoint {
+                return Err(Error::not_found("delivery"));
+            }
+            let shown = match stored(&c, rendering, &delivery).await? {
+                Some(input) => rendered(rendering, &input),
+                None => fault("the document it speaks of is not known here", "wait until its predecessor is settled"),
+            };
+            c.audit("delivery.preview", [&delivery]).await?;
+            // The message holds the clinical text; whether it can be made at all does not.
+            let message = if c.is_masked() { Default::default() } else { shown.message };
+            Ok(v1::PreviewEntryResponse { message, faults: shown.faults })
+        }
+    }
+}
+
+enum Preview {
+    Stored(DeliveryId),
+    Invented(Box<v1::RenderInput>),
+}
+
+fn rendered(r: &Rendering, input: &v1::RenderInput) -> v1::PreviewEntryResponse {
+    match r.pack.render(input, &r.options) {
+        Ok(rendered) => v1::PreviewEntryResponse { message: rendered.bytes, faults: Vec::new() },
+        Err(RenderError::NotRenderable(faults)) => {
+            v1::PreviewEntryResponse { message: Default::default(), faults: faults.iter().map(show_fault).collect() }
+        }
+        Err(other) => fault(&other.to_string(), ""),
+    }
+}
+
+fn fault(what: &str, hint: &str) -> v1::PreviewEntryResponse {
+    let fault = v1::Fault { file: String::new(), line: 0, what: what.to_owned(), hint: hint.to_owned() };
+    v1::PreviewEntryResponse { message: Default::default(), faults: vec![fault] }
+}
+
+fn show_fault(f: &Fault) -> v1::Fault {
+    let line = i32::try_from(f.line).unwrap_or(i32::MAX);
+    v1::Fault { file: f.file.clone(), line, what: f.what.clone(), hint: f.hint.clone() }
+}
+
+/// What the template would see if the delivery were sent now.
+async fn stored(c: &Caller, r: &Rendering, delivery: &Delivery) -> Result<Option<v1::RenderInput>, Error> {
+    let (store, scope) = (c.store(), &c.scope);
+    let lost = || Error::Internal(format!("delivery {} lacks a row it rests on", delivery.id));
+    let entry = store.entry(scope, delivery.entry_id).await?.ok_or_else(lost)?;
+    let patient = store.patient(scope, delivery.patient_id).await?.ok_or_else(lost)?;
+    let referral = store.referral(scope, delivery.referral_id).await?.ok_or_else(lost)?;
+    let chain = store.deliveries_of(scope, [delivery.subject.uuid()]).await?;
+    let mut before: Vec<Delivery> =
+        chain.into_iter().filter(|d| d.endpoint == delivery.endpoint && d.lane_seq < delivery.lane_seq).collect();
+    before.sort_by_key(|d| d.lane_seq);
+    let spoken_of = match chain::speaks_of(&before, entry.action()) {
+        Some(d) => store.entry(scope, d.entry_id).await?,
+        None => None,
+    };
+    let job = match job_of(&entry) {
+        Some(id) => store.outcome(scope, id).await?.and_then(|o| o.current),
+        None => None,
+    };
+    let control_id = random_80_bits(c.edge.entropy.as_ref());
+    Ok(compose(&Composition {
+        entry: &entry,
+        spoken_of: spoken_of.as_ref(),
+        job: job.as_ref(),
+        patient: &patient,
+        referral: &referral,
+        before: &before,
+        epr_staff: (r.staff)(&entry.author.staff_id),
+        site: &r.site,
+        control_id: &control_id,
+        time: c.now,
+    }))
+}
+
+async fn preview_message(c: Caller, m: v1::PreviewMessageRequest) -> Result<v1::PreviewMessageResponse, Error> {
+    let mut broken = Violations::default();
+    let endpoint = read_endpoint(&m.endpoint_id, &mut broken);
+    if m.message.is_empty() {
+        broken.add("message", "is required");
+    }
+    if m.message.len() > MESSAGE_BYTES_MAX {
+        broken.add("message", "at most 1 MiB");
+    }
+    whole!(broken; endpoint);
+    let r = &c.endpoint(&endpoint)?.rendering;
+    Ok(match r.pack.parse(&m.message, &r.settings, &r.site.trust.time_zone) {
+        Ok(parsed) => {
+            let value = serde_json::from_value(parsed.value);
+            let parsed = value.map_err(|_| Error::Internal("a parsed message that is no object".into()))?;
+            v1::PreviewMessageResponse { parsed: Some(parsed), faults: Vec::new() }
+        }
+        Err(ParseError::Fields(fields)) => {
+            let fault = |f: &crate::adapter::FieldFault| v1::Fault {
+                file: f.from.clone(),
+                line: 0,
+                what: format!("{}: {}", f.field, f.what),
+                hint: String::new(),
+            };
+            v1::PreviewMessageResponse { parsed: None, faults: fields.iter().map(fault).collect() }
+        }
+        Err(ParseError::Settings(faults)) => {
+            v1::PreviewMessageResponse { parsed: None, faults: faults.iter().map(show_fault).collect() }
+        }
+        Err(other @ (ParseError::Unreadable(_) | ParseError::NoMap(_))) => {
+            let fault = v1::Fault { file: String::new(), line: 0, what: other.to_string(), hint: String::new() };
+            v1::PreviewMessageResponse { parsed: None, faults: vec![fault] }
+        }
+    })
+}

@@ -1,0 +1,99 @@
+//! How endpoints do; pausing them and letting them go on.
+
+use super::super::edge::{Caller, whole};
+use super::super::endpoint::EndpointFacts;
+use super::super::error::Error;
+use super::super::request::Changing;
+use super::{endpoint_id, optional_endpoint};
+use crate::adapter::form::codes::Code;
+use crate::adapter::form::request;
+use crate::domain::organisation::EndpointId;
+use crate::domain::policy::Environment;
+use crate::domain::rule::Violations;
+use crate::store::record::{EndpointState, Gate};
+use crate::store::write::SetPaused;
+use crate::wire::v1;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub async fn get_endpoint_status(
+    c: Caller,
+    m: v1::GetEndpointStatusRequest,
+) -> Result<v1::GetEndpointStatusResponse, Error> {
+    let mut broken = Violations::default();
+    let only = optional_endpoint(&m.endpoint_id, &mut broken);
+    whole!(broken; only);
+    let facts: Vec<&EndpointFacts> = match &only {
+        Some(id) => vec![c.endpoint(id)?],
+        None => c.edge.endpoints.values().filter(|e| c.scope.has_endpoint(&e.trust, &e.id)).collect(),
+    };
+    let mut endpoints = Vec::with_capacity(facts.len());
+    for facts in facts {
+        endpoints.push(status(&c, facts).await?);
+    }
+    Ok(v1::GetEndpointStatusResponse { endpoints })
+}
+
+async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus, Error> {
+    let ago = |wait: Duration| c.now.checked_sub(wait).unwrap_or(jiff::Timestamp::MIN);
+    let states = c.store().endpoint_states(std::slice::from_ref(&facts.id)).await?;
+    let state = states.into_iter().next().unwrap_or_else(|| EndpointState::new(facts.id.clone()));
+    let counts = c.store().endpoint_counts(&facts.id, ago(DAY), ago(facts.evidence_overdue_after)).await?;
+    let paused = state.paused.as_ref();
+    Ok(v1::EndpointStatus {
+        endpoint_id: facts.id.as_str().to_owned(),
+        trust_ods: facts.trust.as_str().to_owned(),
+        name: facts.name.clone(),
+        environment: match facts.environment {
+            Environment::Test => "test".to_owned(),
+            Environment::Live => "live".to_owned(),
+        },
+        adapter: facts.rendering.pack.pin(),
+        gate: state.gate.wire(),
+        closed_until: state.until.filter(|_| state.gate == Gate::Closed).map(Into::into),
+        closed_because: if state.gate == Gate::Open { String::new() } else { state.because.clone() },
+        paused: paused.is_some(),
+        paused_by: paused.map(|p| p.by.clone()).unwrap_or_default(),
+        paused_because: paused.map(|p| p.why.clone()).unwrap_or_default(),
+        in_maintenance: (facts.in_maintenance)(c.now),
+        queued: counts.queued,
+        sending: counts.sending,
+        backing_off: counts.backing_off,
+        accepted: counts.accepted,
+        parked: counts.parked,
+        filed_last_day: counts.filed_since,
+        written_last_day: counts.written_since,
+        oldest_unfiled_at: counts.oldest_unfiled.map(Into::into),
+        evidence_overdue: counts.overdue,
+        filed_by: facts.filed_by.clone(),
+    })
+}
+
+async fn set_paused(
+    c: &Caller,
+    m: &impl Changing,
+    id: &str,
+    reason: &str,
+    paused: bool,
+) -> Result<v1::EndpointStatus, Error> {
+    let mut broken = Violations::default();
+    let key = c.key(m, &mut broken);
+    let endpoint: Option<EndpointId> = endpoint_id(id, &mut broken);
+    let reason = request::reason(reason, "reason", &mut broken);
+    whole!(broken; key, endpoint, reason);
+    let facts = c.endpoint(&endpoint)?;
+    let set = SetPaused { call: c.write(key), trust: facts.trust.clone(), endpoint, paused, reason: reason.0 };
+    c.store().set_paused(set).await?;
+    status(c, facts).await
+}
+
+pub async fn pause_endpoint(c: Caller, m: v1::PauseEndpointRequest) -> Result<v1::PauseEndpointResponse, Error> {
+    let endpoint = set_paused(&c, &m, &m.endpoint_id, &m.reason, true).await?;
+    Ok(v1::PauseEndpointResponse { endpoint: Some(endpoint) })
+}
+
+pub async fn resume_endpoint(c: Caller, m: v1::ResumeEndpointRequest) -> Result<v1::ResumeEndpointResponse, Error> {
+    let endpoint = set_paused(&c, &m, &m.endpoint_id, &m.reason, false).await?;
+    Ok(v1::ResumeEndpointResponse { endpoint: Some(endpoint) })
+}

@@ -1,0 +1,39 @@
+//! 9 The way back: what an EPR sends us is kept raw in the same commit as what it changes, and answered after it.
+//!
+//! ```text
+//! transport listen -> peek -> repeat? -> pack parse -> the same rules as the API -> store (one commit: raw, referral, audit) -> reply
+//! ```
+
+mod answer;
+mod receive;
+mod referral;
+
+pub use receive::receive;
+
+use crate::adapter::{Pack, ReplyRules};
+use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::policy::AckMode;
+use crate::store::Store;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// One endpoint's listener, as receiving needs it.
+pub struct Source {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub endpoint: EndpointId,
+    pub trust: OdsCode,
+    pub pack: Arc<Pack>,
+    /// The endpoint's pack settings, defaults filled in.
+    pub settings: Map<String, Value>,
+    pub reply_rules: ReplyRules,
+    pub time_zone: TimeZone,
+    pub time_zone_name: String,
+    pub ack_mode: AckMode,
+    pub control_id_prefix: String,
+    /// Allowed pairs of MSH-3 and MSH-4; empty: any.
+    pub allowed: Vec<(String, String)>,
+}

@@ -1,0 +1,177 @@
+//! One message: who sent it, whether it came before, what it is, what to answer.
+
+use super::answer::{Taken, Wrong, frames, pack_frames, unpack_frames};
+use super::{Source, referral};
+use crate::adapter::ParseError;
+use crate::adapter::hl7::Envelope;
+use crate::domain::ids::{InboundId, ReplyId};
+use crate::store::WriteError;
+use crate::store::record::{Inbound, InboundState, Raw, Reply};
+use crate::store::write::{Late, Receive};
+use crate::verdict::{answers, verdict};
+use sha2::{Digest, Sha256};
+
+/// Longest source or control id kept as such, in characters.
+const NAME_CHARS_MAX: usize = 200;
+
+/// The frames to answer with. Nothing is answered that is not on disk; without an answer the sender sends again.
+pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+    match take(source, bytes).await {
+        Ok(frames) => frames,
+        Err(e) => {
+            tracing::error!(endpoint = %source.endpoint, reason = %e, "a message could not be stored; it is not answered, so that the sender sends it again");
+            Vec::new()
+        }
+    }
+}
+
+async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
+    let Some(envelope) = Envelope::peek(&bytes) else {
+        let inbound =
+            Inbound { reason: "no MSH segment: not an HL7 v2 message".into(), ..arrived(source, None, bytes) };
+        source.store.receive(Receive { inbound }).await?;
+        tracing::warn!(endpoint = %source.endpoint, "bytes that are no HL7 message; kept, not answered");
+        return Ok(Vec::new());
+    };
+    if envelope.message_code() == "ACK" {
+        return late_acknowledgement(source, &bytes).await;
+    }
+    let mut inbound = arrived(source, Some(&envelope), bytes);
+    let now = inbound.received_at;
+    let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+    if !inbound.control_id.is_empty() {
+        if let Some(same) = before.iter().find(|b| b.content == inbound.content) {
+            tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
+            return Ok(unpack_frames(&same.reply.0));
+        }
+        // Same id, other bytes: not a repeat. Processed, flagged and counted.
+        inbound.reused_control_id = !before.is_empty();
+    }
+    if let Some((taken, wrong)) = refused_outright(source, &envelope, &inbound) {
+        return refuse(source, &envelope, inbound, taken, &[wrong]).await;
+    }
+    let parsed = match source.pack.parse(&inbound.bytes.0, &source.settings, &source.time_zone_name) {
+        Ok(parsed) => parsed,
+        Err(e) => {
+            let (taken, wrong) = unparsed(&e);
+            return refuse(source, &envelope, inbound, taken, &wrong).await;
+        }
+    };
+    let referral = match parsed.makes.as_str() {
+        "CreateReferralRequest" => referral::read(source, &parsed, &inbound, now),
+        other => Err(vec![Wrong::new(207, format!("the pack's map makes {other}, which this release cannot take in"))]),
+    };
+    match referral {
+        Ok(create) => {
+            let answer = referral::answer(source, &envelope, now);
+            let packed = source.store.receive_referral(referral::write(inbound, create, answer)).await?;
+            Ok(unpack_frames(&packed))
+        }
+        Err(wrong) => refuse(source, &envelope, inbound, Taken::No, &wrong).await,
+    }
+}
+
+fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbound {
+    let now = source.clock.now();
+    let short = |text: &str| text.chars().take(NAME_CHARS_MAX).collect::<String>();
+    let of = |f: fn(&Envelope) -> std::borrow::Cow<'_, str>| envelope.map(|e| short(&f(e))).unwrap_or_default();
+    Inbound {
+        id: InboundId::new(now, source.entropy.as_ref()),
+        trust: source.trust.clone(),
+        endpoint: source.endpoint.clone(),
+        received_at: now,
+        source: format!("{}|{}", of(Envelope::sending_application), of(Envelope::sending_facility)),
+        control_id: of(Envelope::control_id),
+        message_type: envelope.map(type_shown).unwrap_or_default(),
+        state: InboundState::Parked,
+        reason: String::new(),
+        referral_id: None,
+        reused_control_id: false,
+        content: Sha256::digest(&bytes).to_vec(),
+        bytes: Raw(bytes),
+        reply: Raw::default(),
+    }
+}
+
+/// `REF^I12`. What does not look like a type is not shown, for a message out of step could have a name there; the bytes are kept.
+fn type_shown(envelope: &Envelope) -> String {
+    let part = |text: &str| {
+        let good = text.len() == 3 && text.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        if good { text.to_owned() } else { "?".to_owned() }
+    };
+    format!("{}^{}", part(&envelope.message_code()), part(&envelope.trigger()))
+}
+
+/// What makes a message impossible before its content is looked at.
+fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> Option<(Taken, Wrong)> {
+    let pair = (envelope.sending_application().into_owned(), envelope.sending_facility().into_owned());
+    if !source.allowed.is_empty() && !source.allowed.contains(&pair) {
+        return Some((
+            Taken::Never,
+            Wrong::new(207, "MSH-3 and MSH-4 are not a sender this listener takes messages from"),
+        ));
+    }
+    if inbound.control_id.is_empty() {
+        return Some((Taken::No, Wrong::new(101, "MSH-10 is empty: without it neither side can tell a repeat")));
+    }
+    if !matches!(&*envelope.processing_id(), "P" | "T" | "D") {
+        return Some((Taken::Never, Wrong::new(202, "MSH-11 is not P, T or D")));
+    }
+    let version = envelope.version().into_owned();
+    if !matches!(
+        version.as_str(),
+        "2.1" | "2.2" | "2.3" | "2.3.1" | "2.4" | "2.5" | "2.5.1" | "2.6" | "2.7" | "2.7.1" | "2.8"
+    ) {
+        return Some((Taken::Never, Wrong::new(203, "MSH-12 is not an HL7 v2 version this listener reads")));
+    }
+    None
+}
+
+fn unparsed(e: &ParseError) -> (Taken, Vec<Wrong>) {
+    match e {
+        ParseError::NoMap(_) => (Taken::Never, vec![Wrong::new(200, e.to_string())]),
+        ParseError::Unreadable(_) => (Taken::No, vec![Wrong::new(102, e.to_string())]),
+        ParseError::Settings(_) => (Taken::No, vec![Wrong::new(207, "the endpoint's settings do not fit its pack")]),
+        ParseError::Fields(faults) => (Taken::No, faults.iter().map(|f| Wrong::new(101, f.to_string())).collect()),
+    }
+}
+
+/// Kept, shown, answered with the reasons, and reprocessable.
+async fn refuse(
+    source: &Source,
+    envelope: &Envelope,
+    mut inbound: Inbound,
+    taken: Taken,
+    wrong: &[Wrong],
+) -> Result<Vec<Vec<u8>>, WriteError> {
+    inbound.reason = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
+    inbound.state = InboundState::Parked;
+    let answer = frames(source, envelope, taken, wrong, inbound.received_at);
+    inbound.reply = Raw(pack_frames(&answer));
+    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a message was refused; kept");
+    source.store.receive(Receive { inbound }).await?;
+    Ok(answer)
+}
+
+/// An application acknowledgement that comes on its own: it counts only by the exact control id of something we sent to this very endpoint.
+async fn late_acknowledgement(source: &Source, bytes: &[u8]) -> Result<Vec<Vec<u8>>, WriteError> {
+    let now = source.clock.now();
+    let control_id = answers(bytes).unwrap_or_default();
+    let reply = Reply {
+        id: ReplyId::new(now, source.entropy.as_ref()),
+        endpoint: source.endpoint.clone(),
+        delivery_id: None,
+        attempt_id: None,
+        received_at: now,
+        verdict: verdict(bytes, &source.reply_rules, &control_id),
+        unmatched: true,
+        bytes: Raw(bytes.to_vec()),
+    };
+    let late = Late { endpoint: source.endpoint.clone(), control_id, reply };
+    match source.store.take_late(late).await? {
+        Some(delivery) => tracing::info!(endpoint = %source.endpoint, %delivery, "late acknowledgement"),
+        None => tracing::warn!(endpoint = %source.endpoint, "an acknowledgement of nothing we sent; kept"),
+    }
+    // An acknowledgement is not acknowledged.
+    Ok(Vec::new())
+}

@@ -1,0 +1,72 @@
+//! A referral that came as a message: read by the same rules as one that came by API.
+
+use super::Source;
+use super::answer::{Taken, Wrong, frames, pack_frames};
+use crate::adapter::Parsed;
+use crate::adapter::form::{self, message::NotAReferral};
+use crate::adapter::hl7::Envelope;
+use crate::store::record::{Actor, Inbound, InboundState, RequestKey};
+use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedReferral};
+use crate::store::{Refusal, Scope};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// What the message asks for, or every rule it breaks.
+pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp) -> Result<CreateReferral, Vec<Wrong>> {
+    let today = now.to_zoned(source.time_zone.clone()).date();
+    let message = form::message::referral(&parsed.value, today).map_err(|e| match e {
+        NotAReferral::Shape => {
+            vec![Wrong::new(
+                207,
+                "the pack's map gives something that is no referral; run `ips-bridge adapter check` on the pack",
+            )]
+        }
+        NotAReferral::Broken(broken) => {
+            broken.0.iter().map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))).collect()
+        }
+    })?;
+    Ok(CreateReferral {
+        call: call(source, inbound),
+        trust: source.trust.clone(),
+        patient: PatientIs::Described(Box::new(message.patient)),
+        details: message.details,
+        // A clock that runs ahead must not make a referral of tomorrow.
+        received_at: message.received_at.map_or(now, |at| at.min(now)),
+        received_from: Some((source.endpoint.clone(), parsed.control_id.clone())),
+    })
+}
+
+/// The endpoint itself calls; the message is its own request id.
+fn call(source: &Source, inbound: &Inbound) -> Call {
+    let mut key = Sha256::new();
+    for part in ["inbound", source.endpoint.as_str(), &inbound.source, &inbound.control_id] {
+        key.update(part.as_bytes());
+        key.update([0]);
+    }
+    key.update(&inbound.content);
+    Call {
+        actor: Actor { principal: format!("endpoint:{}", source.endpoint), role: "epr_system".into() },
+        scope: Scope::trusts([source.trust.clone()]),
+        request: RequestKey { key: key.finalize().into(), content: Sha256::digest(&inbound.content).into() },
+        trace: None,
+    }
+}
+
+/// Makes the acknowledgement from what became of the referral; it is stored with the message.
+pub fn answer(source: &Source, envelope: &Envelope, now: Timestamp) -> MakeReply {
+    // Both answers are made beforehand: the writer must not depend on us.
+    let yes = pack_frames(&frames(source, envelope, Taken::Yes, &[], now));
+    let no = |wrong: Wrong| pack_frames(&frames(source, envelope, Taken::No, &[wrong], now));
+    let mismatch = no(Wrong::new(204, "the patient's number is known here with another date of birth or family name"));
+    let other =
+        no(Wrong::new(207, "the referral could not be taken; it is kept and the integration team is shown why"));
+    Box::new(move |result| match result {
+        Ok(()) => yes.clone(),
+        Err(Refusal::PatientMismatch) => mismatch.clone(),
+        Err(_) => other.clone(),
+    })
+}
+
+pub fn write(inbound: Inbound, referral: CreateReferral, reply: MakeReply) -> ReceivedReferral {
+    ReceivedReferral { inbound: Inbound { state: InboundState::Received, ..inbound }, referral, reply }
+}

@@ -1,0 +1,78 @@
+//! 4 The outbox: one worker an endpoint takes lanes whose heads are due, checks, renders, stores the bytes, sends them and settles what came
+//! of it. Nothing here decides a state: that is `domain::decide`, applied by the store in the commit that settles.
+//!
+//! ```text
+//! claim (commit) -> holds -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
+//! ```
+//!
+//! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
+
+mod pace;
+mod prepare;
+mod send;
+mod strays;
+mod trace;
+mod worker;
+
+pub use worker::run;
+
+use crate::adapter::compose::Site;
+use crate::adapter::{Pack, RenderOptions, ReplyRules};
+use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::StaffId;
+use crate::domain::policy::{BackOff, EndpointPolicy};
+use crate::store::{Scope, Store};
+use crate::transport::Stray;
+use crate::transport::mllp::Pool;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What every endpoint's worker shares.
+#[derive(Clone)]
+pub struct Shared {
+    pub store: Store,
+    /// The bridge's own: the outbox works for every trust.
+    pub scope: Scope,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub watch: Arc<dyn Watch>,
+}
+
+/// Who counts what the outbox does. Names and numbers only.
+pub trait Watch: Send + Sync + 'static {
+    /// An attempt ended: `positive`, `refused`, `retry`, `unknown` or `not_sent`, after this long.
+    fn attempt(&self, endpoint: &str, verdict: &'static str, took: Duration);
+    /// A delivery was filed, this long after it was written.
+    fn filed(&self, endpoint: &str, after: Duration);
+}
+
+/// One endpoint, as its worker needs it.
+pub struct Endpoint {
+    pub policy: Arc<EndpointPolicy>,
+    pub pack: Arc<Pack>,
+    pub reply_rules: ReplyRules,
+    pub options: RenderOptions,
+    pub site: Site,
+    pub pool: Pool,
+    /// What arrives on connections that wait for nothing.
+    pub strays: mpsc::Receiver<Stray>,
+    /// Late acknowledgements of this endpoint come on our own connections to it: then, and only then, strays can be evidence.
+    pub late_replies_on_connection: bool,
+    /// Longer than connect, send and reply timeouts together; config checks it.
+    pub lease: Duration,
+    pub probe: BackOff,
+    /// Lanes worked on at once, 1 to 1000.
+    pub max_in_flight: u32,
+    pub max_per_minute: Option<u32>,
+    /// When the maintenance under way ends.
+    pub maintenance: Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>,
+    /// 0 to 4 characters of A-Z and 0-9, before every control id.
+    pub control_id_prefix: String,
+    /// The trust's staff table: the EPR's own id and name for one of our authors.
+    pub staff: FindStaff,
+}
+
+/// The EPR's own id and name for one of our authors.
+pub type FindStaff = Box<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>;

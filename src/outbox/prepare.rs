@@ -1,0 +1,125 @@
+//! Before every send: the safety holds, then the bytes, stored ones again or new ones.
+
+use super::{Endpoint, Shared};
+use crate::adapter::RenderError;
+use crate::adapter::compose::{Composition, compose, job_of};
+use crate::domain::chain;
+use crate::domain::delivery::ParkReason;
+use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance};
+use crate::domain::ids::{RenderingId, random_80_bits};
+use crate::store::StoreError;
+use crate::store::record::{Raw, Rendering};
+use crate::store::write::{BeginWith, Claimed, Seen};
+
+/// What to do with a delivery in hand.
+pub enum Prepared {
+    Send { bytes: Vec<u8>, control_id: String, with: BeginWith, seen: Seen },
+    Hold { reason: ParkReason, detail: String },
+}
+
+pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Prepared, StoreError> {
+    let delivery = &claimed.delivery;
+    let identity_now = claimed.patient.details.identity();
+    let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
+    let predecessor = delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
+    let facts = Facts {
+        delivery,
+        entry: &claimed.entry,
+        policy: &endpoint.policy,
+        identity_now: &identity_now,
+        referral: &claimed.referral,
+        predecessor,
+        author_mapped: staff.is_some(),
+        made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
+    };
+    let seen = Seen {
+        patient_version: claimed.patient.version,
+        referral_version: claimed.referral.version,
+        predecessor: predecessor.map(|p| (p.id, p.version)),
+    };
+    match (clearance(&facts), &claimed.rendering) {
+        (Clearance::Hold(reason), _) => Ok(Prepared::Hold { reason, detail: String::new() }),
+        (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {
+            bytes: rendering.bytes.0.clone(),
+            control_id: rendering.control_id.clone(),
+            with: BeginWith::Same(rendering.id),
+            seen,
+        }),
+        (Clearance::Go | Clearance::RenderAnew, earlier) => {
+            let number = earlier.as_ref().map_or(1, |r| r.number + 1);
+            let made_from = MadeFrom { identity: identity_now, endpoint: endpoint.policy.fingerprint.clone() };
+            render(shared, endpoint, claimed, staff, number, made_from, seen).await
+        }
+    }
+}
+
+async fn render(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    claimed: &Claimed,
+    epr_staff: Option<(String, String)>,
+    number: u32,
+    made_from: MadeFrom,
+    seen: Seen,
+) -> Result<Prepared, StoreError> {
+    let entry = &claimed.entry;
+    // Entries are never changed, so reading them outside the claim reads what the claim would have.
+    let spoken_of = match chain::speaks_of(&claimed.before, entry.action()) {
+        Some(delivery) => shared.store.entry(&shared.scope, delivery.entry_id).await?,
+        None => None,
+    };
+    let job = match job_of(entry) {
+        Some(id) => shared.store.outcome(&shared.scope, id).await?.and_then(|o| o.current),
+        None => None,
+    };
+    let control_id = format!("{}{}", endpoint.control_id_prefix, random_80_bits(shared.entropy.as_ref()));
+    let now = shared.clock.now();
+    let composition = Composition {
+        entry,
+        spoken_of: spoken_of.as_ref(),
+        job: job.as_ref(),
+        patient: &claimed.patient,
+        referral: &claimed.referral,
+        before: &claimed.before,
+        epr_staff,
+        site: &endpoint.site,
+        control_id: &control_id,
+        time: now,
+    };
+    let Some(input) = compose(&composition) else {
+        return Ok(hold(ParkReason::NotRenderable, "the document it speaks of is not known here"));
+    };
+    let rendered = match endpoint.pack.render(&input, &endpoint.options) {
+        Ok(rendered) => rendered,
+        Err(e) => return Ok(unrenderable(&e)),
+    };
+    let rendering = Rendering {
+        id: RenderingId::new(now, shared.entropy.as_ref()),
+        delivery_id: claimed.delivery.id,
+        endpoint: endpoint.policy.id.clone(),
+        number,
+        control_id: control_id.clone(),
+        made_from,
+        pack: endpoint.pack.pin(),
+        created_at: now,
+        bytes: Raw(rendered.bytes.clone()),
+    };
+    let with = BeginWith::New { rendering: Box::new(rendering), anew: number > 1 };
+    Ok(Prepared::Send { bytes: rendered.bytes, control_id, with, seen })
+}
+
+fn hold(reason: ParkReason, detail: impl Into<String>) -> Prepared {
+    Prepared::Hold { reason, detail: detail.into() }
+}
+
+/// Each reason has its own hold, so that the author or the integrator is told what only they can mend.
+fn unrenderable(e: &RenderError) -> Prepared {
+    match e {
+        RenderError::NotCarriable { what } => hold(ParkReason::TextNotCarriable, what),
+        RenderError::TooLong { limit } => {
+            hold(ParkReason::TextTooLong, format!("the endpoint takes {limit} characters or bytes at most"))
+        }
+        RenderError::NoStaffId => hold(ParkReason::NoMappedStaffId, ""),
+        RenderError::NotRenderable(_) => hold(ParkReason::NotRenderable, e.to_string()),
+    }
+}

@@ -1,0 +1,183 @@
+//! One delivery in hand, from its holds to its settling.
+
+use super::prepare::{Prepared, prepare};
+use super::{Endpoint, Shared, trace};
+use crate::domain::decide::Happened;
+use crate::domain::delivery::{ParkReason, State};
+use crate::domain::ids::{AttemptId, ReplyId};
+use crate::domain::verdict::{Meaning, Verdict};
+use crate::store::record::{Raw, Reply};
+use crate::store::write::{Begin, Begun, Claimed, Feeling, Settle};
+use crate::store::{StoreError, WriteError};
+use crate::transport::{Exchange, NotSent, Sent};
+use crate::verdict::{correlates, verdict};
+use std::time::{Duration, Instant};
+use tracing::Instrument;
+
+/// What came of a delivery, before it is settled.
+struct Ending {
+    attempt: Option<AttemptId>,
+    happened: Happened,
+    replies: Vec<Reply>,
+    feeling: Feeling,
+}
+
+impl Ending {
+    fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
+        Self { attempt: None, happened, replies: Vec::new(), feeling }
+    }
+}
+
+/// Takes one claimed delivery to its end. Whatever happens here, the lease makes sure that it is not forgotten.
+pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
+    let span = tracing::info_span!("deliver", endpoint = %endpoint.policy.id, delivery = %claimed.delivery.id, attempt = claimed.delivery.attempts + 1);
+    trace::continue_from(&span, claimed.delivery.trace.as_deref());
+    async {
+        let started = Instant::now();
+        let ending = match ending(shared, endpoint, &claimed).await {
+            Ok(ending) => ending,
+            Err(e) => {
+                // Nothing was begun: the lease runs out and the lane is claimed anew.
+                tracing::warn!(reason = %e, "the delivery could not be prepared; it is tried again when its lease ends");
+                return;
+            }
+        };
+        shared.watch.attempt(endpoint.policy.id.as_str(), word(&ending.happened), started.elapsed());
+        settle(shared, endpoint, &claimed, ending).await;
+    }
+    .instrument(span)
+    .await;
+}
+
+async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Ending, WriteError> {
+    let (bytes, control_id, with, seen) = match prepare(shared, endpoint, claimed).await? {
+        Prepared::Hold { reason, detail } => {
+            return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));
+        }
+        Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
+    };
+    // The connection first: without one nothing was tried, and nothing is counted.
+    let mut connection = match endpoint.pool.connect().await {
+        Ok(connection) => connection,
+        Err(e) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Unreachable(e.to_string()))),
+    };
+    let begin = Begin {
+        token: claimed.token,
+        endpoint: endpoint.policy.id.clone(),
+        patient_id: claimed.delivery.patient_id,
+        delivery_id: claimed.delivery.id,
+        with,
+        seen,
+    };
+    let attempt = match shared.store.begin(begin).await? {
+        Begun::Attempt(id) => id,
+        Begun::Stale => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
+    };
+    let exchange = connection.send(&bytes, &|reply| correlates(reply, &control_id)).await;
+    drop(connection);
+    Ok(after(shared, endpoint, claimed, attempt, &control_id, exchange))
+}
+
+/// What an exchange means.
+fn after(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    claimed: &Claimed,
+    attempt: AttemptId,
+    control_id: &str,
+    exchange: Exchange,
+) -> Ending {
+    let now = shared.clock.now();
+    let reply = |bytes: Vec<u8>, verdict: Verdict, unmatched: bool| Reply {
+        id: ReplyId::new(now, shared.entropy.as_ref()),
+        endpoint: endpoint.policy.id.clone(),
+        delivery_id: Some(claimed.delivery.id),
+        attempt_id: Some(attempt),
+        received_at: now,
+        verdict,
+        unmatched,
+        bytes: Raw(bytes),
+    };
+    // What came back and is not the answer is kept beside the attempt, and credited to nothing.
+    let mut replies: Vec<Reply> =
+        exchange.strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
+    let (happened, feeling) = match exchange.sent {
+        Sent::Reply(bytes) => {
+            let verdict = verdict(&bytes, &endpoint.reply_rules, control_id);
+            let kept = reply(bytes, verdict.clone(), false);
+            let happened = Happened::Replied { verdict, reply: kept.id };
+            replies.push(kept);
+            (happened, Feeling::Reached)
+        }
+        Sent::NotSent(e) => not_sent(&e),
+        Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),
+    };
+    Ending { attempt: Some(attempt), happened, replies, feeling }
+}
+
+fn not_sent(e: &NotSent) -> (Happened, Feeling) {
+    if e.is_message_fault() {
+        // No endpoint could take these bytes: a person has to look at the message, not at the line.
+        (Happened::Held { reason: ParkReason::NotRenderable, detail: e.to_string() }, Feeling::Nothing)
+    } else {
+        (Happened::NotSent, Feeling::Unreachable(e.to_string()))
+    }
+}
+
+/// Settling is tried until the lease would end anyway: what was heard must not be lost to a store that is away for a moment.
+async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending: Ending) {
+    let give_up = Instant::now() + endpoint.lease;
+    let mut wait = Duration::from_millis(50);
+    loop {
+        let mut random = [0u8; 8];
+        shared.entropy.fill(&mut random);
+        let settle = Settle {
+            token: claimed.token,
+            endpoint: endpoint.policy.id.clone(),
+            patient_id: claimed.delivery.patient_id,
+            delivery_id: claimed.delivery.id,
+            attempt: ending.attempt,
+            happened: ending.happened.clone(),
+            replies: ending.replies.clone(),
+            feeling: ending.feeling.clone(),
+            probe: endpoint.probe,
+            random: u64::from_le_bytes(random),
+        };
+        match shared.store.settle(settle).await {
+            Ok(delivery) => {
+                let code = delivery.park.as_ref().map(|p| p.reason.code());
+                tracing::info!(state = delivery.state.word(), reason = code, "settled");
+                if delivery.state == State::Filed {
+                    let after = shared.clock.now().duration_since(delivery.created_at).unsigned_abs();
+                    shared.watch.filed(endpoint.policy.id.as_str(), after);
+                }
+                return;
+            }
+            // The same reply is there already: an earlier try did commit.
+            Err(WriteError::Store(StoreError::Conflict(_))) => return,
+            Err(e) if Instant::now() >= give_up => {
+                tracing::error!(reason = %e, "what came of an attempt could not be stored; the lease ends and the delivery counts as unknown");
+                return;
+            }
+            Err(e) => {
+                tracing::warn!(reason = %e, "what came of an attempt could not be stored yet");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+}
+
+fn word(happened: &Happened) -> &'static str {
+    match happened {
+        Happened::Replied { verdict, .. } => match verdict.meaning {
+            Meaning::Positive => "positive",
+            Meaning::Refused => "refused",
+            Meaning::Retry => "retry",
+            Meaning::Unknown => "unknown",
+        },
+        Happened::NoAnswer { .. } => "unknown",
+        Happened::Held { .. } => "held",
+        _ => "not_sent",
+    }
+}

@@ -1,0 +1,39 @@
+//! What arrives on our connections while they wait for nothing. Kept always; evidence only where config says that this endpoint's late
+//! acknowledgements come that way.
+
+use super::{Endpoint, Shared};
+use crate::domain::ids::ReplyId;
+use crate::domain::verdict::Verdict;
+use crate::store::record::{Raw, Reply};
+use crate::store::write::Late;
+use crate::transport::{Stray, StrayKind};
+use crate::verdict::{answers, verdict};
+
+pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
+    let now = shared.clock.now();
+    let credible = endpoint.late_replies_on_connection && matches!(stray.kind, StrayKind::Frame);
+    // Without a control id it fits nothing, and is kept as unmatched.
+    let control_id = Some(&stray.bytes).filter(|_| credible).and_then(|b| answers(b)).unwrap_or_default();
+    let verdict = if control_id.is_empty() {
+        Verdict::unreadable()
+    } else {
+        verdict(&stray.bytes, &endpoint.reply_rules, &control_id)
+    };
+    let reply = Reply {
+        id: ReplyId::new(now, shared.entropy.as_ref()),
+        endpoint: endpoint.policy.id.clone(),
+        delivery_id: None,
+        attempt_id: None,
+        received_at: now,
+        verdict,
+        unmatched: true,
+        bytes: Raw(stray.bytes),
+    };
+    match shared.store.take_late(Late { endpoint: endpoint.policy.id.clone(), control_id, reply }).await {
+        Ok(Some(delivery)) => tracing::info!(endpoint = %endpoint.policy.id, %delivery, "late acknowledgement"),
+        Ok(None) => tracing::warn!(endpoint = %endpoint.policy.id, "bytes that answer nothing we sent; kept"),
+        Err(e) => {
+            tracing::error!(endpoint = %endpoint.policy.id, reason = %e, "bytes that answer nothing could not be kept")
+        }
+    }
+}

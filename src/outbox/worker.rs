@@ -1,0 +1,90 @@
+//! One endpoint's worker: takes lanes as fast as connections come free, no faster than the endpoint allows.
+
+use super::pace::Pace;
+use super::send::deliver;
+use super::{Endpoint, Shared, strays};
+use crate::store::write::Claim;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The longest a worker sleeps without looking: another bridge over the same database may have freed something.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The shortest, when something is due that the endpoint's gate holds back.
+const NOT_YET: Duration = Duration::from_millis(100);
+
+/// Works until `stop`, then finishes what is in hand.
+pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken) {
+    let (_none, never) = tokio::sync::mpsc::channel(1);
+    let mut strays_in = std::mem::replace(&mut endpoint.strays, never);
+    let endpoint = Arc::new(endpoint);
+    let id = endpoint.policy.id.clone();
+    let mut pace = Pace::new(endpoint.max_per_minute, shared.clock.now());
+    let mut in_hand: JoinSet<()> = JoinSet::new();
+    tracing::info!(endpoint = %id, "outbox worker started");
+    while !stop.is_cancelled() {
+        let changed = shared.store.lanes_changed(&id);
+        let mut wait = LOOK_AGAIN;
+        // Something is due and the endpoint's gate holds it back: more of the same changes nothing, so the bell is not listened to.
+        let mut held = false;
+        let now = shared.clock.now();
+        let free = endpoint.max_in_flight.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
+        let limit = if (endpoint.maintenance)(now).is_some() { 0 } else { pace.allowance(free, now) };
+        if limit > 0 {
+            match shared.store.claim(Claim { endpoint: id.clone(), limit, lease: endpoint.lease }).await {
+                Ok(claimed) => {
+                    let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+                    pace.spend(count);
+                    for one in claimed {
+                        let (shared, endpoint) = (shared.clone(), endpoint.clone());
+                        in_hand.spawn(async move { deliver(&shared, &endpoint, one).await });
+                    }
+                    if count == limit && count < free {
+                        continue;
+                    }
+                    if count == 0 {
+                        wait = until_due(&shared, &id).await;
+                        held = wait == NOT_YET;
+                    }
+                }
+                Err(e) => tracing::warn!(endpoint = %id, reason = %e, "lanes could not be claimed; trying again"),
+            }
+        } else if free > 0 && endpoint.max_per_minute.is_some() {
+            wait = NOT_YET;
+        }
+        tokio::select! {
+            () = changed, if !held => {}
+            () = tokio::time::sleep(wait) => {}
+            Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
+            Some(stray) = strays_in.recv() => strays::keep(&shared, &endpoint, stray).await,
+            () = stop.cancelled() => {}
+        }
+        while let Some(done) = in_hand.try_join_next() {
+            finished(done);
+        }
+    }
+    // The connections' own time limits bound this.
+    while let Some(done) = in_hand.join_next().await {
+        finished(done);
+    }
+    endpoint.pool.close();
+    tracing::info!(endpoint = %id, "outbox worker stopped");
+}
+
+/// How long until the endpoint's next lane is due.
+async fn until_due(shared: &Shared, id: &crate::domain::organisation::EndpointId) -> Duration {
+    match shared.store.next_due(id).await {
+        Ok(Some(due)) => {
+            due.duration_since(shared.clock.now()).try_into().unwrap_or(Duration::ZERO).clamp(NOT_YET, LOOK_AGAIN)
+        }
+        _ => LOOK_AGAIN,
+    }
+}
+
+fn finished(done: Result<(), tokio::task::JoinError>) {
+    if done.is_err_and(|e| e.is_panic()) {
+        // The panic's own text could hold data; the lease brings the delivery back.
+        tracing::error!("a delivery ended in a fault of ours; it is taken up again when its lease ends");
+    }
+}

@@ -1,0 +1,171 @@
+//! A broken pack names each fault with file, line and remedy; and no fault holds patient data.
+
+use ips_bridge::adapter::{Fault, check::check, examples};
+use ips_bridge::verdict::verdict;
+use std::{fs, path::Path};
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+/// A copy of the UK pack with one text of one file changed; the line that was changed, and what `check` says.
+fn broken(file: &str, find: &str, put: &str) -> (u32, Vec<Fault>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pack = folder.path().join("hl7v2-uk");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk"), &pack);
+    let text = fs::read_to_string(pack.join(file)).expect("the file");
+    let at = text.find(find).unwrap_or_else(|| panic!("{file} holds no {find}"));
+    let line = 1 + text[..at].matches('\n').count() + put.len() - put.trim_start_matches('\n').len();
+    fs::write(pack.join(file), text.replacen(find, put, 1)).expect("written");
+    let report = check(&pack, verdict);
+    (u32::try_from(line).expect("small"), report.faults)
+}
+
+#[test]
+fn each_of_many_breaks_is_named_with_file_line_and_remedy() {
+    for (file, find, put, word) in [
+        // templates
+        ("templates/parts/pid.hl7", "patient.name.family", "patient.name.familly", "familly"),
+        ("templates/parts/pid.hl7", "patient.date_of_birth |", "pateint.date_of_birth |", "pateint"),
+        ("templates/parts/pid.hl7", "| nhs_number }}", "| nhs_numbr }}", "nhs_numbr"),
+        ("templates/parts/pid.hl7", "code(\"gender\")", "code(\"gendr\")", "gendr"),
+        ("templates/parts/pid.hl7", "id.value", "id.valeu", "valeu"),
+        ("templates/parts/head.hl7", "{{ message.control_id }}", "{{ message.control_id }", "not closed"),
+        ("templates/parts/head.hl7", "settings.evn1", "settings.evn2", "evn2"),
+        ("templates/parts/content.hl7", "{% if message.is_late %}", "{% if message.is_late", "not closed"),
+        ("templates/parts/content.hl7", "{% if message.is_late %}", "{% unless message.is_late %}", "unless"),
+        ("templates/parts/outcome.hl7", "job.weekly_minutes", "job.weekly_minutes * 60", "calculate"),
+        ("templates/mdm_t02.hl7", "parts/txa.hl7", "parts/txe.hl7", "txe"),
+        ("templates/rri_i12.hl7", "{% if message.in_reply_to %}", "{% if message.in_reply_to is nothing %}", "nothing"),
+        ("templates/rri_i12.hl7", "referral.details.team", "range(1000000)", "range"),
+        // the manifest
+        ("adapter.toml", "owners  =", "owner   =", "owner"),
+        ("adapter.toml", "id      = \"hl7v2-uk\"", "id      = \"hl7v2\"", "folder"),
+        ("adapter.toml", "status  = \"draft\"", "status  = \"drafft\"", "drafft"),
+        ("adapter.toml", "version = \"0.1.0\"", "version = \"1\"", "three numbers"),
+        ("adapter.toml", "entry     = \"note.create\"", "entry     = \"note.creat\"", "note.creat"),
+        ("adapter.toml", "{ replace_as = \"T10\" }", "{ replace_as = \"T12\" }", "T12"),
+        ("adapter.toml", "AE = \"refused\"", "AE = \"positive\"", "positive"),
+        ("adapter.toml", "206 = \"retry\"", "206 = \"rety\"", "rety"),
+        ("adapter.toml", "format  = \"hl7v2\"", "format  = hl7v2", "TOML"),
+        ("adapter.toml", "type = \"flag\" }", "type = \"bool\" }", "bool"),
+        // code tables
+        ("codes/gender.csv", "GENDER_MALE,M,", "GENDER_MAIL,M,", "GENDER_MAIL"),
+        ("codes/hours_band.csv", "HOURS_BAND_5_TO_15,03^", "HOURS_BAND_5_TO_15, 03^", "space"),
+        ("codes/gender_letter.csv", "GENDER_NOT_KNOWN,U,", "GENDER_FEMALE,F,", "same row"),
+        (
+            "codes/nhs_number_status.csv",
+            "NHS_NUMBER_STATUS_NOT_TRACED,NSTS02,",
+            "NHS_NUMBER_STATUS_NOT_TRACED,2.00E+00,",
+            "exponent",
+        ),
+        ("codes/confirmed_by.csv", "ours,theirs,note", "ours;theirs;note", "first line"),
+        // maps
+        ("maps/ref_i12.toml", "\"patient_details.date_of_birth\"", "\"patient_details.birth_date\"", "birth_date"),
+        ("maps/ref_i12.toml", "as = \"hl7_date\"", "as = \"hl7_dat\"", "hl7_dat"),
+        ("maps/ref_i12.toml", "\"PRD[1.1=RP]-2.6?\"", "\"PRD(1)-2.6?\"", "place"),
+        ("maps/ref_i12.toml", "setting = \"referral_source\"", "seting = \"referral_source\"", "seting"),
+        ("maps/ref_i12.toml", "makes = \"CreateReferralRequest\"", "makes = \"Referal\"", "Referal"),
+        ("maps/ref_i12.toml", "field  = \"PID-3\"", "field  = \"PID3\"", "PID-3"),
+    ] {
+        let (line, faults) = broken(file, find, put);
+        let hit = faults.iter().find(|f| f.file == file && f.line == line && format!("{f}").contains(word));
+        let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let hit = hit.unwrap_or_else(|| panic!("{file}:{line} {put}\n  {}", shown.join("\n  ")));
+        assert!(!hit.hint.is_empty(), "{hit}");
+        assert!(
+            shown.iter().all(|f| !f.contains("Testpatient") && !f.contains("9990000018") && !f.contains("job centre")),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn what_only_a_message_shows_is_found_by_the_examples() {
+    for (file, find, put, word) in [
+        // a missing row is found where an example needs it
+        (
+            "codes/employment_status.csv",
+            "EMPLOYMENT_STATUS_EMPLOYED,",
+            "EMPLOYMENT_STATUS_STUDENT,",
+            "stands in 2 rows",
+        ),
+        ("codes/gender_letter.csv", "GENDER_NOT_SPECIFIED,O,\n", "", "no row for this code (GENDER_NOT_SPECIFIED)"),
+        // a segment out of place, a required field, a length, a line that is none
+        ("templates/mdm_t02.hl7", "{% include \"parts/txa.hl7\" %}\n", "", "TXA"),
+        ("templates/parts/txa.hl7", "{{ settings.completion_status }}", "", "TXA-17"),
+        ("templates/parts/pid.hl7", "PID|1|", "pid|1|", "segment"),
+        // an escaping of one's own
+        ("templates/parts/content.hl7", "{% endif %}|{{ row }}|", "{% endif %}|{{ row }}\\oops\\|", "escape"),
+        // the accepted text is not alone in its rows
+        (
+            "templates/parts/content.hl7",
+            "IPS-HEADING^Entry details^L",
+            "{{ settings.note_code }}^Entry details^L",
+            "read back exactly",
+        ),
+    ] {
+        let said = reason(file, find, put);
+        assert!(said.contains(word), "{file} {put}: {said}");
+    }
+}
+
+/// What the cases of a broken pack give now, in one text.
+fn reason(file: &str, find: &str, put: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pack = folder.path().join("hl7v2-uk");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk"), &pack);
+    let text = fs::read_to_string(pack.join(file)).expect("the file");
+    fs::write(pack.join(file), text.replacen(find, put, 1)).expect("written");
+    let report = examples::test(&pack, true, verdict);
+    let mut all: String = report.faults.iter().map(|f| format!("{f}\n")).collect();
+    for case in fs::read_dir(pack.join("examples")).expect("examples") {
+        all.push_str(&fs::read_to_string(case.expect("readable").path().join("expected.err")).unwrap_or_default());
+    }
+    all
+}
+
+#[test]
+fn a_word_for_nothing_is_caught_by_leaf_drop() {
+    let (line, faults) = broken(
+        "templates/parts/pid.hl7",
+        "{{ patient.name.prefix | blank }}",
+        "{{ patient.name.prefix | default(\"None\") }}",
+    );
+    let hit = faults
+        .iter()
+        .find(|f| f.line == line && f.what.contains("prints a word for nothing when patient.name.prefix is null"));
+    assert!(hit.is_some(), "{faults:?}");
+}
+
+#[test]
+fn files_that_nothing_uses_and_real_looking_numbers_are_found() {
+    let (_, faults) = broken("templates/mdm_t11.hl7", "{% include \"parts/txa.hl7\" %}", "{# 943 #}9434765919");
+    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(
+        shown.iter().any(|f| f.starts_with("templates/mdm_t11.hl7:5:")
+            && f.contains("real NHS number")
+            && !f.contains("9434765919")),
+        "{shown:?}"
+    );
+    let (_, faults) = broken("templates/parts/content.hl7", "{% include \"parts/outcome.hl7\" %}", "");
+    assert!(faults.iter().any(|f| f.file == "templates/parts/outcome.hl7" && f.what.contains("nothing")), "{faults:?}");
+}
+
+#[test]
+fn what_is_rendered_must_come_back_where_the_pack_reads_it_too() {
+    let parse = "[[parse]]\nmessage = \"RRI^I12\"\nmap     = \"maps/ref_i12.toml\"\nexempt  = \"the examples of the reply are read back\"\n\n# A code that a table lacks";
+    let (_, faults) = broken("adapter.toml", "# A code that a table lacks", parse);
+    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    // HL7 has no word for "very urgent": it goes out as stat, and stat is read as an emergency.
+    assert_eq!(shown, ["maps/ref_i12.toml: details.priority does not come back as example reply-not-asked-for renders it; map and templates must agree".replace("example ", "example render-")]);
+}
