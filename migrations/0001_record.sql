@@ -90,6 +90,7 @@ CREATE TABLE entry (
     subject_id {uuid} NOT NULL,
     version {int} NOT NULL,
     kind TEXT NOT NULL,
+    action TEXT NOT NULL,
     recorded_at {int} NOT NULL,
     payload TEXT NOT NULL
 ) {strict};

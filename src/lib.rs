@@ -12,3 +12,5 @@ pub mod verdict;
 pub mod status;
 pub mod inbound;
 pub mod wire;
+pub mod app;
+pub mod cli;

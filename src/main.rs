@@ -1,1 +1,7 @@
-fn main() {}
+//! The one binary: everything it can do is a command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ips_bridge::cli::main()
+}

@@ -41,11 +41,14 @@ pub struct Site {
     pub settings: Map<String, Value>,
     pub environment: Environment,
     pub late_after: std::time::Duration,
+    /// Replacements keep the first document's id there ([`crate::domain::policy::EndpointPolicy::replaces_in_place`]).
+    pub in_place: bool,
 }
 
 /// `None`: the rows do not fit together (a withdrawal of nothing); a fault of ours, never of the author.
 pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
     let spoken_of = chain::speaks_of(c.before, c.entry.action());
+    let document = chain::document_of(c.before, c.entry.action(), c.site.in_place);
     let replaces = c.spoken_of.filter(|_| spoken_of.is_some());
     let setting = Setting {
         tz: &c.site.time_zone,
@@ -75,7 +78,7 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
             control_id: c.control_id.to_owned(),
             document_id,
             first_document_id: first,
-            replaces: spoken_of.map(|d| v1::ReplacedDocument { document_id: d.document_id(), record_id: d.record_id.clone() }),
+            replaces: document.map(|d| v1::ReplacedDocument { document_id: d.document_id(), record_id: d.record_id.clone() }),
             in_reply_to: match &c.entry.body {
                 Body::ReferralReply(reply) => reply.in_reply_to.clone(),
                 _ => None,

@@ -29,8 +29,8 @@ impl std::fmt::Debug for Pack {
     }
 }
 
-/// A message in our words.
-#[derive(Debug, Clone, PartialEq)]
+/// A message in our words. Its `Debug` shows none of them.
+#[derive(Clone, PartialEq)]
 pub struct Parsed {
     /// `REF^I12`
     pub message_type: String,
@@ -41,6 +41,12 @@ pub struct Parsed {
     pub value: Value,
     /// Fields sent as null: delete what you have.
     pub nulls: Vec<String>,
+}
+
+impl std::fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Parsed({} from {})", self.makes, shown(&self.message_type))
+    }
 }
 
 /// Why a message was not parsed. Names places and fields, never values.

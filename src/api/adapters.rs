@@ -100,7 +100,7 @@ enum Preview {
 
 fn rendered(r: &Rendering, input: &v1::RenderInput) -> v1::PreviewEntryResponse {
     match r.pack.render(input, &r.options) {
-        Ok(rendered) => v1::PreviewEntryResponse { message: rendered.bytes.into(), faults: Vec::new() },
+        Ok(rendered) => v1::PreviewEntryResponse { message: rendered.bytes, faults: Vec::new() },
         Err(RenderError::NotRenderable(faults)) => {
             v1::PreviewEntryResponse { message: Default::default(), faults: faults.iter().map(show_fault).collect() }
         }

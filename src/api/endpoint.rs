@@ -34,5 +34,8 @@ pub struct Rendering {
     /// The pack's settings with defaults filled in: what parsing needs.
     pub settings: Map<String, Value>,
     /// The EPR's own id and name for one of our authors.
-    pub staff: Arc<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>,
+    pub staff: FindStaff,
 }
+
+/// The EPR's own id and name for one of our authors.
+pub type FindStaff = Arc<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>;

@@ -67,7 +67,7 @@ impl Binding {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() > 2 * (POSITION_BYTES_MAX + HASH_BYTES) || text.len() % 2 != 0 || !text.is_ascii() {
+    if text.len() > 2 * (POSITION_BYTES_MAX + HASH_BYTES) || !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
     let digit = |c: u8| match c {

@@ -81,7 +81,7 @@ fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbo
         received_at: now,
         source: format!("{}|{}", of(Envelope::sending_application), of(Envelope::sending_facility)),
         control_id: of(Envelope::control_id),
-        message_type: format!("{}^{}", of(Envelope::message_code), of(Envelope::trigger)),
+        message_type: envelope.map(type_shown).unwrap_or_default(),
         state: InboundState::Parked,
         reason: String::new(),
         referral_id: None,
@@ -90,6 +90,15 @@ fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbo
         bytes: Raw(bytes),
         reply: Raw::default(),
     }
+}
+
+/// `REF^I12`. What does not look like a type is not shown, for a message out of step could have a name there; the bytes are kept.
+fn type_shown(envelope: &Envelope) -> String {
+    let part = |text: &str| {
+        let good = text.len() == 3 && text.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        if good { text.to_owned() } else { "?".to_owned() }
+    };
+    format!("{}^{}", part(&envelope.message_code()), part(&envelope.trigger()))
 }
 
 /// What makes a message impossible before its content is looked at.
@@ -126,7 +135,7 @@ async fn refuse(source: &Source, envelope: &Envelope, mut inbound: Inbound, take
     inbound.state = InboundState::Parked;
     let answer = frames(source, envelope, taken, wrong, inbound.received_at);
     inbound.reply = Raw(pack_frames(&answer));
-    tracing::warn!(endpoint = %source.endpoint, message = %inbound.message_type, reason = %inbound.reason, "a message was refused; kept");
+    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a message was refused; kept");
     source.store.receive(Receive { inbound }).await?;
     Ok(answer)
 }

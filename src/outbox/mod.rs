@@ -71,5 +71,8 @@ pub struct Endpoint {
     /// 0 to 4 characters of A-Z and 0-9, before every control id.
     pub control_id_prefix: String,
     /// The trust's staff table: the EPR's own id and name for one of our authors.
-    pub staff: Box<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>,
+    pub staff: FindStaff,
 }
+
+/// The EPR's own id and name for one of our authors.
+pub type FindStaff = Box<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>;

@@ -30,7 +30,10 @@ pub(super) enum Reply {
     ForeignId,
     Garbage,
     Noise,
-    Refuse { code: AckCode, error: Option<u16> },
+    Refuse {
+        code: AckCode,
+        error: Option<u16>,
+    },
     GoAway(Option<Duration>),
 }
 

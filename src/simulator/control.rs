@@ -49,7 +49,11 @@ pub enum RunError {
 /// # Errors
 /// A fault that cannot be read, a start that fails, a message of its own that nobody acknowledges, or an output that is
 /// closed.
-pub async fn run(options: Options, out: &mut (dyn Write + Send), stop: impl Future<Output = ()>) -> Result<Record, RunError> {
+pub async fn run(
+    options: Options,
+    out: &mut (dyn Write + Send),
+    stop: impl Future<Output = ()>,
+) -> Result<Record, RunError> {
     let mut settings = options.settings;
     if !options.faults.is_empty() {
         settings.faults = Faults::parse(&options.faults, options.seed)?;
@@ -107,9 +111,8 @@ fn print(out: &mut (dyn Write + Send), seen: &Seen, whole: bool) -> io::Result<(
 fn one_line(seen: &Seen) -> String {
     use crate::adapter::hl7::{Envelope, Reply};
     let envelope = Envelope::peek(&seen.message);
-    let what = envelope.map_or("no HL7 message".to_owned(), |e| {
-        format!("{}^{} {}", e.message_code(), e.trigger(), e.control_id())
-    });
+    let what = envelope
+        .map_or("no HL7 message".to_owned(), |e| format!("{}^{} {}", e.message_code(), e.trigger(), e.control_id()));
     let way = match seen.direction {
         Direction::Received => "received",
         Direction::Sent => "sent",

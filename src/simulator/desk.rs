@@ -136,7 +136,14 @@ impl Inner {
                 return;
             }
             let at = inner.now();
-            inner.show(Seen { at, direction: Direction::Sent, message: ack, answers: vec![], became: None, fault: None });
+            inner.show(Seen {
+                at,
+                direction: Direction::Sent,
+                message: ack,
+                answers: vec![],
+                became: None,
+                fault: None,
+            });
         });
     }
 

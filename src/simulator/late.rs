@@ -48,6 +48,9 @@ pub(super) async fn deliver(pool: &Pool, ack: &[u8], stop: &CancellationToken) -
             () = tokio::time::sleep(REST) => {}
         }
     }
-    tracing::warn!(tries = TRIES, "an application acknowledgement was given up: the partner's listener cannot be reached");
+    tracing::warn!(
+        tries = TRIES,
+        "an application acknowledgement was given up: the partner's listener cannot be reached"
+    );
     false
 }

@@ -89,8 +89,7 @@ impl Referral<'_> {
             e(&referrer.prefix)?,
             e(&referrer.staff_id)?,
         );
-        let towards =
-            format!("PRD|RT^Referred to Provider^HL70286|||^^^{facility}|||{}^^{facility}", e(self.team)?);
+        let towards = format!("PRD|RT^Referred to Provider^HL70286|||^^^{facility}|||{}^^{facility}", e(self.team)?);
         let mut segments = vec![head, rf1, by, towards, self.pid()?];
         for (index, line) in self.text.lines().enumerate() {
             segments.push(format!("NTE|{}|L|{}", index + 1, e(line)?));

@@ -125,6 +125,7 @@ impl Show {
         if referral.answers.is_empty() {
             line(out, format!("{INDENT}not answered yet"));
         }
+        line(out, String::new());
     }
 
     fn document(&self, out: &mut String, record: &Record, held: &PatientRecord, document: &Document, number: usize) {
@@ -158,7 +159,8 @@ impl Show {
             line(out, format!("{INDENT}  HELD {copies} TIMES"));
         }
         if self.ids {
-            line(out, format!("{INDENT}  id {}, in {}", document.id, counted(arrivals, "message")));
+            let copies = if copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") };
+            line(out, format!("{INDENT}  id {}: {copies}, {}", document.id, counted(arrivals, "message")));
         }
         for section in &latest.sections {
             line(out, String::new());
@@ -252,7 +254,8 @@ fn stamp(text: &str) -> String {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let parsed = match digits {
         8 => jiff::civil::Date::strptime("%Y%m%d", &text[..8]).map(|d| d.strftime("%-d %b %Y").to_string()),
-        12.. => jiff::civil::DateTime::strptime("%Y%m%d%H%M", &text[..12]).map(|t| t.strftime("%-d %b %Y %H:%M").to_string()),
+        12.. => jiff::civil::DateTime::strptime("%Y%m%d%H%M", &text[..12])
+            .map(|t| t.strftime("%-d %b %Y %H:%M").to_string()),
         _ => return text.to_owned(),
     };
     parsed.unwrap_or_else(|_| text.to_owned())

@@ -123,7 +123,7 @@ pub(super) type Statement = LazyLock<Sql>;
 
 macro_rules! statement {
     ($name:ident, $text:expr) => {
-        static $name: $crate::store::dialect::Statement = std::sync::LazyLock::new(|| $crate::store::dialect::Sql::new($text));
+        pub(in crate::store) static $name: $crate::store::dialect::Statement = std::sync::LazyLock::new(|| $crate::store::dialect::Sql::new($text));
     };
 }
 pub(super) use statement;

@@ -58,8 +58,8 @@ statement!(
 );
 statement!(
     ADD_ENTRIES,
-    "INSERT INTO entry (id, trust, patient_id, referral_id, subject_id, version, kind, recorded_at, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:uuid}, {5:int}, {6:text}, {7:int}, {8:text} FROM {rows}"
+    "INSERT INTO entry (id, trust, patient_id, referral_id, subject_id, version, kind, action, recorded_at, payload) \
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:uuid}, {5:int}, {6:text}, {7:text}, {8:int}, {9:text} FROM {rows}"
 );
 statement!(
     PUT_DELIVERIES,
@@ -176,8 +176,8 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
     let outcomes = view.outcomes.changed().map(|o| json!([o.id.0, o.trust, o.patient_id.0, o.referral_id.0, payload(o)]));
     put(tx, &PUT_OUTCOMES, outcomes.collect()).await?;
     let entries = view.entries.changed().map(|e| {
-        let kind = format!("{:?}", e.subject.kind());
-        json!([e.id.0, e.trust, e.patient_id.0, e.referral_id.0, e.subject.uuid(), e.version, kind, micros(e.recorded_at), payload(e)])
+        let (kind, action) = (format!("{:?}", e.subject.kind()), format!("{:?}", e.action()));
+        json!([e.id.0, e.trust, e.patient_id.0, e.referral_id.0, e.subject.uuid(), e.version, kind, action, micros(e.recorded_at), payload(e)])
     });
     put(tx, &ADD_ENTRIES, entries.collect()).await?;
 

@@ -93,7 +93,7 @@ impl Store {
         self.signals.position.subscribe()
     }
 
-    /// Deliveries neither filed nor cancelled, over all bridges, as of this process's last commit.
+    /// Deliveries neither filed nor cancelled, over all bridges, as of this process's last write.
     pub fn open_deliveries(&self) -> i64 {
         self.signals.open_deliveries.load(Ordering::Relaxed)
     }
@@ -143,3 +143,6 @@ writes! {
     /// The delivery it was credited to.
     take_late(Late) -> Option<crate::domain::ids::DeliveryId>, Settle;
 }
+
+#[cfg(test)]
+mod plans_tests;

@@ -215,8 +215,8 @@ impl InboundState {
     }
 }
 
-/// Something the EPR sent us, kept raw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something the EPR sent us, kept raw. What it wrote itself does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbound {
     pub id: InboundId,
     pub trust: OdsCode,
@@ -241,6 +241,20 @@ pub struct Inbound {
     pub reply: Raw,
 }
 
+impl std::fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbound")
+            .field("id", &self.id)
+            .field("endpoint", &self.endpoint)
+            .field("received_at", &self.received_at)
+            .field("message_type", &self.message_type)
+            .field("state", &self.state)
+            .field("reason", &self.reason)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Replies are ours, in UTF-8 text; kept readable in the payload.
 mod raw_text {
     use super::Raw;
@@ -252,7 +266,7 @@ mod raw_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Raw, D::Error> {
         let text = String::deserialize(d)?;
-        let nibble = |c: u8| (c as char).to_digit(16).map(|n| n as u8);
+        let nibble = |c: u8| (c as char).to_digit(16).and_then(|n| u8::try_from(n).ok());
         text.as_bytes()
             .chunks(2)
             .map(|pair| match pair {

@@ -230,6 +230,7 @@ fn answer_all(batch: impl IntoIterator<Item = Box<dyn Queued>>, result: &Result<
 async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
     let mut tx = begin(&around.pool).await.map_err(|e| Failed::Away(e.into()))?;
     let (open, lease_clock) = batch::enter(&mut tx, around.clock.now()).await.map_err(Failed::Away)?;
+    around.signals.open_deliveries.store(open, Ordering::Relaxed);
     let mut view = View { lease_clock, ..View::default() };
     read_needs(&mut tx, &mut view, batch).await.map_err(Failed::Before)?;
     let ctx = Ctx { now: around.clock.now(), entropy: around.entropy.as_ref(), rules: &around.rules, open_deliveries: open };

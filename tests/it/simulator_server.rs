@@ -9,9 +9,13 @@ use ips_bridge::simulator::messages::{Party, Priority, Referral, Referrer};
 use ips_bridge::simulator::record::Address;
 use ips_bridge::simulator::{Faults, Record, SendFailure, Settings, Show, Simulator, SimulatorError, show};
 use ips_bridge::transport::mllp::{Answer, ClientSettings, ListenerSettings, Received};
+use ips_bridge::transport::tls::{
+    ClientCertificates, ClientTls, ClientTlsSettings, Identity, PemSource, ServerTls, ServerTlsSettings, TlsMin,
+    install_crypto_provider,
+};
 use jiff::tz::TimeZone;
 
-use crate::simulator_support::{bridge, clock, code, epr, note, sam};
+use crate::simulator_support::{bridge, clock, code, epr, note, sam, send};
 use crate::support::{hl7_judges, temp_dir};
 use crate::transport_support::{PATIENCE, listen};
 
@@ -272,12 +276,20 @@ async fn the_record_on_paper() {
         note(1),
         note(1),
         later(later(note(2), "^T02", "^T10"), "D2^IPS|", "D2^IPS|D1^IPS"),
-        later(note(3), "Met Sam", &format!("A long day.\\.br\\\\.br\\{}Met Sam", "Sam and I went through every advert. ".repeat(5))),
-        later(later(later(note(4), "D4", "D3"), "MDM^T02^MDM_T02", "MDM^T11^MDM_T01"), "|AV\r", "|CA||Filed in error\r")
-            .split(|b| *b == b'\r')
-            .filter(|s| !s.is_empty() && !s.starts_with(b"OBX"))
-            .flat_map(|s| [s, b"\r"].concat())
-            .collect(),
+        later(
+            note(3),
+            "Met Sam",
+            &format!("A long day.\\.br\\\\.br\\{}Met Sam", "Sam and I went through every advert. ".repeat(5)),
+        ),
+        later(
+            later(later(note(4), "D4", "D3"), "MDM^T02^MDM_T02", "MDM^T11^MDM_T01"),
+            "|AV\r",
+            "|CA||Filed in error\r",
+        )
+        .split(|b| *b == b'\r')
+        .filter(|s| !s.is_empty() && !s.starts_with(b"OBX"))
+        .flat_map(|s| [s, b"\r"].concat())
+        .collect(),
         [note(5), outcome.as_bytes().to_vec()].concat(),
     ];
     for message in &messages {
@@ -290,5 +302,30 @@ async fn the_record_on_paper() {
     insta::assert_snapshot!(text);
     let short = show(&epr.record(), &Show { lines_max: Some(1), ids: false, ..how });
     assert!(short.contains("more") && !short.contains("D1^IPS") && short.lines().count() < text.lines().count());
-    drop(tokio::time::timeout(Duration::from_secs(5), epr.shutdown()).await.unwrap());
+    tokio::time::timeout(Duration::from_secs(5), epr.shutdown()).await.unwrap();
+}
+
+#[tokio::test]
+async fn it_listens_over_tls_like_any_listener() {
+    install_crypto_provider();
+    let made = rcgen::generate_simple_self_signed(vec!["epr.example".to_owned()]).unwrap();
+    let pem = |text: String| PemSource::Bytes(text.into_bytes());
+    let identity = Identity { chain: pem(made.cert.pem()), key: pem(made.signing_key.serialize_pem()) };
+    let clients = ClientCertificates::NotAsked;
+    let server = ServerTlsSettings { identity, clients, min: TlsMin::V1_3, alpn: Vec::new() };
+    let server = Arc::new(ServerTls::load(server).unwrap());
+    let epr = epr(|s| s.listener.tls = Some(server)).await;
+    let client = ClientTlsSettings {
+        roots: pem(made.cert.pem()),
+        identity: None,
+        server_name: Some("epr.example".to_owned()),
+        min: TlsMin::V1_3,
+    };
+    let tls = Some(Arc::new(ClientTls::load(client).unwrap()));
+    let settings = ClientSettings { tls, ..ClientSettings::new(epr.addr().to_string()) };
+    let (over_tls, _strays) = crate::transport_support::pool(settings);
+    assert_eq!(code(&over_tls, &note(1)).await, AckCode::AA);
+    let (plain, _strays) = bridge(&epr);
+    assert!(!matches!(send(&plain, &note(2)).await.sent, ips_bridge::transport::Sent::Reply(_)));
+    assert_eq!(epr.record().documents().count(), 1);
 }

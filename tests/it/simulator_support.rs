@@ -32,15 +32,15 @@ pub async fn epr_with(faults: &[&str]) -> Simulator {
 
 /// A pool to it that waits as long as a test may.
 pub fn bridge(simulator: &Simulator) -> (Pool, mpsc::Receiver<Stray>) {
-    pool(patient(simulator))
+    pool(waiting_long(simulator))
 }
 
 /// A pool to it that soon gives up waiting.
 pub fn hasty_bridge(simulator: &Simulator) -> (Pool, mpsc::Receiver<Stray>) {
-    pool(ClientSettings { reply_timeout: SHORT, ..patient(simulator) })
+    pool(ClientSettings { reply_timeout: SHORT, ..waiting_long(simulator) })
 }
 
-fn patient(simulator: &Simulator) -> ClientSettings {
+fn waiting_long(simulator: &Simulator) -> ClientSettings {
     ClientSettings { reply_timeout: PATIENCE, ..ClientSettings::new(simulator.addr().to_string()) }
 }
 
@@ -82,7 +82,7 @@ pub fn enhanced_note(n: u32) -> Vec<u8> {
 fn message(n: u32, asks: &str) -> Vec<u8> {
     format!(
         "MSH|^~\\&|IPSBRIDGE|RZ9|EPR|RZ9|20260302101530||MDM^T02^MDM_T02|C{n}|T|2.4{asks}|UNICODE UTF-8\r\
-         EVN||20260302101530\rPID|1||4471920^^^RZ9^MR~9990000018^^^NHS^NH||TESTPATIENT^SAM||19850412|9\rPV1|1|O\r\
+         EVN||20260302101530\rPID|1||4471920^^^RZ9^MR~9990000018^^^NHS^NH||TESTPATIENT^SAM||19850412|M\rPV1|1|O\r\
          TXA|1|PN|TX|20260302093000|ES1^Grace Okafor^^^^^^^RZ9|20260302101500||||||D{n}^IPS|||||AU|U|AV\r\
          OBX|1|FT|371532007^Progress report^SCT||Met Sam at the job centre. Note {n}.||||||F\r"
     )
@@ -96,7 +96,7 @@ pub fn sam() -> Patient {
         family: "TESTPATIENT".into(),
         given: "SAM".into(),
         date_of_birth: Some(jiff::civil::date(1985, 4, 12)),
-        gender: Some("9".into()),
+        gender: Some("M".into()),
         address: None,
     }
 }

@@ -81,7 +81,10 @@ impl FromStr for Fault {
             "refuse" => {
                 let code = AckCode::parse(first.unwrap_or("AE")).filter(|code| !code.is_positive());
                 let error = second.map(|e| e.parse().map_err(|_| "write refuse:<AE, AR, CE or CR>:<error number>"));
-                return Ok(Self::Refuse { code: code.ok_or("refuse with AE, AR, CE or CR")?, error: error.transpose()? });
+                return Ok(Self::Refuse {
+                    code: code.ok_or("refuse with AE, AR, CE or CR")?,
+                    error: error.transpose()?,
+                });
             }
             _ if second.is_some() => return Err(KINDS),
             "delay" => return time().map(Self::Delay),

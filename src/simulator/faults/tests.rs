@@ -52,8 +52,24 @@ fn chance_keeps_to_its_probability_and_follows_from_the_seed_alone() {
 #[test]
 fn what_cannot_be_read_as_a_fault_is_refused_with_what_to_write() {
     for wrong in [
-        "", "drop", "drop-ack:1s", "delay", "delay:5", "delay:5h", "refuse:AA", "refuse:AE:x", "refuse:AE:1:2", "close@", "close@0",
-        "close@every:0", "close@often:2", "close@id:", "close@101%", "close@x%", "close@5%#1", "close#x",
+        "",
+        "drop",
+        "drop-ack:1s",
+        "delay",
+        "delay:5",
+        "delay:5h",
+        "refuse:AA",
+        "refuse:AE:x",
+        "refuse:AE:1:2",
+        "close@",
+        "close@0",
+        "close@every:0",
+        "close@often:2",
+        "close@id:",
+        "close@101%",
+        "close@x%",
+        "close@5%#1",
+        "close#x",
     ] {
         let fault = Faults::parse(&[wrong], 0).expect_err(wrong);
         assert!(fault.what.len() > 20, "{fault}");
@@ -73,8 +89,17 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         time().prop_map(Fault::LateApplicationAck),
         prop::option::of(time()).prop_map(Fault::GoAway),
         prop::sample::select(vec![
-            Fault::DropAck, Fault::Silence, Fault::Close, Fault::FileAndClose, Fault::CloseMidFrame, Fault::AckTwice, Fault::WrongId,
-            Fault::ForeignId, Fault::Garbage, Fault::Noise, Fault::CommitOnly,
+            Fault::DropAck,
+            Fault::Silence,
+            Fault::Close,
+            Fault::FileAndClose,
+            Fault::CloseMidFrame,
+            Fault::AckTwice,
+            Fault::WrongId,
+            Fault::ForeignId,
+            Fault::Garbage,
+            Fault::Noise,
+            Fault::CommitOnly,
         ]),
     ]
 }

@@ -135,8 +135,11 @@ impl Record {
             return Err(refuse("no such document here"));
         }
         // The newest copy: the one a reader sees first.
-        let (_, place) =
-            copies.iter().rev().find(|(whose, _)| *whose == patient).ok_or(refuse("the document is another patient's"))?;
+        let (_, place) = copies
+            .iter()
+            .rev()
+            .find(|(whose, _)| *whose == patient)
+            .ok_or(refuse("the document is another patient's"))?;
         match self.patients[patient].documents[*place].status {
             Status::Obsolete if self.settings.recognises_repeats => Err(refuse("the document is obsolete")),
             Status::Cancelled if self.settings.recognises_repeats => Err(refuse("the document is cancelled")),

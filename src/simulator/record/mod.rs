@@ -24,9 +24,7 @@ use crate::adapter::hl7::{AckCode, AckError, Charset, Envelope, Location, Messag
 pub use document::{Author, Cancelled, CodedRow, Document, Section, Status, Version};
 pub use judge::Refusal;
 use lookup::Lookup;
-pub use patient::{
-    Address, LocalId, LogRow, Patient, PatientRecord, Referral, ReferralAnswer, ReferralSent,
-};
+pub use patient::{Address, LocalId, LogRow, Patient, PatientRecord, Referral, ReferralAnswer, ReferralSent};
 pub use text::Private;
 
 /// What kind of EPR it is.
@@ -197,7 +195,8 @@ impl Record {
         }
         let unreadable = Refusal::reject(100, "MSH", 0, "the message cannot be read");
         let envelope = Envelope::peek(bytes).ok_or(unreadable)?;
-        let message = Message::read(bytes, self.settings.charset).map_err(|e| Refusal { text: e.what, ..unreadable })?;
+        let message =
+            Message::read(bytes, self.settings.charset).map_err(|e| Refusal { text: e.what, ..unreadable })?;
         let asks = judge::asks(&message, &envelope, &self.settings)?;
         self.file(asks, &message, arrival)?;
         Ok(Became::Filed)

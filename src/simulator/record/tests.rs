@@ -95,7 +95,8 @@ fn body_and_heading_are_kept_apart_and_rows_joined() {
     assert_eq!(version.text_of("B"), Some("First half\nsecond"));
     assert_eq!(version.text_of("T"), Some("one\n\nthree\nfour"));
     assert_eq!(version.sections.len(), 3);
-    let rows: Vec<_> = version.rows.iter().map(|r| (&*r.code, r.value.as_str(), r.meaning.as_str(), &*r.units)).collect();
+    let rows: Vec<_> =
+        version.rows.iter().map(|r| (&*r.code, r.value.as_str(), r.meaning.as_str(), &*r.units)).collect();
     assert_eq!(rows, [("K", "01", "Job start", ""), ("M", "960", "", "min")]);
 }
 

@@ -29,7 +29,7 @@ statement!(OUTCOMES_OF_REFERRAL, "SELECT payload FROM outcome WHERE referral_id 
 statement!(OUTCOMES_OF_PATIENT, "SELECT payload FROM outcome WHERE patient_id = $1 AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4");
 statement!(
     TO_BACKFILL,
-    "SELECT payload FROM entry e WHERE trust = $1 AND recorded_at >= $2 AND kind <> 'ReferralReply' AND e.id > $3 \
+    "SELECT payload FROM entry e WHERE trust = $1 AND recorded_at >= $2 AND kind <> 'ReferralReply' AND action <> 'Withdraw' AND e.id > $3 \
        AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.subject_id = e.subject_id AND d.endpoint_id = $4) \
        AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.subject_id = e.subject_id AND n.version > e.version) \
      ORDER BY e.id LIMIT $5"

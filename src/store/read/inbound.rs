@@ -2,12 +2,15 @@
 
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
-use super::super::record::{Inbound, Raw};
+use super::super::record::{Inbound, InboundState, Raw};
 use super::super::{Scope, Store};
 use super::deliveries::endpoints;
 use super::{Page, parse, trusts};
+use crate::domain::ambient::from_micros;
 use crate::domain::ids::InboundId;
 use crate::domain::organisation::EndpointId;
+use jiff::Timestamp;
+use uuid::Uuid;
 
 statement!(
     BY_CONTROL_ID,
@@ -19,6 +22,9 @@ statement!(
     "SELECT payload, content, bytes FROM inbound WHERE ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) AND id < $3 \
      ORDER BY id DESC LIMIT $4"
 );
+
+statement!(LAST, "SELECT received_at FROM inbound WHERE endpoint_id = $1 AND state = $2 ORDER BY id DESC LIMIT 1");
+statement!(ARRIVED, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND id >= $3 AND id < $4");
 
 type Row = (String, Vec<u8>, Vec<u8>);
 
@@ -56,4 +62,29 @@ impl Store {
             .await)?;
         rows.into_iter().map(read).collect()
     }
+
+    /// When the endpoint's last message in this state arrived.
+    pub async fn last_inbound(&self, endpoint: &EndpointId, state: InboundState) -> Result<Option<Timestamp>, StoreError> {
+        let sql = LAST.for_pool(&self.readers);
+        let row: Option<(i64,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).fetch_optional(p).await)?;
+        Ok(row.map(|(at,)| from_micros(at)))
+    }
+
+    /// How many messages in this state arrived from `from` on and before `to`, to the millisecond. Costs what it counts.
+    pub async fn inbound_arrived(&self, endpoint: &EndpointId, state: InboundState, from: Timestamp, to: Timestamp) -> Result<i64, StoreError> {
+        let sql = ARRIVED.for_pool(&self.readers);
+        let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(endpoint.as_str())
+            .bind(state.word())
+            .bind(first_id_at(from))
+            .bind(first_id_at(to))
+            .fetch_one(p)
+            .await)?;
+        Ok(n)
+    }
+}
+
+/// Below every id made at this instant or later.
+fn first_id_at(at: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::try_from(at.as_millisecond()).unwrap_or(0) << 80)
 }

@@ -1,13 +1,13 @@
 //! Every kind of question, one file each. All take a [`Scope`]; what lies outside it does not exist.
 
-mod deliveries;
-mod endpoints;
-mod entries;
-mod facts;
-mod inbound;
-mod patients;
-mod referrals;
-mod requests;
+pub(super) mod deliveries;
+pub(super) mod endpoints;
+pub(super) mod entries;
+pub(super) mod facts;
+pub(super) mod inbound;
+pub(super) mod patients;
+pub(super) mod referrals;
+pub(super) mod requests;
 
 pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;

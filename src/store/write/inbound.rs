@@ -16,8 +16,11 @@ pub struct Receive {
 pub struct ReceivedReferral {
     pub inbound: Inbound,
     pub referral: CreateReferral,
-    pub reply: Box<dyn Fn(Result<(), &Refusal>) -> Vec<u8> + Send + Sync>,
+    pub reply: MakeReply,
 }
+
+/// The acknowledgement for what became of a message.
+pub type MakeReply = Box<dyn Fn(Result<(), &Refusal>) -> Vec<u8> + Send + Sync>;
 
 fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
     let action = match inbound.state {

@@ -1,0 +1,27 @@
+//! The real clock and the real randomness. Everything below `app` gets them as arguments.
+
+use crate::domain::ambient::{Clock, Entropy};
+use jiff::Timestamp;
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the bridge asks what time it is")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the bridge draws randomness")]
+    fn fill(&self, bytes: &mut [u8]) {
+        use rand::RngCore;
+        rand::rng().fill_bytes(bytes);
+    }
+}

@@ -1,0 +1,250 @@
+//! Start and stop.
+
+use super::endpoints::{self, Ready};
+use super::edge::{self, EdgeParts};
+use super::metrics::{self, Metrics};
+use super::tls;
+use crate::adapter::Packs;
+use crate::config::{Config, StoreUrl};
+use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::hold;
+use crate::inbound::{Source, receive};
+use crate::outbox;
+use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
+use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Why the bridge does not start: everything that is wrong, one sentence each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct StartError(pub Vec<String>);
+
+impl StartError {
+    pub(super) fn one(what: impl std::fmt::Display) -> Self {
+        Self(vec![what.to_string()])
+    }
+}
+
+impl From<OpenError> for StartError {
+    fn from(e: OpenError) -> Self {
+        Self::one(e)
+    }
+}
+
+/// A bridge that serves.
+pub struct Running {
+    pub grpc: SocketAddr,
+    pub metrics: Option<SocketAddr>,
+    /// Where EPRs send to, by endpoint.
+    pub listeners: Vec<(String, SocketAddr)>,
+    pub store: Store,
+    stop: CancellationToken,
+    parts: JoinSet<()>,
+    writer: crate::store::WriterEnd,
+    grace: Duration,
+    /// What `/readyz` says.
+    _ready: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Takes nothing new, finishes what is in hand, at most for the configured grace.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let finish = async {
+            while self.parts.join_next().await.is_some() {}
+            drop(self.store);
+            let _ = self.writer.await;
+        };
+        if tokio::time::timeout(self.grace, finish).await.is_err() {
+            tracing::warn!("the bridge stopped before everything in hand was finished; it goes on at the next start");
+        }
+    }
+}
+
+/// Starts everything config asks for. `stop` ends it; [`Running::stop`] waits for the end.
+pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, stop: CancellationToken) -> Result<Running, StartError> {
+    let not_live: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
+    if !not_live.is_empty() {
+        return Err(StartError(not_live));
+    }
+    let packs = Packs::load_folder(&config.packs.folder).map_err(|faults| StartError(faults.iter().map(ToString::to_string).collect()))?;
+    let endpoints = endpoints::ready(&config, &packs).map_err(StartError)?;
+    let rules = Arc::new(rulebook(&config, &endpoints));
+    let settings = Settings {
+        url: url(&config.store),
+        read_connections: config.store.read_connections,
+        group_commit_max: config.store.group_commit_max,
+    };
+    let (store, writer) = Store::open(&settings, rules, clock.clone(), entropy.clone()).await?;
+    let scope = Scope::system();
+    known_endpoints(&config, &store, &scope).await?;
+
+    let mut parts = JoinSet::new();
+    let metrics = Arc::new(Metrics::new(edge::watched(&config, &endpoints), clock.clone()));
+    let (ready, is_ready) = watch::channel(false);
+    let metrics_page = edge::metrics_page(&config, &metrics, is_ready, &stop).await?;
+    let edge_parts = EdgeParts { config: &config, packs: &packs, endpoints: &endpoints, store: &store, clock: &clock, entropy: &entropy, stop: &stop };
+    let (grpc, serve) = edge::bind(edge_parts).await?;
+    let mut listeners = Vec::new();
+    for endpoint in &endpoints {
+        listeners.extend(listen(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
+    }
+    let metrics_address = metrics_page.map(|(address, serve)| {
+        parts.spawn(serve);
+        address
+    });
+    let shared = outbox::Shared { store: store.clone(), scope, clock: clock.clone(), entropy, watch: metrics.clone() };
+    for endpoint in endpoints {
+        parts.spawn(outbox::run(shared.clone(), outbox_endpoint(endpoint, &config), stop.clone()));
+    }
+    parts.spawn(serve);
+    parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
+    parts.spawn(housekeeping(store.clone(), clock, config.limits.request_id_retention, stop.clone()));
+    ready.send_replace(true);
+    Ok(Running { grpc, metrics: metrics_address, listeners, store, stop, parts, writer, grace: config.limits.shutdown_grace, _ready: ready })
+}
+
+fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
+    let trusts: HashMap<_, _> = config
+        .trusts
+        .iter()
+        .map(|t| {
+            let rules = TrustRules {
+                name: t.name.clone(),
+                release_after: t.release_after,
+                untouched_after: t.untouched_after,
+                time_zone: t.time_zone.clone(),
+            };
+            (t.ods.clone(), rules)
+        })
+        .collect();
+    Rulebook {
+        policies: endpoints.iter().map(|e| (e.config.id.clone(), e.policy.clone())).collect(),
+        routes: config.routes.clone(),
+        trusts,
+        limits: Limits { max_open_deliveries: i64::try_from(config.limits.max_open_deliveries).unwrap_or(i64::MAX) },
+    }
+}
+
+/// The store's URL, with the password where it needs one.
+fn url(store: &crate::config::Store) -> String {
+    match &store.url {
+        StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+        StoreUrl::Postgres(url) => match (&store.password, url.split_once('@')) {
+            (Some(password), Some((user, rest))) => format!("{user}:{}@{rest}", percent(password.expose())),
+            _ => url.clone(),
+        },
+    }
+}
+
+/// Percent-encodes everything that has a meaning in a URL.
+fn percent(text: &str) -> String {
+    text.bytes().map(|b| if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+/// Open deliveries to an endpoint that nobody serves would wait for ever, unseen.
+async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
+    let open = store.endpoints_with_open_deliveries(scope).await.map_err(StartError::one)?;
+    let known = |id: &str| config.endpoints.iter().any(|e| e.id.as_str() == id) || config.retired_endpoints.iter().any(|e| e.as_str() == id);
+    let missing: Vec<String> = open
+        .iter()
+        .filter(|id| !known(id))
+        .map(|id| format!("endpoint {id} has open deliveries and config does not have it; put it back, or list it in retired_endpoints"))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(StartError(missing)) }
+}
+
+fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
+    let crate::config::Transport::Mllp(mllp) = &ready.config.transport;
+    let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
+    let id = ready.config.id.clone();
+    let maintenance = ready.config.maintenance.clone();
+    outbox::Endpoint {
+        late_replies_on_connection: mllp.late_replies_on_connection,
+        lease: ready.config.lease,
+        probe: ready.config.probe,
+        max_in_flight: ready.config.max_in_flight_lanes,
+        max_per_minute: ready.config.max_per_minute,
+        maintenance: Box::new(move |now| maintenance.until(now)),
+        control_id_prefix: ready.config.control_id_prefix.clone(),
+        staff: Box::new(move |staff_id| {
+            staff.as_ref().and_then(|t| t.find(staff_id, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))
+        }),
+        policy: ready.policy,
+        pack: ready.pack,
+        reply_rules: ready.reply_rules,
+        options: ready.options,
+        site: ready.site,
+        pool: ready.pool,
+        strays: ready.strays,
+    }
+}
+
+/// The endpoint's own listener, where it has one.
+async fn listen(
+    ready: &Ready,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    stop: &CancellationToken,
+    parts: &mut JoinSet<()>,
+) -> Result<Option<(String, SocketAddr)>, StartError> {
+    let Some(listen) = &ready.config.listen else { return Ok(None) };
+    let what = |e: &dyn std::fmt::Display| StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address));
+    let tcp = TcpListener::bind(listen.address).await.map_err(|e| what(&e))?;
+    let tls = listen.tls.as_ref().map(|t| tls::server(t, &[])).transpose().map_err(|e| what(&e))?;
+    let settings = ListenerSettings {
+        tls,
+        max_connections: listen.max_connections as usize,
+        idle_timeout: listen.idle_timeout,
+        max_frame_bytes: listen.max_frame_bytes,
+        ..ListenerSettings::default()
+    };
+    let listener = Listener::new(tcp, settings);
+    let address = listener.local_addr().map_err(|e| what(&e))?;
+    let source = Arc::new(Source {
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        endpoint: ready.config.id.clone(),
+        trust: ready.config.trust.clone(),
+        pack: ready.pack.clone(),
+        settings: ready.settings.clone(),
+        reply_rules: ready.reply_rules.clone(),
+        time_zone: ready.config.time_zone.clone(),
+        time_zone_name: ready.site.trust.time_zone.clone(),
+        ack_mode: listen.ack_mode,
+        control_id_prefix: ready.config.control_id_prefix.clone(),
+        allowed: listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect(),
+    });
+    let answer = move |received: Received| {
+        let source = source.clone();
+        async move { Answer { frames: receive(&source, received.bytes).await, ..Answer::default() } }
+    };
+    let stop = stop.clone();
+    parts.spawn(listener.run(stop, answer));
+    Ok(Some((ready.config.id.to_string(), address)))
+}
+
+/// Forgets what need not be remembered any longer, once an hour.
+async fn housekeeping(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+        }
+        let before = clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX));
+        if let Ok(before) = before
+            && let Err(e) = store.forget_requests(before).await
+        {
+            tracing::warn!(reason = %e, "old request ids could not be forgotten; trying again in an hour");
+        }
+    }
+}

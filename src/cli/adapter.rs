@@ -1,0 +1,217 @@
+//! `adapter`: packs on the bench. Works on a pack's folder and needs no bridge.
+
+use super::failure::Failure;
+use super::output::{Look, Out};
+use super::table::Table;
+use crate::adapter::examples::{self, Report};
+use crate::adapter::{Fault, Packs, Status, check};
+use crate::verdict::verdict;
+use clap::Subcommand;
+use serde_json::json;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  ips-bridge adapter check adapters/hl7v2-uk
+  ips-bridge adapter test adapters/hl7v2-uk --bless
+  ips-bridge adapter render adapters/hl7v2-uk adapters/hl7v2-uk/examples/render-note/input.json
+  ips-bridge adapter parse adapters/hl7v2-uk message.hl7 --settings site.toml";
+
+/// Check, test and try out adapter packs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Report every fault of a pack at once, as file:line: what; try this.
+    Check {
+        /// The pack's folder.
+        folder: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a pack's examples.
+    Test {
+        /// The pack's folder.
+        folder: PathBuf,
+        /// Write what is expected anew from what the pack gives now. Review the difference.
+        #[arg(long)]
+        bless: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Render one entry and print the message.
+    Render {
+        /// The pack's folder.
+        folder: PathBuf,
+        /// A RenderInput as proto JSON, as in examples/render-*/input.json; - reads stdin.
+        input: PathBuf,
+        #[command(flatten)]
+        settings: SettingsFile,
+        /// Print the bytes as they are sent (HL7 ends its lines with CR), not a segment a line.
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Parse one message and print what the pack's map reads from it, as JSON.
+    Parse {
+        /// The pack's folder.
+        folder: PathBuf,
+        /// A file with one message; - reads stdin.
+        message: PathBuf,
+        #[command(flatten)]
+        settings: SettingsFile,
+    },
+    /// List the packs of a folder.
+    List {
+        /// The folder that holds the packs.
+        #[arg(default_value = "adapters")]
+        folder: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct SettingsFile {
+    /// TOML with an endpoint's settings; what it leaves out comes from the manifest's examples.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+impl SettingsFile {
+    fn read(&self) -> Result<toml::Table, Failure> {
+        let Some(file) = &self.settings else { return Ok(toml::Table::new()) };
+        let text = String::from_utf8(bytes_of(file)?).map_err(|_| Failure::Usage(format!("{} is not UTF-8", file.display())))?;
+        text.parse().map_err(|e: toml::de::Error| Failure::Usage(format!("{} is not TOML: {}", file.display(), e.message())))
+    }
+}
+
+pub fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    match args.command {
+        Command::Check { folder, json } => report(&check::check(folder_of(&folder)?, verdict), json, out),
+        Command::Test { folder, bless, json } => report(&examples::test(folder_of(&folder)?, bless, verdict), json, out),
+        Command::Render { folder, input, settings, raw } => {
+            let input = String::from_utf8(bytes_of(&input)?).map_err(|_| Failure::Usage(format!("{} is not UTF-8", input.display())))?;
+            let bytes = examples::render(folder_of(&folder)?, &input, &settings.read()?).map_err(|faults| refused(&faults))?;
+            if raw { out.bytes(&bytes) } else { super::outbox::message(&bytes, "", out) }
+        }
+        Command::Parse { folder, message, settings } => {
+            let value = examples::parse(folder_of(&folder)?, &message_of(bytes_of(&message)?), &settings.read()?);
+            out.json(&value.map_err(|faults| refused(&faults))?)
+        }
+        Command::List { folder, json } => list(folder_of(&folder)?, json, out),
+    }
+}
+
+fn folder_of(folder: &Path) -> Result<&Path, Failure> {
+    if folder.is_dir() { Ok(folder) } else { Err(Failure::Usage(format!("{} is not a folder", folder.display()))) }
+}
+
+fn bytes_of(file: &Path) -> Result<Vec<u8>, Failure> {
+    let cannot = |e| Failure::Usage(format!("{} cannot be read: {e}", file.display()));
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(cannot)?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).map_err(cannot)
+}
+
+/// A message from a file: its frame taken off if it has one, and lines that an editor ended with LF ended with CR.
+fn message_of(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.first() == Some(&0x0b) {
+        bytes.remove(0);
+        let end = bytes.iter().rposition(|b| *b == 0x1c).unwrap_or(bytes.len());
+        bytes.truncate(end);
+    }
+    if bytes.contains(&b'\r') {
+        bytes.retain(|b| *b != b'\n');
+    } else {
+        bytes.iter_mut().filter(|b| **b == b'\n').for_each(|b| *b = b'\r');
+    }
+    bytes
+}
+
+fn report(report: &Report, json: bool, out: &mut Out) -> Result<(), Failure> {
+    if json {
+        let faults: Vec<_> = report.faults.iter().map(fault_json).collect();
+        out.json(&json!({ "good": report.is_good(), "done": report.done, "faults": faults }))?;
+    } else {
+        report.done.iter().try_for_each(|line| out.line(line))?;
+        report.faults.iter().try_for_each(|fault| out.line(fault))?;
+        let verdict = match report.faults.len() {
+            0 => out.paint(Look::Good, "good"),
+            1 => out.paint(Look::Bad, "1 fault"),
+            n => out.paint(Look::Bad, format!("{n} faults")),
+        };
+        out.line(verdict)?;
+    }
+    if report.is_good() { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn fault_json(f: &Fault) -> serde_json::Value {
+    json!({ "file": f.file, "line": f.line, "what": f.what, "hint": f.hint })
+}
+
+fn refused(faults: &[Fault]) -> Failure {
+    Failure::Refused(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let packs = Packs::load_folder(folder).map_err(|faults| refused(&faults))?;
+    if json {
+        let all: Vec<_> = packs
+            .iter()
+            .map(|p| {
+                let m = &p.manifest;
+                json!({ "id": m.id, "name": m.name, "version": m.version, "status": status(m.status), "format": p.format().name(),
+                    "renders": p.renders(), "parses": p.parses() })
+            })
+            .collect();
+        return out.json(&all);
+    }
+    let mut table = Table::new(&["pack", "status", "format", "renders", "parses", "name"]);
+    for pack in packs.iter() {
+        let m = &pack.manifest;
+        table.row([
+            pack.pin(),
+            status(m.status).into(),
+            pack.format().name().into(),
+            pack.renders().len().to_string(),
+            pack.parses().join(" "),
+            m.name.clone(),
+        ]);
+    }
+    if table.is_empty() {
+        return Err(Failure::Refused(format!("{} holds no pack", folder.display())));
+    }
+    table.lines().iter().try_for_each(|line| out.line(line))
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Draft => "draft",
+        Status::Tested => "tested",
+        Status::Live => "live",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_framed_or_not_and_with_any_line_end() {
+        for bytes in [&b"\x0bMSH|a\rPID|b\r\x1c\r"[..], b"MSH|a\nPID|b\n", b"MSH|a\r\nPID|b\r\n", b"MSH|a\rPID|b\r"] {
+            assert_eq!(message_of(bytes.to_vec()), b"MSH|a\rPID|b\r", "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `check-config`: everything that is wrong or doubtful about a configuration, at once; with `--connect`, whether what it names
+//! can be reached.
+
+use super::config_file;
+use super::failure::Failure;
+use super::output::{Look, Out};
+use super::table::Table;
+use crate::adapter::Packs;
+use crate::app::endpoints::{self, Ready};
+use crate::config::{Config, Fault, Store, StoreUrl, Transport};
+use crate::domain::hold;
+use crate::transport::tls::install_crypto_provider;
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  ips-bridge check-config
+  ips-bridge check-config config/example.toml --connect
+
+Exit code 2 when there is a fault, 1 when something cannot be reached; warnings alone are 0.";
+
+/// Report every fault and doubt of a configuration.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The configuration.
+    #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
+    config: PathBuf,
+    /// Connect to every endpoint (TCP and TLS; nothing is sent) and to the store (nothing is changed).
+    #[arg(long)]
+    connect: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was tried.
+struct Tried {
+    what: String,
+    place: String,
+    result: Result<String, String>,
+}
+
+pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    install_crypto_provider();
+    let (config, mut faults) = match config_file::load(&args.config) {
+        Ok(config) => (Some(config), Vec::new()),
+        Err(faults) => (None, faults.iter().map(fault_json).collect()),
+    };
+    let mut ready = Vec::new();
+    if let Some(config) = &config {
+        match whole(config) {
+            Ok(endpoints) => ready = endpoints,
+            Err(more) => faults.extend(more.into_iter().map(|what| json!({ "file": null, "line": null, "what": what, "hint": null }))),
+        }
+    }
+    let mut tried = Vec::new();
+    if let Some(config) = config.as_ref().filter(|_| args.connect && faults.is_empty()) {
+        tried.push(store(&config.store).await);
+        for endpoint in &ready {
+            tried.push(endpoint_reached(endpoint).await);
+        }
+    }
+    let warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
+    let answer = json!({
+        "good": faults.is_empty() && tried.iter().all(|t| t.result.is_ok()),
+        "faults": faults,
+        "warnings": warnings,
+        "connections": tried.iter().map(tried_json).collect::<Vec<_>>(),
+    });
+    if args.json {
+        out.json(&answer)?;
+    } else {
+        print(&answer, config.as_ref(), &tried, out)?;
+    }
+    match (faults.is_empty(), tried.iter().all(|t| t.result.is_ok())) {
+        (false, _) => Err(Failure::Usage(format!("{} cannot be used", args.config.display()))),
+        (true, false) => Err(Failure::Told),
+        (true, true) => Ok(()),
+    }
+}
+
+/// What shows only where config and packs are held together.
+fn whole(config: &Config) -> Result<Vec<Ready>, Vec<String>> {
+    let mut faults: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
+    let packs = Packs::load_folder(&config.packs.folder).map_err(|list| faults.extend(list.iter().map(ToString::to_string))).ok();
+    let ready = packs.and_then(|packs| endpoints::ready(config, &packs).map_err(|list| faults.extend(list)).ok());
+    match ready {
+        Some(ready) if faults.is_empty() => Ok(ready),
+        _ => Err(faults),
+    }
+}
+
+async fn endpoint_reached(endpoint: &Ready) -> Tried {
+    let Transport::Mllp(mllp) = &endpoint.config.transport;
+    let reached = endpoint.pool.connect().await;
+    let result = match reached {
+        Ok(_) => Ok(match endpoint.pool.peer_certificate() {
+            Some(certificate) => format!("reached over TLS; its certificate ({}) ends {}", certificate.subject, certificate.not_after.strftime("%Y-%m-%d")),
+            None => "reached, without TLS".into(),
+        }),
+        Err(e) => Err(e.to_string()),
+    };
+    Tried { what: format!("endpoint {}", endpoint.config.id), place: mllp.address.to_string(), result }
+}
+
+async fn store(config: &Store) -> Tried {
+    let what = "store".to_owned();
+    match &config.url {
+        StoreUrl::Sqlite(path) => Tried { what, place: path.display().to_string(), result: sqlite(path) },
+        StoreUrl::Postgres(url) => {
+            let place = url.split_once('@').map_or(url.as_str(), |(_, host)| host).to_owned();
+            Tried { what, place, result: postgres(config, url).await }
+        }
+    }
+}
+
+/// Nothing is opened by way of SQLite: that would make the file and its journal.
+fn sqlite(path: &Path) -> Result<String, String> {
+    if path.exists() {
+        let file = std::fs::OpenOptions::new().read(true).append(true).open(path);
+        return file.map(|_| "there, and can be written".into()).map_err(|e| format!("cannot be written: {e}"));
+    }
+    // The bridge makes missing folders: the nearest one that is there must let it.
+    let folder = path.ancestors().skip(1).find(|f| f.as_os_str().is_empty() || f.exists()).unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let writable = tempfile::tempfile_in(folder).map_err(|e| format!("cannot be made in {}: {e}", folder.display()));
+    writable.map(|_| "not there yet; the bridge makes it at its first start".into())
+}
+
+/// For connecting to PostgreSQL.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+async fn postgres(config: &Store, url: &str) -> Result<String, String> {
+    let mut options: PgConnectOptions = url.parse().map_err(|_| "its address cannot be read".to_owned())?;
+    if let Some(password) = &config.password {
+        options = options.password(password.expose());
+    }
+    let connecting = async {
+        let mut connection: PgConnection = options.disable_statement_logging().connect().await?;
+        let version: (String,) = sqlx::query_as("SHOW server_version").fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(version.0)
+    };
+    match tokio::time::timeout(STORE_TIMEOUT, connecting).await {
+        Ok(Ok(version)) => Ok(format!("PostgreSQL {version}")),
+        Ok(Err(sqlx::Error::Database(e))) => Err(e.message().to_owned()),
+        Ok(Err(e)) => Err(super::bridge::causes(&e)),
+        Err(_) => Err(format!("no answer within {} s", STORE_TIMEOUT.as_secs())),
+    }
+}
+
+fn fault_json(f: &Fault) -> serde_json::Value {
+    json!({ "file": f.file, "line": f.line, "what": f.what, "hint": f.hint })
+}
+
+fn tried_json(t: &Tried) -> serde_json::Value {
+    let said = t.result.as_ref().unwrap_or_else(|e| e);
+    json!({ "what": t.what, "where": t.place, "good": t.result.is_ok(), "said": said })
+}
+
+fn print(answer: &serde_json::Value, config: Option<&Config>, tried: &[Tried], out: &mut Out) -> Result<(), Failure> {
+    let list = |key: &str, mark: String, out: &mut Out| -> Result<(), Failure> {
+        for fault in answer[key].as_array().into_iter().flatten() {
+            let text = |k: &str| fault[k].as_str().unwrap_or_default().to_owned();
+            let line = fault["line"].as_u64().map(|n| format!(":{n}")).unwrap_or_default();
+            let place = match text("file") {
+                file if file.is_empty() => String::new(),
+                file => format!("{file}{line}: "),
+            };
+            let hint = text("hint");
+            let hint = if hint.is_empty() { hint } else { format!("; {hint}") };
+            out.line(format!("{mark}  {place}{}{hint}", text("what")))?;
+        }
+        Ok(())
+    };
+    let (fault, warning) = (out.paint(Look::Bad, "fault  "), out.paint(Look::Doubtful, "warning"));
+    list("faults", fault, out)?;
+    list("warnings", warning, out)?;
+    if !tried.is_empty() {
+        let mut table = Table::new(&["what", "where", "result"]);
+        for t in tried {
+            let (mark, said) = match &t.result {
+                Ok(said) => ("ok: ", said),
+                Err(said) => ("NOT: ", said),
+            };
+            table.row([t.what.clone(), t.place.clone(), format!("{mark}{said}")]);
+        }
+        table.lines().iter().try_for_each(|line| out.line(line))?;
+    }
+    let Some(config) = config.filter(|_| answer["faults"].as_array().is_some_and(Vec::is_empty)) else { return Ok(()) };
+    let (trusts, endpoints) = (config.trusts.len(), config.endpoints.len());
+    let good = out.paint(Look::Good, "no fault");
+    out.line(format!("{good}: {trusts} trust{}, {endpoints} endpoint{}", if trusts == 1 { "" } else { "s" }, if endpoints == 1 { "" } else { "s" }))
+}

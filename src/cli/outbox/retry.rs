@@ -1,0 +1,45 @@
+//! `outbox retry`: the bridge selects and re-drives by itself, at the pace its config allows.
+
+use super::select::{How, Parked};
+use crate::cli::ask::sure;
+use crate::cli::bridge::{Server, request_id};
+use crate::cli::failure::Failure;
+use crate::cli::output::Out;
+use crate::cli::words::deliveries;
+use crate::wire::v1::{DeliverySelection, RetryDeliveriesRequest};
+
+/// Send parked deliveries again, with the same bytes, at the head of their patient's queue.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    which: Parked,
+    #[command(flatten)]
+    how: How,
+}
+
+pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
+    let selection = DeliverySelection {
+        delivery_ids: args.which.ids.clone(),
+        endpoint_id: args.which.endpoint.clone().unwrap_or_default(),
+        park_reason: args.which.reason.unwrap_or_default().into(),
+    };
+    let mut client = server.connect().await?.deliveries();
+    let mut request = RetryDeliveriesRequest { request_id: request_id(), selection: Some(selection), reason: args.how.because.clone(), dry_run: true };
+    if !args.how.dry_run {
+        if !args.how.yes {
+            let would = client.retry_deliveries(request.clone()).await?.into_inner();
+            sure(false, &format!("Send {} that wait for a person again?", deliveries(would.matched)))?;
+        }
+        request = RetryDeliveriesRequest { request_id: request_id(), dry_run: false, ..request };
+    }
+    let answer = client.retry_deliveries(request).await?.into_inner();
+    if args.how.json {
+        out.json(&answer)?;
+    } else {
+        let done = if args.how.dry_run { "would be sent again" } else { "sent again" };
+        out.line(format!("{} matched, {} {done}", answer.matched, answer.retried))?;
+        answer.delivery_ids.iter().try_for_each(|id| out.line(format!("  {id}")))?;
+        answer.not_retried.iter().try_for_each(|why| out.line(format!("  not: {why}")))?;
+    }
+    if answer.not_retried.is_empty() { Ok(()) } else { Err(Failure::Told) }
+}

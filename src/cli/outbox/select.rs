@@ -1,0 +1,93 @@
+//! Which deliveries a command means: by id, or all of an endpoint that have something in common.
+
+use super::pages;
+use crate::cli::bridge::Bridge;
+use crate::cli::failure::Failure;
+use crate::cli::words::{park_reasons, states};
+use crate::wire::v1::{Delivery, DeliveryState, GetDeliveryRequest, ListDeliveriesRequest, ParkReason};
+
+/// Parked ones.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "which", required = true, multiple = true)]
+pub struct Parked {
+    /// Deliveries' ids.
+    #[arg(value_name = "ID", conflicts_with_all = ["endpoint", "reason"])]
+    pub ids: Vec<String>,
+    /// All parked ones of this endpoint …
+    #[arg(long, value_name = "ID", requires = "reason")]
+    pub endpoint: Option<String>,
+    /// … for this reason.
+    #[arg(long, value_parser = park_reasons(), requires = "endpoint")]
+    pub reason: Option<ParkReason>,
+}
+
+/// Ones that are not parked yet.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "which", required = true, multiple = true)]
+pub struct Moving {
+    /// Deliveries' ids.
+    #[arg(value_name = "ID", conflicts_with_all = ["endpoint", "state"])]
+    pub ids: Vec<String>,
+    /// All of this endpoint …
+    #[arg(long, value_name = "ID", requires = "state")]
+    pub endpoint: Option<String>,
+    /// … in this state.
+    #[arg(long, value_parser = states(), requires = "endpoint")]
+    pub state: Option<DeliveryState>,
+}
+
+/// What is common to all that change deliveries.
+#[derive(Debug, Clone, clap::Args)]
+pub struct How {
+    /// Why, for the audit and the author: 1 to 200 characters, no patient data.
+    #[arg(long, value_name = "TEXT")]
+    pub because: String,
+    /// Say what would be done, change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One command acts on at most so many; a second run takes the rest.
+pub const AT_ONCE_MAX: usize = 10_000;
+
+impl Parked {
+    pub async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+        let request = ListDeliveriesRequest {
+            endpoint_id: self.endpoint.clone().unwrap_or_default(),
+            states: vec![DeliveryState::Parked.into()],
+            park_reasons: self.reason.into_iter().map(Into::into).collect(),
+            ..ListDeliveriesRequest::default()
+        };
+        find(&self.ids, request, bridge).await
+    }
+}
+
+impl Moving {
+    pub async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+        let request = ListDeliveriesRequest {
+            endpoint_id: self.endpoint.clone().unwrap_or_default(),
+            states: self.state.into_iter().map(Into::into).collect(),
+            ..ListDeliveriesRequest::default()
+        };
+        find(&self.ids, request, bridge).await
+    }
+}
+
+async fn find(ids: &[String], request: ListDeliveriesRequest, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+    if ids.is_empty() {
+        return Ok(pages(bridge, request, AT_ONCE_MAX).await?.deliveries);
+    }
+    let mut client = bridge.deliveries();
+    let mut found = Vec::new();
+    for id in ids {
+        let answer = client.get_delivery(GetDeliveryRequest { delivery_id: id.clone() }).await?.into_inner();
+        found.extend(answer.delivery);
+    }
+    Ok(found)
+}

@@ -1,0 +1,241 @@
+//! `status`: how every endpoint does, for a person: so many written, so many filed, these waiting and for whom, none unexplained.
+
+use super::bridge::{Bridge, Server};
+use super::endpoint::gate;
+use super::failure::Failure;
+use super::outbox::pages;
+use super::output::{Look, Out};
+use super::words::{age, instant, said, word};
+use crate::app::SystemClock;
+use crate::domain::ambient::Clock;
+use crate::wire::v1::{
+    Delivery, DeliveryState, EndpointGate, EndpointStatus, GetEndpointStatusRequest, ListDeliveriesRequest, ListReferralsRequest,
+    ParkReason, WaitingFor,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+
+const EXAMPLES: &str = "\
+Examples:
+  ips-bridge status
+  ips-bridge status --check > /dev/null || alert   (1: somebody should look)";
+
+/// Show how every endpoint does, what waits, for whom, and whether anything waits without a reason.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Only this endpoint.
+    #[arg(long, value_name = "ID")]
+    endpoint: Option<String>,
+    /// Exit with 1 when something is parked, overdue or unexplained, or an endpoint is closed.
+    #[arg(long)]
+    check: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Deliveries looked at one by one for a reason; more than that are counted by the endpoint only.
+const LOOKED_AT_MAX: usize = 5_000;
+/// Referrals counted.
+const REFERRALS_MAX: usize = 10_000;
+/// A delivery that could go and has not gone for so long wants an explanation.
+const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is known of one endpoint.
+struct Known {
+    status: EndpointStatus,
+    /// How many are parked, by reason and by who has to act.
+    parked: BTreeMap<(String, String), i64>,
+    /// Deliveries that wait and nobody can say why.
+    unexplained: Vec<String>,
+}
+
+pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    let now = SystemClock.now();
+    let bridge = args.server.connect().await?;
+    let request = GetEndpointStatusRequest { endpoint_id: args.endpoint.unwrap_or_default() };
+    let mut all = Vec::new();
+    for status in bridge.deliveries().get_endpoint_status(request).await?.into_inner().endpoints {
+        all.push(look_at(&bridge, status, now).await?);
+    }
+    let untouched = untouched_referrals(&bridge).await?;
+    if args.json {
+        out.json(&as_json(&all, untouched))?;
+    } else {
+        for known in &all {
+            print(known, now, out)?;
+        }
+        match untouched {
+            Some(0) => out.line("referrals: none forgotten")?,
+            Some(n) => {
+                let text = out.paint(Look::Doubtful, format!("referrals: {n} untouched for longer than the trust allows"));
+                out.line(text)?;
+            }
+            None => out.line("referrals: your role does not see them")?,
+        }
+    }
+    if args.check && all.iter().any(wants_a_look) { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn wants_a_look(known: &Known) -> bool {
+    let e = &known.status;
+    e.parked > 0 || e.evidence_overdue > 0 || !known.unexplained.is_empty() || e.gate == i32::from(EndpointGate::Closed)
+}
+
+async fn look_at(bridge: &Bridge, status: EndpointStatus, now: Timestamp) -> Result<Known, Failure> {
+    let of = |states: &[DeliveryState]| ListDeliveriesRequest {
+        endpoint_id: status.endpoint_id.clone(),
+        states: states.iter().map(|s| (*s).into()).collect(),
+        ..ListDeliveriesRequest::default()
+    };
+    let mut parked = BTreeMap::new();
+    if status.parked > 0 {
+        for d in pages(bridge, of(&[DeliveryState::Parked]), LOOKED_AT_MAX).await?.deliveries {
+            *parked.entry((word::<ParkReason>(d.park_reason), said::<WaitingFor>(d.waiting_for))).or_insert(0) += 1;
+        }
+    }
+    let mut waiting = Vec::new();
+    if status.queued + status.sending > 0 {
+        let states = [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::BackingOff];
+        waiting = pages(bridge, of(&states), LOOKED_AT_MAX).await?.deliveries;
+    }
+    let unexplained = unexplained(&status, &waiting, now);
+    Ok(Known { status, parked, unexplained })
+}
+
+/// Deliveries that could have gone long ago: the endpoint is open and nothing named holds them. Held by name are: an endpoint that is
+/// closed, probing, paused or in maintenance; a release or next attempt yet to come; a predecessor; another delivery of the
+/// same patient that is being sent or backs off.
+fn unexplained(status: &EndpointStatus, waiting: &[Delivery], now: Timestamp) -> Vec<String> {
+    if status.gate != i32::from(EndpointGate::Open) || status.paused || status.in_maintenance {
+        return Vec::new();
+    }
+    let is = |d: &Delivery, s: DeliveryState| d.state == i32::from(s);
+    let held_patients: HashSet<&str> =
+        waiting.iter().filter(|d| !is(d, DeliveryState::Queued)).map(|d| d.patient_id.as_str()).collect();
+    let unexplained = |d: &&Delivery| {
+        let due = [&d.created_at, &d.release_at, &d.next_attempt_at].into_iter().filter_map(|t| instant(t.as_ref())).max();
+        let long_due = due.is_none_or(|due| now.duration_since(due) > UNEXPLAINED_AFTER);
+        let queued_freely = is(d, DeliveryState::Queued)
+            && d.predecessor_delivery_id.is_none()
+            && !held_patients.contains(d.patient_id.as_str());
+        long_due && (queued_freely || is(d, DeliveryState::Sending))
+    };
+    waiting.iter().filter(unexplained).map(|d| d.id.clone()).collect()
+}
+
+/// How many are forgotten; `None` when the caller's role may not ask.
+async fn untouched_referrals(bridge: &Bridge) -> Result<Option<usize>, Failure> {
+    let mut client = bridge.referrals();
+    let mut request = ListReferralsRequest { untouched_only: true, page_size: 200, ..ListReferralsRequest::default() };
+    let mut count = 0;
+    loop {
+        let page = match client.list_referrals(request.clone()).await {
+            Ok(page) => page.into_inner(),
+            Err(status) if status.code() == tonic::Code::PermissionDenied => return Ok(None),
+            Err(status) => return Err(status.into()),
+        };
+        count += page.referrals.len();
+        if page.next_page_token.is_empty() || count >= REFERRALS_MAX {
+            return Ok(Some(count));
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
+    let e = &known.status;
+    let gate = gate(e);
+    let look = if gate == "open" { Look::Good } else { Look::Doubtful };
+    let (name, gate) = (out.paint(Look::Strong, &e.endpoint_id), out.paint(look, &gate));
+    out.line(format!("{name}  {} of {} ({}, {})  {gate}", e.name, e.trust_ods, e.environment, e.adapter))?;
+    if e.paused {
+        out.line(format!("  paused by {}: {}", e.paused_by, e.paused_because))?;
+    } else if !e.closed_because.is_empty() {
+        out.line(format!("  {}", e.closed_because))?;
+    }
+    out.line(format!("  last 24 hours  {} written, {} filed (on {})", e.written_last_day, e.filed_last_day, e.filed_by))?;
+    let overdue = if e.evidence_overdue > 0 { format!(" ({} overdue)", e.evidence_overdue) } else { String::new() };
+    out.line(format!(
+        "  not filed      {} queued, {} sending, {} backing off, {} received{overdue}, {} parked; the oldest for {}",
+        e.queued,
+        e.sending,
+        e.backing_off,
+        e.accepted,
+        e.parked,
+        age(e.oldest_unfiled_at.as_ref(), now)
+    ))?;
+    for ((reason, who), count) in &known.parked {
+        let text = out.paint(Look::Bad, format!("{count} {reason}, for {}", if who.is_empty() { "nobody" } else { who }));
+        out.line(format!("  parked         {text}"))?;
+    }
+    match known.unexplained.as_slice() {
+        [] => out.line("  unexplained    none"),
+        ids => {
+            let first: Vec<&str> = ids.iter().take(5).map(String::as_str).collect();
+            let text = out.paint(Look::Bad, format!("{}: {}", ids.len(), first.join(" ")));
+            out.line(format!("  unexplained    {text}"))
+        }
+    }
+}
+
+fn as_json(all: &[Known], untouched: Option<usize>) -> serde_json::Value {
+    let endpoints: Vec<_> = all
+        .iter()
+        .map(|k| {
+            let parked: Vec<_> = k
+                .parked
+                .iter()
+                .map(|((reason, who), count)| json!({ "reason": reason, "waiting_for": who, "count": count }))
+                .collect();
+            json!({ "status": k.status, "parked": parked, "unexplained": k.unexplained })
+        })
+        .collect();
+    json!({ "endpoints": endpoints, "untouched_referrals": untouched })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Option<crate::wire::Timestamp> {
+        text.parse::<Timestamp>().ok().map(Into::into)
+    }
+
+    fn queued(id: &str, patient: &str) -> Delivery {
+        Delivery {
+            id: id.into(),
+            patient_id: patient.into(),
+            state: DeliveryState::Queued.into(),
+            created_at: at("2026-03-02T09:00:00Z"),
+            ..Delivery::default()
+        }
+    }
+
+    #[test]
+    fn only_what_nothing_holds_is_unexplained() {
+        let open = EndpointStatus { gate: EndpointGate::Open.into(), ..EndpointStatus::default() };
+        let now = "2026-03-02T10:00:00Z".parse().expect("a time");
+        let waiting = [
+            queued("free", "p1"),
+            Delivery { release_at: at("2026-03-02T10:30:00Z"), ..queued("held back", "p2") },
+            Delivery { predecessor_delivery_id: Some("x".into()), ..queued("in a chain", "p3") },
+            queued("behind another", "p4"),
+            Delivery { state: DeliveryState::BackingOff.into(), ..queued("backs off", "p4") },
+            Delivery { created_at: at("2026-03-02T09:59:00Z"), ..queued("fresh", "p5") },
+            Delivery { state: DeliveryState::Sending.into(), ..queued("stuck", "p6") },
+        ];
+        assert_eq!(unexplained(&open, &waiting, now), ["free", "stuck"]);
+        for away in [
+            EndpointStatus { gate: EndpointGate::Closed.into(), ..open.clone() },
+            EndpointStatus { paused: true, ..open.clone() },
+            EndpointStatus { in_maintenance: true, ..open.clone() },
+        ] {
+            assert!(unexplained(&away, &waiting, now).is_empty());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Our enums and times in the words of the command line.
+
+use crate::wire::Timestamp;
+use crate::wire::v1::{DeliveryState, EndpointGate, EntryAction, EntryKind, EvidenceKind, ParkReason, VerdictKind, WaitingFor};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::sync::LazyLock;
+
+/// An enum of ours whose names can be written on a command line.
+pub trait Word: TryFrom<i32> + Clone + Send + Sync + 'static {
+    const PREFIX: &'static str;
+
+    fn full(&self) -> &'static str;
+
+    /// `DELIVERY_STATE_BACKING_OFF` is `BACKING_OFF`, as design, logs and API say it.
+    fn word(&self) -> &'static str {
+        let full = self.full();
+        full.strip_prefix(Self::PREFIX).unwrap_or(full)
+    }
+}
+
+macro_rules! word {
+    ($($name:ident $prefix:literal)+) => {$(
+        impl Word for $name {
+            const PREFIX: &'static str = $prefix;
+            fn full(&self) -> &'static str {
+                self.as_str_name()
+            }
+        }
+    )+};
+}
+
+word! {
+    DeliveryState "DELIVERY_STATE_"
+    ParkReason "PARK_REASON_"
+    WaitingFor "WAITING_FOR_"
+    EntryKind "ENTRY_KIND_"
+    EntryAction "ENTRY_ACTION_"
+    EndpointGate "ENDPOINT_GATE_"
+    VerdictKind "VERDICT_KIND_"
+    EvidenceKind "EVIDENCE_KIND_"
+}
+
+/// The word for a number on the wire; a number this version does not know is shown as it is.
+pub fn word<W: Word>(number: i32) -> String {
+    W::try_from(number).map_or_else(|_| number.to_string(), |w| w.word().to_owned())
+}
+
+/// The same in small letters with blanks, for sentences; empty when unspecified.
+pub fn said<W: Word>(number: i32) -> String {
+    if number == 0 { String::new() } else { word::<W>(number).to_lowercase().replace('_', " ") }
+}
+
+/// No enum of ours has more values.
+const VALUES_MAX: i32 = 64;
+
+fn values<W: Word>() -> impl Iterator<Item = W> {
+    (1..VALUES_MAX).filter_map(|n| W::try_from(n).ok())
+}
+
+/// As it is written on a command line: `backing-off`.
+fn written<W: Word>(w: &W) -> String {
+    w.word().to_lowercase().replace('_', "-")
+}
+
+fn parser<W: Word>(words: &'static [String]) -> impl TypedValueParser<Value = W> {
+    PossibleValuesParser::new(words.iter().map(String::as_str))
+        .try_map(|text: String| values::<W>().find(|w| written(w) == text).ok_or("no such word"))
+}
+
+pub fn states() -> impl TypedValueParser<Value = DeliveryState> {
+    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<DeliveryState>().map(|w| written(&w)).collect());
+    parser(&WORDS)
+}
+
+pub fn park_reasons() -> impl TypedValueParser<Value = ParkReason> {
+    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<ParkReason>().map(|w| written(&w)).collect());
+    parser(&WORDS)
+}
+
+pub fn waiting_for() -> impl TypedValueParser<Value = WaitingFor> {
+    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<WaitingFor>().map(|w| written(&w)).collect());
+    parser(&WORDS)
+}
+
+/// The instant, where there is one that a calendar has.
+pub fn instant(at: Option<&Timestamp>) -> Option<jiff::Timestamp> {
+    at.and_then(|t| jiff::Timestamp::try_from(t).ok())
+}
+
+/// In UTC to the second: an operator's machine says nothing about a trust's zone.
+pub fn time(at: Option<&Timestamp>) -> String {
+    instant(at).map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+/// The same to the millisecond.
+pub fn exact_time(at: Option<&Timestamp>) -> String {
+    instant(at).map_or_else(|| "-".into(), |t| t.strftime("%H:%M:%S%.3fZ").to_string())
+}
+
+/// How long ago, in its two largest units: `2h 5m`.
+pub fn age(at: Option<&Timestamp>, now: jiff::Timestamp) -> String {
+    instant(at).map_or_else(|| "-".into(), |t| span(now.duration_since(t).as_secs()))
+}
+
+/// Seconds in the two largest units.
+pub fn span(seconds: i64) -> String {
+    let s = seconds.max(0);
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m {}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h {}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d {}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// `1 delivery`, `2 deliveries`.
+pub fn deliveries(count: i64) -> String {
+    if count == 1 { "1 delivery".into() } else { format!("{count} deliveries") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back_from_what_is_written() {
+        let command = clap::Command::new("x").arg(clap::Arg::new("s").value_parser(states()));
+        let read = |text: &str| command.clone().try_get_matches_from(["x", text]).ok()?.get_one::<DeliveryState>("s").copied();
+        assert_eq!(read("backing-off"), Some(DeliveryState::BackingOff));
+        assert_eq!(read("unspecified"), None);
+        assert_eq!(word::<ParkReason>(ParkReason::TextTooLong.into()), "TEXT_TOO_LONG");
+        assert_eq!(word::<ParkReason>(63), "63");
+    }
+
+    #[test]
+    fn every_value_can_be_written() {
+        assert!(ParkReason::try_from(VALUES_MAX).is_err());
+        assert_eq!(values::<DeliveryState>().count(), 7);
+    }
+
+    #[test]
+    fn ages_are_said_in_two_units() {
+        assert_eq!([5, 65, 7500, 190_000].map(span), ["5s", "1m 5s", "2h 5m", "2d 4h"]);
+        assert_eq!(span(-5), "0s");
+    }
+}

@@ -1,0 +1,132 @@
+//! What a statement costs must not grow with the record: each finds its rows by an index, on both databases.
+
+use super::dialect::{Sql, Statement, migration};
+use super::read::{deliveries, endpoints, entries, facts, inbound, patients, referrals};
+use super::{batch, flush};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+
+const TABLES: &str = include_str!("../../migrations/0001_record.sql");
+
+/// Every statement that runs per batch, per claim or per question, and indexes it must go by.
+fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
+    macro_rules! list {
+        ($($module:ident::$name:ident $([$($index:literal),*])?;)+) => {
+            vec![$((concat!(stringify!($module), "::", stringify!($name)), &$module::$name, &[$($($index),*)?])),+]
+        };
+    }
+    list! {
+        batch::PATIENTS;
+        batch::REFERRALS;
+        batch::NOTES;
+        batch::OUTCOMES;
+        batch::ENTRIES;
+        batch::DELIVERIES;
+        batch::CHAINS ["delivery_by_subject"];
+        batch::ATTEMPTS;
+        batch::ENDPOINTS;
+        batch::INBOUND;
+        batch::RENDERINGS;
+        batch::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
+        batch::PATIENTS_BY_NHS ["patient_by_nhs_number"];
+        batch::PATIENTS_BY_LOCAL;
+        batch::REFERRALS_BY_EXTERNAL;
+        batch::LANES;
+        batch::REQUESTS;
+        batch::CLAIMABLE ["lane_due", "delivery_ready"];
+        flush::SET_HEADS ["delivery_ready"];
+        flush::PUT_LANES;
+        flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
+        deliveries::DELIVERY;
+        deliveries::BY_IDS;
+        deliveries::OF_SUBJECTS ["delivery_by_subject"];
+        deliveries::LIST;
+        deliveries::LIST_OF_SUBJECT ["delivery_by_subject"];
+        deliveries::LIST_OF_PATIENT ["delivery_by_patient"];
+        deliveries::LIST_PARKED ["delivery_parked"];
+        deliveries::SINCE ["delivery_by_position"];
+        deliveries::STEPS;
+        deliveries::ATTEMPTS ["attempt_by_delivery"];
+        deliveries::RENDERINGS ["rendering_by_delivery"];
+        deliveries::REPLIES ["reply_by_delivery"];
+        endpoints::COUNTS ["delivery_open"];
+        endpoints::FILED_SINCE ["delivery_by_filing"];
+        endpoints::WRITTEN_SINCE ["delivery_by_creation"];
+        endpoints::OVERDUE ["delivery_open"];
+        endpoints::NEXT_DUE ["lane_due"];
+        entries::VERSIONS ["entry_by_subject"];
+        entries::NOTES_OF_REFERRAL ["note_by_referral"];
+        entries::NOTES_OF_PATIENT ["note_by_patient"];
+        entries::OUTCOMES_OF_REFERRAL ["outcome_by_referral"];
+        entries::OUTCOMES_OF_PATIENT ["outcome_by_patient"];
+        facts::REFERRALS ["referral_by_trust"];
+        facts::NOTES ["entry_by_subject"];
+        inbound::BY_CONTROL_ID ["inbound_by_control_id"];
+        patients::BY_NHS;
+        patients::BY_LOCAL;
+        patients::BY_NAME ["patient_by_name"];
+        referrals::BY_EXTERNAL;
+        referrals::SINCE ["referral_by_position"];
+        referrals::LAST_ENTRY ["entry_by_referral"];
+    }
+}
+
+fn check(faults: &mut Vec<String>, name: &str, plan: &str, scans: impl Fn(&str) -> bool, indexes: &[&str]) {
+    let missing: Vec<&&str> = indexes.iter().filter(|i| !plan.contains(**i)).collect();
+    if plan.lines().any(scans) || !missing.is_empty() {
+        faults.push(format!("{name} (missing {missing:?}):\n{plan}"));
+    }
+}
+
+#[tokio::test]
+async fn sqlite_finds_rows_by_an_index() {
+    let mut db = SqliteConnection::connect("sqlite::memory:").await.expect("SQLite opens");
+    sqlx::raw_sql(AssertSqlSafe(migration(TABLES, false))).execute(&mut db).await.expect("the tables");
+    let mut faults = Vec::new();
+    for (name, statement, indexes) in all() {
+        let sql = format!("EXPLAIN QUERY PLAN {}", statement.sqlite().0);
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut db).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let plan: Vec<String> = rows.iter().map(|r| r.get::<String, _>("detail")).collect();
+        let scans = |line: &str| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE") && !line.ends_with("SCAN l");
+        check(&mut faults, name, &plan.join("\n"), scans, indexes);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+#[tokio::test]
+async fn postgresql_finds_rows_by_an_index() {
+    let url = std::env::var("IPS_TEST_POSTGRES_URL").expect("IPS_TEST_POSTGRES_URL: run `make test`, or scripts/with-postgres");
+    let mut db = PgConnection::connect(&url).await.expect("PostgreSQL answers");
+    // In a transaction that is never committed: nothing to tidy up. Empty tables are read whole, so that is forbidden here.
+    let prepare = "BEGIN; CREATE SCHEMA plans; SET LOCAL search_path TO plans; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan";
+    sqlx::raw_sql(prepare).execute(&mut db).await.expect("a schema of its own");
+    sqlx::raw_sql(AssertSqlSafe(migration(TABLES, true))).execute(&mut db).await.expect("the tables");
+    let mut faults = Vec::new();
+    for (name, statement, indexes) in all() {
+        let rows = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN {}", with_values(statement)))).fetch_all(&mut db).await;
+        let rows = rows.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let plan: Vec<String> = rows.iter().map(|r| r.get::<String, _>(0)).collect();
+        check(&mut faults, name, &plan.join("\n"), |line| line.contains("Seq Scan"), indexes);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+/// The parameters in place, as literals that fit wherever they stand: `EXPLAIN` takes none.
+fn with_values(statement: &'static Sql) -> String {
+    let mut sql = statement.postgres().0.to_owned();
+    for n in (1..=12).rev() {
+        let place = format!("${n}");
+        sql = sql
+            .replace(&format!("{place}::json"), "'[]'::json")
+            .replace(&format!("{place} IS NULL"), "'x' IS NULL")
+            .replace(&format!("{place} = 0"), "1 = 0")
+            .replace(&format!("{place} <> -1"), "1 <> -1");
+        let uuid = "'00000000-0000-0000-0000-000000000000'";
+        // Compared with a uuid column, a number or a text: an untyped literal becomes what it must.
+        let ids = ["id = ", "id < ", "id > "];
+        for before in ids {
+            sql = sql.replace(&format!("{before}{place}"), &format!("{before}{uuid}"));
+        }
+        sql = sql.replace(&place, "'1'");
+    }
+    sql
+}

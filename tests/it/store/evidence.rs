@@ -1,0 +1,127 @@
+//! Evidence: what moves a delivery, what is only kept, and what belongs to whom.
+
+use super::*;
+use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
+use ips_bridge::domain::verdict::{Level, Meaning};
+use ips_bridge::store::write::Operation;
+
+fn aa() -> ips_bridge::domain::verdict::Verdict {
+    verdict(Meaning::Positive, Level::Application, "AA")
+}
+
+#[tokio::test]
+async fn late_evidence_counts_by_exact_endpoint_and_control_id_only() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Accepted).await;
+        let control_id = bridge.control_id(delivery).await;
+        let near = [
+            (anew(), control_id.clone()),
+            (epr(), control_id.to_lowercase()),
+            (epr(), format!("{control_id} ")),
+            (epr(), control_id[..control_id.len() - 1].to_owned()),
+            (epr(), String::new()),
+            (epr(), "%".into()),
+            (epr(), "nul\0inside".into()),
+        ];
+        for (n, (endpoint, id)) in near.iter().enumerate() {
+            assert_eq!(bridge.late(endpoint, id, aa()).await, None, "{id:?}");
+            let unmatched = "SELECT COUNT(*) FROM reply WHERE delivery_id IS NULL AND payload LIKE '%\"unmatched\":true%'";
+            assert_eq!(raw::number(&test.url, unmatched).await, i64::try_from(n).unwrap() + 1, "kept as unmatched");
+        }
+        assert_eq!(bridge.state(delivery).await, "ACCEPTED");
+        assert_eq!(bridge.late(&epr(), &control_id, aa()).await, Some(delivery));
+        let filed = bridge.delivery(delivery).await;
+        assert_eq!(filed.state.word(), "FILED");
+        assert_eq!(kinds(&filed.evidence), [EvidenceKind::TransportAck, EvidenceKind::ApplicationAck]);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn late_positive_evidence_files_what_was_accepted_backing_off_parked_or_cancelled() {
+    for state in ["ACCEPTED", "BACKING_OFF", "PARKED", "CANCELLED"] {
+        for test in both() {
+            let bridge = Bridge::on(&test.url).await;
+            let of = bridge.episode().await;
+            let delivery = bridge.write(&of, "First.").await.delivery();
+            bridge.send(delivery, if state == "ACCEPTED" { Sent::Accepted } else { Sent::Silence }).await;
+            let acknowledged = true;
+            match state {
+                "PARKED" => drop(bridge.operate(delivery, Operation::Park).await.unwrap()),
+                "CANCELLED" => {
+                    let cancel = Operation::Cancel { may_be_in_record_acknowledged: acknowledged };
+                    drop(bridge.operate(delivery, cancel).await.unwrap());
+                }
+                _ => {}
+            }
+            assert_eq!(bridge.state(delivery).await, state);
+            bridge.late(&epr(), &bridge.control_id(delivery).await, aa()).await;
+            let filed = bridge.delivery(delivery).await;
+            assert_eq!(filed.state.word(), "FILED");
+            assert_eq!(filed.cancelled.is_some(), state == "CANCELLED", "who cancelled is kept");
+            bridge.check_columns().await;
+            bridge.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn late_negative_evidence_after_filing_parks_it_as_contradicted() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Filed).await;
+        bridge.late(&epr(), &bridge.control_id(delivery).await, verdict(Meaning::Refused, Level::Application, "AR")).await;
+        assert_eq!(bridge.parked(delivery).await, Some(ParkReason::FilingContradicted));
+        assert_eq!(bridge.store.open_deliveries(), 1);
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn evidence_that_files_during_sending_leaves_the_lane_to_its_sender() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        let next = bridge.write(&of, "Second.").await.delivery();
+        let claimed = bridge.claim_only(&epr(), delivery).await;
+        let attempt = bridge.begin(&claimed).await;
+        bridge.late(&epr(), &bridge.control_id(delivery).await, aa()).await;
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        assert!(bridge.claim(&epr(), 10).await.is_empty(), "its bytes are on their way still");
+        bridge.settle(&claimed, attempt, Sent::Silence).await;
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        bridge.claim_only(&epr(), next).await;
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn every_reply_of_an_attempt_is_kept_matched_or_not() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        let claimed = bridge.claim_only(&epr(), delivery).await;
+        let attempt = bridge.begin(&claimed).await;
+        let mut foreign = bridge.reply(&epr(), verdict(Meaning::Positive, Level::Application, "AA"));
+        foreign.unmatched = true;
+        foreign.bytes.0 = vec![0, 255, 13];
+        let mut settle = bridge.answered(&claimed, attempt, verdict(Meaning::Unknown, Level::Application, "X\0Y"));
+        settle.replies.push(foreign);
+        let settled = bridge.store.settle(settle).await.unwrap();
+        assert_eq!(settled.state.word(), "BACKING_OFF");
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM reply").await, 2);
+        let steps = bridge.store.steps(&settled).await.unwrap();
+        assert_eq!(steps.iter().map(|s| s.state.word()).collect::<Vec<_>>(), ["SENDING", "SENDING", "BACKING_OFF"]);
+        assert_eq!(steps.iter().map(|s| s.version).collect::<Vec<_>>(), [2, 3, 4]);
+        bridge.close().await;
+    }
+}

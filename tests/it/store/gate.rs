@@ -1,0 +1,200 @@
+//! The endpoint's gate: one that is away is asked now and then, by one delivery at a time, and costs the others nothing.
+
+use super::*;
+use ips_bridge::domain::decide::Happened;
+use ips_bridge::domain::delivery::ParkReason;
+use ips_bridge::domain::organisation::EndpointId;
+use ips_bridge::domain::policy::BackOff;
+use ips_bridge::store::record::{EndpointState, Gate};
+use ips_bridge::store::write::{Claimed, Feeling, SetPaused, Settle};
+use std::time::Duration;
+
+/// Short, because on PostgreSQL it is waited for.
+const CLOSED: Duration = Duration::from_millis(400);
+const WAITED: Duration = Duration::from_millis(450);
+
+pub async fn pause(bridge: &Bridge, endpoint: &EndpointId, paused: bool) {
+    let trust = bridge.store.rules().policies[endpoint].trust.clone();
+    let set = SetPaused { call: call(&trust), trust, endpoint: endpoint.clone(), paused, reason: "maintenance".into() };
+    bridge.store.set_paused(set).await.unwrap();
+}
+
+/// What an answer to somebody else's message would do.
+pub async fn open_again(bridge: &Bridge, endpoint: &EndpointId) {
+    let nobody = ips_bridge::domain::ids::PatientId::new(bridge.now(), &*bridge.entropy);
+    let any = bridge.store.deliveries(&ips_bridge::store::Scope::system(), &Default::default(), lists::page(1)).await.unwrap();
+    let settle = Settle {
+        token: ips_bridge::domain::ids::LeaseToken::new(bridge.now(), &*bridge.entropy),
+        endpoint: endpoint.clone(),
+        patient_id: nobody,
+        delivery_id: any[0].id,
+        attempt: None,
+        happened: Happened::NotSent,
+        replies: vec![],
+        feeling: Feeling::Reached,
+        probe: BACK_OFF,
+        random: 0,
+    };
+    bridge.store.settle(settle).await.unwrap();
+}
+
+async fn state(bridge: &Bridge) -> EndpointState {
+    let mut states = bridge.store.endpoint_states(&[epr()]).await.unwrap();
+    states.pop().unwrap_or(EndpointState::new(epr()))
+}
+
+async fn lanes(bridge: &Bridge, count: usize) {
+    for _ in 0..count {
+        let of = bridge.episode().await;
+        bridge.write(&of, "Note.").await;
+    }
+}
+
+async fn fails(bridge: &Bridge, claimed: &Claimed, feeling: Feeling) {
+    let attempt = bridge.begin(claimed).await;
+    let happened = match &feeling {
+        Feeling::Unreachable(_) => Happened::NotSent,
+        _ => Happened::NoAnswer { why: "timeout".into() },
+    };
+    let probe = BackOff { first: CLOSED, cap: CLOSED };
+    let settle = Settle { probe, random: u64::MAX, ..bridge.settling(claimed, Some(attempt), happened, feeling) };
+    // The full wait: the random part is the remainder of its span.
+    bridge.store.settle(settle).await.unwrap();
+}
+
+fn unreachable() -> Feeling {
+    Feeling::Unreachable("connection refused".into())
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_is_closed_then_probed_by_one_and_opened_by_an_answer() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 4).await;
+        let claimed = bridge.claim(&epr(), 1).await.remove(0);
+        fails(&bridge, &claimed, unreachable()).await;
+        assert_eq!(state(&bridge).await.gate, Gate::Closed);
+        assert!(bridge.claim(&epr(), 10).await.is_empty(), "closed until its time");
+        bridge.pass(WAITED).await;
+        let probe = bridge.claim(&epr(), 10).await;
+        assert_eq!(probe.len(), 1, "one probes");
+        assert_eq!(state(&bridge).await.gate, Gate::Probing);
+        assert!(bridge.claim(&epr(), 10).await.is_empty(), "and no other while it does");
+        let attempt = bridge.begin(&probe[0]).await;
+        bridge.settle(&probe[0], attempt, Sent::Filed).await;
+        assert_eq!(state(&bridge).await, EndpointState::new(epr()));
+        assert_eq!(bridge.claim(&epr(), 10).await.len(), 3, "open for all");
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_fails_closes_again_and_lanes_that_fail_together_count_once() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 5).await;
+        for claimed in bridge.claim(&epr(), 5).await {
+            fails(&bridge, &claimed, unreachable()).await;
+        }
+        assert_eq!(state(&bridge).await.failures, 1);
+        bridge.pass(WAITED).await;
+        let probe = bridge.claim(&epr(), 10).await.remove(0);
+        fails(&bridge, &probe, unreachable()).await;
+        let closed = state(&bridge).await;
+        assert_eq!((closed.gate, closed.failures, closed.because.as_str()), (Gate::Closed, 2, "connection refused"));
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_was_held_back_leaves_the_probing_to_the_next_at_once() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 3).await;
+        let claimed = bridge.claim(&epr(), 1).await.remove(0);
+        fails(&bridge, &claimed, unreachable()).await;
+        bridge.pass(WAITED).await;
+        let probe = bridge.claim(&epr(), 10).await.remove(0);
+        let held = Happened::Held { reason: ParkReason::IdentityChanged, detail: String::new() };
+        bridge.store.settle(bridge.settling(&probe, None, held, Feeling::Nothing)).await.unwrap();
+        let next = bridge.claim(&epr(), 10).await;
+        assert_eq!(next.len(), 1);
+        assert_ne!(next[0].delivery.id, probe.delivery.id);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_never_comes_back_is_given_up_with_its_lease() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 2).await;
+        let claimed = bridge.claim(&epr(), 1).await.remove(0);
+        fails(&bridge, &claimed, unreachable()).await;
+        bridge.pass(WAITED).await;
+        assert_eq!(bridge.claim_for(&epr(), 10, CLOSED).await.len(), 1);
+        assert!(bridge.claim(&epr(), 10).await.is_empty());
+        bridge.pass(WAITED).await;
+        assert_eq!(bridge.claim(&epr(), 10).await.len(), 1);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn three_silences_in_a_row_close_the_endpoint_and_an_answer_between_them_does_not() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 6).await;
+        let mut claimed = bridge.claim(&epr(), 6).await.into_iter();
+        let silent = || Feeling::Silent("no answer in time".into());
+        for _ in 0..2 {
+            fails(&bridge, &claimed.next().unwrap(), silent()).await;
+        }
+        let answered = claimed.next().unwrap();
+        let attempt = bridge.begin(&answered).await;
+        bridge.settle(&answered, attempt, Sent::Refused).await;
+        for n in 1..=3 {
+            assert_eq!(state(&bridge).await.gate, Gate::Open);
+            assert_eq!(state(&bridge).await.silences, n - 1);
+            fails(&bridge, &claimed.next().unwrap(), silent()).await;
+        }
+        assert_eq!(state(&bridge).await.gate, Gate::Closed);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_paused_endpoint_lets_nothing_through_until_it_is_resumed() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 2).await;
+        pause(&bridge, &epr(), true).await;
+        assert!(bridge.claim(&epr(), 10).await.is_empty());
+        let paused = state(&bridge).await.paused.unwrap();
+        assert_eq!((paused.by.as_str(), paused.why.as_str()), ("ips-app", "maintenance"));
+        // An answer that was on its way does not end the pause.
+        open_again(&bridge, &epr()).await;
+        assert!(bridge.claim(&epr(), 10).await.is_empty());
+        // It outlives the process.
+        bridge.close().await;
+        let bridge = Bridge::on(&test.url).await;
+        assert!(bridge.claim(&epr(), 10).await.is_empty());
+        pause(&bridge, &epr(), false).await;
+        assert_eq!(bridge.claim(&epr(), 10).await.len(), 2);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_endpoints_trouble_is_no_others() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 1).await;
+        let claimed = bridge.claim(&epr(), 1).await.remove(0);
+        fails(&bridge, &claimed, unreachable()).await;
+        let other = bridge.refer(&rx9(), person(), "anew").await;
+        let delivery = bridge.write(&other, "Elsewhere.").await.delivery();
+        bridge.claim_only(&anew(), delivery).await;
+        bridge.close().await;
+    }
+}

@@ -1,0 +1,25 @@
+//! The store's contract: each promise a test of its own, run on SQLite and on PostgreSQL.
+
+mod accepting;
+mod append_only;
+mod bridge;
+mod chains;
+mod conflicts;
+mod crash;
+mod evidence;
+mod feed;
+mod gate;
+mod lanes;
+mod leases;
+mod lists;
+mod opening;
+mod people;
+mod property;
+mod raw;
+mod rules;
+mod scope;
+mod texts;
+mod trouble;
+
+use bridge::{Bridge, Sent, both};
+use rules::*;

@@ -1,0 +1,124 @@
+//! Patients and referrals: who is recognised, and who is not.
+
+use super::bridge::Episode;
+use super::*;
+use ips_bridge::domain::organisation::OdsCode;
+use ips_bridge::domain::person::PatientDetails;
+use ips_bridge::domain::referral::{ExternalId, ReferralDetails};
+use ips_bridge::domain::text::Private;
+use ips_bridge::store::record::Answered;
+use ips_bridge::store::write::{CreateReferral, PatientIs, UpdatePatient};
+use ips_bridge::store::{Refusal, Scope, WriteError};
+
+pub async fn update(bridge: &Bridge, of: &Episode, seen: i64, details: PatientDetails) -> Result<Answered, WriteError> {
+    let update =
+        UpdatePatient { call: call(&of.trust), patient_id: of.patient, version_seen: seen, details, reason: "told us".into() };
+    bridge.store.update_patient(update).await
+}
+
+#[tokio::test]
+async fn the_same_person_at_two_trusts_is_two_patients() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let here = bridge.refer(&rx9(), numbered("9990000018"), "east").await;
+        let again = bridge.refer(&rx9(), numbered("9990000018"), "east").await;
+        let there = bridge.refer(&ry9(), numbered("9990000018"), "east").await;
+        assert_eq!(here.patient, again.patient);
+        assert_ne!(here.patient, there.patient);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn identifiers_that_disagree_recognise_nobody() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        bridge.refer(&rx9(), numbered("9990000018"), "east").await;
+        let other = bridge.refer(&rx9(), person(), "east").await;
+        let mut mixed = numbered("9990000018");
+        mixed.local_identifiers.clone_from(&other.details.local_identifiers);
+        let result = bridge.store.create_referral(bridge.referral(&rx9(), mixed, "east")).await;
+        assert_eq!(result, Err(Refusal::PatientMismatch.into()));
+        let mut younger = numbered("9990000018");
+        younger.date_of_birth.0 = jiff::civil::date(2001, 1, 1);
+        let result = bridge.store.create_referral(bridge.referral(&rx9(), younger, "east")).await;
+        assert_eq!(result, Err(Refusal::PatientMismatch.into()));
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_identifier_given_up_can_be_anothers_at_once() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let one = bridge.refer(&rx9(), numbered("9990000018"), "east").await;
+        let mut details = numbered("9990000026");
+        details.local_identifiers = person().local_identifiers;
+        update(&bridge, &one, 1, details.clone()).await.unwrap();
+        // Together, so that they may share a commit: whichever comes first, the second sees it.
+        let mut changed = details.clone();
+        changed.nhs_number = numbered("9990000034").nhs_number;
+        changed.local_identifiers.clear();
+        let mut somebody = numbered("9990000026");
+        somebody.local_identifiers.clone_from(&details.local_identifiers);
+        let (freed, made) = tokio::join!(
+            update(&bridge, &one, 2, changed),
+            bridge.store.create_referral(bridge.referral(&rx9(), somebody.clone(), "east"))
+        );
+        freed.unwrap();
+        let made = made.unwrap();
+        let made = bridge.store.referral(&Scope::system(), ips_bridge::domain::ids::ReferralId(made.answer().subject)).await.unwrap().unwrap();
+        assert_ne!(made.patient_id, one.patient);
+        let taken = update(&bridge, &one, 3, somebody).await;
+        assert_eq!(taken, Err(Refusal::IdentifierTaken.into()));
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_update_must_have_seen_the_version_it_changes() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let (a, b) = tokio::join!(update(&bridge, &of, 1, of.details.clone()), update(&bridge, &of, 1, of.details.clone()));
+        assert!(a.is_ok() != b.is_ok());
+        assert_eq!(a.and(b), Err(Refusal::VersionConflict { seen: 1, now: 2 }.into()));
+        for version in [1, 2] {
+            let then = bridge.store.patient_at(&Scope::system(), of.patient, version).await.unwrap().unwrap();
+            assert_eq!(then.version, version);
+        }
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_external_id_names_one_referral_of_a_trust() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let external = ExternalId { system: "ers".into(), value: Private("UBRN 1".into()) };
+        let with = |trust: &OdsCode, details: PatientDetails| CreateReferral {
+            details: ReferralDetails { external_ids: vec![external.clone()], ..referred("east") },
+            ..bridge.referral(trust, details, "east")
+        };
+        let first = bridge.store.create_referral(with(&rx9(), person())).await.unwrap();
+        let first = ips_bridge::domain::ids::ReferralId(first.answer().subject);
+        let second = bridge.store.create_referral(with(&rx9(), person())).await;
+        assert_eq!(second, Err(Refusal::ExternalIdTaken(first).into()));
+        bridge.store.create_referral(with(&ry9(), person())).await.unwrap();
+        let found = bridge.store.referral_by_external(&Scope::trusts([rx9()]), &rx9(), &external).await.unwrap();
+        assert_eq!(found.unwrap().id, first);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_referral_for_a_known_patient_needs_that_patient() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let known = |trust: &OdsCode| CreateReferral { patient: PatientIs::Known(of.patient), ..bridge.referral(trust, person(), "east") };
+        assert!(bridge.store.create_referral(known(&rx9())).await.is_ok());
+        assert_eq!(bridge.store.create_referral(known(&ry9())).await, Err(Refusal::NotFound("patient").into()));
+        bridge.close().await;
+    }
+}

@@ -1,0 +1,66 @@
+//! Looking at the tables, and meddling with them, behind the store's back.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+
+/// The first column of every row, as text.
+pub async fn texts(url: &str, sql: &str) -> Vec<String> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite") {
+        let mut db = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_all(&mut db).await.unwrap()
+    } else {
+        let mut db = PgConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_all(&mut db).await.unwrap()
+    }
+}
+
+/// One number.
+pub async fn number(url: &str, sql: &str) -> i64 {
+    let sql = AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite") {
+        let mut db = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+    } else {
+        let mut db = PgConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+    }
+}
+
+pub async fn execute(url: &str, sql: &str) {
+    let sql = AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite") {
+        let mut db = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query(sql).execute(&mut db).await.unwrap();
+    } else {
+        let mut db = PgConnection::connect(url).await.unwrap();
+        sqlx::query(sql).execute(&mut db).await.unwrap();
+    }
+}
+
+/// Every row of a table, whole, as text that differs when anything in it does.
+pub async fn rows(url: &str, table: &str) -> std::collections::BTreeSet<String> {
+    let rows = if url.starts_with("sqlite") {
+        let columns = texts(url, &format!("SELECT name FROM pragma_table_info('{table}')")).await;
+        let quoted: Vec<String> = columns.iter().map(|c| format!("quote({c})")).collect();
+        texts(url, &format!("SELECT {} FROM {table}", quoted.join(" || '|' || "))).await
+    } else {
+        texts(url, &format!("SELECT t::text FROM {table} t")).await
+    };
+    let count = rows.len();
+    let rows: std::collections::BTreeSet<String> = rows.into_iter().collect();
+    assert_eq!(rows.len(), count, "two rows of {table} are the same");
+    rows
+}
+
+/// The steps of the plan by which the database would run a statement, one a line.
+pub async fn plan(url: &str, sql: &str) -> String {
+    if url.starts_with("sqlite") {
+        let mut db = SqliteConnection::connect(url).await.unwrap();
+        let rows: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut db).await.unwrap();
+        rows.into_iter().map(|r| r.3 + "\n").collect()
+    } else {
+        let rows = texts(url, &format!("EXPLAIN {sql}")).await;
+        rows.join("\n")
+    }
+}
