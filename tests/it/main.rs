@@ -9,6 +9,8 @@ mod adapter_packs;
 mod adapter_text;
 mod config_example;
 mod config_faults;
+mod e2e_kill;
+mod e2e_support;
 mod hl7_interop;
 mod interop;
 mod seeing_canary;
