@@ -4,7 +4,10 @@ use super::Settings;
 use super::edge::Edge;
 use super::endpoint::EndpointFacts;
 use super::principal::Principals;
-use super::{adapters::Adapters, delivery::Deliveries, notes::ProgressNotes, outcomes::Outcomes, patients::Patients, referrals::Referrals};
+use super::{
+    adapters::Adapters, delivery::Deliveries, notes::ProgressNotes, outcomes::Outcomes, patients::Patients,
+    referrals::Referrals,
+};
 use crate::adapter::Packs;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::store::Store;
@@ -21,9 +24,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 
 /// A connection over which nothing comes is asked, and dropped when it does not answer: without this a client behind a broken network never
@@ -102,7 +108,7 @@ pub async fn serve(parts: ApiParts, listener: TcpListener) -> Result<(), ServeEr
         streams: Arc::new(Semaphore::new(settings.max_streams)),
         measures: Semaphore::new(1),
     });
-    let routes = routes(edge, &settings).await?;
+    let (health, routes) = routes(edge, &settings).await?;
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -115,16 +121,45 @@ pub async fn serve(parts: ApiParts, listener: TcpListener) -> Result<(), ServeEr
         server = server.tls_config(config)?;
     }
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let end = async move { shutdown.cancelled().await };
-    if settings.grpc_web {
-        server.layer(GrpcWebLayer::new()).add_routes(routes).serve_with_incoming_shutdown(incoming, end).await?;
-    } else {
-        server.add_routes(routes).serve_with_incoming_shutdown(incoming, end).await?;
+    let stop = shutdown.clone();
+    let end = async move {
+        stop.cancelled().await;
+        say_goodbye(health).await;
+    };
+    let serving = async move {
+        if settings.grpc_web {
+            server.layer(GrpcWebLayer::new()).add_routes(routes).serve_with_incoming_shutdown(incoming, end).await
+        } else {
+            server.add_routes(routes).serve_with_incoming_shutdown(incoming, end).await
+        }
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = async { shutdown.cancelled().await; tokio::time::sleep(settings.request_timeout).await } => {
+            tracing::warn!("some connections did not end in time; they are closed");
+            Ok(())
+        }
     }
-    Ok(())
 }
 
-async fn routes(edge: Arc<Edge>, settings: &Settings) -> Result<Routes, ServeError> {
+/// Those who watch our health are told, and their streams end: otherwise they would keep the server from ending.
+async fn say_goodbye(mut health: HealthReporter) {
+    for name in SERVICES.iter().copied().chain([""]) {
+        health.set_service_status(name, ServingStatus::NotServing).await;
+        health.clear_service_status(name).await;
+    }
+}
+
+const SERVICES: [&str; 6] = [
+    PatientServiceServer::<Patients>::NAME,
+    ReferralServiceServer::<Referrals>::NAME,
+    ProgressNoteServiceServer::<ProgressNotes>::NAME,
+    OutcomeServiceServer::<Outcomes>::NAME,
+    DeliveryServiceServer::<Deliveries>::NAME,
+    AdapterServiceServer::<Adapters>::NAME,
+];
+
+async fn routes(edge: Arc<Edge>, settings: &Settings) -> Result<(HealthReporter, Routes), ServeError> {
     macro_rules! limited {
         ($server:ident, $service:ident) => {
             $server::new($service(edge.clone()))
@@ -134,12 +169,9 @@ async fn routes(edge: Arc<Edge>, settings: &Settings) -> Result<Routes, ServeErr
         };
     }
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<PatientServiceServer<Patients>>().await;
-    health.set_serving::<ReferralServiceServer<Referrals>>().await;
-    health.set_serving::<ProgressNoteServiceServer<ProgressNotes>>().await;
-    health.set_serving::<OutcomeServiceServer<Outcomes>>().await;
-    health.set_serving::<DeliveryServiceServer<Deliveries>>().await;
-    health.set_serving::<AdapterServiceServer<Adapters>>().await;
+    for name in SERVICES {
+        health.set_service_status(name, ServingStatus::Serving).await;
+    }
     let mut routes = Routes::builder();
     routes
         .add_service(limited!(PatientServiceServer, Patients))
@@ -160,5 +192,5 @@ async fn routes(edge: Arc<Edge>, settings: &Settings) -> Result<Routes, ServeErr
         routes.add_service(described().build_v1()?);
         routes.add_service(described().build_v1alpha()?);
     }
-    Ok(routes.routes())
+    Ok((health, routes.routes()))
 }

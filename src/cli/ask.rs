@@ -12,7 +12,7 @@ pub fn sure(yes: bool, question: &str) -> Result<(), Failure> {
         return Ok(());
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::Usage(format!("{question} Nobody is there to ask; add --yes, or look first with --dry-run")));
+        return Err(Failure::Usage(format!("{question} Nobody is there to ask; add --yes if you are sure")));
     }
     let mut terminal = io::stderr();
     write!(terminal, "{question} [y/N] ")?;

@@ -43,11 +43,6 @@ impl Out {
         Self { to: Box::new(io::stdout()), colour: io::stdout().is_terminal() && !unwanted && !dumb }
     }
 
-    /// Plain text into anything; for tests.
-    pub fn plain(to: impl Write + Send + 'static) -> Self {
-        Self { to: Box::new(to), colour: false }
-    }
-
     pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
         Ok(writeln!(self.to, "{text}")?)
     }
@@ -65,7 +60,8 @@ impl Out {
 
     /// Indented JSON, as scripts read it.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::Refused(format!("the answer is no JSON: {e}")))?;
+        let text =
+            serde_json::to_string_pretty(value).map_err(|e| Failure::Refused(format!("the answer is no JSON: {e}")))?;
         self.line(text)
     }
 

@@ -25,7 +25,7 @@ It runs until SIGINT or SIGTERM, then finishes what is in hand. Killing it loses
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The configuration. Environment variables IPS_BRIDGE__SECTION__KEY are laid over it.
-    #[arg(long, short, env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, value_name = "FILE")]
+    #[arg(long, short, env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
     /// Stop when stdin ends too, so that a bridge does not outlive the process that started it.
     #[arg(long, hide = true)]
@@ -78,7 +78,10 @@ fn say_who_may_call(config: &Config, out: &mut Out) -> Result<(), Failure> {
     if !config.server.development_principal {
         return Ok(());
     }
-    let loud = out.paint(Look::Bad, "DEVELOPMENT PRINCIPAL: every caller on this machine may do everything, and nobody is asked who they are.");
+    let loud = out.paint(
+        Look::Bad,
+        "DEVELOPMENT PRINCIPAL: every caller on this machine may do everything, and nobody is asked who they are.",
+    );
     out.line(loud)?;
     out.line("Not for real patients. In earnest: [server.tls] and a [[principal]] for each caller.")
 }

@@ -44,7 +44,10 @@ impl Sql {
         let mut postgres = text.to_owned();
         for n in 2..=4 {
             sqlite = sqlite.replace(&format!("{{texts{n}}}"), &format!("(SELECT value FROM json_each(${n}))"));
-            postgres = postgres.replace(&format!("{{texts{n}}}"), &format!("(SELECT value FROM json_array_elements_text(${n}::json))"));
+            postgres = postgres.replace(
+                &format!("{{texts{n}}}"),
+                &format!("(SELECT value FROM json_array_elements_text(${n}::json))"),
+            );
         }
         let sqlite = sqlite
             .replace("{uuids}", "(SELECT unhex(value, '-') FROM json_each($1))")
@@ -111,9 +114,21 @@ fn columns(text: &str, postgres: bool) -> String {
 /// The column types of a migration's text.
 pub(super) fn migration(text: &str, postgres: bool) -> String {
     let words = if postgres {
-        [("{uuid}", "UUID"), ("{int}", "BIGINT"), ("{bytes}", "BYTEA"), ("{serial}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"), ("{strict}", "")]
+        [
+            ("{uuid}", "UUID"),
+            ("{int}", "BIGINT"),
+            ("{bytes}", "BYTEA"),
+            ("{serial}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+            ("{strict}", ""),
+        ]
     } else {
-        [("{uuid}", "BLOB"), ("{int}", "INTEGER"), ("{bytes}", "BLOB"), ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"), ("{strict}", "STRICT")]
+        [
+            ("{uuid}", "BLOB"),
+            ("{int}", "INTEGER"),
+            ("{bytes}", "BLOB"),
+            ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+            ("{strict}", "STRICT"),
+        ]
     };
     words.iter().fold(text.to_owned(), |text, (word, means)| text.replace(word, means))
 }
@@ -123,7 +138,8 @@ pub(super) type Statement = LazyLock<Sql>;
 
 macro_rules! statement {
     ($name:ident, $text:expr) => {
-        pub(in crate::store) static $name: $crate::store::dialect::Statement = std::sync::LazyLock::new(|| $crate::store::dialect::Sql::new($text));
+        pub(in crate::store) static $name: $crate::store::dialect::Statement =
+            std::sync::LazyLock::new(|| $crate::store::dialect::Sql::new($text));
     };
 }
 pub(super) use statement;

@@ -2,10 +2,10 @@
 
 use super::dialect::{Pool, migration};
 use super::error::OpenError;
+use sqlx::Executor;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::Executor;
 use std::fs::File;
 use std::str::FromStr;
 use std::time::Duration;
@@ -57,7 +57,12 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if lock.try_lock().is_err() {
         return Err(OpenError::InUse(path.display().to_string()));
     }
-    let writer = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.clone())
+        .await?;
     migrator(false).run(&writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(read_connections)
@@ -78,14 +83,18 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
         // A bridge that is stuck or cut off while it writes must not hold up the others for longer than this.
         .after_connect(|session, _| {
             Box::pin(async move {
-                session.execute("SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'").await.map(|_| ())
+                session
+                    .execute("SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'")
+                    .await
+                    .map(|_| ())
             })
         })
         .connect_with(options.clone())
         .await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
         let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&writer).await?;
-        let stronger = setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
+        let stronger =
+            setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
         if value != safe && !stronger {
             return Err(OpenError::Unsafe { setting, value, wanted: safe });
         }

@@ -86,7 +86,8 @@ async fn sqlite_finds_rows_by_an_index() {
         let sql = format!("EXPLAIN QUERY PLAN {}", statement.sqlite().0);
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut db).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let plan: Vec<String> = rows.iter().map(|r| r.get::<String, _>("detail")).collect();
-        let scans = |line: &str| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE") && !line.ends_with("SCAN l");
+        let scans =
+            |line: &str| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE") && !line.ends_with("SCAN l");
         check(&mut faults, name, &plan.join("\n"), scans, indexes);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
@@ -94,7 +95,8 @@ async fn sqlite_finds_rows_by_an_index() {
 
 #[tokio::test]
 async fn postgresql_finds_rows_by_an_index() {
-    let url = std::env::var("IPS_TEST_POSTGRES_URL").expect("IPS_TEST_POSTGRES_URL: run `make test`, or scripts/with-postgres");
+    let url = std::env::var("IPS_TEST_POSTGRES_URL")
+        .expect("IPS_TEST_POSTGRES_URL: run `make test`, or scripts/with-postgres");
     let mut db = PgConnection::connect(&url).await.expect("PostgreSQL answers");
     // In a transaction that is never committed: nothing to tidy up. Empty tables are read whole, so that is forbidden here.
     let prepare = "BEGIN; CREATE SCHEMA plans; SET LOCAL search_path TO plans; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan";

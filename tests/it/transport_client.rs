@@ -607,33 +607,3 @@ async fn debug_shows_no_message_bytes() {
     let sent = Sent::Reply(b"CANARY".to_vec());
     assert_eq!(format!("{sent:?}"), "Reply(<6 bytes>)");
 }
-
-/// Not a promise but a figure: `cargo nextest run --run-ignored only throughput --no-capture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn throughput_of_pool_against_listener() {
-    let payload = format!("MSH|{}", "x".repeat(1100));
-    for connections in [1, 8] {
-        let (address, _stop, _) = listen(Default::default(), |r| async move { acknowledge(&r) }).await;
-        let (pool, _strays) = pool(ClientSettings { max_connections: connections, ..ClientSettings::new(address) });
-        let begun = std::time::Instant::now();
-        let callers: Vec<_> = (0..connections)
-            .map(|_| {
-                let (pool, payload) = (pool.clone(), payload.clone());
-                tokio::spawn(async move {
-                    let mut sent = 0;
-                    while begun.elapsed() < Duration::from_secs(3) {
-                        reply(&send(&pool, &payload).await);
-                        sent += 1;
-                    }
-                    sent
-                })
-            })
-            .collect();
-        let mut sent = 0;
-        for caller in callers {
-            sent += caller.await.unwrap();
-        }
-        println!("{connections} connections: {:.0} round trips/s", f64::from(sent) / begun.elapsed().as_secs_f64());
-    }
-}

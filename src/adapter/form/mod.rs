@@ -12,6 +12,7 @@ pub mod codes;
 pub mod entry;
 pub mod field;
 pub mod measure;
+pub mod message;
 pub mod note;
 mod note_kind;
 pub mod outcome;

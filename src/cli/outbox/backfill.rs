@@ -4,6 +4,7 @@ use crate::cli::ask::sure;
 use crate::cli::bridge::{Server, request_id};
 use crate::cli::failure::Failure;
 use crate::cli::output::Out;
+use crate::cli::words::deliveries;
 use crate::wire::v1::BackfillDeliveriesRequest;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -56,8 +57,12 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
     if args.json {
         return out.json(&answer);
     }
-    let done = if args.dry_run { "would be made".into() } else { format!("{} made", answer.created) };
-    out.line(format!("{} entries matched, deliveries: {done}", answer.matched))
+    let (matched, created) = (answer.matched, deliveries(answer.created));
+    out.line(if args.dry_run {
+        format!("{matched} entries match; nothing was made")
+    } else {
+        format!("{matched} entries matched, {created} made")
+    })
 }
 
 #[cfg(test)]

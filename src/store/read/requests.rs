@@ -1,9 +1,9 @@
 //! Calls answered before, and how far the feed has come.
 
+use super::super::Store;
 use super::super::dialect::{on, statement};
 use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Answer, RequestKey};
-use super::super::Store;
 use super::parse;
 
 statement!(REQUEST, "SELECT content, answer FROM request WHERE key = $1");
@@ -25,7 +25,7 @@ impl Store {
     /// The newest feed position that any bridge on this record has committed.
     pub async fn feed_position(&self) -> Result<i64, StoreError> {
         let sql = super::FEED.for_pool(&self.readers);
-        let (position, _open): (i64, i64) = on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_one(p).await)?;
+        let (position, _): (i64, i64) = on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_one(p).await)?;
         Ok(position)
     }
 }

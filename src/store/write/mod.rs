@@ -11,7 +11,7 @@ mod patient;
 mod referral;
 
 pub use audit::ReadAudit;
-pub use inbound::{Receive, ReceivedReferral};
+pub use inbound::{MakeReply, Receive, ReceivedReferral};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote};
 pub use operate::{Backfill, Operate, Operation, SetPaused};
 pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Late, Seen, Settle};

@@ -224,8 +224,7 @@ async fn a_commit_that_gives_the_outbox_work_rings() {
         let bridge = Bridge::on(&test.url).await;
         let of = bridge.episode().await;
         let store = bridge.store.clone();
-        let mut ring = std::pin::pin!(store.lanes_changed());
-        ring.as_mut().enable();
+        let ring = store.lanes_changed(&epr());
         bridge.write(&of, "Ring.").await;
         tokio::time::timeout(Duration::from_secs(5), ring).await.unwrap();
     }

@@ -173,7 +173,11 @@ async fn accept_and(bridge: &Bridge, of: &bridge::Episode, change: ReferralChang
         answer: ReferralAnswer::Accept { assigned_to: author() },
     };
     bridge.store.answer_referral(accept).await.unwrap();
-    bridge.store.change_referral(ChangeReferral { call: call(&of.trust), referral_id: of.referral, change }).await.unwrap();
+    bridge
+        .store
+        .change_referral(ChangeReferral { call: call(&of.trust), referral_id: of.referral, change })
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

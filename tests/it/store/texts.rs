@@ -10,7 +10,12 @@ async fn comes_back(bridge: &Bridge, of: &bridge::Episode, text: &str) {
     let entry = bridge.store.versions(&Scope::system(), [written.note.0]).await.unwrap().remove(0);
     let Body::Note(action) = entry.body else { panic!("not a note") };
     // Not assert_eq: a hundred thousand characters help nobody.
-    assert!(action.content().unwrap().text.0 == text, "{} bytes beginning {:?}", text.len(), text.chars().take(20).collect::<String>());
+    assert!(
+        action.content().unwrap().text.0 == text,
+        "{} bytes beginning {:?}",
+        text.len(),
+        text.chars().take(20).collect::<String>()
+    );
 }
 
 #[tokio::test]

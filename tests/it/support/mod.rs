@@ -1,6 +1,7 @@
 //! What integration tests stand on: both stores, a clock and randomness that can be replayed, places on loopback, patience.
 
 mod ambient;
+pub mod binary;
 pub mod bridge;
 pub mod far_end;
 pub mod heard;

@@ -1,0 +1,223 @@
+//! What people do to deliveries and endpoints, and the backlog they can print.
+
+use crate::api_samples::*;
+use crate::api_support::{Bridge, RIO, SPARE, reason_of};
+use crate::support::stores;
+use ips_bridge::domain::delivery::ParkReason;
+use ips_bridge::wire::v1::{self, delivery_service_client::DeliveryServiceClient};
+use tonic::Code;
+
+fn retry(ids: &[&str]) -> v1::RetryDeliveriesRequest {
+    v1::RetryDeliveriesRequest {
+        request_id: request_id(),
+        selection: Some(v1::DeliverySelection {
+            delivery_ids: ids.iter().map(|i| (*i).to_owned()).collect(),
+            ..Default::default()
+        }),
+        reason: "mended".into(),
+        dry_run: false,
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_retried_is_and_what_cannot_is_named() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let referral = bridge.referral().await;
+        let refused = bridge.note(&referral.id, "One.").await.deliveries.remove(0).id;
+        bridge.send_all(Outcome::Refused).await;
+        let queued = bridge.note(&referral.id, "Two.").await.deliveries.remove(0).id;
+        let rpc = "DeliveryService/RetryDeliveries";
+        let dry = v1::RetryDeliveriesRequest { dry_run: true, ..retry(&[&refused, &queued, &refused]) };
+        let would: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &dry).await;
+        assert_eq!(
+            bridge.delivery("worker", &refused).await.state(),
+            v1::DeliveryState::Parked,
+            "a dry run changes nothing"
+        );
+        let done: v1::RetryDeliveriesResponse =
+            bridge.done("integrator", rpc, &retry(&[&refused, &queued, &refused])).await;
+        assert_eq!(would, done, "and says what would happen");
+        assert_eq!((done.matched, done.retried, done.delivery_ids), (2, 1, vec![refused.clone()]));
+        assert_eq!(done.not_retried, [format!("{queued}: the delivery is QUEUED; a retry needs PARKED")]);
+        assert_eq!(bridge.delivery("worker", &refused).await.state(), v1::DeliveryState::Queued);
+        // It goes first, and is filed after all.
+        let settled = bridge.send_all(Outcome::Positive).await;
+        assert_eq!(settled[0].id.to_string(), refused);
+        bridge.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_in_the_record_is_not_cancelled_or_made_anew_unseen() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let referral = bridge.referral().await;
+        let id = bridge.note(&referral.id, "One.").await.deliveries.remove(0).id;
+        bridge.send_all(Outcome::Silence).await;
+        let parked = bridge.delivery("integrator", &id).await;
+        assert_eq!((parked.park_reason(), parked.may_have_been_received), (v1::ParkReason::OutcomeUnknown, true));
+        let cancel = |acknowledge| v1::CancelDeliveryRequest {
+            request_id: request_id(),
+            delivery_id: id.clone(),
+            reason: "the ward asked".into(),
+            acknowledge_may_be_in_record: acknowledge,
+        };
+        let rerender = v1::RerenderDeliveryRequest {
+            request_id: request_id(),
+            delivery_id: id.clone(),
+            reason: "x".into(),
+            acknowledge_may_be_in_record: false,
+        };
+        assert_eq!(
+            bridge.reason("integrator", "DeliveryService/CancelDelivery", &cancel(false)).await,
+            "MAY_BE_IN_RECORD"
+        );
+        assert_eq!(
+            bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await,
+            "MAY_BE_IN_RECORD"
+        );
+        let cancelled: v1::CancelDeliveryResponse =
+            bridge.done("integrator", "DeliveryService/CancelDelivery", &cancel(true)).await;
+        let cancelled = cancelled.delivery.unwrap();
+        assert_eq!(cancelled.state(), v1::DeliveryState::Cancelled);
+        assert!(cancelled.author_sentence.contains("look there before"), "{}", cancelled.author_sentence);
+        let again = bridge.bytes("integrator", "DeliveryService/CancelDelivery", &cancel(true)).await.unwrap_err();
+        assert_eq!((again.code(), reason_of(&again).as_str()), (Code::FailedPrecondition, "WRONG_STATE"));
+        assert!(again.message().contains("CANCELLED"), "{}", again.message());
+        bridge.end().await;
+    }
+}
+
+/// A note withdrawn while it is held back leaves nothing behind: no delivery goes out, for it or for its withdrawal.
+#[tokio::test]
+async fn a_note_taken_back_in_time_never_leaves() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let referral = bridge.referral().await;
+        let held = v1::WriteProgressNoteRequest {
+            release_after: Some(pbjson_types::Duration { seconds: 600, nanos: 0 }),
+            ..write(&referral.id, "Second thoughts.")
+        };
+        let written: v1::WriteProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WriteProgressNote", &held).await;
+        assert_eq!(written.deliveries[0].release_at, at("2026-03-03T15:10:00Z"));
+        assert!(bridge.claim().await.is_empty());
+        let taken: v1::WithdrawProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WithdrawProgressNote", &withdraw(&written.note.unwrap())).await;
+        assert!(taken.deliveries.is_empty());
+        bridge.clock.advance(std::time::Duration::from_secs(3600));
+        assert!(bridge.claim().await.is_empty());
+        let cancelled = bridge.delivery("worker", &written.deliveries[0].id).await;
+        assert_eq!(cancelled.state(), v1::DeliveryState::Cancelled);
+        assert!(cancelled.author_sentence.contains("withdrawn"), "{}", cancelled.author_sentence);
+        bridge.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_backfill_sends_what_todays_routes_would_and_nothing_twice() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let north = bridge.referral().await;
+        let east = v1::CreateReferralRequest {
+            details: Some(v1::ReferralDetails { team: "ips-east".into(), ..referral_details("") }),
+            ..create("RXX", "")
+        };
+        let east: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &east).await;
+        let east = east.referral.unwrap();
+        bridge.note(&north.id, "For the north's RiO.").await;
+        let sent = bridge.note(&east.id, "Already on its way to the spare one.").await;
+        let backfill = |dry_run| v1::BackfillDeliveriesRequest {
+            request_id: request_id(),
+            endpoint_id: SPARE.into(),
+            recorded_from: at("2026-01-01T00:00:00Z"),
+            reason: "new endpoint".into(),
+            dry_run,
+        };
+        let rpc = "DeliveryService/BackfillDeliveries";
+        let told: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &backfill(true)).await;
+        assert_eq!((told.matched, told.created), (0, 0), "the north's notes are not the spare endpoint's");
+        drop(sent);
+        bridge.end().await;
+
+        // The north moves: the same record under other routes.
+        let bridge = Bridge::start_routed(&store.url, SPARE).await;
+        let told: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &backfill(true)).await;
+        assert_eq!((told.matched, told.created), (1, 0));
+        let request = backfill(false);
+        let told: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &request).await;
+        assert_eq!((told.matched, told.created), (1, 1));
+        let again: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &request).await;
+        assert_eq!(again, told, "a repeat is told the same");
+        let another: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &backfill(false)).await;
+        assert_eq!((another.matched, another.created), (0, 0), "nothing goes there twice");
+        let none = v1::BackfillDeliveriesRequest { recorded_from: at("2026-04-01T00:00:00Z"), ..backfill(false) };
+        let told: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &none).await;
+        assert_eq!(told.matched, 0);
+        let list = v1::ListDeliveriesRequest { endpoint_id: SPARE.into(), ..Default::default() };
+        let listed: v1::ListDeliveriesResponse =
+            bridge.done("integrator", "DeliveryService/ListDeliveries", &list).await;
+        assert_eq!(listed.deliveries.len(), 2);
+        bridge.end().await;
+    }
+}
+
+#[tokio::test]
+async fn the_backlog_prints_by_patient_oldest_first_with_what_a_reader_needs() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let mut referrals = Vec::new();
+        for n in 1..=2 {
+            let details = another_patient(n);
+            let create = v1::CreateReferralRequest {
+                patient: Some(v1::create_referral_request::Patient::PatientDetails(details.clone())),
+                ..create("RXX", "")
+            };
+            let made: v1::CreateReferralResponse =
+                bridge.done("worker", "ReferralService/CreateReferral", &create).await;
+            referrals.push((made.referral.unwrap(), details));
+        }
+        for (text, who) in [("First of one.", 0), ("First of two.", 1), ("Second of one.", 0)] {
+            let (referral, details) = &referrals[who];
+            let note =
+                v1::WriteProgressNoteRequest { expected_patient: expected_of(details), ..write(&referral.id, text) };
+            let _: v1::WriteProgressNoteResponse =
+                bridge.done("worker", "ProgressNoteService/WriteProgressNote", &note).await;
+        }
+        let outcome = v1::RecordOutcomeRequest {
+            expected_patient: expected_of(&referrals[1].1),
+            ..record(&referrals[1].0.id, job_start())
+        };
+        let _: v1::RecordOutcomeResponse = bridge.done("worker", "OutcomeService/RecordOutcome", &outcome).await;
+        // What is filed is no backlog.
+        let claimed = bridge.claim().await;
+        let first = claimed.iter().find(|c| c.patient.id.to_string() == referrals[0].0.patient_id).unwrap();
+        bridge.settle(first, Outcome::Positive).await;
+        for other in claimed.iter().filter(|c| c.token != first.token) {
+            bridge.settle(other, Outcome::Held(ParkReason::TextTooLong)).await;
+        }
+        let mut client = DeliveryServiceClient::new(bridge.channel("auditor").await);
+        let request = v1::ExportDeliveriesRequest { endpoint_id: RIO.into(), reason: "RiO is away".into() };
+        let mut stream = client.export_deliveries(request).await.unwrap().into_inner();
+        let mut text = String::new();
+        while let Some(part) = stream.message().await.unwrap() {
+            text.push_str(&part.text);
+        }
+        let place = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} is missing in\n{text}"));
+        assert!(!text.contains("First of one."), "it is filed");
+        for needle in [
+            "Not yet filed in RiO (RXX)",
+            "Testpatient1, Sam  born 1985-04-12  NHS number 9990000018",
+            "Grace Okafor, Employment Specialist",
+        ] {
+            place(needle);
+        }
+        assert!(place("First of two.") < place("Job start"), "oldest first");
+        assert!(place("PARKED") < place("First of two."), "its state stands above its text");
+        assert!(place("Second of one.") < place("Testpatient2"), "one patient after the other");
+        assert!(text.ends_with("End of the list: 3 entries.\n"), "{text}");
+        assert!(!text.contains("Test Bakery"), "what the client does not share stays out");
+        bridge.end().await;
+    }
+}

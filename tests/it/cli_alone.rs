@@ -1,0 +1,132 @@
+//! Commands that need no running bridge, and what every command's exit code says.
+
+use crate::support::binary::run;
+use crate::support::{free_addr, temp_dir};
+use std::path::Path;
+
+fn file(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("the test's own folder");
+    path.display().to_string()
+}
+
+#[test]
+fn exit_codes_are_what_help_says() {
+    let help = run(&["help"]).exits(0);
+    for line in [
+        "0  done",
+        "1  something was refused",
+        "2  the command line or the configuration",
+        "3  the bridge cannot be reached",
+    ] {
+        assert!(help.out.contains(line), "{}", help.out);
+    }
+    run(&[]).exits(2);
+    run(&["outbox", "list", "--state", "no-such-state"]).exits(2);
+    run(&["outbox", "retry", "--because", "x"]).exits(2);
+    run(&["status", "--server", "https://127.0.0.1:1"]).exits(2);
+    let nobody = run(&["status", "--server", &free_addr().to_string()]).exits(3);
+    assert!(nobody.err.contains("no bridge answers at http://127.0.0.1:"), "{}", nobody.err);
+    run(&["adapter", "check", "no/such/folder"]).exits(2);
+    run(&["serve", "--config", "no/such/file.toml"]).exits(2);
+}
+
+#[test]
+fn completions_name_the_commands_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell]).exits(0).out;
+        assert!(script.contains("simulate-epr") && script.contains("check-config"), "{shell}");
+    }
+    assert!(run(&["completions", "bash"]).out.contains("text-too-long"), "park reasons can be completed");
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_said_at_once_by_check_config_and_by_serve() {
+    let folder = temp_dir();
+    let broken =
+        file(folder.path(), "broken.toml", "[server]\nlisten = \"0.0.0.0:1\"\nlissen = 1\n[limits]\npage_size = -1\n");
+    let checked = run(&["check-config", &broken]).exits(2);
+    for fault in ["broken.toml:2: ", "broken.toml:3: ", "broken.toml:5: "] {
+        assert!(checked.out.contains(fault), "{fault} is not in\n{}", checked.out);
+    }
+    let json = run(&["check-config", &broken, "--json"]).exits(2).json();
+    assert_eq!((json["good"].as_bool(), json["faults"].as_array().map(Vec::len)), (Some(false), Some(3)));
+
+    let served = run(&["serve", "--config", &broken]).exits(2);
+    let lines = served.err.lines().filter(|l| l.contains("broken.toml:")).count();
+    assert_eq!(lines, 3, "one fault a line:\n{}", served.err);
+}
+
+#[test]
+fn what_config_and_pack_say_of_each_other_is_checked_too() {
+    let folder = temp_dir();
+    let example = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/trusts/rz9.toml"))
+        .expect("the example");
+    let without_staff =
+        example.replace("staff_file = \"../staff/rz9.csv\"", "").replace("require_mapped_staff = true", "");
+    let packs = format!(
+        "[packs]\nfolder = \"{}/adapters\"\n[server]\ndevelopment_principal = true\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let config = file(folder.path(), "c.toml", &(packs + &without_staff.replace("hl7v2-uk@1.0.0", "hl7v2-uk@9.9.9")));
+    let checked = run(&["check-config", &config]).exits(2);
+    assert!(checked.out.contains("rz9-rio") && checked.out.contains("9.9.9"), "{}", checked.out);
+}
+
+#[test]
+fn connections_are_tried_when_asked_for() {
+    let (folder, listener) = (temp_dir(), std::net::TcpListener::bind("127.0.0.1:0").expect("loopback"));
+    let there = listener.local_addr().expect("an address").to_string();
+    let config = |name: &str, address: &str| {
+        let text = format!(
+            "[packs]\nfolder = \"{root}/adapters\"\n[store]\nurl = \"sqlite://{db}\"\n[server]\ndevelopment_principal = true\n\
+             [[trust]]\nods = \"RZ9\"\nname = \"T\"\nteams = [{{ id = \"n\", name = \"N\" }}]\n\
+             [[endpoint]]\nid = \"rz9-epr\"\ntrust = \"RZ9\"\nname = \"RiO\"\nadapter = \"hl7v2-uk\"\ntransport = \"mllp\"\nenvironment = \"test\"\n\
+             filed_by = \"application_ack\"\nacknowledged_by = \"record\"\nafter_unknown = \"park\"\nmax_unknown_resends = 0\n\
+             [endpoint.mllp]\naddress = \"{address}\"\n[endpoint.settings]\nsending_facility = \"RZ9\"\nreceiving_application = \"E\"\n\
+             receiving_facility = \"RZ9\"\nwithdraw_as = \"T11\"\n[[route]]\ntrust = \"RZ9\"\nendpoint = \"rz9-epr\"\n",
+            root = env!("CARGO_MANIFEST_DIR"),
+            db = folder.path().join("r.db").display(),
+        );
+        file(folder.path(), name, &text)
+    };
+    let good = run(&["check-config", &config("good.toml", &there), "--connect"]).exits(0);
+    assert!(good.out.contains("ok: reached, without TLS"), "{}", good.out);
+    assert!(!folder.path().join("r.db").exists(), "checking makes no store");
+    let bad =
+        run(&["check-config", &config("bad.toml", &free_addr().to_string()), "--connect", "--json"]).exits(1).json();
+    let endpoint = &bad["connections"][1];
+    assert_eq!((endpoint["what"].as_str(), endpoint["good"].as_bool()), (Some("endpoint rz9-epr"), Some(false)));
+}
+
+#[test]
+fn a_pack_is_checked_tested_rendered_and_parsed_without_a_bridge() {
+    let tested = run(&["adapter", "test", "adapters/hl7v2-uk", "--json"]).exits(0).json();
+    assert_eq!(tested["good"], true);
+    let list = run(&["adapter", "list", "--json"]).exits(0).json();
+    assert!(list.as_array().into_iter().flatten().any(|p| p["id"] == "hl7v2-uk"));
+    let case = "adapters/hl7v2-uk/examples/render-note";
+    let rendered = run(&["adapter", "render", "adapters/hl7v2-uk", &format!("{case}/input.json")]).exits(0);
+    let expected = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(case).join("expected.hl7"))
+        .expect("the example");
+    assert_eq!(rendered.out, expected);
+    let parsed = run(&["adapter", "parse", "adapters/hl7v2-uk", "adapters/hl7v2-uk/examples/parse-ref/message.hl7"])
+        .exits(0)
+        .json();
+    assert_eq!(parsed["message"], "REF^I12");
+    let refused = run(&[
+        "adapter",
+        "parse",
+        "adapters/hl7v2-uk",
+        "adapters/hl7v2-uk/examples/parse-ref-bad-check-digit/message.hl7",
+    ])
+    .exits(1);
+    assert!(refused.out.is_empty() && !refused.err.is_empty());
+
+    let folder = temp_dir();
+    let pack = folder.path().join("broken");
+    std::fs::create_dir(&pack).expect("the test's own folder");
+    file(&pack, "adapter.toml", "schema = 1\nid = \"other\"\n");
+    let checked = run(&["adapter", "check", &pack.display().to_string()]).exits(1);
+    assert!(checked.out.contains("adapter.toml:"), "{}", checked.out);
+}

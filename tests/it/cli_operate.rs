@@ -1,0 +1,197 @@
+//! `outbox`, `endpoint` and `status` against a bridge that runs, and `simulate-epr` at its other end.
+
+use crate::support::binary::{Ended, Serving, ips_bridge, signal};
+use crate::support::{free_addr, wait_until};
+use ips_bridge::app::{SystemClock, SystemEntropy};
+use ips_bridge::domain::ambient::Clock;
+use ips_bridge::domain::ids::new_uuid;
+use ips_bridge::wire::v1::progress_note_service_client::ProgressNoteServiceClient;
+use ips_bridge::wire::v1::referral_service_client::ReferralServiceClient;
+use ips_bridge::wire::v1::{
+    Attendance, Author, Contact, ContactMechanism, ContactMode, ExpectedPatient, JobSearch, ListReferralsRequest,
+    NoteContent, WriteProgressNoteRequest, note_content::Kind,
+};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// `simulate-epr` as a process. Killed when dropped.
+struct Epr {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Epr {
+    /// Waits until it says where it listens.
+    fn start(listen: &str, more: &[&str]) -> Self {
+        let mut child = ips_bridge(&["simulate-epr", "--listen", listen, "--json"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("our binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("UTF-8");
+        assert!(first.contains(listen), "{first}");
+        Self { child, lines }
+    }
+
+    /// Ctrl-C; everything it said, and its exit code.
+    fn stop(mut self) -> (String, Option<i32>) {
+        signal(self.child.id(), "INT");
+        let said: Vec<String> = self.lines.by_ref().map_while(Result::ok).collect();
+        (said.join("\n"), self.child.wait().expect("it ends").code())
+    }
+}
+
+impl Drop for Epr {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The canary: it must not be in anything an operator's commands print unless they ask for bytes or an export.
+const TEXT: &str = "CANARYTEXT rang two shops";
+
+/// The referral's id, once the EPR has sent it.
+async fn referral(bridge: &Serving) -> String {
+    let mut client = ReferralServiceClient::connect(bridge.url()).await.expect("it answers");
+    let mut id = String::new();
+    wait_until(Duration::from_secs(10), "the referral", async || {
+        let list = client.list_referrals(ListReferralsRequest::default()).await.expect("an answer").into_inner();
+        list.referrals.into_iter().next().map(|r| id = r.id).is_some()
+    })
+    .await;
+    id
+}
+
+/// Writes a note; its delivery's id.
+async fn write(bridge: &Serving, referral_id: &str) -> String {
+    let contact = Contact {
+        mechanism: ContactMechanism::Telephone.into(),
+        attendance: Attendance::AttendedOnTime.into(),
+        mode: ContactMode::Individual.into(),
+        duration_minutes: Some(15),
+        ..Contact::default()
+    };
+    let content = NoteContent {
+        occurred_at: Some(SystemClock.now().into()),
+        text: TEXT.into(),
+        contact: Some(contact),
+        kind: Some(Kind::JobSearch(JobSearch {})),
+        ..NoteContent::default()
+    };
+    let author = Author {
+        staff_id: "ES1".into(),
+        display_name: "Grace Okafor".into(),
+        role_title: "Employment Specialist".into(),
+        organisation_ods: "A8XX".into(),
+    };
+    let expected = ExpectedPatient {
+        nhs_number: "9990000018".into(),
+        date_of_birth: "1985-04-12".into(),
+        family_name: "Testpatient".into(),
+    };
+    let request = WriteProgressNoteRequest {
+        request_id: new_uuid(SystemClock.now(), &SystemEntropy).to_string(),
+        referral_id: referral_id.into(),
+        expected_patient: Some(expected),
+        author: Some(author),
+        content: Some(content),
+        release_after: None,
+    };
+    let mut client = ProgressNoteServiceClient::connect(bridge.url()).await.expect("it answers");
+    let answer = client.write_progress_note(request).await.expect("it is accepted").into_inner();
+    answer.deliveries.first().expect("a delivery").id.clone()
+}
+
+async fn until(bridge: &Serving, id: &str, state: &str) {
+    wait_until(Duration::from_secs(15), state, async || {
+        let shown = bridge.run(&["outbox", "show", id, "--json"]).exits(0).json();
+        shown["delivery"]["state"] == format!("DELIVERY_STATE_{state}")
+    })
+    .await;
+}
+
+/// Without --yes and without a terminal nothing is done; with it, it is.
+fn only_with_yes(bridge: &Serving, args: &[&str]) -> Ended {
+    let asked = bridge.run(args).exits(2);
+    assert!(asked.err.contains("--yes"), "{}", asked.err);
+    bridge.run(&[args, &["--yes"]].concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_deliveries_are_found_tried_again_and_given_up() {
+    let address = free_addr();
+    let bridge = Serving::start(address).await;
+    let inbound = bridge.inbound.to_string();
+    let refuse = ["--bridge", &*inbound, "--send-referral", "--fault", "refuse:AE:101@MDM^T02#2"];
+    let epr = Epr::start(&address.to_string(), &refuse);
+    let referral = referral(&bridge).await;
+    let (first, second) = (write(&bridge, &referral).await, write(&bridge, &referral).await);
+    until(&bridge, &first, "PARKED").await;
+    until(&bridge, &second, "PARKED").await;
+
+    let list = bridge.run(&["outbox", "list", "--state", "parked", "--reason", "refused"]).exits(0);
+    assert!(list.out.contains(&first) && list.out.contains("PARKED: REFUSED"), "{}", list.out);
+    let status = bridge.run(&["status"]).exits(0);
+    assert!(status.out.contains("2 REFUSED, for") && status.out.contains("unexplained    none"), "{}", status.out);
+    bridge.run(&["status", "--check"]).exits(1);
+
+    let bulk = ["outbox", "retry", "--endpoint", "rz9-epr", "--reason", "refused", "--because", "RiO mended"];
+    let dry = bridge.run(&[&bulk[..], &["--dry-run", "--json"]].concat()).exits(0).json();
+    assert_eq!(dry["matched"], "2");
+    until(&bridge, &first, "PARKED").await;
+    let cancel = ["outbox", "cancel", &*second, "--because", "entered by hand"];
+    let cancelled = only_with_yes(&bridge, &cancel).exits(0);
+    assert!(cancelled.out.contains("now CANCELLED"), "{}", cancelled.out);
+    bridge.run(&[&cancel[..], &["--yes", "--json"]].concat()).exits(1);
+    only_with_yes(&bridge, &bulk).exits(0);
+    until(&bridge, &first, "FILED").await;
+    bridge.run(&["status", "--check"]).exits(0);
+
+    let shown = bridge.run(&["outbox", "show", &first]).exits(0);
+    assert!(shown.out.contains("AE") && !shown.out.contains("CANARYTEXT"), "{}", shown.out);
+    let whole = bridge.run(&["outbox", "show", &first, "--bytes"]).exits(0);
+    assert!(whole.out.contains("> MSH|") && whole.out.contains("CANARYTEXT"), "{}", whole.out);
+    let unknown = bridge.run(&["outbox", "show", "01JNBRZC5M8Q4T7V9XA2E3F4G1"]).exits(1);
+    assert!(unknown.err.contains("reason  NOT_FOUND") && unknown.err.contains("do      "), "{}", unknown.err);
+
+    let (said, code) = epr.stop();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("[fault: refuse:AE:101]") && said.contains("\"duplicates\": []"), "{said}");
+    assert_eq!(bridge.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_endpoint_keeps_everything_and_its_backlog_can_be_printed() {
+    let address = free_addr();
+    let bridge = Serving::start(address).await;
+    let inbound = bridge.inbound.to_string();
+    let epr = Epr::start(&address.to_string(), &["--bridge", &inbound, "--send-referral", "1"]);
+    let referral = referral(&bridge).await;
+    let paused = only_with_yes(&bridge, &["endpoint", "pause", "rz9-epr", "--because", "RiO upgrade"]).exits(0);
+    assert!(paused.out.contains("paused by development: RiO upgrade"), "{}", paused.out);
+    let id = write(&bridge, &referral).await;
+    let list = bridge.run(&["outbox", "list"]).exits(0);
+    assert!(list.out.contains(&id) && list.out.contains("QUEUED") && !list.out.contains("CANARYTEXT"), "{}", list.out);
+    let backlog = bridge.run(&["outbox", "export", "--endpoint", "rz9-epr", "--because", "RiO away"]).exits(0);
+    assert!(backlog.out.contains("CANARYTEXT"), "{}", backlog.out);
+    let parked = only_with_yes(&bridge, &["outbox", "park", &id, "--because", "look first"]).exits(0);
+    assert!(parked.out.contains("PARKED: BY_PERSON"), "{}", parked.out);
+    let anew = only_with_yes(&bridge, &["outbox", "rerender", &id, "--because", "looked"]).exits(0);
+    assert!(anew.out.contains("QUEUED"), "{}", anew.out);
+    bridge
+        .run(&["outbox", "backfill", "--endpoint", "rz9-epr", "--from", "2026-01-01", "--because", "new", "--dry-run"])
+        .exits(0);
+    let resumed = bridge.run(&["endpoint", "resume", "rz9-epr", "--because", "done", "--json"]).exits(0).json();
+    assert_eq!(resumed["paused"], false);
+    until(&bridge, &id, "FILED").await;
+    assert_eq!(epr.stop().1, Some(0));
+
+    // A second bridge on the same store and ports is refused, and says everything it would need.
+    let second = bridge.run(&["serve", "--config", &bridge.config().display().to_string()]).exits(2);
+    assert!(second.err.contains("another bridge is running"), "{}", second.err);
+    assert!(second.out.contains("DEVELOPMENT PRINCIPAL"), "{}", second.out);
+    assert_eq!(bridge.stop(), Some(0));
+}
