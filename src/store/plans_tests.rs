@@ -66,7 +66,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;
         referrals::SINCE ["referral_by_position"];
-        referrals::LAST_ENTRY ["entry_by_referral"];
+        referrals::LAST_ENTRIES ["entry_by_referral"];
     }
 }
 
