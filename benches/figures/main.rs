@@ -4,12 +4,7 @@
 //! Writes `target/bench/summary.json`: `[{name, value, unit, better, limit, limit_name, ratio}]`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and draws real randomness")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a bench that cannot measure must stop loudly"
-)]
+#![expect(clippy::panic, reason = "a bench that cannot measure must stop loudly")]
 
 mod bridge;
 mod grpc;

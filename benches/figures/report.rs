@@ -42,6 +42,7 @@ impl Report {
 /// The value below which `share` (0 to 1) of the samples lie.
 pub fn percentile(samples: &mut [f64], share: f64) -> f64 {
     samples.sort_by(f64::total_cmp);
-    let at = ((samples.len() as f64 - 1.0) * share).round() as usize;
-    samples.get(at).copied().unwrap_or(f64::NAN)
+    // The first sample at or below which at least this share lies.
+    let at = (1..=samples.len()).position(|n| n as f64 >= share * samples.len() as f64);
+    at.and_then(|at| samples.get(at)).copied().unwrap_or(f64::NAN)
 }

@@ -343,7 +343,7 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
     let example =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk/examples/parse-ref/message.hl7");
     let message = std::fs::read_to_string(example).unwrap().replace('\n', "\r");
-    let preview = v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: message.into_bytes().into() };
+    let preview = v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: message.into_bytes() };
     let parsed = by_integrator.preview_message(preview).await.unwrap().into_inner();
     assert!(
         parsed.faults.is_empty(),
@@ -351,7 +351,7 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
         parsed.faults.iter().map(|f| format!("{} {}; ", f.file, f.what)).collect::<String>()
     );
     assert!(parsed.parsed.unwrap().fields.contains_key("details"));
-    let garbage = v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"hello".to_vec().into() };
+    let garbage = v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"hello".to_vec() };
     assert_eq!(by_integrator.preview_message(garbage).await.unwrap().into_inner().faults.len(), 1);
     // Nothing was sent or stored by any of it.
     assert_eq!(bridge.delivery("auditor", &written.deliveries[0].id).await.version, 1);

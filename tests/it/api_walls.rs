@@ -365,7 +365,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         ),
         (
             "AdapterService/PreviewMessage",
-            v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"MSH|".to_vec().into() }.encode_to_vec(),
+            v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"MSH|".to_vec() }.encode_to_vec(),
         ),
     ];
     let mut seen = Vec::new();

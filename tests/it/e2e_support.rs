@@ -108,10 +108,6 @@ impl Stage {
         self.folder.path()
     }
 
-    pub fn store_url(&self) -> &str {
-        &self.store.url
-    }
-
     fn toml(&self) -> String {
         let ids: Vec<&str> = self.endpoints.iter().filter_map(|e| e["id"].as_str()).collect();
         let teams: Vec<String> = ids.iter().map(|id| format!("{{ id = \"{id}\", name = \"Team {id}\" }}")).collect();

@@ -676,7 +676,9 @@ fn exercise_panics() {
     log_panics();
     let ended = std::thread::spawn(|| {
         let nobody: Result<(), String> = Err(format!("{FAMILY} {NHS}"));
-        nobody.expect(TEXT)
+        if let Err(who) = nobody {
+            panic!("{who} {TEXT}");
+        }
     })
     .join();
     std::panic::set_hook(before);

@@ -64,7 +64,7 @@ pub enum Sent {
     Refused,
     TryLater,
     Silence,
-    NotSent,
+    Never,
 }
 
 pub fn settings(url: &str) -> Settings {
@@ -299,7 +299,7 @@ impl Bridge {
                 let why = "nothing came back".to_owned();
                 self.settling(claimed, Some(attempt), Happened::NoAnswer { why: why.clone() }, Feeling::Silent(why))
             }
-            Sent::NotSent => {
+            Sent::Never => {
                 let feeling = Feeling::Unreachable("connection refused".into());
                 self.settling(claimed, Some(attempt), Happened::NotSent, feeling)
             }

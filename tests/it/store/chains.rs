@@ -119,7 +119,7 @@ async fn a_replacement_waits_behind_an_unknown_outcome_and_behind_what_is_parked
 
 #[tokio::test]
 async fn a_replacement_takes_the_place_of_what_is_definitely_refused_while_it_waited() {
-    for sent in [Sent::Refused, Sent::NotSent, Sent::TryLater] {
+    for sent in [Sent::Refused, Sent::Never, Sent::TryLater] {
         for test in both() {
             let bridge = Bridge::on(&test.url).await;
             let (of, first) = begin(&bridge, "east").await;
@@ -164,7 +164,7 @@ async fn a_withdrawal_during_sending_goes_after_the_answer_and_not_at_all_if_not
         (Sent::Silence, true),
         (Sent::Refused, false),
         (Sent::TryLater, false),
-        (Sent::NotSent, false),
+        (Sent::Never, false),
     ] {
         for test in both() {
             let bridge = Bridge::on(&test.url).await;
@@ -220,7 +220,7 @@ async fn what_a_person_gave_up_although_it_may_be_in_the_record_is_still_withdra
         let claimed = bridge.claim_only(&epr(), second).await;
         let attempt = bridge.begin(&claimed).await;
         let withdrawal = bridge.withdraw(&of, first.note).await.unwrap()[0];
-        bridge.settle(&claimed, attempt, Sent::NotSent).await;
+        bridge.settle(&claimed, attempt, Sent::Never).await;
         gate::open_again(&bridge, &epr()).await;
         let claimed = bridge.claim_only(&epr(), withdrawal).await;
         let speaks_of = ips_bridge::domain::chain::speaks_of(&claimed.before, EntryAction::Withdraw);

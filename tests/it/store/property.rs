@@ -38,7 +38,7 @@ fn act() -> impl Strategy<Value = Act> {
         Sent::Refused,
         Sent::TryLater,
         Sent::Silence,
-        Sent::NotSent,
+        Sent::Never,
     ]);
     let meaning = prop::sample::select(vec![Meaning::Positive, Meaning::Refused, Meaning::Retry, Meaning::Unknown]);
     let level = prop::sample::select(vec![Level::Transport, Level::Application]);

@@ -16,7 +16,7 @@ use ips_bridge::domain::delivery::{Delivery, State};
 use ips_bridge::domain::ids::{DeliveryId, NoteId, OutcomeId, ReferralId};
 use ips_bridge::domain::nhs_number::NhsNumber;
 use ips_bridge::domain::note::{
-    Attendance, Contact, ContactMechanism, ContactMode, NoteContent, NoteKind, Sensitivity, WithdrawReason,
+    Attendance, Contact, ContactMechanism, ContactMode, NoteContent, NoteKind, Sensitivity,
 };
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, StaffId, TeamId};
 use ips_bridge::domain::outcome::OutcomeContent;
@@ -31,8 +31,7 @@ use ips_bridge::inbound::Source;
 use ips_bridge::outbox::{self, Watch};
 use ips_bridge::store::record::{Actor, Answered, RequestKey};
 use ips_bridge::store::write::{
-    AnswerReferral, Call, CreateReferral, PatientIs, RecordOutcome, ReferralAnswer, ReplaceNote, WithdrawNote,
-    WriteNote,
+    AnswerReferral, Call, CreateReferral, PatientIs, RecordOutcome, ReferralAnswer, WriteNote,
 };
 use ips_bridge::store::{Limits, Rulebook, Scope, Settings, Store, TrustRules, WriteError, WriterEnd};
 use ips_bridge::transport::mllp::{ClientSettings, Pool};
@@ -288,25 +287,12 @@ impl Bridge {
         if let Some(worker) = self.worker.take() {
             worker.await.expect("the worker ends without a panic");
         }
-        for served in std::mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let served = std::mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner));
+        for served in served {
             served.await.expect("the edge ends without a panic");
         }
         drop(self.store);
         self.writer.await.expect("the writer ends without a panic");
-    }
-
-    /// Ends the worker where it stands, as a crash would; what it had in hand is not settled.
-    pub async fn crash(mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.abort();
-            let _ = worker.await;
-        }
-        for served in std::mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner)) {
-            served.abort();
-            let _ = served.await;
-        }
-        drop(self.store);
-        let _ = self.writer.await;
     }
 
     /// The endpoint's listener, for `inbound::receive`.
@@ -413,32 +399,6 @@ impl Bridge {
             risk_disclosed: None,
             kind: NoteKind::GeneralContact,
         }
-    }
-
-    pub async fn replace_note(&self, before: Written, text: &str) -> Written {
-        let write = ReplaceNote {
-            call: self.call(),
-            note_id: before.note,
-            version_seen: before.version,
-            expected: expected(&self.patient),
-            author: self.author.clone(),
-            content: self.content(text),
-            reason: Private("the day was wrong".into()),
-            release_after: None,
-        };
-        written(&self.store.replace_note(write).await.expect("the replacement breaks no rule"))
-    }
-
-    pub async fn withdraw_note(&self, before: Written) -> Answered {
-        let write = WithdrawNote {
-            call: self.call(),
-            note_id: before.note,
-            version_seen: before.version,
-            author: self.author.clone(),
-            reason: WithdrawReason::WrittenInError,
-            explanation: None,
-        };
-        self.store.withdraw_note(write).await.expect("the withdrawal breaks no rule")
     }
 
     /// # Errors

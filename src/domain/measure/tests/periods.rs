@@ -42,7 +42,7 @@ fn every_numerator_lies_within_its_denominator_and_every_measure_says_what_it_is
             r.received_at = noon(date(2026, 3, 1));
             r.accepted_at = Some(noon(date(2026, 3, 2)));
         });
-        s.note(r, date(2026, 3, 5 + i as i8), profile(ProfileStage::Started, true));
+        s.note(r, date(2026, 3, 5 + i8::try_from(i).unwrap()), profile(ProfileStage::Started, true));
         s.note(r, date(2026, 3, 15), plan(true));
         s.note(r, date(2026, 3, 16), employer(true, true));
         let job = s.job(r, date(2025, 12, 8));
