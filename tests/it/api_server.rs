@@ -204,8 +204,10 @@ async fn gzip_is_understood_and_a_request_too_large_is_refused() {
     // 2 MiB of one letter are a few KiB on the wire; the limit counts what they become.
     let mut large = create("RXX", "");
     large.details.as_mut().unwrap().reason = Some("x".repeat(2 * 1024 * 1024));
-    let refused = referrals.create_referral(large).await.unwrap_err();
-    assert_eq!(refused.code(), Code::OutOfRange, "{}", refused.message());
+    let bomb = referrals.create_referral(large.clone()).await.unwrap_err();
+    assert_eq!(bomb.code(), Code::ResourceExhausted, "{}", bomb.message());
+    let plain = ReferralServiceClient::new(channel).create_referral(large).await.unwrap_err();
+    assert_eq!(plain.code(), Code::OutOfRange, "{}", plain.message());
 }
 
 #[tokio::test]

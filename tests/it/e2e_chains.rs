@@ -141,13 +141,18 @@ async fn replaced_and_withdrawn_while_the_epr_is_away_only_what_still_holds_arri
 /// The EPR holds it and never said so. A withdrawal does not wait for the answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_withdrawal_of_what_may_have_arrived_goes_on_its_own() {
-    for own in ["after_unknown = \"park\"\nmax_unknown_resends = 0", "max_unknown_resends = 100\nback_off = { first = \"30s\", cap = \"60s\" }"] {
+    for own in [
+        "after_unknown = \"park\"\nmax_unknown_resends = 0",
+        "max_unknown_resends = 100\nback_off = { first = \"30s\", cap = \"60s\" }",
+    ] {
         let (_stage, bridge, epr) = pair(&format!("{own}\n[mllp]\nreply_timeout = \"300ms\"")).await;
         let client = &bridge.client;
         epr.set_faults(faults(&["drop-ack@MDM^T02"]));
         let person = client.person(0, "epr").await;
         let written = client.write(&person, FIRST).await;
-        client.until(written.id(), "an unknown outcome", |d| matches!(d.state(), State::Parked | State::BackingOff)).await;
+        client
+            .until(written.id(), "an unknown outcome", |d| matches!(d.state(), State::Parked | State::BackingOff))
+            .await;
         let withdrawal = client.withdraw(&written).await.expect("it may be there: there is something to take back");
         client.filed(&withdrawal.id).await;
         assert_eq!(document(&epr, written.document()).status, Status::Cancelled);
@@ -191,7 +196,8 @@ async fn many_changes_in_quick_succession_end_with_the_last_one_only() {
         tokio::time::sleep(Duration::from_millis(n * 9)).await;
     }
     client.filed(version.id()).await;
-    let all = client.settled(crate::e2e_support::PATIENCE, |d| matches!(d.state(), State::Filed | State::Cancelled)).await;
+    let all =
+        client.settled(crate::e2e_support::PATIENCE, |d| matches!(d.state(), State::Filed | State::Cancelled)).await;
     epr.ask(|r| {
         let current: Vec<_> = r.documents().filter(|d| d.status == Status::Current).collect();
         assert!(current.len() == 1 && says(current[0], "Version 8."), "{} current documents", current.len());

@@ -53,12 +53,22 @@ async fn another_identity_since_it_was_written_holds_it_until_a_person_has_looke
     client.resume("epr").await;
     client.filed(goes.id()).await;
     let d = client.parked(held.id(), Reason::IdentityChanged).await;
-    assert_eq!((d.attempts, d.may_have_been_received, d.waiting_for()), (0, false, v1::WaitingFor::TeamLead), "{}", shown(&d));
+    assert_eq!(
+        (d.attempts, d.may_have_been_received, d.waiting_for()),
+        (0, false, v1::WaitingFor::TeamLead),
+        "{}",
+        shown(&d)
+    );
     epr.ask(|r| assert!(r.arrivals_of_document(held.document()).is_empty(), "held, and sent all the same"));
     // Looked at: it goes, with the name of today.
     rerender(client, held.id(), false).await.expect("nothing can have been received");
     client.filed(held.id()).await;
-    epr.ask(|r| assert_eq!(r.patient(changed.nhs_number()).map(|p| p.patient.family.as_str().to_owned()).as_deref(), Some("Othername")));
+    epr.ask(|r| {
+        assert_eq!(
+            r.patient(changed.nhs_number()).map(|p| p.patient.family.as_str().to_owned()).as_deref(),
+            Some("Othername")
+        )
+    });
     bridge.stop().await;
     epr.shutdown().await;
 }
@@ -118,7 +128,8 @@ async fn a_contact_after_the_close_waits_for_the_team_lead_and_one_before_it_goe
     let client = &bridge.client;
     let (early, late) = (client.person(0, "epr").await, client.person(1, "epr").await);
     client.pause("epr").await;
-    let (before, after) = (client.write(&early, "Before the close.").await, client.write(&late, "After the close.").await);
+    let (before, after) =
+        (client.write(&early, "Before the close.").await, client.write(&late, "After the close.").await);
     let contact = before.note.versions[0].content.as_ref().and_then(|c| c.occurred_at).expect("when it was");
     let contact = jiff::Timestamp::try_from(&contact).expect("an instant");
     for (person, seconds) in [(&early, 30), (&late, -3600)] {
@@ -158,12 +169,22 @@ async fn an_author_whom_the_epr_does_not_know_is_held_until_the_staff_table_has_
     bridge.stop().await;
     std::fs::write(&staff, table("S1")).expect("the staff table");
     let bridge = Bridge::start(&stage).await;
-    let selection = v1::DeliverySelection { endpoint_id: "epr".into(), park_reason: Reason::NoMappedStaffId.into(), ..Default::default() };
-    let retry = v1::RetryDeliveriesRequest { request_id: request_id(), selection: Some(selection), reason: "Added".into(), dry_run: false };
+    let selection = v1::DeliverySelection {
+        endpoint_id: "epr".into(),
+        park_reason: Reason::NoMappedStaffId.into(),
+        ..Default::default()
+    };
+    let retry = v1::RetryDeliveriesRequest {
+        request_id: request_id(),
+        selection: Some(selection),
+        reason: "Added".into(),
+        dry_run: false,
+    };
     let retried = bridge.client.deliveries().retry_deliveries(retry).await.expect("retried").into_inner();
     assert_eq!(retried.retried, 1);
     bridge.client.filed(written.id()).await;
-    let author = epr.ask(|r| r.document(written.document()).and_then(|d| d.latest().author.clone())).expect("an author");
+    let author =
+        epr.ask(|r| r.document(written.document()).and_then(|d| d.latest().author.clone())).expect("an author");
     assert_eq!(author.id, "RIO77");
     bridge.stop().await;
     epr.shutdown().await;
@@ -186,7 +207,10 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
     bridge.client.resume("epr").await;
     bridge.client.pause("epr").await;
     bridge.stop().await;
-    stage.change("epr", &format!("back_off = {{ first = \"20ms\", cap = \"20ms\" }}\n[mllp]\naddress = \"{}\"", new.addr()));
+    stage.change(
+        "epr",
+        &format!("back_off = {{ first = \"20ms\", cap = \"20ms\" }}\n[mllp]\naddress = \"{}\"", new.addr()),
+    );
     let bridge = Bridge::start(&stage).await;
     bridge.client.resume("epr").await;
     let d = bridge.client.delivery(unsent.id()).await;
@@ -195,15 +219,28 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
         assert_eq!(new.ask(|r| r.copies(unsent.document())), 1);
     }
     // The back-off of the first one is still running: a person hurries it.
-    let park = v1::ParkDeliveryRequest { request_id: request_id(), delivery_id: seen.id().into(), reason: "The EPR moved".into() };
+    let park = v1::ParkDeliveryRequest {
+        request_id: request_id(),
+        delivery_id: seen.id().into(),
+        reason: "The EPR moved".into(),
+    };
     bridge.client.deliveries().park_delivery(park).await.expect("parked");
     bridge.client.filed(behind_it.id()).await;
     let selection = v1::DeliverySelection { delivery_ids: vec![seen.id().into()], ..Default::default() };
-    let retry = v1::RetryDeliveriesRequest { request_id: request_id(), selection: Some(selection), reason: "Again".into(), dry_run: false };
+    let retry = v1::RetryDeliveriesRequest {
+        request_id: request_id(),
+        selection: Some(selection),
+        reason: "Again".into(),
+        dry_run: false,
+    };
     bridge.client.deliveries().retry_deliveries(retry).await.expect("retried");
     let d = bridge.client.parked(seen.id(), Reason::EndpointChangedAfterSend).await;
     assert!(d.may_have_been_received, "{}", shown(&d));
-    assert_eq!(new.ask(|r| r.arrivals_of_document(seen.document()).len()), 0, "the new EPR was sent what the old one may have");
+    assert_eq!(
+        new.ask(|r| r.arrivals_of_document(seen.document()).len()),
+        0,
+        "the new EPR was sent what the old one may have"
+    );
     // A person who has looked at the old one sends it to the new one, knowingly.
     rerender(&bridge.client, seen.id(), false).await.expect_err("it may stand in the record");
     rerender(&bridge.client, seen.id(), true).await.expect("knowingly");

@@ -64,7 +64,11 @@ async fn an_endpoint_that_is_gone_slow_silent_or_refusing_costs_a_healthy_one_no
 
     for written in &troubled[0] {
         let d = client.delivery(written.id()).await;
-        assert!(d.attempts == 0 && !d.may_have_been_received && d.state() != State::Parked, "not sent, and yet: {}", shown(&d));
+        assert!(
+            d.attempts == 0 && !d.may_have_been_received && d.state() != State::Parked,
+            "not sent, and yet: {}",
+            shown(&d)
+        );
     }
     let status = client.endpoint("gone").await;
     assert!(status.gate() != v1::EndpointGate::Open && !status.closed_because.is_empty(), "{:?}", status.gate());
@@ -90,7 +94,11 @@ async fn an_endpoint_that_is_gone_slow_silent_or_refusing_costs_a_healthy_one_no
 /// One patient's note meets `fault` each time; everybody else's notes are written after it was struck.
 async fn poisoned(fault: &str, ends_as: Option<Reason>) {
     let epr = epr(|_| {}).await;
-    let stage = Stage::sqlite([endpoint("epr", epr.addr(), "max_unknown_resends = 8\n[mllp]\nreply_timeout = \"200ms\"\nmax_connections = 2")]);
+    let stage = Stage::sqlite([endpoint(
+        "epr",
+        epr.addr(),
+        "max_unknown_resends = 8\n[mllp]\nreply_timeout = \"200ms\"\nmax_connections = 2",
+    )]);
     let bridge = Bridge::start(&stage).await;
     let client = &bridge.client;
     let people = client.people(0..4, "epr").await;

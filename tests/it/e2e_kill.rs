@@ -43,7 +43,12 @@ fn caller(address: SocketAddr) -> Client {
 }
 
 /// One patient's notes, one after the other, each repeated under its request id until it is answered.
-async fn write_until(stop: watch::Receiver<bool>, mut bridge: watch::Receiver<Option<Client>>, person: Person, number: usize) -> Vec<String> {
+async fn write_until(
+    stop: watch::Receiver<bool>,
+    mut bridge: watch::Receiver<Option<Client>>,
+    person: Person,
+    number: usize,
+) -> Vec<String> {
     let mut accepted = Vec::new();
     while !*stop.borrow() {
         let mut request = None;
@@ -136,14 +141,19 @@ fn resends_are_the_same_bytes(record: &Record, accepted: &Accepted) {
 
 async fn exactly_one_copy_each(stage: impl FnOnce(SocketAddr) -> Stage, kills: usize) {
     // Slow enough that a kill finds something on its way.
-    let epr = epr(|s| s.faults = faults(&["delay:15ms@30%", "late-ack:15ms@30%", "file-and-close@2%", "drop-ack@1%"])).await;
+    let epr =
+        epr(|s| s.faults = faults(&["delay:15ms@30%", "late-ack:15ms@30%", "file-and-close@2%", "drop-ack@1%"])).await;
     let played = play(stage(epr.addr()), epr, kills, |d| d.state() == State::Filed).await;
     one_delivery_for_each_note(&played);
     let record = played.epr.record();
     for id in played.accepted.iter().flatten() {
         assert_eq!(record.copies(id), 1, "copies of {id}");
     }
-    assert_eq!(record.documents().count(), played.deliveries.len(), "the record holds what was accepted and nothing else");
+    assert_eq!(
+        record.documents().count(),
+        played.deliveries.len(),
+        "the record holds what was accepted and nothing else"
+    );
     order_is_kept(&record, &played.accepted);
     resends_are_the_same_bytes(&record, &played.accepted);
     played.last.stop().await;
@@ -185,7 +195,9 @@ async fn where_repeats_are_not_recognised_there_is_no_second_copy_and_parked_is_
         assert_eq!(attempts.len(), 1, "an attempt that was begun is neither forgotten nor repeated: {}", shown(d));
         let answered = attempts.iter().any(|a| !a.replies.is_empty());
         match d.state() {
-            State::Filed => assert!(answered && record.copies(&d.document_id) == 1, "filed without evidence: {}", shown(d)),
+            State::Filed => {
+                assert!(answered && record.copies(&d.document_id) == 1, "filed without evidence: {}", shown(d))
+            }
             _ => {
                 parked += 1;
                 assert!(!answered && d.may_have_been_received, "parked although the answer is known: {}", shown(d));

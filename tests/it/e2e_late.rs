@@ -26,7 +26,9 @@ async fn enhanced(own: &str, change: impl FnOnce(&mut Settings)) -> (Stage, Brid
     let stage = Stage::sqlite([endpoint(
         "epr",
         epr.addr(),
-        &format!("ack_mode = \"enhanced\"\n{own}\n[listen]\naddress = \"{listen}\"\n[settings]\naccept_ack = \"AL\"\napplication_ack = \"AL\""),
+        &format!(
+            "ack_mode = \"enhanced\"\n{own}\n[listen]\naddress = \"{listen}\"\n[settings]\naccept_ack = \"AL\"\napplication_ack = \"AL\""
+        ),
     )]);
     let bridge = Bridge::start(&stage).await;
     (stage, bridge, epr, listen)
@@ -36,7 +38,9 @@ async fn enhanced(own: &str, change: impl FnOnce(&mut Settings)) -> (Stage, Brid
 async fn acknowledge(listen: SocketAddr, answers: &[(&str, &str)]) {
     let mut socket = TcpStream::connect(listen).await.expect("the bridge listens");
     for (n, (code, control_id)) in answers.iter().enumerate() {
-        let ack = format!("\x0bMSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260302101530||ACK|LATE{n}|T|2.4\rMSA|{code}|{control_id}\r\x1c\r");
+        let ack = format!(
+            "\x0bMSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260302101530||ACK|LATE{n}|T|2.4\rMSA|{code}|{control_id}\r\x1c\r"
+        );
         socket.write_all(ack.as_bytes()).await.expect("sent");
     }
     socket.shutdown().await.expect("closed");
@@ -51,7 +55,10 @@ fn known(nth: usize) -> Patient {
     let name = details.name.clone().expect("a name");
     Patient {
         nhs_number: details.nhs_number.map(Into::into),
-        mrn: Some(LocalId { value: details.local_identifiers[0].value.clone().into(), authority: details.local_identifiers[0].assigning_authority.clone() }),
+        mrn: Some(LocalId {
+            value: details.local_identifiers[0].value.clone().into(),
+            authority: details.local_identifiers[0].assigning_authority.clone(),
+        }),
         family: name.family.into(),
         given: name.given.into(),
         date_of_birth: details.date_of_birth.parse().ok(),
@@ -98,7 +105,11 @@ async fn a_late_answer_counts_only_by_its_exact_control_id_and_a_contradiction_i
     let id = control_id(client, first.id()).await;
     let (lower, other) = (id.to_lowercase(), control_id(client, second.id()).await);
     // Once the last one is known, the others were looked at.
-    acknowledge(listen, &[("AA", "NOSUCHMESSAGE"), ("AA", &lower), ("AA", &id[..id.len() - 1]), ("AA", ""), ("AA", &other)]).await;
+    acknowledge(
+        listen,
+        &[("AA", "NOSUCHMESSAGE"), ("AA", &lower), ("AA", &id[..id.len() - 1]), ("AA", ""), ("AA", &other)],
+    )
+    .await;
     client.until_state(second.id(), State::Filed).await;
     let d = client.delivery(first.id()).await;
     assert_eq!(d.state(), State::Accepted, "an answer to another message counted: {}", shown(&d));

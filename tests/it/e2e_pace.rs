@@ -20,7 +20,8 @@ async fn waits(client: &Client, id: &str) {
 async fn during_maintenance_nothing_is_sent_and_afterwards_everything_goes_by_itself() {
     let clock = Arc::new(SetClock::at("2026-03-02T22:30:00Z"));
     let epr = epr(|_| {}).await;
-    let window = "maintenance = [{ days = [\"mon\"], from = \"22:00\", to = \"04:00\" }]\ntime_zone = \"Europe/London\"";
+    let window =
+        "maintenance = [{ days = [\"mon\"], from = \"22:00\", to = \"04:00\" }]\ntime_zone = \"Europe/London\"";
     let stage = Stage::sqlite([endpoint("epr", epr.addr(), window)]);
     let bridge = Bridge::start_at(&stage, clock.clone()).await;
     let client = &bridge.client;

@@ -67,10 +67,17 @@ const CASES: &[Case] = &[
     unknown("noise", 0, 1),
 ];
 
-const PARK: &str = "after_unknown = \"park\"\nmax_unknown_resends = 0\n[mllp]\nreply_timeout = \"500ms\"\nmax_connections = 4";
+const PARK: &str =
+    "after_unknown = \"park\"\nmax_unknown_resends = 0\n[mllp]\nreply_timeout = \"500ms\"\nmax_connections = 4";
 
 /// Writes a note of its own for each person while the endpoint is paused, strikes each with its fault, and lets them go.
-async fn strike(client: &Client, epr: &Simulator, people: &[Person], cases: &[&str], at_most: Option<u32>) -> Vec<Written> {
+async fn strike(
+    client: &Client,
+    epr: &Simulator,
+    people: &[Person],
+    cases: &[&str],
+    at_most: Option<u32>,
+) -> Vec<Written> {
     client.pause("epr").await;
     let mut written = Vec::new();
     for (person, fault) in people.iter().zip(cases) {
@@ -114,14 +121,21 @@ async fn each_reply_leads_where_the_rules_say_and_is_kept() {
         let copies = epr.ask(|r| r.copies(written.document()));
         assert_eq!(copies, case.copies, "{}: copies", case.fault);
         match d.state() {
-            State::Filed => assert!(d.evidence.iter().any(|e| e.kind() == v1::EvidenceKind::ApplicationAck), "{}", shown(&d)),
+            State::Filed => {
+                assert!(d.evidence.iter().any(|e| e.kind() == v1::EvidenceKind::ApplicationAck), "{}", shown(&d))
+            }
             State::Accepted => {
                 assert!(d.evidence.iter().all(|e| e.kind() == v1::EvidenceKind::TransportAck));
                 assert!(d.author_sentence.contains("not yet confirmed"), "{}", d.author_sentence);
             }
             _ => {
                 assert!(d.author_sentence.contains("Do not write it again."), "{}", d.author_sentence);
-                assert_eq!(d.may_have_been_received, d.park_reason() != Reason::Refused && d.park_reason() != Reason::RetriesExhausted, "{}", shown(&d));
+                assert_eq!(
+                    d.may_have_been_received,
+                    d.park_reason() != Reason::Refused && d.park_reason() != Reason::RetriesExhausted,
+                    "{}",
+                    shown(&d)
+                );
             }
         }
     }
@@ -144,7 +158,10 @@ async fn where_repeats_are_recognised_an_unknown_answer_is_sent_again_and_filed_
         epr.ask(|r| {
             assert_eq!(r.copies(written.document()), 1, "{fault}");
             let arrivals = r.arrivals_of_document(written.document());
-            assert!(arrivals.len() == 2 && arrivals[0].sha256 == arrivals[1].sha256, "{fault}: the resend is another message");
+            assert!(
+                arrivals.len() == 2 && arrivals[0].sha256 == arrivals[1].sha256,
+                "{fault}: the resend is another message"
+            );
         });
     }
     bridge.stop().await;
@@ -182,7 +199,10 @@ async fn what_an_engine_acknowledges_is_received_and_not_filed() {
     let person = client.person(0, "epr").await;
     let written = client.write(&person, "Rang a garden centre.").await;
     let d = client.until_state(written.id(), State::Accepted).await;
-    assert_eq!(d.author_sentence, "Received by the trust, not yet confirmed in EPR epr. Nothing for you to do. Do not write it again.");
+    assert_eq!(
+        d.author_sentence,
+        "Received by the trust, not yet confirmed in EPR epr. Nothing for you to do. Do not write it again."
+    );
     assert!(d.filed_at.is_none() && d.evidence.iter().all(|e| e.kind() == v1::EvidenceKind::TransportAck));
     // It frees the lane.
     let second = client.write(&person, "Rang another.").await;
@@ -231,8 +251,19 @@ async fn held_already_after_an_unknown_outcome_waits_for_a_person_and_can_be_giv
         acknowledge_may_be_in_record: knowing,
     };
     client.deliveries().cancel_delivery(cancel(false)).await.expect_err("it may stand in the record");
-    let cancelled = client.deliveries().cancel_delivery(cancel(true)).await.expect("cancelled").into_inner().delivery.expect("a delivery");
-    assert!(cancelled.author_sentence.contains("look there before you write anything again"), "{}", cancelled.author_sentence);
+    let cancelled = client
+        .deliveries()
+        .cancel_delivery(cancel(true))
+        .await
+        .expect("cancelled")
+        .into_inner()
+        .delivery
+        .expect("a delivery");
+    assert!(
+        cancelled.author_sentence.contains("look there before you write anything again"),
+        "{}",
+        cancelled.author_sentence
+    );
     assert_eq!(epr.ask(|r| r.copies(written.document())), 1);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(client.delivery(&d.id).await.state(), State::Cancelled);

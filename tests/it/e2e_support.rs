@@ -94,7 +94,8 @@ impl Stage {
 
     /// Lays something over an endpoint, for the next start.
     pub fn change(&mut self, endpoint: &str, own: &str) {
-        let found = self.endpoints.iter_mut().find(|e| e["id"].as_str() == Some(endpoint)).expect("an endpoint of the stage");
+        let found =
+            self.endpoints.iter_mut().find(|e| e["id"].as_str() == Some(endpoint)).expect("an endpoint of the stage");
         lay_over(found, own.parse().expect("TOML"));
     }
 
@@ -117,7 +118,13 @@ impl Stage {
         let endpoints: String = self
             .endpoints
             .iter()
-            .map(|e| toml::to_string(&toml::Table::from_iter([("endpoint".to_owned(), toml::Value::Array(vec![e.clone().into()]))])).expect("TOML"))
+            .map(|e| {
+                toml::to_string(&toml::Table::from_iter([(
+                    "endpoint".to_owned(),
+                    toml::Value::Array(vec![e.clone().into()]),
+                )]))
+                .expect("TOML")
+            })
             .collect();
         let store = toml::Value::String(self.store.url.clone());
         let packs = toml::Value::String(Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").display().to_string());
@@ -157,7 +164,8 @@ impl Bridge {
     }
 
     pub async fn start_at(stage: &Stage, clock: Arc<dyn Clock>) -> Self {
-        let starting = Box::pin(app::start(stage.config(), clock.clone(), Arc::new(SystemEntropy), CancellationToken::new()));
+        let starting =
+            Box::pin(app::start(stage.config(), clock.clone(), Arc::new(SystemEntropy), CancellationToken::new()));
         let running = starting.await.expect("the bridge starts");
         let client = Client::new(running.grpc, clock);
         Self { running, client }
@@ -179,7 +187,11 @@ pub struct Process {
 impl Process {
     pub async fn start(stage: &Stage) -> Self {
         let began = Instant::now();
-        let log = std::fs::File::options().create(true).append(true).open(stage.folder().join("bridge.log")).expect("a log file");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(stage.folder().join("bridge.log"))
+            .expect("a log file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_ips-bridge"))
             .args(["serve", "--until-stdin-ends", "--config"])
             .arg(stage.file())
@@ -203,7 +215,11 @@ impl Process {
             false
         });
         let ready = matches!(said.await, Ok(true));
-        assert!(ready, "the bridge did not become ready:\n{}", std::fs::read_to_string(stage.folder().join("bridge.log")).unwrap_or_default());
+        assert!(
+            ready,
+            "the bridge did not become ready:\n{}",
+            std::fs::read_to_string(stage.folder().join("bridge.log")).unwrap_or_default()
+        );
         Self { child, grpc: grpc.expect("it says where gRPC is"), ready_after: began.elapsed() }
     }
 
@@ -217,7 +233,8 @@ impl Process {
 
     pub async fn stop(mut self) {
         drop(self.child.stdin.take());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops when told to").expect("it ends");
+        let status =
+            tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops when told to").expect("it ends");
         assert!(status.success(), "{status}");
     }
 }
@@ -275,14 +292,23 @@ pub fn nhs_number(nth: usize) -> String {
 }
 
 pub fn author() -> v1::Author {
-    v1::Author { staff_id: "S1".into(), display_name: "Alex Morgan".into(), role_title: "Employment Specialist".into(), organisation_ods: TRUST.into() }
+    v1::Author {
+        staff_id: "S1".into(),
+        display_name: "Alex Morgan".into(),
+        role_title: "Employment Specialist".into(),
+        organisation_ods: TRUST.into(),
+    }
 }
 
 pub fn details(nth: usize) -> v1::PatientDetails {
     v1::PatientDetails {
         nhs_number: Some(nhs_number(nth)),
         nhs_number_status: v1::NhsNumberStatus::Verified.into(),
-        local_identifiers: vec![v1::LocalIdentifier { assigning_authority: TRUST.into(), value: format!("H{nth:05}"), r#type: "MRN".into() }],
+        local_identifiers: vec![v1::LocalIdentifier {
+            assigning_authority: TRUST.into(),
+            value: format!("H{nth:05}"),
+            r#type: "MRN".into(),
+        }],
         name: Some(v1::PersonName { family: format!("Testfamily{}", letters(nth)), given: "Sam".into(), prefix: None }),
         date_of_birth: "1990-05-17".into(),
         gender: v1::Gender::NotKnown.into(),
@@ -311,11 +337,15 @@ pub fn request_id() -> String {
 impl Client {
     pub fn new(grpc: SocketAddr, clock: Arc<dyn Clock>) -> Self {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{grpc}")).expect("an address");
-        Self { channel: endpoint.connect_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(20)).connect_lazy(), clock }
+        Self {
+            channel: endpoint.connect_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(20)).connect_lazy(),
+            clock,
+        }
     }
 
     pub fn deliveries(&self) -> v1::delivery_service_client::DeliveryServiceClient<Channel> {
-        v1::delivery_service_client::DeliveryServiceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+        v1::delivery_service_client::DeliveryServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(64 << 20)
     }
 
     pub fn notes(&self) -> v1::progress_note_service_client::ProgressNoteServiceClient<Channel> {
@@ -350,9 +380,20 @@ impl Client {
             }),
             received_at: None,
         };
-        let referral = self.referrals().create_referral(request).await.expect("a referral").into_inner().referral.expect("a referral");
-        let accept =
-            v1::AcceptReferralRequest { request_id: request_id(), referral_id: referral.id.clone(), assigned_to: Some(author()), author: Some(author()) };
+        let referral = self
+            .referrals()
+            .create_referral(request)
+            .await
+            .expect("a referral")
+            .into_inner()
+            .referral
+            .expect("a referral");
+        let accept = v1::AcceptReferralRequest {
+            request_id: request_id(),
+            referral_id: referral.id.clone(),
+            assigned_to: Some(author()),
+            author: Some(author()),
+        };
         self.referrals().accept_referral(accept).await.expect("accepted");
         Person { patient_id: referral.patient_id, referral_id: referral.id, details }
     }
@@ -430,12 +471,23 @@ impl Client {
 
     pub async fn delivery(&self, id: &str) -> v1::Delivery {
         let request = v1::GetDeliveryRequest { delivery_id: id.to_owned() };
-        self.deliveries().get_delivery(request).await.expect("the delivery").into_inner().delivery.expect("the delivery")
+        self.deliveries()
+            .get_delivery(request)
+            .await
+            .expect("the delivery")
+            .into_inner()
+            .delivery
+            .expect("the delivery")
     }
 
     /// Waits until a delivery is as wanted.
     #[track_caller]
-    pub fn until(&self, id: &str, what: &str, wanted: impl Fn(&v1::Delivery) -> bool) -> impl Future<Output = v1::Delivery> {
+    pub fn until(
+        &self,
+        id: &str,
+        what: &str,
+        wanted: impl Fn(&v1::Delivery) -> bool,
+    ) -> impl Future<Output = v1::Delivery> {
         let asked_at = std::panic::Location::caller();
         async move {
             let end = Instant::now() + PATIENCE;
@@ -470,10 +522,16 @@ impl Client {
     #[track_caller]
     pub fn parked(&self, id: &str, reason: v1::ParkReason) -> impl Future<Output = v1::Delivery> {
         let asked_at = std::panic::Location::caller();
-        let until = self.until(id, reason.as_str_name(), |d| matches!(d.state(), State::Filed | State::Parked | State::Cancelled));
+        let until = self
+            .until(id, reason.as_str_name(), |d| matches!(d.state(), State::Filed | State::Parked | State::Cancelled));
         async move {
             let delivery = until.await;
-            assert_eq!((delivery.state(), delivery.park_reason()), (State::Parked, reason), "{asked_at}: {}", shown(&delivery));
+            assert_eq!(
+                (delivery.state(), delivery.park_reason()),
+                (State::Parked, reason),
+                "{asked_at}: {}",
+                shown(&delivery)
+            );
             delivery
         }
     }
@@ -506,7 +564,13 @@ impl Client {
             if open.is_empty() {
                 return all;
             }
-            assert!(Instant::now() < end, "{} of {} deliveries do not come to rest, the first: {}", open.len(), all.len(), shown(open[0]));
+            assert!(
+                Instant::now() < end,
+                "{} of {} deliveries do not come to rest, the first: {}",
+                open.len(),
+                all.len(),
+                shown(open[0])
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -517,12 +581,20 @@ impl Client {
     }
 
     pub async fn pause(&self, endpoint: &str) {
-        let request = v1::PauseEndpointRequest { request_id: request_id(), endpoint_id: endpoint.into(), reason: "a test".into() };
+        let request = v1::PauseEndpointRequest {
+            request_id: request_id(),
+            endpoint_id: endpoint.into(),
+            reason: "a test".into(),
+        };
         self.deliveries().pause_endpoint(request).await.expect("paused");
     }
 
     pub async fn resume(&self, endpoint: &str) {
-        let request = v1::ResumeEndpointRequest { request_id: request_id(), endpoint_id: endpoint.into(), reason: "a test".into() };
+        let request = v1::ResumeEndpointRequest {
+            request_id: request_id(),
+            endpoint_id: endpoint.into(),
+            reason: "a test".into(),
+        };
         self.deliveries().resume_endpoint(request).await.expect("resumed");
     }
 }
@@ -538,7 +610,8 @@ pub struct Written {
 impl Written {
     fn of(note: Option<v1::ProgressNote>, deliveries: Vec<v1::Delivery>) -> Self {
         let note = note.expect("the note");
-        let delivery = deliveries.into_iter().find(|d| d.subject_version == note.version).expect("a delivery of this version");
+        let delivery =
+            deliveries.into_iter().find(|d| d.subject_version == note.version).expect("a delivery of this version");
         Self { note, delivery }
     }
 
@@ -555,10 +628,20 @@ impl Written {
 /// A delivery in a line, for when it is not as it should be.
 pub fn shown(d: &v1::Delivery) -> String {
     let steps: Vec<&str> = d.timeline.iter().map(|s| s.what.as_str()).collect();
-    format!("{} {} attempts {} ({}): {}", d.state().as_str_name(), d.park_reason().as_str_name(), d.attempts, d.author_sentence, steps.join(" | "))
+    format!(
+        "{} {} attempts {} ({}): {}",
+        d.state().as_str_name(),
+        d.park_reason().as_str_name(),
+        d.attempts,
+        d.author_sentence,
+        steps.join(" | ")
+    )
 }
 
 /// Whether a call may be tried again as it is: nobody answered, or somebody who was about to be killed.
 pub fn is_connection_fault(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Internal)
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Internal
+    )
 }
