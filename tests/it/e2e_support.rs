@@ -407,6 +407,13 @@ impl Client {
         v1::NoteContent {
             occurred_at: Some(wire::Timestamp::from(occurred_at)),
             text: text.into(),
+            contact: Some(v1::Contact {
+                mechanism: v1::ContactMechanism::Telephone.into(),
+                attendance: v1::Attendance::AttendedOnTime.into(),
+                mode: v1::ContactMode::Individual.into(),
+                duration_minutes: Some(20),
+                ..Default::default()
+            }),
             kind: Some(v1::note_content::Kind::JobSearch(v1::JobSearch {})),
             sensitivity: Some(v1::Sensitivity::default()),
             ..Default::default()
