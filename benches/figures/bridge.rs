@@ -87,14 +87,16 @@ endpoint = "epr"
 
 pub async fn bridge(store: &str, epr: SocketAddr) -> Running {
     let text = config(store, epr);
-    let config = Config::from_text(&text, std::path::Path::new("bench.toml"), []).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let config =
+        Config::from_text(&text, std::path::Path::new("bench.toml"), []).unwrap_or_else(|faults| panic!("{faults:#?}"));
     start(config, Arc::new(SystemClock), Arc::new(SystemEntropy), CancellationToken::new()).await.expect("a bridge")
 }
 
 pub async fn channels(address: SocketAddr, count: usize) -> Vec<Channel> {
     let mut channels = Vec::new();
     for _ in 0..count {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("an address").tcp_nodelay(true);
+        let endpoint =
+            tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("an address").tcp_nodelay(true);
         channels.push(endpoint.connect().await.expect("connected"));
     }
     channels
@@ -129,7 +131,12 @@ pub fn nhs_number(n: u32) -> String {
 }
 
 pub fn author() -> v1::Author {
-    v1::Author { staff_id: "ES1042".into(), display_name: "Grace Okafor".into(), role_title: "Employment Specialist".into(), organisation_ods: "A8JX".into() }
+    v1::Author {
+        staff_id: "ES1042".into(),
+        display_name: "Grace Okafor".into(),
+        role_title: "Employment Specialist".into(),
+        organisation_ods: "A8JX".into(),
+    }
 }
 
 /// So many referrals of so many patients; their ids and numbers.
@@ -144,7 +151,11 @@ pub async fn referrals(channel: Channel, count: u32) -> Vec<(String, String)> {
             patient: Some(v1::create_referral_request::Patient::PatientDetails(v1::PatientDetails {
                 nhs_number: Some(number.clone()),
                 nhs_number_status: v1::NhsNumberStatus::Verified.into(),
-                local_identifiers: vec![v1::LocalIdentifier { assigning_authority: "RZ9".into(), value: format!("M{n}"), r#type: "MR".into() }],
+                local_identifiers: vec![v1::LocalIdentifier {
+                    assigning_authority: "RZ9".into(),
+                    value: format!("M{n}"),
+                    r#type: "MR".into(),
+                }],
                 name: Some(v1::PersonName { family: "Testpatient".into(), given: "Sam".into(), prefix: None }),
                 date_of_birth: "1985-04-12".into(),
                 gender: v1::Gender::NotSpecified.into(),
@@ -160,7 +171,8 @@ pub async fn referrals(channel: Channel, count: u32) -> Vec<(String, String)> {
             }),
             received_at: None,
         };
-        let referral = client.create_referral(request).await.expect("a referral").into_inner().referral.expect("a referral");
+        let referral =
+            client.create_referral(request).await.expect("a referral").into_inner().referral.expect("a referral");
         made.push((referral.id, number));
     }
     made
@@ -171,7 +183,11 @@ pub fn note(referral: &(String, String)) -> v1::WriteProgressNoteRequest {
     v1::WriteProgressNoteRequest {
         request_id: uuid(),
         referral_id: referral.0.clone(),
-        expected_patient: Some(v1::ExpectedPatient { nhs_number: referral.1.clone(), date_of_birth: "1985-04-12".into(), family_name: "Testpatient".into() }),
+        expected_patient: Some(v1::ExpectedPatient {
+            nhs_number: referral.1.clone(),
+            date_of_birth: "1985-04-12".into(),
+            family_name: "Testpatient".into(),
+        }),
         author: Some(author()),
         content: Some(v1::NoteContent {
             occurred_at: Some((jiff::Timestamp::now() - jiff::SignedDuration::from_mins(30)).into()),

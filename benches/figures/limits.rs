@@ -113,7 +113,9 @@ pub async fn one_row(url: &str, echo: bool) -> SocketAddr {
     let address = listener.local_addr().expect("an address");
     let service = ProgressNoteServiceServer::new(OneRow { rows, echo });
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    tokio::spawn(tonic::transport::Server::builder().tcp_nodelay(true).add_service(service).serve_with_incoming(incoming));
+    tokio::spawn(
+        tonic::transport::Server::builder().tcp_nodelay(true).add_service(service).serve_with_incoming(incoming),
+    );
     address
 }
 
@@ -126,7 +128,12 @@ async fn group_commit(url: String, mut rows: mpsc::Receiver<(Vec<u8>, oneshot::S
         let options = SqliteConnectOptions::from_str(&format!("{url}-limit")).expect("a URL").create_if_missing(true);
         let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.expect("SQLite");
-        sqlx::query("CREATE TABLE IF NOT EXISTS one_row (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT").execute(&pool).await.expect("a table");
+        sqlx::query(
+            "CREATE TABLE IF NOT EXISTS one_row (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT",
+        )
+        .execute(&pool)
+        .await
+        .expect("a table");
         Db::Sqlite(pool)
     } else {
         let pool = sqlx::PgPool::connect(&url).await.expect("PostgreSQL");
@@ -139,10 +146,18 @@ async fn group_commit(url: String, mut rows: mpsc::Receiver<(Vec<u8>, oneshot::S
         let list = serde_json::json!(bodies).to_string();
         match &db {
             Db::Sqlite(pool) => {
-                sqlx::query("INSERT INTO one_row (body) SELECT value FROM json_each($1)").bind(list).execute(pool).await.expect("committed");
+                sqlx::query("INSERT INTO one_row (body) SELECT value FROM json_each($1)")
+                    .bind(list)
+                    .execute(pool)
+                    .await
+                    .expect("committed");
             }
             Db::Postgres(pool) => {
-                sqlx::query("INSERT INTO one_row (body) SELECT value FROM json_array_elements_text($1::json)").bind(list).execute(pool).await.expect("committed");
+                sqlx::query("INSERT INTO one_row (body) SELECT value FROM json_array_elements_text($1::json)")
+                    .bind(list)
+                    .execute(pool)
+                    .await
+                    .expect("committed");
             }
         }
         for (_, done) in waiting.drain(..) {
@@ -153,7 +168,10 @@ async fn group_commit(url: String, mut rows: mpsc::Receiver<(Vec<u8>, oneshot::S
 
 #[tonic::async_trait]
 impl ProgressNoteService for OneRow {
-    async fn write_progress_note(&self, request: Request<v1::WriteProgressNoteRequest>) -> Result<Response<v1::WriteProgressNoteResponse>, Status> {
+    async fn write_progress_note(
+        &self,
+        request: Request<v1::WriteProgressNoteRequest>,
+    ) -> Result<Response<v1::WriteProgressNoteResponse>, Status> {
         if !self.echo {
             let text = request.into_inner().content.map(|c| c.text).unwrap_or_default();
             let (done, committed) = oneshot::channel();
@@ -162,16 +180,28 @@ impl ProgressNoteService for OneRow {
         }
         Ok(Response::new(v1::WriteProgressNoteResponse::default()))
     }
-    async fn replace_progress_note(&self, _: Request<v1::ReplaceProgressNoteRequest>) -> Result<Response<v1::ReplaceProgressNoteResponse>, Status> {
+    async fn replace_progress_note(
+        &self,
+        _: Request<v1::ReplaceProgressNoteRequest>,
+    ) -> Result<Response<v1::ReplaceProgressNoteResponse>, Status> {
         Err(Status::unimplemented("a limit only writes"))
     }
-    async fn withdraw_progress_note(&self, _: Request<v1::WithdrawProgressNoteRequest>) -> Result<Response<v1::WithdrawProgressNoteResponse>, Status> {
+    async fn withdraw_progress_note(
+        &self,
+        _: Request<v1::WithdrawProgressNoteRequest>,
+    ) -> Result<Response<v1::WithdrawProgressNoteResponse>, Status> {
         Err(Status::unimplemented("a limit only writes"))
     }
-    async fn get_progress_note(&self, _: Request<v1::GetProgressNoteRequest>) -> Result<Response<v1::GetProgressNoteResponse>, Status> {
+    async fn get_progress_note(
+        &self,
+        _: Request<v1::GetProgressNoteRequest>,
+    ) -> Result<Response<v1::GetProgressNoteResponse>, Status> {
         Err(Status::unimplemented("a limit only writes"))
     }
-    async fn list_progress_notes(&self, _: Request<v1::ListProgressNotesRequest>) -> Result<Response<v1::ListProgressNotesResponse>, Status> {
+    async fn list_progress_notes(
+        &self,
+        _: Request<v1::ListProgressNotesRequest>,
+    ) -> Result<Response<v1::ListProgressNotesResponse>, Status> {
         Err(Status::unimplemented("a limit only writes"))
     }
 }

@@ -4,7 +4,12 @@
 //! Writes `target/bench/summary.json`: `[{name, value, unit, better, limit, limit_name, ratio}]`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and draws real randomness")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench that cannot measure must stop loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot measure must stop loudly"
+)]
 
 mod bridge;
 mod grpc;
@@ -30,7 +35,8 @@ fn main() {
     if wanted("render") || wanted("parse") {
         packs::measure(&mut report);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let stores: Vec<(&str, String)> = bridge::stores();
         for (name, url) in &stores {

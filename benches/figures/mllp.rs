@@ -26,7 +26,8 @@ async fn sink() -> Sink {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let listener = Listener::new(listener, ListenerSettings::default());
     let address = listener.local_addr().expect("an address");
-    let (taken, sample, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+    let (taken, sample, stop) =
+        (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
     let (count, keep) = (taken.clone(), sample.clone());
     let answer = move |received: Received| {
         if count.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -76,7 +77,15 @@ pub async fn filed(report: &mut Report, store: &str, url: &str) {
     sink.stop.cancel();
     let limit = limits::ping_pong(&message, 8, 3.0).await;
     let name = format!("filed_mllp8_{store}");
-    report.add(&Figure { name: &name, value, unit: "notes/s", better: "higher", limit, limit_name: "raw ping-pong of the same bytes over 8", mark: ">= 0.02" });
+    report.add(&Figure {
+        name: &name,
+        value,
+        unit: "notes/s",
+        better: "higher",
+        limit,
+        limit_name: "raw ping-pong of the same bytes over 8",
+        mark: ">= 0.02",
+    });
     println!("{:<24} {:>12.1} notes/s    (accepted meanwhile)", "", NOTES as f64 / written.as_secs_f64());
 }
 
@@ -109,7 +118,11 @@ pub async fn latency(report: &mut Report, url: &str) {
         tick.tick().await;
         let (channel, request) = (channels[0].clone(), bridge::note(&referrals[n % referrals.len()]));
         calls.push(tokio::spawn(async move {
-            let response = ProgressNoteServiceClient::new(channel).write_progress_note(request).await.expect("accepted").into_inner();
+            let response = ProgressNoteServiceClient::new(channel)
+                .write_progress_note(request)
+                .await
+                .expect("accepted")
+                .into_inner();
             (response.deliveries[0].id.clone(), Instant::now())
         }));
     }
@@ -127,12 +140,22 @@ pub async fn latency(report: &mut Report, url: &str) {
     sink.stop.cancel();
     let filed = filed.lock().expect("seen");
     // The watch may tell before the caller has heard OK: then it took no time.
-    let mut ms: Vec<f64> =
-        accepted.iter().map(|(id, ok)| filed.get(id).expect("filed").saturating_duration_since(*ok).as_secs_f64() * 1000.0).collect();
+    let mut ms: Vec<f64> = accepted
+        .iter()
+        .map(|(id, ok)| filed.get(id).expect("filed").saturating_duration_since(*ok).as_secs_f64() * 1000.0)
+        .collect();
     let sync_ms = (before + after) / 2.0 * 1000.0;
     let p50 = percentile(&mut ms, 0.5);
     let mark = format!("p50 <= 5 fdatasyncs + 2 ms = {:.2} ms", 5.0 * sync_ms + 2.0);
-    let of = |name, value, mark| Figure { name, value, unit: "ms", better: "lower", limit: sync_ms, limit_name: "median fdatasync of 4 KiB", mark };
+    let of = |name, value, mark| Figure {
+        name,
+        value,
+        unit: "ms",
+        better: "lower",
+        limit: sync_ms,
+        limit_name: "median fdatasync of 4 KiB",
+        mark,
+    };
     report.add(&of("accepted_to_filed_p50", p50, mark.as_str()));
     report.add(&of("accepted_to_filed_p99", percentile(&mut ms, 0.99), "none"));
 }
@@ -140,7 +163,11 @@ pub async fn latency(report: &mut Report, url: &str) {
 /// Referrals a second that are on disk when the EPR hears AA.
 pub async fn inbound(report: &mut Report, url: &str) {
     for connections in [1usize, 8] {
-        let running = bridge::bridge(&bridge::fresh(url, &format!("inbound{connections}")).await, "127.0.0.1:9".parse().expect("an address")).await;
+        let running = bridge::bridge(
+            &bridge::fresh(url, &format!("inbound{connections}")).await,
+            "127.0.0.1:9".parse().expect("an address"),
+        )
+        .await;
         let address = running.listeners.first().expect("a listener").1;
         let before = limits::fdatasync_per_s();
         let end = Instant::now() + Duration::from_secs(5);
@@ -154,7 +181,15 @@ pub async fn inbound(report: &mut Report, url: &str) {
         let after = limits::fdatasync_per_s();
         running.stop().await;
         let (name, mark) = if connections == 1 { ("inbound_mllp1", ">= 0.4") } else { ("inbound_mllp8", ">= 1.5") };
-        report.add(&Figure { name, value, unit: "msgs/s", better: "higher", limit: (before + after) / 2.0, limit_name: "fdatasync/s of 4 KiB", mark });
+        report.add(&Figure {
+            name,
+            value,
+            unit: "msgs/s",
+            better: "higher",
+            limit: (before + after) / 2.0,
+            limit_name: "fdatasync/s of 4 KiB",
+            mark,
+        });
     }
 }
 

@@ -24,7 +24,8 @@ fn per_second(mut once: impl FnMut()) -> f64 {
 }
 
 pub fn measure(report: &mut Report) {
-    let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk")).unwrap_or_else(|f| panic!("{f:?}"));
+    let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk"))
+        .unwrap_or_else(|f| panic!("{f:?}"));
     let input = input();
     let options = RenderOptions::default();
     let value = per_second(|| {
@@ -33,7 +34,15 @@ pub fn measure(report: &mut Report) {
     let limit = per_second(|| {
         black_box(by_hand(black_box(&input)));
     });
-    report.add(&Figure { name: "render_mdm", value, unit: "msgs/s", better: "higher", limit, limit_name: "format! by hand with escaping", mark: "none" });
+    report.add(&Figure {
+        name: "render_mdm",
+        value,
+        unit: "msgs/s",
+        better: "higher",
+        limit,
+        limit_name: "format! by hand with escaping",
+        mark: "none",
+    });
 
     let message = mllp::referral_message(1, 1);
     let settings = settings();
@@ -44,7 +53,15 @@ pub fn measure(report: &mut Report) {
     let limit = per_second(|| {
         black_box(read_by_hand(black_box(&message)));
     });
-    report.add(&Figure { name: "parse_ref", value, unit: "msgs/s", better: "higher", limit, limit_name: "split by hand into owned fields", mark: "none" });
+    report.add(&Figure {
+        name: "parse_ref",
+        value,
+        unit: "msgs/s",
+        better: "higher",
+        limit,
+        limit_name: "split by hand into owned fields",
+        mark: "none",
+    });
 }
 
 fn settings() -> toml::Table {
@@ -74,7 +91,11 @@ fn input() -> v1::RenderInput {
         patient: Some(v1::PatientDetails {
             nhs_number: Some(bridge::nhs_number(0)),
             nhs_number_status: v1::NhsNumberStatus::Verified.into(),
-            local_identifiers: vec![v1::LocalIdentifier { assigning_authority: "RZ9".into(), value: "M1".into(), r#type: "MR".into() }],
+            local_identifiers: vec![v1::LocalIdentifier {
+                assigning_authority: "RZ9".into(),
+                value: "M1".into(),
+                r#type: "MR".into(),
+            }],
             name: Some(v1::PersonName { family: "Testpatient".into(), given: "Sam".into(), prefix: None }),
             date_of_birth: "1985-04-12".into(),
             gender: v1::Gender::NotSpecified.into(),
@@ -82,7 +103,11 @@ fn input() -> v1::RenderInput {
             phone: None,
         }),
         patient_id: "01JNBRZC5M8Q4T7V9XA2E3F4G2".into(),
-        referral: Some(v1::Referral { id: "01JNBRZC5M8Q4T7V9XA2E3F4G3".into(), details: Some(v1::ReferralDetails::default()), ..v1::Referral::default() }),
+        referral: Some(v1::Referral {
+            id: "01JNBRZC5M8Q4T7V9XA2E3F4G3".into(),
+            details: Some(v1::ReferralDetails::default()),
+            ..v1::Referral::default()
+        }),
         author: Some(v1::EntryAuthor { author: Some(bridge::author()), epr_id: None, epr_name: None }),
         trust: Some(v1::Trust { ods: "RZ9".into(), name: "Bench".into(), time_zone: "Europe/London".into() }),
         settings: serde_json::from_value(settings).ok(),
@@ -115,7 +140,12 @@ fn escape(text: &str) -> String {
 
 /// The same message, by somebody who writes one program for one EPR.
 fn by_hand(i: &v1::RenderInput) -> Vec<u8> {
-    let (e, p, m, a) = (i.entry.as_ref().expect("entry"), i.patient.as_ref().expect("patient"), i.message.as_ref().expect("message"), i.author.as_ref().expect("author"));
+    let (e, p, m, a) = (
+        i.entry.as_ref().expect("entry"),
+        i.patient.as_ref().expect("patient"),
+        i.message.as_ref().expect("message"),
+        i.author.as_ref().expect("author"),
+    );
     let (a, n) = (a.author.as_ref().expect("author"), p.name.as_ref().expect("name"));
     let time = |t: &Option<ips_bridge::wire::Timestamp>| {
         let t: jiff::Timestamp = t.as_ref().expect("a time").try_into().expect("a time");

@@ -55,7 +55,11 @@ async fn until_ready(served: &Served, since: Instant) -> f64 {
     use tonic_health::pb::health_client::HealthClient;
     loop {
         assert!(since.elapsed() < Duration::from_secs(30), "not ready in 30 s");
-        if let Ok(channel) = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).expect("an address").connect().await {
+        if let Ok(channel) = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address))
+            .expect("an address")
+            .connect()
+            .await
+        {
             let request = tonic_health::pb::HealthCheckRequest { service: String::new() };
             if HealthClient::new(channel).check(request).await.is_ok_and(|r| r.get_ref().status == 1) {
                 return since.elapsed().as_secs_f64();
@@ -77,8 +81,24 @@ pub async fn measure(report: &mut Report, empty_rss: f64) {
     let ready = until_ready(&served, start).await * 1000.0;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = rss_mb(&served.child.id().to_string());
-    report.add(&Figure { name: "idle_rss", value: idle, unit: "MB", better: "lower", limit: empty_rss, limit_name: "this bench before it did anything", mark: "<= 60 MB" });
-    report.add(&Figure { name: "ready", value: ready, unit: "ms", better: "lower", limit: spawn, limit_name: "the same binary printing its version", mark: "<= 500 ms" });
+    report.add(&Figure {
+        name: "idle_rss",
+        value: idle,
+        unit: "MB",
+        better: "lower",
+        limit: empty_rss,
+        limit_name: "this bench before it did anything",
+        mark: "<= 60 MB",
+    });
+    report.add(&Figure {
+        name: "ready",
+        value: ready,
+        unit: "ms",
+        better: "lower",
+        limit: spawn,
+        limit_name: "the same binary printing its version",
+        mark: "<= 500 ms",
+    });
 
     // Under load, then SIGKILL.
     let channel = bridge::channels(address, 1).await.remove(0);
@@ -103,5 +123,13 @@ pub async fn measure(report: &mut Report, empty_rss: f64) {
     let start = Instant::now();
     let served = serve(folder.path(), address);
     let again = until_ready(&served, start).await * 1000.0;
-    report.add(&Figure { name: "ready_after_kill", value: again, unit: "ms", better: "lower", limit: spawn, limit_name: "the same binary printing its version", mark: "<= 1000 ms" });
+    report.add(&Figure {
+        name: "ready_after_kill",
+        value: again,
+        unit: "ms",
+        better: "lower",
+        limit: spawn,
+        limit_name: "the same binary printing its version",
+        mark: "<= 1000 ms",
+    });
 }

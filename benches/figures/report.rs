@@ -21,7 +21,10 @@ pub struct Figure<'a> {
 impl Report {
     pub fn add(&mut self, f: &Figure<'_>) {
         let ratio = if f.limit == 0.0 { 0.0 } else { f.value / f.limit };
-        println!("{:<24} {:>12.1} {:<10} limit {:>12.1}  {:<44} ratio {:.3}   (mark: {})", f.name, f.value, f.unit, f.limit, f.limit_name, ratio, f.mark);
+        println!(
+            "{:<24} {:>12.1} {:<10} limit {:>12.1}  {:<44} ratio {:.3}   (mark: {})",
+            f.name, f.value, f.unit, f.limit, f.limit_name, ratio, f.mark
+        );
         self.0.push(json!({
             "name": f.name, "value": f.value, "unit": f.unit, "better": f.better, "limit": f.limit, "limit_name": f.limit_name, "ratio": ratio
         }));

@@ -78,7 +78,8 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
             control_id: c.control_id.to_owned(),
             document_id,
             first_document_id: first,
-            replaces: document.map(|d| v1::ReplacedDocument { document_id: d.document_id(), record_id: d.record_id.clone() }),
+            replaces: document
+                .map(|d| v1::ReplacedDocument { document_id: d.document_id(), record_id: d.record_id.clone() }),
             in_reply_to: match &c.entry.body {
                 Body::ReferralReply(reply) => reply.in_reply_to.clone(),
                 _ => None,

@@ -34,7 +34,8 @@ async fn list_adapters(c: Caller, _: v1::ListAdaptersRequest) -> Result<v1::List
 /// Only the endpoints that the caller may see.
 fn adapter(c: &Caller, pack: &Arc<Pack>) -> v1::Adapter {
     let manifest = &pack.manifest;
-    let uses = |e: &&EndpointFacts| e.rendering.pack.manifest.id == manifest.id && c.scope.has_endpoint(&e.trust, &e.id);
+    let uses =
+        |e: &&EndpointFacts| e.rendering.pack.manifest.id == manifest.id && c.scope.has_endpoint(&e.trust, &e.id);
     v1::Adapter {
         id: manifest.id.clone(),
         name: manifest.name.clone(),
@@ -74,7 +75,9 @@ async fn preview_entry(c: Caller, m: v1::PreviewEntryRequest) -> Result<v1::Prev
     let rendering = &c.endpoint(&endpoint)?.rendering;
     match what {
         // To invent entries is the integrators' work alone.
-        Preview::Invented(_) if !c.principal.roles.contains(&Role::Integrator) => Err(Error::RoleMissing(rpc::LIST_ADAPTERS.roles)),
+        Preview::Invented(_) if !c.principal.roles.contains(&Role::Integrator) => {
+            Err(Error::RoleMissing(rpc::LIST_ADAPTERS.roles))
+        }
         Preview::Invented(input) => Ok(rendered(rendering, &input)),
         Preview::Stored(id) => {
             let delivery = c.store().delivery(&c.scope, id).await?.ok_or_else(|| Error::not_found("delivery"))?;

@@ -54,7 +54,11 @@ impl<'a> From<&'a Delivery> for Read<'a> {
 
 impl Caller {
     /// Call it before anything of what was read is answered. Nothing read, nothing written.
-    pub async fn audit<'a, R: Into<Read<'a>>>(&self, action: &'static str, read: impl IntoIterator<Item = R>) -> Result<(), Error> {
+    pub async fn audit<'a, R: Into<Read<'a>>>(
+        &self,
+        action: &'static str,
+        read: impl IntoIterator<Item = R>,
+    ) -> Result<(), Error> {
         self.audit_for(action, "", read).await
     }
 

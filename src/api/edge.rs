@@ -3,8 +3,8 @@
 use super::endpoint::EndpointFacts;
 use super::error::Error;
 use super::principal::{Principal, Principals, Role};
-use super::rpc::Rpc;
 use super::request::{self, Changing};
+use super::rpc::Rpc;
 use super::{Settings, trace};
 use crate::adapter::Packs;
 use crate::adapter::form;
@@ -138,7 +138,9 @@ impl Edge {
             let caller = self.caller(rpc, &request, trace, &span)?;
             let _under_way = self.permit(&self.calls, self.settings.max_concurrent_calls)?;
             let in_time = tokio::time::timeout(limit, answer(caller, request.into_inner())).await;
-            in_time.unwrap_or_else(|_| Err(if changes(rpc) { Error::TooSlowToWrite(limit) } else { Error::TooSlowToRead(limit) }))
+            in_time.unwrap_or_else(|_| {
+                Err(if changes(rpc) { Error::TooSlowToWrite(limit) } else { Error::TooSlowToRead(limit) })
+            })
         }
         .instrument(span.clone())
         .await;
@@ -172,12 +174,24 @@ impl Edge {
 
     /// Names only: opaque ids and words of ours, never what is asked about.
     fn span<Q>(&self, rpc: &'static Rpc, request: &Request<Q>) -> (Span, Option<String>) {
-        let span = tracing::info_span!("call", rpc = rpc.name, principal = field::Empty, role = field::Empty, code = field::Empty);
+        let span = tracing::info_span!(
+            "call",
+            rpc = rpc.name,
+            principal = field::Empty,
+            role = field::Empty,
+            code = field::Empty
+        );
         let trace = trace::join(&span, request.metadata());
         (span, trace)
     }
 
-    fn caller<Q>(self: &Arc<Self>, rpc: &'static Rpc, request: &Request<Q>, trace: Option<String>, span: &Span) -> Result<Caller, Error> {
+    fn caller<Q>(
+        self: &Arc<Self>,
+        rpc: &'static Rpc,
+        request: &Request<Q>,
+        trace: Option<String>,
+        span: &Span,
+    ) -> Result<Caller, Error> {
         let principal = self.principals.caller(request.extensions()).ok_or(Error::NotAuthenticated)?;
         span.record("principal", &principal.name);
         let role = rpc.role_of(&principal).ok_or(Error::RoleMissing(rpc.roles))?;

@@ -202,7 +202,10 @@ mod tests {
     fn a_very_long_list_of_violations_still_fits_a_header() {
         let mut broken = Violations::default();
         for i in 0..1000 {
-            broken.add(format!("selection.delivery_ids[{i}]"), "must be 26 characters of Crockford base32, as the bridge shows its ids");
+            broken.add(
+                format!("selection.delivery_ids[{i}]"),
+                "must be 26 characters of Crockford base32, as the bridge shows its ids",
+            );
         }
         let status = Error::Broken(broken).status("");
         assert!(status.details().len() < 8 * 1024);

@@ -15,7 +15,10 @@ use crate::wire::v1;
 use jiff::civil::{Date, date};
 use uuid::Uuid;
 
-pub async fn get_service_measures(c: Caller, m: v1::GetServiceMeasuresRequest) -> Result<v1::GetServiceMeasuresResponse, Error> {
+pub async fn get_service_measures(
+    c: Caller,
+    m: v1::GetServiceMeasuresRequest,
+) -> Result<v1::GetServiceMeasuresResponse, Error> {
     let mut broken = Violations::default();
     let trust = request::ods(&m.trust_ods, "trust_ods", &mut broken);
     let period = shown::read_period(&m.from, &m.to, &mut broken);
@@ -26,7 +29,10 @@ pub async fn get_service_measures(c: Caller, m: v1::GetServiceMeasuresRequest) -
     Ok(v1::GetServiceMeasuresResponse { measures: measured.iter().map(shown::show).collect() })
 }
 
-pub async fn list_measure_referrals(c: Caller, m: v1::ListMeasureReferralsRequest) -> Result<v1::ListMeasureReferralsResponse, Error> {
+pub async fn list_measure_referrals(
+    c: Caller,
+    m: v1::ListMeasureReferralsRequest,
+) -> Result<v1::ListMeasureReferralsResponse, Error> {
     let mut broken = Violations::default();
     let trust = request::ods(&m.trust_ods, "trust_ods", &mut broken);
     let period = shown::read_period(&m.from, &m.to, &mut broken);
@@ -44,7 +50,12 @@ pub async fn list_measure_referrals(c: Caller, m: v1::ListMeasureReferralsReques
     let rest = list.iter().filter(|one| after.is_none_or(|after| key(one) > after));
     let mut page: Vec<Counted> = rest.take(size as usize + 1).copied().collect();
     let next_page_token = cut(&mut page, size, |one: &Counted| binding.token(&position(one)));
-    let read = page.iter().map(|one| Read { trust: &trust, kind: "referral", id: Some(one.referral_id.0), patient: Some(one.patient_id) });
+    let read = page.iter().map(|one| Read {
+        trust: &trust,
+        kind: "referral",
+        id: Some(one.referral_id.0),
+        patient: Some(one.patient_id),
+    });
     c.audit("measures.list", read).await?;
     Ok(v1::ListMeasureReferralsResponse { referrals: page.iter().map(shown::show_counted).collect(), next_page_token })
 }
@@ -55,8 +66,15 @@ fn read_team(team: &str, broken: &mut Violations) -> Option<Option<TeamId>> {
 }
 
 /// Everything a trust has is read for it, so one call at a time.
-async fn compute(c: &Caller, trust: &OdsCode, team: Option<TeamId>, period: Period, kinds: Vec<MeasureKind>) -> Result<Vec<Measured>, Error> {
-    let _alone = c.edge.measures.acquire().await.map_err(|_| Error::Internal("measures are no longer computed".into()))?;
+async fn compute(
+    c: &Caller,
+    trust: &OdsCode,
+    team: Option<TeamId>,
+    period: Period,
+    kinds: Vec<MeasureKind>,
+) -> Result<Vec<Measured>, Error> {
+    let _alone =
+        c.edge.measures.acquire().await.map_err(|_| Error::Internal("measures are no longer computed".into()))?;
     let read = c.store().trust_facts(&c.scope, trust).await?.ok_or_else(|| Error::not_found("trust"))?;
     let tz = c.time_zone(trust);
     let compute = move || {
@@ -110,7 +128,12 @@ mod tests {
     #[test]
     fn a_position_leads_back_to_its_place() {
         for job_id in [None, Some(OutcomeId(Uuid::from_u128(9)))] {
-            let one = Counted { referral_id: ReferralId(Uuid::from_u128(7)), patient_id: PatientId(Uuid::nil()), job_id, on: date(2026, 3, 29) };
+            let one = Counted {
+                referral_id: ReferralId(Uuid::from_u128(7)),
+                patient_id: PatientId(Uuid::nil()),
+                job_id,
+                on: date(2026, 3, 29),
+            };
             assert_eq!(place(position(&one)), key(&one));
         }
     }

@@ -26,11 +26,15 @@ service! {
     }
 }
 
-async fn write_progress_note(c: Caller, m: v1::WriteProgressNoteRequest) -> Result<v1::WriteProgressNoteResponse, Error> {
+async fn write_progress_note(
+    c: Caller,
+    m: v1::WriteProgressNoteRequest,
+) -> Result<v1::WriteProgressNoteResponse, Error> {
     let mut broken = Violations::default();
     let key = c.key(&m, &mut broken);
     let referral_id = request::id(&m.referral_id, "referral_id", &mut broken);
-    let expected = form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
+    let expected =
+        form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     let read = |m: &v1::NoteContent, at: &str, b: &mut Violations| note::read_and_check(m, at, c.now, b);
     let content = form::required(m.content.as_ref(), "content", &mut broken, read);
@@ -43,25 +47,33 @@ async fn write_progress_note(c: Caller, m: v1::WriteProgressNoteRequest) -> Resu
     Ok(v1::WriteProgressNoteResponse { note: Some(note), deliveries })
 }
 
-async fn replace_progress_note(c: Caller, m: v1::ReplaceProgressNoteRequest) -> Result<v1::ReplaceProgressNoteResponse, Error> {
+async fn replace_progress_note(
+    c: Caller,
+    m: v1::ReplaceProgressNoteRequest,
+) -> Result<v1::ReplaceProgressNoteResponse, Error> {
     let mut broken = Violations::default();
     let key = c.key(&m, &mut broken);
     let note_id = request::id(&m.note_id, "note_id", &mut broken);
     let version_seen = request::version_seen(m.version_seen, &mut broken);
-    let expected = form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
+    let expected =
+        form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     let read = |m: &v1::NoteContent, at: &str, b: &mut Violations| note::read_and_check(m, at, c.now, b);
     let content = form::required(m.content.as_ref(), "content", &mut broken, read);
     let reason = request::reason(&m.reason, "reason", &mut broken);
     let release_after = request::release_after(m.release_after.as_ref(), &mut broken);
     whole!(broken; key, note_id, version_seen, expected, author, content, reason, release_after);
-    let replace = ReplaceNote { call: c.write(key), note_id, version_seen, expected, author, content, reason, release_after };
+    let replace =
+        ReplaceNote { call: c.write(key), note_id, version_seen, expected, author, content, reason, release_after };
     let answered = c.store().replace_note(replace).await?;
     let (note, deliveries) = as_answered(&c, answered.answer()).await?;
     Ok(v1::ReplaceProgressNoteResponse { note: Some(note), deliveries })
 }
 
-async fn withdraw_progress_note(c: Caller, m: v1::WithdrawProgressNoteRequest) -> Result<v1::WithdrawProgressNoteResponse, Error> {
+async fn withdraw_progress_note(
+    c: Caller,
+    m: v1::WithdrawProgressNoteRequest,
+) -> Result<v1::WithdrawProgressNoteResponse, Error> {
     let mut broken = Violations::default();
     let key = c.key(&m, &mut broken);
     let note_id = request::id(&m.note_id, "note_id", &mut broken);
@@ -104,7 +116,10 @@ async fn get_progress_note(c: Caller, m: v1::GetProgressNoteRequest) -> Result<v
     })
 }
 
-async fn list_progress_notes(c: Caller, m: v1::ListProgressNotesRequest) -> Result<v1::ListProgressNotesResponse, Error> {
+async fn list_progress_notes(
+    c: Caller,
+    m: v1::ListProgressNotesRequest,
+) -> Result<v1::ListProgressNotesResponse, Error> {
     let mut broken = Violations::default();
     let of = match &m.of {
         None => {

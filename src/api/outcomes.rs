@@ -40,7 +40,8 @@ async fn record_outcome(c: Caller, m: v1::RecordOutcomeRequest) -> Result<v1::Re
         Some(id) => c.store().referral(&c.scope, id).await?.map(|r| r.trust),
         None => None,
     };
-    let expected = form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
+    let expected =
+        form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     let content = read_content(&c, m.content.as_ref(), trust.as_ref(), &mut broken);
     whole!(broken; key, referral_id, expected, author, content);
@@ -63,7 +64,8 @@ async fn correct_outcome(c: Caller, m: v1::CorrectOutcomeRequest) -> Result<v1::
     };
     let trust = known.as_ref().map(|o| o.trust.clone());
     let version_seen = request::version_seen(m.version_seen, &mut broken);
-    let expected = form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
+    let expected =
+        form::required(m.expected_patient.as_ref(), "expected_patient", &mut broken, person::read_expected_patient);
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     let content = read_content(&c, m.content.as_ref(), trust.as_ref(), &mut broken);
     let reason = request::reason(&m.reason, "reason", &mut broken);
@@ -95,7 +97,12 @@ async fn withdraw_outcome(c: Caller, m: v1::WithdrawOutcomeRequest) -> Result<v1
 }
 
 /// `trust`: where it is today. Not known (a foreign referral, to be refused later): the bridge's own today.
-fn read_content(c: &Caller, content: Option<&v1::OutcomeContent>, trust: Option<&OdsCode>, broken: &mut Violations) -> Option<OutcomeContent> {
+fn read_content(
+    c: &Caller,
+    content: Option<&v1::OutcomeContent>,
+    trust: Option<&OdsCode>,
+    broken: &mut Violations,
+) -> Option<OutcomeContent> {
     let today = trust.map_or_else(|| c.now.to_zoned(TimeZone::UTC).date(), |t| c.today(t));
     let read = |m: &v1::OutcomeContent, at: &str, b: &mut Violations| outcome::read_and_check(m, at, today, b);
     form::required(content, "content", broken, read)
@@ -108,7 +115,12 @@ fn midnight(c: &Caller, trust: Option<&OdsCode>, content: &OutcomeContent) -> Ti
 }
 
 /// Nobody is still in a job that ended before.
-async fn fits_the_jobs_end(c: &Caller, key: &RequestKey, referral: ReferralId, content: &OutcomeContent) -> Result<(), Error> {
+async fn fits_the_jobs_end(
+    c: &Caller,
+    key: &RequestKey,
+    referral: ReferralId,
+    content: &OutcomeContent,
+) -> Result<(), Error> {
     let OutcomeKind::StillInWork { job_id, on, .. } = &content.kind else { return Ok(()) };
     let mut after = None;
     loop {
@@ -120,7 +132,8 @@ async fn fits_the_jobs_end(c: &Caller, key: &RequestKey, referral: ReferralId, c
         // A call that was answered before the end was known is answered the same again.
         if ends_before && c.store().answered(key).await?.is_none() {
             let mut broken = Violations::default();
-            broken.add("content.still_in_work.on", "must not lie after the job's end; correct or withdraw the end first");
+            broken
+                .add("content.still_in_work.on", "must not lie after the job's end; correct or withdraw the end first");
             return Err(Error::Broken(broken));
         }
         match said.last() {
@@ -129,7 +142,6 @@ async fn fits_the_jobs_end(c: &Caller, key: &RequestKey, referral: ReferralId, c
         }
     }
 }
-
 
 /// The outcome at the version it had when the call was first answered, and its deliveries as they stood then.
 async fn as_answered(c: &Caller, answer: &Answer) -> Result<(v1::Outcome, Vec<v1::Delivery>), Error> {

@@ -79,7 +79,10 @@ impl Principals {
 
     /// Everybody on this machine, with every role and these trusts. [`super::serve`] refuses it with TLS or beyond loopback; whoever turns it on
     /// says so loudly.
-    pub fn development(trusts: impl IntoIterator<Item = OdsCode>, endpoints: impl IntoIterator<Item = EndpointId>) -> Self {
+    pub fn development(
+        trusts: impl IntoIterator<Item = OdsCode>,
+        endpoints: impl IntoIterator<Item = EndpointId>,
+    ) -> Self {
         let everybody = Principal {
             name: "development".to_owned(),
             roles: Role::ALL.into_iter().collect(),
@@ -166,8 +169,10 @@ mod tests {
 
     #[test]
     fn a_certificate_with_the_names_of_two_principals_is_nobodys() {
-        let known =
-            Principals::new([(San::Dns("a.example".into()), principal("a")), (San::Dns("b.example".into()), principal("b"))]);
+        let known = Principals::new([
+            (San::Dns("a.example".into()), principal("a")),
+            (San::Dns("b.example".into()), principal("b")),
+        ]);
         assert!(known.by_certificate(&certificate(&["a.example", "b.example"])).is_none());
     }
 

@@ -54,7 +54,8 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
             request::id::<PatientId>(id, "patient_id", &mut broken).map(PatientIs::Known)
         }
         Some(create_referral_request::Patient::PatientDetails(details)) => {
-            patient::read_and_check(details, "patient_details", today, &mut broken).map(|d| PatientIs::Described(Box::new(d)))
+            patient::read_and_check(details, "patient_details", today, &mut broken)
+                .map(|d| PatientIs::Described(Box::new(d)))
         }
     };
     let details = form::required(m.details.as_ref(), "details", &mut broken, referral::read_and_check);
@@ -115,7 +116,12 @@ fn read_by(by: Option<&By>) -> Result<Which, Error> {
         Some(By::ReferralId(id)) => request::id(id, "referral_id", &mut broken).map(Which::Id),
         Some(By::External(external)) => {
             let trust = request::ods(&external.trust_ods, "external.trust_ods", &mut broken);
-            let id = form::required(external.external_id.as_ref(), "external.external_id", &mut broken, person::read_external_id);
+            let id = form::required(
+                external.external_id.as_ref(),
+                "external.external_id",
+                &mut broken,
+                person::read_external_id,
+            );
             trust.zip(id).map(|(trust, id)| Which::External(trust, id))
         }
     };
@@ -139,8 +145,7 @@ async fn list_referrals(c: Caller, m: v1::ListReferralsRequest) -> Result<v1::Li
     let patient = given(&m.patient_id, |id| request::id::<PatientId>(id, "patient_id", &mut broken));
     let states = request::codes::<ReferralState>(&m.states, "states", &mut broken);
     let team = given(&m.team, |t| broken.check("team", TeamId::parse(t)));
-    let assigned_to =
-        given(&m.assigned_to_staff_id, |s| broken.check("assigned_to_staff_id", StaffId::parse(s)));
+    let assigned_to = given(&m.assigned_to_staff_id, |s| broken.check("assigned_to_staff_id", StaffId::parse(s)));
     whole!(broken; trust, patient, states, team, assigned_to);
     if let Some(trust) = &trust {
         c.trust(trust)?;
@@ -205,7 +210,8 @@ async fn accept_referral(c: Caller, m: v1::AcceptReferralRequest) -> Result<v1::
     let assigned_to = form::required(m.assigned_to.as_ref(), "assigned_to", &mut broken, person::read_author);
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     whole!(broken; key, referral_id, assigned_to, author);
-    let answer = AnswerReferral { call: c.write(key), referral_id, author, answer: ReferralAnswer::Accept { assigned_to } };
+    let answer =
+        AnswerReferral { call: c.write(key), referral_id, author, answer: ReferralAnswer::Accept { assigned_to } };
     let answered = c.store().answer_referral(answer).await?;
     let referral = Some(as_answered(&c, answered.answer()).await?);
     Ok(v1::AcceptReferralResponse { referral, delivery_ids: delivery_ids(&c, answered.answer()).await? })
@@ -219,7 +225,8 @@ async fn decline_referral(c: Caller, m: v1::DeclineReferralRequest) -> Result<v1
     let text = request::optional_reason(m.reason_text.as_deref(), "reason_text", &mut broken);
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     whole!(broken; key, referral_id, reason, text, author);
-    let answer = AnswerReferral { call: c.write(key), referral_id, author, answer: ReferralAnswer::Decline { reason, text } };
+    let answer =
+        AnswerReferral { call: c.write(key), referral_id, author, answer: ReferralAnswer::Decline { reason, text } };
     let answered = c.store().answer_referral(answer).await?;
     let referral = Some(as_answered(&c, answered.answer()).await?);
     Ok(v1::DeclineReferralResponse { referral, delivery_ids: delivery_ids(&c, answered.answer()).await? })
@@ -260,7 +267,10 @@ async fn close_referral(c: Caller, m: v1::CloseReferralRequest) -> Result<v1::Cl
     Ok(v1::CloseReferralResponse { referral: Some(as_answered(&c, answered.answer()).await?) })
 }
 
-async fn watch_referrals(c: Caller, m: v1::WatchReferralsRequest) -> Result<Streamed<v1::WatchReferralsResponse>, Error> {
+async fn watch_referrals(
+    c: Caller,
+    m: v1::WatchReferralsRequest,
+) -> Result<Streamed<v1::WatchReferralsResponse>, Error> {
     let mut broken = Violations::default();
     let trust = given(&m.trust_ods, |t| request::ods(t, "trust_ods", &mut broken));
     whole!(broken; trust);

@@ -4,7 +4,10 @@ use super::Settings;
 use super::edge::Edge;
 use super::endpoint::EndpointFacts;
 use super::principal::Principals;
-use super::{adapters::Adapters, delivery::Deliveries, notes::ProgressNotes, outcomes::Outcomes, patients::Patients, referrals::Referrals};
+use super::{
+    adapters::Adapters, delivery::Deliveries, notes::ProgressNotes, outcomes::Outcomes, patients::Patients,
+    referrals::Referrals,
+};
 use crate::adapter::Packs;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::store::Store;

@@ -25,12 +25,11 @@ pub fn join(span: &Span, metadata: &MetadataMap) -> Option<String> {
 }
 
 fn is_traceparent(text: &str) -> bool {
-    let hex = |t: &str, len: usize| t.len() == len && t.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+    let hex =
+        |t: &str, len: usize| t.len() == len && t.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
     let some = |t: &str| t.bytes().any(|c| c != b'0');
     match text.split('-').collect::<Vec<_>>()[..] {
-        ["00", trace, span, flags] => {
-            hex(trace, 32) && hex(span, 16) && hex(flags, 2) && some(trace) && some(span)
-        }
+        ["00", trace, span, flags] => hex(trace, 32) && hex(span, 16) && hex(flags, 2) && some(trace) && some(span),
         _ => false,
     }
 }

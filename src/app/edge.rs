@@ -73,14 +73,18 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
 }
 
 async fn listen(what: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|e| StartError::one(format!("{what} = \"{address}\": {e}; stop whatever uses it, or choose another port")))
+    TcpListener::bind(address).await.map_err(|e| {
+        StartError::one(format!("{what} = \"{address}\": {e}; stop whatever uses it, or choose another port"))
+    })
 }
 
 fn pem(tls: &ServerTls) -> Result<api::ServerTls, StartError> {
-    let read = |path: &Path| std::fs::read(path).map_err(|e| StartError::one(format!("[server.tls] {}: {e}", path.display())));
-    let ca = tls.client_ca_file.as_deref().ok_or_else(|| StartError::one("[server.tls] client_ca_file is required: it says who may call"))?;
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|e| StartError::one(format!("[server.tls] {}: {e}", path.display())));
+    let ca = tls
+        .client_ca_file
+        .as_deref()
+        .ok_or_else(|| StartError::one("[server.tls] client_ca_file is required: it says who may call"))?;
     Ok(api::ServerTls { certificates: read(&tls.cert_file)?, key: read(&tls.key_file)?, client_ca: read(ca)? })
 }
 
@@ -127,7 +131,9 @@ fn endpoint_facts(ready: &Ready, config: &Config) -> EndpointFacts {
             options: ready.options.clone(),
             site: ready.site.clone(),
             settings: ready.settings.clone(),
-            staff: Arc::new(move |author| staff.as_ref().and_then(|t| t.find(author, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))),
+            staff: Arc::new(move |author| {
+                staff.as_ref().and_then(|t| t.find(author, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))
+            }),
         },
     }
 }

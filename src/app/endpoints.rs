@@ -64,7 +64,9 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
     }
     let pool = pool(endpoint).map_err(|e| faults.push(e));
-    let (Ok(reply_rules), Ok((pool, strays, certificates)), true) = (reply_rules, pool, faults.is_empty()) else { return Err(faults) };
+    let (Ok(reply_rules), Ok((pool, strays, certificates)), true) = (reply_rules, pool, faults.is_empty()) else {
+        return Err(faults);
+    };
     let zone = |tz: &jiff::tz::TimeZone| tz.iana_name().unwrap_or("UTC").to_owned();
     let site = Site {
         trust: v1::Trust { ods: trust.ods.to_string(), name: trust.name.clone(), time_zone: zone(&endpoint.time_zone) },
@@ -81,7 +83,19 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     };
     let fingerprint = fingerprint(endpoint, &pack, &settings);
     let policy = Arc::new(endpoint.policy(fingerprint, pack.keeps_document_id(&settings)));
-    Ok(Ready { config: endpoint.clone(), policy, pack, settings, reply_rules, site, options, pool, strays, has_tls: has_tls(endpoint), certificates })
+    Ok(Ready {
+        config: endpoint.clone(),
+        policy,
+        pack,
+        settings,
+        reply_rules,
+        site,
+        options,
+        pool,
+        strays,
+        has_tls: has_tls(endpoint),
+        certificates,
+    })
 }
 
 /// Everything that shapes the bytes or decides who gets them. When it changes, what was not yet seen is made anew, and what may have been

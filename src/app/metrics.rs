@@ -98,7 +98,9 @@ impl Metrics {
         let i = &self.instruments;
         let id = endpoint.id.as_str();
         let counts = &reading.counts;
-        i.oldest_unfiled_age.with_label_values(&[id]).set(counts.oldest_unfiled.map_or(0.0, |oldest| seconds(oldest, now)));
+        i.oldest_unfiled_age
+            .with_label_values(&[id])
+            .set(counts.oldest_unfiled.map_or(0.0, |oldest| seconds(oldest, now)));
         for (state, count) in [
             ("queued", counts.queued),
             ("sending", counts.sending),
@@ -130,7 +132,10 @@ impl Metrics {
                 *until = facts.not_after.min(*until);
             }
             for (role, until) in first {
-                self.instruments.certificate_days_left.with_label_values(&[role, &certificate.name]).set(days(now, until));
+                self.instruments
+                    .certificate_days_left
+                    .with_label_values(&[role, &certificate.name])
+                    .set(days(now, until));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Start and stop.
 
-use super::endpoints::{self, Ready};
 use super::edge::{self, EdgeParts};
+use super::endpoints::{self, Ready};
 use super::metrics::{self, Metrics};
 use super::tls;
 use crate::adapter::Packs;
@@ -69,12 +69,18 @@ impl Running {
 }
 
 /// Starts everything config asks for. `stop` ends it; [`Running::stop`] waits for the end.
-pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, stop: CancellationToken) -> Result<Running, StartError> {
+pub async fn start(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    stop: CancellationToken,
+) -> Result<Running, StartError> {
     let not_live: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
     if !not_live.is_empty() {
         return Err(StartError(not_live));
     }
-    let packs = Packs::load_folder(&config.packs.folder).map_err(|faults| StartError(faults.iter().map(ToString::to_string).collect()))?;
+    let packs = Packs::load_folder(&config.packs.folder)
+        .map_err(|faults| StartError(faults.iter().map(ToString::to_string).collect()))?;
     let endpoints = endpoints::ready(&config, &packs).map_err(StartError)?;
     let rules = Arc::new(rulebook(&config, &endpoints));
     let settings = Settings {
@@ -90,7 +96,15 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entro
     let metrics = Arc::new(Metrics::new(edge::watched(&config, &endpoints), clock.clone()));
     let (ready, is_ready) = watch::channel(false);
     let metrics_page = edge::metrics_page(&config, &metrics, is_ready, &stop).await?;
-    let edge_parts = EdgeParts { config: &config, packs: &packs, endpoints: &endpoints, store: &store, clock: &clock, entropy: &entropy, stop: &stop };
+    let edge_parts = EdgeParts {
+        config: &config,
+        packs: &packs,
+        endpoints: &endpoints,
+        store: &store,
+        clock: &clock,
+        entropy: &entropy,
+        stop: &stop,
+    };
     let (grpc, serve) = edge::bind(edge_parts).await?;
     let mut listeners = Vec::new();
     for endpoint in &endpoints {
@@ -108,7 +122,17 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entro
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
     parts.spawn(housekeeping(store.clone(), clock, config.limits.request_id_retention, stop.clone()));
     ready.send_replace(true);
-    Ok(Running { grpc, metrics: metrics_address, listeners, store, stop, parts, writer, grace: config.limits.shutdown_grace, _ready: ready })
+    Ok(Running {
+        grpc,
+        metrics: metrics_address,
+        listeners,
+        store,
+        stop,
+        parts,
+        writer,
+        grace: config.limits.shutdown_grace,
+        _ready: ready,
+    })
 }
 
 fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
@@ -146,13 +170,18 @@ fn url(store: &crate::config::Store) -> String {
 
 /// Percent-encodes everything that has a meaning in a URL.
 fn percent(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 /// Open deliveries to an endpoint that nobody serves would wait for ever, unseen.
 async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
     let open = store.endpoints_with_open_deliveries(scope).await.map_err(StartError::one)?;
-    let known = |id: &str| config.endpoints.iter().any(|e| e.id.as_str() == id) || config.retired_endpoints.iter().any(|e| e.as_str() == id);
+    let known = |id: &str| {
+        config.endpoints.iter().any(|e| e.id.as_str() == id)
+            || config.retired_endpoints.iter().any(|e| e.as_str() == id)
+    };
     let missing: Vec<String> = open
         .iter()
         .filter(|id| !known(id))
@@ -197,7 +226,9 @@ async fn listen(
     parts: &mut JoinSet<()>,
 ) -> Result<Option<(String, SocketAddr)>, StartError> {
     let Some(listen) = &ready.config.listen else { return Ok(None) };
-    let what = |e: &dyn std::fmt::Display| StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address));
+    let what = |e: &dyn std::fmt::Display| {
+        StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
+    };
     let tcp = TcpListener::bind(listen.address).await.map_err(|e| what(&e))?;
     let tls = listen.tls.as_ref().map(|t| tls::server(t, &[])).transpose().map_err(|e| what(&e))?;
     let settings = ListenerSettings {
@@ -240,7 +271,8 @@ async fn housekeeping(store: Store, clock: Arc<dyn Clock>, retention: Duration, 
             () = stop.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
         }
-        let before = clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX));
+        let before =
+            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX));
         if let Ok(before) = before
             && let Err(e) = store.forget_requests(before).await
         {

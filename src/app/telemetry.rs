@@ -65,15 +65,21 @@ impl Guard {
         if endpoint.starts_with("https://") {
             channel = channel.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(|e| unusable(&e))?;
         }
-        let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_channel(channel.connect_lazy()).with_timeout(EXPORT_TIMEOUT);
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_tonic()
+            .with_channel(channel.connect_lazy())
+            .with_timeout(EXPORT_TIMEOUT);
         Ok(Self::exporting(config, exporter.build()?))
     }
 
     /// Spans go to this exporter in batches, on a thread of its own; above 2048 waiting spans, new ones are dropped.
     pub fn exporting(config: &Telemetry, exporter: impl SpanExporter + 'static) -> Self {
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-        let resource = Resource::builder().with_service_name(config.service_name.clone()).with_attribute(version).build();
-        Self { traces: Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build()) }
+        let resource =
+            Resource::builder().with_service_name(config.service_name.clone()).with_attribute(version).build();
+        Self {
+            traces: Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build()),
+        }
     }
 
     /// Sends what is left, for at most 3 s. Better than dropping inside a runtime, of which it stops no thread.

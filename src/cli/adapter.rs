@@ -89,18 +89,24 @@ struct SettingsFile {
 impl SettingsFile {
     fn read(&self) -> Result<toml::Table, Failure> {
         let Some(file) = &self.settings else { return Ok(toml::Table::new()) };
-        let text = String::from_utf8(bytes_of(file)?).map_err(|_| Failure::Usage(format!("{} is not UTF-8", file.display())))?;
-        text.parse().map_err(|e: toml::de::Error| Failure::Usage(format!("{} is not TOML: {}", file.display(), e.message())))
+        let text = String::from_utf8(bytes_of(file)?)
+            .map_err(|_| Failure::Usage(format!("{} is not UTF-8", file.display())))?;
+        text.parse()
+            .map_err(|e: toml::de::Error| Failure::Usage(format!("{} is not TOML: {}", file.display(), e.message())))
     }
 }
 
 pub fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     match args.command {
         Command::Check { folder, json } => report(&check::check(folder_of(&folder)?, verdict), json, out),
-        Command::Test { folder, bless, json } => report(&examples::test(folder_of(&folder)?, bless, verdict), json, out),
+        Command::Test { folder, bless, json } => {
+            report(&examples::test(folder_of(&folder)?, bless, verdict), json, out)
+        }
         Command::Render { folder, input, settings, raw } => {
-            let input = String::from_utf8(bytes_of(&input)?).map_err(|_| Failure::Usage(format!("{} is not UTF-8", input.display())))?;
-            let bytes = examples::render(folder_of(&folder)?, &input, &settings.read()?).map_err(|faults| refused(&faults))?;
+            let input = String::from_utf8(bytes_of(&input)?)
+                .map_err(|_| Failure::Usage(format!("{} is not UTF-8", input.display())))?;
+            let bytes =
+                examples::render(folder_of(&folder)?, &input, &settings.read()?).map_err(|faults| refused(&faults))?;
             if raw { out.bytes(&bytes) } else { super::outbox::message(&bytes, "", out) }
         }
         Command::Parse { folder, message, settings } => {

@@ -23,7 +23,14 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 #[command(next_help_heading = "Bridge")]
 pub struct Server {
     /// Address of the running bridge.
-    #[arg(long, env = "IPS_BRIDGE_SERVER", default_value = "http://127.0.0.1:50051", hide_env_values = true, value_name = "URL", global = true)]
+    #[arg(
+        long,
+        env = "IPS_BRIDGE_SERVER",
+        default_value = "http://127.0.0.1:50051",
+        hide_env_values = true,
+        value_name = "URL",
+        global = true
+    )]
     pub server: String,
     /// Whose certificates are believed (PEM). Required with https.
     #[arg(long, env = "IPS_BRIDGE_CA", hide_env_values = true, value_name = "FILE", global = true)]
@@ -53,7 +60,9 @@ impl Server {
 
     fn endpoint(&self) -> Result<Endpoint, Failure> {
         let url = self.url();
-        let bad = |e: &dyn Display| Failure::Usage(format!("--server {url} cannot be used: {e}; write e.g. http://127.0.0.1:50051"));
+        let bad = |e: &dyn Display| {
+            Failure::Usage(format!("--server {url} cannot be used: {e}; write e.g. http://127.0.0.1:50051"))
+        };
         let endpoint = Endpoint::from_shared(url.clone()).map_err(|e| bad(&e))?;
         if endpoint.uri().host().is_none() {
             return Err(bad(&"it names no host"));
@@ -66,7 +75,9 @@ impl Server {
             };
         }
         let Some(ca) = &self.ca else {
-            return Err(Failure::Usage("https needs --ca (or IPS_BRIDGE_CA): the machine's own list is never used".into()));
+            return Err(Failure::Usage(
+                "https needs --ca (or IPS_BRIDGE_CA): the machine's own list is never used".into(),
+            ));
         };
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
         if let (Some(cert), Some(key)) = (&self.cert, &self.key) {

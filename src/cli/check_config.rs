@@ -55,7 +55,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     if let Some(config) = &config {
         match whole(config) {
             Ok(endpoints) => ready = endpoints,
-            Err(more) => faults.extend(more.into_iter().map(|what| json!({ "file": null, "line": null, "what": what, "hint": null }))),
+            Err(more) => faults
+                .extend(more.into_iter().map(|what| json!({ "file": null, "line": null, "what": what, "hint": null }))),
         }
     }
     let mut tried = Vec::new();
@@ -87,7 +88,9 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
 /// What shows only where config and packs are held together.
 fn whole(config: &Config) -> Result<Vec<Ready>, Vec<String>> {
     let mut faults: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
-    let packs = Packs::load_folder(&config.packs.folder).map_err(|list| faults.extend(list.iter().map(ToString::to_string))).ok();
+    let packs = Packs::load_folder(&config.packs.folder)
+        .map_err(|list| faults.extend(list.iter().map(ToString::to_string)))
+        .ok();
     let ready = packs.and_then(|packs| endpoints::ready(config, &packs).map_err(|list| faults.extend(list)).ok());
     match ready {
         Some(ready) if faults.is_empty() => Ok(ready),
@@ -100,7 +103,11 @@ async fn endpoint_reached(endpoint: &Ready) -> Tried {
     let reached = endpoint.pool.connect().await;
     let result = match reached {
         Ok(_) => Ok(match endpoint.pool.peer_certificate() {
-            Some(certificate) => format!("reached over TLS; its certificate ({}) ends {}", certificate.subject, certificate.not_after.strftime("%Y-%m-%d")),
+            Some(certificate) => format!(
+                "reached over TLS; its certificate ({}) ends {}",
+                certificate.subject,
+                certificate.not_after.strftime("%Y-%m-%d")
+            ),
             None => "reached, without TLS".into(),
         }),
         Err(e) => Err(e.to_string()),
@@ -195,5 +202,9 @@ fn print(answer: &serde_json::Value, config: Option<&Config>, tried: &[Tried], o
     let Some(config) = config.filter(|_| answer["faults"].as_array().is_some_and(Vec::is_empty)) else { return Ok(()) };
     let (trusts, endpoints) = (config.trusts.len(), config.endpoints.len());
     let good = out.paint(Look::Good, "no fault");
-    out.line(format!("{good}: {trusts} trust{}, {endpoints} endpoint{}", if trusts == 1 { "" } else { "s" }, if endpoints == 1 { "" } else { "s" }))
+    out.line(format!(
+        "{good}: {trusts} trust{}, {endpoints} endpoint{}",
+        if trusts == 1 { "" } else { "s" },
+        if endpoints == 1 { "" } else { "s" }
+    ))
 }

@@ -10,7 +10,8 @@ pub const DEFAULT: &str = "config/ips-bridge.toml";
 /// Reads a configuration and lays the process's environment over it.
 pub fn load(file: &Path) -> Result<Config, Vec<Fault>> {
     // A variable that is not UTF-8 is none of ours.
-    let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let env =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Config::load(file, env)
 }
 
@@ -25,6 +26,7 @@ pub fn faulty(faults: &[Fault]) -> Failure {
 pub fn adapters() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let above_the_binary = std::env::current_exe().ok()?;
-    let candidates = here.ancestors().chain(above_the_binary.ancestors()).chain([Path::new(env!("CARGO_MANIFEST_DIR"))]);
+    let candidates =
+        here.ancestors().chain(above_the_binary.ancestors()).chain([Path::new(env!("CARGO_MANIFEST_DIR"))]);
     candidates.map(|folder| folder.join("adapters")).find(|folder| folder.join("hl7v2-uk/adapter.toml").is_file())
 }

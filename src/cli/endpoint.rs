@@ -8,7 +8,9 @@ use super::table::Table;
 use super::words::{age, word};
 use crate::app::SystemClock;
 use crate::domain::ambient::Clock;
-use crate::wire::v1::{EndpointGate, EndpointStatus, GetEndpointStatusRequest, PauseEndpointRequest, ResumeEndpointRequest};
+use crate::wire::v1::{
+    EndpointGate, EndpointStatus, GetEndpointStatusRequest, PauseEndpointRequest, ResumeEndpointRequest,
+};
 use clap::Subcommand;
 
 const EXAMPLES: &str = "\
@@ -62,24 +64,36 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         Command::Pause(change) => {
             sure(change.yes, &format!("Stop sending to {}?", change.endpoint))?;
             let mut client = args.server.connect().await?.deliveries();
-            let request = PauseEndpointRequest { request_id: request_id(), endpoint_id: change.endpoint, reason: change.because };
+            let request =
+                PauseEndpointRequest { request_id: request_id(), endpoint_id: change.endpoint, reason: change.because };
             shown(client.pause_endpoint(request).await?.into_inner().endpoint, change.json, out)
         }
         Command::Resume(change) => {
             let mut client = args.server.connect().await?.deliveries();
-            let request = ResumeEndpointRequest { request_id: request_id(), endpoint_id: change.endpoint, reason: change.because };
+            let request = ResumeEndpointRequest {
+                request_id: request_id(),
+                endpoint_id: change.endpoint,
+                reason: change.because,
+            };
             shown(client.resume_endpoint(request).await?.into_inner().endpoint, change.json, out)
         }
     }
 }
 
 async fn list(server: &Server, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let answer = server.connect().await?.deliveries().get_endpoint_status(GetEndpointStatusRequest::default()).await?.into_inner();
+    let answer = server
+        .connect()
+        .await?
+        .deliveries()
+        .get_endpoint_status(GetEndpointStatusRequest::default())
+        .await?
+        .into_inner();
     if json {
         return out.json(&answer);
     }
     let now = SystemClock.now();
-    let mut table = Table::new(&["endpoint", "name", "trust", "env", "adapter", "gate", "open", "parked", "oldest", "files by"]);
+    let mut table =
+        Table::new(&["endpoint", "name", "trust", "env", "adapter", "gate", "open", "parked", "oldest", "files by"]);
     for e in &answer.endpoints {
         let open = e.queued + e.sending + e.backing_off + e.accepted;
         table.row([
@@ -114,6 +128,10 @@ fn shown(endpoint: Option<EndpointStatus>, json: bool, out: &mut Out) -> Result<
     if json {
         return out.json(&endpoint);
     }
-    let because = if endpoint.paused { format!(" by {}: {}", endpoint.paused_by, endpoint.paused_because) } else { String::new() };
+    let because = if endpoint.paused {
+        format!(" by {}: {}", endpoint.paused_by, endpoint.paused_because)
+    } else {
+        String::new()
+    };
     out.line(format!("{}: {}{because}", endpoint.endpoint_id, gate(&endpoint)))
 }

@@ -60,7 +60,8 @@ impl Out {
 
     /// Indented JSON, as scripts read it.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::Refused(format!("the answer is no JSON: {e}")))?;
+        let text =
+            serde_json::to_string_pretty(value).map_err(|e| Failure::Refused(format!("the answer is no JSON: {e}")))?;
         self.line(text)
     }
 

@@ -17,7 +17,13 @@ pub struct Person {
     gender: &'static str,
 }
 
-const fn person(nhs_number: &'static str, hospital_number: &'static str, name: (&'static str, &'static str), born: Date, gender: &'static str) -> Person {
+const fn person(
+    nhs_number: &'static str,
+    hospital_number: &'static str,
+    name: (&'static str, &'static str),
+    born: Date,
+    gender: &'static str,
+) -> Person {
     Person { nhs_number, hospital_number, family: name.0, given: name.1, born, gender }
 }
 
@@ -58,7 +64,12 @@ impl Referring<'_> {
             address: None,
         };
         let party = |application: &str| Party { application: application.into(), facility: self.facility.into() };
-        let referrer = Referrer { staff_id: "CC4410".into(), family: "Adeyemi".into(), given: "Tunde".into(), prefix: "Mr".into() };
+        let referrer = Referrer {
+            staff_id: "CC4410".into(),
+            family: "Adeyemi".into(),
+            given: "Tunde".into(),
+            prefix: "Mr".into(),
+        };
         Referral {
             control_id: self.control_id,
             time: self.time,

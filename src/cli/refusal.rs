@@ -30,7 +30,11 @@ impl From<Status> for Failure {
             text.push_str(&format!("\n  again   in {delay:?}"));
         }
         // A reason is the bridge's own word; without one, something between us and it spoke.
-        if reason.is_none() && nobody { Self::Unreachable(format!("the bridge did not answer: {text}")) } else { Self::Refused(text) }
+        if reason.is_none() && nobody {
+            Self::Unreachable(format!("the bridge did not answer: {text}"))
+        } else {
+            Self::Refused(text)
+        }
     }
 }
 
@@ -57,7 +61,10 @@ mod tests {
     fn a_refusal_says_what_why_what_to_do_and_every_field() {
         let mut details = ErrorDetails::new();
         details.set_error_info("FIELD_VIOLATIONS", "ips-bridge", std::collections::HashMap::new());
-        details.set_bad_request(vec![FieldViolation::new("content.text", "must not be empty"), FieldViolation::new("author.staff_id", "is required")]);
+        details.set_bad_request(vec![
+            FieldViolation::new("content.text", "must not be empty"),
+            FieldViolation::new("author.staff_id", "is required"),
+        ]);
         let status = Status::with_error_details(Code::InvalidArgument, "two fields are wrong", details);
         let failure = Failure::from(status);
         assert_eq!(failure.code(), 1);

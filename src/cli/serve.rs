@@ -78,7 +78,10 @@ fn say_who_may_call(config: &Config, out: &mut Out) -> Result<(), Failure> {
     if !config.server.development_principal {
         return Ok(());
     }
-    let loud = out.paint(Look::Bad, "DEVELOPMENT PRINCIPAL: every caller on this machine may do everything, and nobody is asked who they are.");
+    let loud = out.paint(
+        Look::Bad,
+        "DEVELOPMENT PRINCIPAL: every caller on this machine may do everything, and nobody is asked who they are.",
+    );
     out.line(loud)?;
     out.line("Not for real patients. In earnest: [server.tls] and a [[principal]] for each caller.")
 }

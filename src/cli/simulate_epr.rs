@@ -92,7 +92,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     settings.record_file.clone_from(&args.record_file);
     let mut send = referrals(&args)?;
     for file in &args.send {
-        let bytes = std::fs::read(file).map_err(|e| Failure::Usage(format!("{} cannot be read: {e}", file.display())))?;
+        let bytes =
+            std::fs::read(file).map_err(|e| Failure::Usage(format!("{} cannot be read: {e}", file.display())))?;
         send.push(bytes);
     }
     let options = Options {

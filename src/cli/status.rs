@@ -9,8 +9,8 @@ use super::words::{age, instant, said, word};
 use crate::app::SystemClock;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
-    Delivery, DeliveryState, EndpointGate, EndpointStatus, GetEndpointStatusRequest, ListDeliveriesRequest, ListReferralsRequest,
-    ParkReason, WaitingFor,
+    Delivery, DeliveryState, EndpointGate, EndpointStatus, GetEndpointStatusRequest, ListDeliveriesRequest,
+    ListReferralsRequest, ParkReason, WaitingFor,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -72,7 +72,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         match untouched {
             Some(0) => out.line("referrals: none forgotten")?,
             Some(n) => {
-                let text = out.paint(Look::Doubtful, format!("referrals: {n} untouched for longer than the trust allows"));
+                let text =
+                    out.paint(Look::Doubtful, format!("referrals: {n} untouched for longer than the trust allows"));
                 out.line(text)?;
             }
             None => out.line("referrals: your role does not see them")?,
@@ -118,7 +119,8 @@ fn unexplained(status: &EndpointStatus, waiting: &[Delivery], now: Timestamp) ->
     let held_patients: HashSet<&str> =
         waiting.iter().filter(|d| !is(d, DeliveryState::Queued)).map(|d| d.patient_id.as_str()).collect();
     let unexplained = |d: &&Delivery| {
-        let due = [&d.created_at, &d.release_at, &d.next_attempt_at].into_iter().filter_map(|t| instant(t.as_ref())).max();
+        let due =
+            [&d.created_at, &d.release_at, &d.next_attempt_at].into_iter().filter_map(|t| instant(t.as_ref())).max();
         let long_due = due.is_none_or(|due| now.duration_since(due) > UNEXPLAINED_AFTER);
         let queued_freely = is(d, DeliveryState::Queued)
             && d.predecessor_delivery_id.is_none()
@@ -158,7 +160,10 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
     } else if !e.closed_because.is_empty() {
         out.line(format!("  {}", e.closed_because))?;
     }
-    out.line(format!("  last 24 hours  {} written, {} filed (on {})", e.written_last_day, e.filed_last_day, e.filed_by))?;
+    out.line(format!(
+        "  last 24 hours  {} written, {} filed (on {})",
+        e.written_last_day, e.filed_last_day, e.filed_by
+    ))?;
     let overdue = if e.evidence_overdue > 0 { format!(" ({} overdue)", e.evidence_overdue) } else { String::new() };
     out.line(format!(
         "  not filed      {} queued, {} sending, {} backing off, {} received{overdue}, {} parked; the oldest for {}",
@@ -170,7 +175,8 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
         age(e.oldest_unfiled_at.as_ref(), now)
     ))?;
     for ((reason, who), count) in &known.parked {
-        let text = out.paint(Look::Bad, format!("{count} {reason}, for {}", if who.is_empty() { "nobody" } else { who }));
+        let text =
+            out.paint(Look::Bad, format!("{count} {reason}, for {}", if who.is_empty() { "nobody" } else { who }));
         out.line(format!("  parked         {text}"))?;
     }
     match known.unexplained.as_slice() {

@@ -1,7 +1,9 @@
 //! Our enums and times in the words of the command line.
 
 use crate::wire::Timestamp;
-use crate::wire::v1::{DeliveryState, EndpointGate, EntryAction, EntryKind, EvidenceKind, ParkReason, VerdictKind, WaitingFor};
+use crate::wire::v1::{
+    DeliveryState, EndpointGate, EntryAction, EntryKind, EvidenceKind, ParkReason, VerdictKind, WaitingFor,
+};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::sync::LazyLock;
 
@@ -125,7 +127,8 @@ mod tests {
     #[test]
     fn words_read_back_from_what_is_written() {
         let command = clap::Command::new("x").arg(clap::Arg::new("s").value_parser(states()));
-        let read = |text: &str| command.clone().try_get_matches_from(["x", text]).ok()?.get_one::<DeliveryState>("s").copied();
+        let read =
+            |text: &str| command.clone().try_get_matches_from(["x", text]).ok()?.get_one::<DeliveryState>("s").copied();
         assert_eq!(read("backing-off"), Some(DeliveryState::BackingOff));
         assert_eq!(read("unspecified"), None);
         assert_eq!(word::<ParkReason>(ParkReason::TextTooLong.into()), "TEXT_TOO_LONG");

@@ -7,8 +7,14 @@ use super::policy::EndpointPolicy;
 use super::referral::Referral;
 
 /// The holds this release has, by the names that config's relations know them by. `environment = "live"` needs more: deceased and merged.
-pub const IMPLEMENTED: &[&str] =
-    &["identity_changed", "nhs_number_unverified", "referral_closed", "text_not_carriable", "staff_not_mapped", "predecessor_unresolved"];
+pub const IMPLEMENTED: &[&str] = &[
+    "identity_changed",
+    "nhs_number_unverified",
+    "referral_closed",
+    "text_not_carriable",
+    "staff_not_mapped",
+    "predecessor_unresolved",
+];
 
 /// What the rendering in hand was made from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -59,7 +59,8 @@ fn application(taken: Taken) -> AckCode {
 fn ack(source: &Source, envelope: &Envelope, code: AckCode, wrong: &[Wrong], now: Timestamp) -> Vec<u8> {
     let control_id = format!("{}{}", source.control_id_prefix, random_80_bits(source.entropy.as_ref()));
     let time = now.to_zoned(source.time_zone.clone());
-    let errors: Vec<AckError<'_>> = wrong.iter().map(|w| AckError { code: w.code, location: None, text: Some(&w.what) }).collect();
+    let errors: Vec<AckError<'_>> =
+        wrong.iter().map(|w| AckError { code: w.code, location: None, text: Some(&w.what) }).collect();
     Ack { to: envelope, code, control_id: &control_id, time: &time, errors: &errors }.to_bytes()
 }
 

@@ -27,7 +27,8 @@ pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
 
 async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
     let Some(envelope) = Envelope::peek(&bytes) else {
-        let inbound = Inbound { reason: "no MSH segment: not an HL7 v2 message".into(), ..arrived(source, None, bytes) };
+        let inbound =
+            Inbound { reason: "no MSH segment: not an HL7 v2 message".into(), ..arrived(source, None, bytes) };
         source.store.receive(Receive { inbound }).await?;
         tracing::warn!(endpoint = %source.endpoint, "bytes that are no HL7 message; kept, not answered");
         return Ok(Vec::new());
@@ -105,7 +106,10 @@ fn type_shown(envelope: &Envelope) -> String {
 fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> Option<(Taken, Wrong)> {
     let pair = (envelope.sending_application().into_owned(), envelope.sending_facility().into_owned());
     if !source.allowed.is_empty() && !source.allowed.contains(&pair) {
-        return Some((Taken::Never, Wrong::new(207, "MSH-3 and MSH-4 are not a sender this listener takes messages from")));
+        return Some((
+            Taken::Never,
+            Wrong::new(207, "MSH-3 and MSH-4 are not a sender this listener takes messages from"),
+        ));
     }
     if inbound.control_id.is_empty() {
         return Some((Taken::No, Wrong::new(101, "MSH-10 is empty: without it neither side can tell a repeat")));
@@ -114,7 +118,10 @@ fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> 
         return Some((Taken::Never, Wrong::new(202, "MSH-11 is not P, T or D")));
     }
     let version = envelope.version().into_owned();
-    if !matches!(version.as_str(), "2.1" | "2.2" | "2.3" | "2.3.1" | "2.4" | "2.5" | "2.5.1" | "2.6" | "2.7" | "2.7.1" | "2.8") {
+    if !matches!(
+        version.as_str(),
+        "2.1" | "2.2" | "2.3" | "2.3.1" | "2.4" | "2.5" | "2.5.1" | "2.6" | "2.7" | "2.7.1" | "2.8"
+    ) {
         return Some((Taken::Never, Wrong::new(203, "MSH-12 is not an HL7 v2 version this listener reads")));
     }
     None
@@ -130,7 +137,13 @@ fn unparsed(e: &ParseError) -> (Taken, Vec<Wrong>) {
 }
 
 /// Kept, shown, answered with the reasons, and reprocessable.
-async fn refuse(source: &Source, envelope: &Envelope, mut inbound: Inbound, taken: Taken, wrong: &[Wrong]) -> Result<Vec<Vec<u8>>, WriteError> {
+async fn refuse(
+    source: &Source,
+    envelope: &Envelope,
+    mut inbound: Inbound,
+    taken: Taken,
+    wrong: &[Wrong],
+) -> Result<Vec<Vec<u8>>, WriteError> {
     inbound.reason = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
     inbound.state = InboundState::Parked;
     let answer = frames(source, envelope, taken, wrong, inbound.received_at);

@@ -2,9 +2,9 @@
 
 use super::Source;
 use super::answer::{Taken, Wrong, frames, pack_frames};
+use crate::adapter::Parsed;
 use crate::adapter::form::{self, message::NotAReferral};
 use crate::adapter::hl7::Envelope;
-use crate::adapter::Parsed;
 use crate::store::record::{Actor, Inbound, InboundState, RequestKey};
 use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedReferral};
 use crate::store::{Refusal, Scope};
@@ -16,9 +16,14 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
     let today = now.to_zoned(source.time_zone.clone()).date();
     let message = form::message::referral(&parsed.value, today).map_err(|e| match e {
         NotAReferral::Shape => {
-            vec![Wrong::new(207, "the pack's map gives something that is no referral; run `ips-bridge adapter check` on the pack")]
+            vec![Wrong::new(
+                207,
+                "the pack's map gives something that is no referral; run `ips-bridge adapter check` on the pack",
+            )]
         }
-        NotAReferral::Broken(broken) => broken.0.iter().map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))).collect(),
+        NotAReferral::Broken(broken) => {
+            broken.0.iter().map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))).collect()
+        }
     })?;
     Ok(CreateReferral {
         call: call(source, inbound),
@@ -53,7 +58,8 @@ pub fn answer(source: &Source, envelope: &Envelope, now: Timestamp) -> MakeReply
     let yes = pack_frames(&frames(source, envelope, Taken::Yes, &[], now));
     let no = |wrong: Wrong| pack_frames(&frames(source, envelope, Taken::No, &[wrong], now));
     let mismatch = no(Wrong::new(204, "the patient's number is known here with another date of birth or family name"));
-    let other = no(Wrong::new(207, "the referral could not be taken; it is kept and the integration team is shown why"));
+    let other =
+        no(Wrong::new(207, "the referral could not be taken; it is kept and the integration team is shown why"));
     Box::new(move |result| match result {
         Ok(()) => yes.clone(),
         Err(Refusal::PatientMismatch) => mismatch.clone(),

@@ -116,7 +116,9 @@ fn hold(reason: ParkReason, detail: impl Into<String>) -> Prepared {
 fn unrenderable(e: &RenderError) -> Prepared {
     match e {
         RenderError::NotCarriable { what } => hold(ParkReason::TextNotCarriable, what),
-        RenderError::TooLong { limit } => hold(ParkReason::TextTooLong, format!("the endpoint takes {limit} characters or bytes at most")),
+        RenderError::TooLong { limit } => {
+            hold(ParkReason::TextTooLong, format!("the endpoint takes {limit} characters or bytes at most"))
+        }
         RenderError::NoStaffId => hold(ParkReason::NoMappedStaffId, ""),
         RenderError::NotRenderable(_) => hold(ParkReason::NotRenderable, e.to_string()),
     }

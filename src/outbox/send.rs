@@ -51,7 +51,9 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Ending, WriteError> {
     let (bytes, control_id, with, seen) = match prepare(shared, endpoint, claimed).await? {
-        Prepared::Hold { reason, detail } => return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing)),
+        Prepared::Hold { reason, detail } => {
+            return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));
+        }
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
     // The connection first: without one nothing was tried, and nothing is counted.
@@ -77,7 +79,14 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
 }
 
 /// What an exchange means.
-fn after(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, attempt: AttemptId, control_id: &str, exchange: Exchange) -> Ending {
+fn after(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    claimed: &Claimed,
+    attempt: AttemptId,
+    control_id: &str,
+    exchange: Exchange,
+) -> Ending {
     let now = shared.clock.now();
     let reply = |bytes: Vec<u8>, verdict: Verdict, unmatched: bool| Reply {
         id: ReplyId::new(now, shared.entropy.as_ref()),
@@ -90,7 +99,8 @@ fn after(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, attempt: Attem
         bytes: Raw(bytes),
     };
     // What came back and is not the answer is kept beside the attempt, and credited to nothing.
-    let mut replies: Vec<Reply> = exchange.strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
+    let mut replies: Vec<Reply> =
+        exchange.strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(bytes) => {
             let verdict = verdict(&bytes, &endpoint.reply_rules, control_id);

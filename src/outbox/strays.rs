@@ -14,7 +14,11 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
     let credible = endpoint.late_replies_on_connection && matches!(stray.kind, StrayKind::Frame);
     // Without a control id it fits nothing, and is kept as unmatched.
     let control_id = Some(&stray.bytes).filter(|_| credible).and_then(|b| answers(b)).unwrap_or_default();
-    let verdict = if control_id.is_empty() { Verdict::unreadable() } else { verdict(&stray.bytes, &endpoint.reply_rules, &control_id) };
+    let verdict = if control_id.is_empty() {
+        Verdict::unreadable()
+    } else {
+        verdict(&stray.bytes, &endpoint.reply_rules, &control_id)
+    };
     let reply = Reply {
         id: ReplyId::new(now, shared.entropy.as_ref()),
         endpoint: endpoint.policy.id.clone(),
@@ -28,6 +32,8 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
     match shared.store.take_late(Late { endpoint: endpoint.policy.id.clone(), control_id, reply }).await {
         Ok(Some(delivery)) => tracing::info!(endpoint = %endpoint.policy.id, %delivery, "late acknowledgement"),
         Ok(None) => tracing::warn!(endpoint = %endpoint.policy.id, "bytes that answer nothing we sent; kept"),
-        Err(e) => tracing::error!(endpoint = %endpoint.policy.id, reason = %e, "bytes that answer nothing could not be kept"),
+        Err(e) => {
+            tracing::error!(endpoint = %endpoint.policy.id, reason = %e, "bytes that answer nothing could not be kept")
+        }
     }
 }

@@ -26,6 +26,8 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     while !stop.is_cancelled() {
         let changed = shared.store.lanes_changed(&id);
         let mut wait = LOOK_AGAIN;
+        // Something is due and the endpoint's gate holds it back: more of the same changes nothing, so the bell is not listened to.
+        let mut held = false;
         let now = shared.clock.now();
         let free = endpoint.max_in_flight.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
         let limit = if (endpoint.maintenance)(now).is_some() { 0 } else { pace.allowance(free, now) };
@@ -43,6 +45,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
                     }
                     if count == 0 {
                         wait = until_due(&shared, &id).await;
+                        held = wait == NOT_YET;
                     }
                 }
                 Err(e) => tracing::warn!(endpoint = %id, reason = %e, "lanes could not be claimed; trying again"),
@@ -51,7 +54,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
             wait = NOT_YET;
         }
         tokio::select! {
-            () = changed => {}
+            () = changed, if !held => {}
             () = tokio::time::sleep(wait) => {}
             Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
             Some(stray) = strays_in.recv() => strays::keep(&shared, &endpoint, stray).await,
@@ -72,7 +75,9 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
 /// How long until the endpoint's next lane is due.
 async fn until_due(shared: &Shared, id: &crate::domain::organisation::EndpointId) -> Duration {
     match shared.store.next_due(id).await {
-        Ok(Some(due)) => due.duration_since(shared.clock.now()).try_into().unwrap_or(Duration::ZERO).clamp(NOT_YET, LOOK_AGAIN),
+        Ok(Some(due)) => {
+            due.duration_since(shared.clock.now()).try_into().unwrap_or(Duration::ZERO).clamp(NOT_YET, LOOK_AGAIN)
+        }
         _ => LOOK_AGAIN,
     }
 }

@@ -83,15 +83,16 @@ impl Told<'_> {
     fn accepted(&self) -> String {
         let name = self.name;
         if self.withdraws {
-            return format!("The withdrawal was received by the trust, not yet confirmed in {name}. Nothing for you to do.");
+            return format!(
+                "The withdrawal was received by the trust, not yet confirmed in {name}. Nothing for you to do."
+            );
         }
         format!("Received by the trust, not yet confirmed in {name}. Nothing for you to do. {ONCE}")
     }
 
     fn filed(&self, acknowledged_by: Option<AcknowledgedBy>) -> String {
         let name = self.name;
-        let (there, there_on_trust) =
-            if self.withdraws { ("Withdrawn in", "Withdrawn") } else { ("In", "Filed") };
+        let (there, there_on_trust) = if self.withdraws { ("Withdrawn in", "Withdrawn") } else { ("In", "Filed") };
         let strongest = self.d.evidence.iter().map(|e| e.kind).max();
         let mut text = match strongest {
             Some(EvidenceKind::Reconciled) => format!("{there} {name}: it stands in the record's own list."),
@@ -117,10 +118,18 @@ impl Told<'_> {
         let what = if self.withdraws { "The withdrawal will not be sent" } else { "Will not be sent" };
         let (by, why) = cancelled.map_or(("", "cancelled"), |c| (c.by.as_str(), c.why.as_str()));
         let by_a_person = cancelled.is_some_and(Cancelled::by_a_person);
-        let who = if !by_a_person { format!("{what} to {name}: {why}.") } else { format!("{what} to {name}: cancelled by {by}, who says: {why}.") };
+        let who = if !by_a_person {
+            format!("{what} to {name}: {why}.")
+        } else {
+            format!("{what} to {name}: cancelled by {by}, who says: {why}.")
+        };
         match (self.d.may_have_been_received(), by_a_person) {
-            (true, true) => format!("{who} It may stand in {name} all the same: look there before you write anything again."),
-            (true, false) => format!("{who} It may stand in {name} already; the newer version deals with that. Nothing for you to do."),
+            (true, true) => {
+                format!("{who} It may stand in {name} all the same: look there before you write anything again.")
+            }
+            (true, false) => format!(
+                "{who} It may stand in {name} already; the newer version deals with that. Nothing for you to do."
+            ),
             (false, false) => format!("{who} Nothing for you to do."),
             (false, true) => format!("{who} It is not in {name}; if it belongs there, write it again."),
         }
@@ -148,9 +157,11 @@ impl Told<'_> {
     }
 
     fn once(&self) -> String {
-        let author_acts = self.d.park.as_ref().is_some_and(|p| {
-            matches!(p.reason, ParkReason::TextNotCarriable | ParkReason::TextTooLong)
-        });
+        let author_acts = self
+            .d
+            .park
+            .as_ref()
+            .is_some_and(|p| matches!(p.reason, ParkReason::TextNotCarriable | ParkReason::TextTooLong));
         if self.withdraws || author_acts { String::new() } else { format!(" {ONCE}") }
     }
 }
@@ -187,16 +198,15 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ),
         ParkReason::TextTooLong => (
             format!("it is longer than {name} takes whole{detail}"),
-            "Please replace it with a shorter one and put the rest into another entry; nothing of it was cut off.".to_owned(),
+            "Please replace it with a shorter one and put the rest into another entry; nothing of it was cut off."
+                .to_owned(),
         ),
-        ParkReason::NoMappedStaffId => (
-            format!("the trust's staff table has no {name} id for its author"),
-            team(" and adds the id; then it goes"),
-        ),
-        ParkReason::PredecessorUnresolved => (
-            "nobody knows yet whether the version before it arrived".to_owned(),
-            team(" and finds out; then it goes"),
-        ),
+        ParkReason::NoMappedStaffId => {
+            (format!("the trust's staff table has no {name} id for its author"), team(" and adds the id; then it goes"))
+        }
+        ParkReason::PredecessorUnresolved => {
+            ("nobody knows yet whether the version before it arrived".to_owned(), team(" and finds out; then it goes"))
+        }
         ParkReason::Refused => (format!("{name} refused it{detail}"), team("")),
         ParkReason::RetriesExhausted => {
             (format!("{name} answered again and again that it cannot take it now{detail}"), team(""))

@@ -68,7 +68,10 @@ statement!(
 );
 statement!(OPEN, "SELECT open FROM feed WHERE id = 1");
 statement!(ONE_WRITER, "SELECT pg_advisory_xact_lock(7305172)");
-statement!(OPEN_AND_CLOCK, "SELECT open, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) FROM feed WHERE id = 1");
+statement!(
+    OPEN_AND_CLOCK,
+    "SELECT open, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) FROM feed WHERE id = 1"
+);
 
 /// Waits until no other batch is being written, then gives the number of open deliveries and the clock by which leases end: the
 /// database's own where several bridges share it.
@@ -118,11 +121,13 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
     if !requests.is_empty() {
         let list = json!(requests.iter().map(|k| [super::dialect::hex(k)]).collect::<Vec<_>>()).to_string();
         let sql = REQUESTS.for_tx(tx);
-        let rows: Vec<(Vec<u8>, Vec<u8>, String)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        let rows: Vec<(Vec<u8>, Vec<u8>, String)> =
+            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
         for (key, content, answer) in rows {
             let wrong = || StoreError::Inconsistent { table: "request", what: "a key that is no hash".into() };
             let answer: Answer = parse(&answer, "request")?;
-            view.requests.load(key.try_into().map_err(|_| wrong())?, Some((content.try_into().map_err(|_| wrong())?, answer)));
+            view.requests
+                .load(key.try_into().map_err(|_| wrong())?, Some((content.try_into().map_err(|_| wrong())?, answer)));
         }
         for key in requests {
             view.requests.load(key, None);
@@ -133,7 +138,8 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
     if !by_nhs.is_empty() {
         let sql = PATIENTS_BY_NHS.for_tx(tx);
         let list = json!(by_nhs).to_string();
-        let rows: Vec<(String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        let rows: Vec<(String, String, Uuid)> =
+            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
         for (trust, number, id) in rows {
             view.patients_by_nhs.load((ods(&trust)?, number), Some(PatientId(id)));
         }
@@ -145,7 +151,8 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
     if !by_local.is_empty() {
         let sql = PATIENTS_BY_LOCAL.for_tx(tx);
         let list = json!(by_local).to_string();
-        let rows: Vec<(String, String, String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        let rows: Vec<(String, String, String, String, Uuid)> =
+            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
         for (trust, authority, kind, value, id) in rows {
             view.patients_by_local.load((ods(&trust)?, authority, kind, value), Some(PatientId(id)));
         }
@@ -157,7 +164,8 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
     if !by_external.is_empty() {
         let sql = REFERRALS_BY_EXTERNAL.for_tx(tx);
         let list = json!(by_external).to_string();
-        let rows: Vec<(String, String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        let rows: Vec<(String, String, String, Uuid)> =
+            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
         for (trust, system, value, id) in rows {
             view.referrals_by_external.load((ods(&trust)?, system, value), Some(ReferralId(id)));
         }
@@ -210,7 +218,8 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
     if !by_control.is_empty() {
         let sql = RENDERINGS_BY_CONTROL.for_tx(tx);
         let list = without_nul(json!(by_control)).to_string();
-        let rows: Vec<(String, String, Uuid)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        let rows: Vec<(String, String, Uuid)> =
+            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
         for (endpoint, control_id, id) in rows {
             view.renderings_by_control.load((endpoint_id(&endpoint)?, control_id), Some(RenderingId(id)));
         }
@@ -248,9 +257,11 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
 
 async fn claimable(tx: &mut Tx, endpoint: &EndpointId, now: i64, limit: u32) -> Result<Vec<Claimable>, StoreError> {
     let sql = CLAIMABLE.for_tx(tx);
-    let rows: Vec<(Uuid, Option<Uuid>)> =
-        on!(Tx, tx, t => sqlx::query_as(sql).bind(endpoint.as_str()).bind(now).bind(i64::from(limit)).fetch_all(&mut **t).await)?;
-    Ok(rows.into_iter().map(|(patient, head)| Claimable { patient_id: PatientId(patient), head: head.map(DeliveryId) }).collect())
+    let rows: Vec<(Uuid, Option<Uuid>)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(endpoint.as_str()).bind(now).bind(i64::from(limit)).fetch_all(&mut **t).await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(patient, head)| Claimable { patient_id: PatientId(patient), head: head.map(DeliveryId) })
+        .collect())
 }
 
 type LaneRow = (String, Uuid, i64, Option<Uuid>, Option<i64>, Option<Uuid>);
@@ -286,8 +297,10 @@ async fn payloads<T: DeserializeOwned>(
 
 /// A payload as the domain's type. The error names the place in the JSON, never what stands there.
 pub(super) fn parse<T: DeserializeOwned>(payload: &str, table: &'static str) -> Result<T, StoreError> {
-    serde_json::from_str(payload)
-        .map_err(|e| StoreError::Inconsistent { table, what: format!("a payload that cannot be read (line {}, column {})", e.line(), e.column()) })
+    serde_json::from_str(payload).map_err(|e| StoreError::Inconsistent {
+        table,
+        what: format!("a payload that cannot be read (line {}, column {})", e.line(), e.column()),
+    })
 }
 
 fn ods(text: &str) -> Result<OdsCode, StoreError> {
@@ -295,5 +308,6 @@ fn ods(text: &str) -> Result<OdsCode, StoreError> {
 }
 
 pub(super) fn endpoint_id(text: &str) -> Result<EndpointId, StoreError> {
-    EndpointId::parse(text).map_err(|_| StoreError::Inconsistent { table: "an endpoint column", what: "no endpoint id".into() })
+    EndpointId::parse(text)
+        .map_err(|_| StoreError::Inconsistent { table: "an endpoint column", what: "no endpoint id".into() })
 }

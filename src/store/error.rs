@@ -27,7 +27,9 @@ pub enum Refusal {
     /// It does not exist, or belongs to another trust: the same answer.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    #[error("NHS number, date of birth and family name do not all agree with the record; check that the right client was picked")]
+    #[error(
+        "NHS number, date of birth and family name do not all agree with the record; check that the right client was picked"
+    )]
     PatientMismatch,
     #[error("this request id was used for other content; use a new one for a new request")]
     RequestIdReused,
@@ -37,9 +39,13 @@ pub enum Refusal {
     WrongState(String),
     #[error("no route leads to an endpoint for {0}; ask the trust's integration team to add one")]
     NoEndpoint(String),
-    #[error("the referral's latest disclosure decision does not allow employers to be approached in the client's name; record the client's decision first")]
+    #[error(
+        "the referral's latest disclosure decision does not allow employers to be approached in the client's name; record the client's decision first"
+    )]
     ConsentMissing,
-    #[error("the bridge holds {open} open deliveries and its limit is {limit}; try again later with the same request id")]
+    #[error(
+        "the bridge holds {open} open deliveries and its limit is {limit}; try again later with the same request id"
+    )]
     QueueFull { open: i64, limit: i64 },
     #[error("the trust already has a referral with this external id")]
     ExternalIdTaken(ReferralId),
@@ -89,9 +95,13 @@ pub enum OpenError {
 impl From<sqlx::Error> for StoreError {
     fn from(e: sqlx::Error) -> Self {
         match &e {
-            sqlx::Error::Database(d) if d.is_unique_violation() => Self::Conflict(d.constraint().unwrap_or("a unique key").to_owned()),
+            sqlx::Error::Database(d) if d.is_unique_violation() => {
+                Self::Conflict(d.constraint().unwrap_or("a unique key").to_owned())
+            }
             // Serialisation failure and deadlock: PostgreSQL chose the other one.
-            sqlx::Error::Database(d) if matches!(d.code().as_deref(), Some("40001" | "40P01")) => Self::Conflict("a concurrent transaction".into()),
+            sqlx::Error::Database(d) if matches!(d.code().as_deref(), Some("40001" | "40P01")) => {
+                Self::Conflict("a concurrent transaction".into())
+            }
             sqlx::Error::Database(d) => Self::Unavailable(format!("database error {}", d.code().unwrap_or_default())),
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => {
                 Self::Inconsistent { table: "a query", what: "a value of the wrong type".into() }

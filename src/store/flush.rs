@@ -21,10 +21,7 @@ statement!(
     ADD_PATIENT_VERSIONS,
     "INSERT INTO patient_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:text} FROM {rows}"
 );
-statement!(
-    DROP_IDENTIFIERS,
-    "DELETE FROM patient_identifier WHERE patient_id IN {uuids}"
-);
+statement!(DROP_IDENTIFIERS, "DELETE FROM patient_identifier WHERE patient_id IN {uuids}");
 statement!(
     ADD_IDENTIFIERS,
     "INSERT INTO patient_identifier (trust, authority, kind, value, patient_id) \
@@ -109,7 +106,10 @@ statement!(
     PUT_ENDPOINTS,
     "INSERT INTO endpoint (id, payload) SELECT {0:text}, {1:text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
 );
-statement!(ADD_REQUESTS, "INSERT INTO request (key, content, at, answer) SELECT {0:bytes}, {1:bytes}, {2:int}, {3:text} FROM {rows}");
+statement!(
+    ADD_REQUESTS,
+    "INSERT INTO request (key, content, at, answer) SELECT {0:bytes}, {1:bytes}, {2:int}, {3:text} FROM {rows}"
+);
 statement!(
     ADD_AUDITS,
     "INSERT INTO audit (at, trust, principal, role, action, subject_kind, subject_id, patient_id, why, outcome) \
@@ -140,12 +140,24 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
         .changed()
         .map(|p| {
             let d = &p.details;
-            json!([p.id.0, p.trust, d.nhs_number, folded_name(&d.name.family.0), d.date_of_birth.0.to_string(), payload(p)])
+            json!([
+                p.id.0,
+                p.trust,
+                d.nhs_number,
+                folded_name(&d.name.family.0),
+                d.date_of_birth.0.to_string(),
+                payload(p)
+            ])
         })
         .collect();
     if !patients.is_empty() {
         run(tx, PUT_PATIENTS.for_tx(tx), json!(patients)).await?;
-        put(tx, &ADD_PATIENT_VERSIONS, view.patient_versions.iter().map(|p| json!([p.id.0, p.version, payload(p)])).collect()).await?;
+        put(
+            tx,
+            &ADD_PATIENT_VERSIONS,
+            view.patient_versions.iter().map(|p| json!([p.id.0, p.version, payload(p)])).collect(),
+        )
+        .await?;
         let known = view.patients.changed().filter(|p| p.version > 1).map(|p| json!(p.id.0)).collect();
         put(tx, &DROP_IDENTIFIERS, known).await?;
         let identifiers = view.patients.changed().flat_map(|p| {
@@ -158,26 +170,58 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
         .iter()
         .map(|r| {
             let assigned = r.assigned_to.as_ref().map(|a| a.staff_id.as_str());
-            json!([r.id.0, r.trust, r.patient_id.0, r.state.word(), r.details.team, assigned, micros(r.received_at), micros(r.touched_at), next(), payload(r)])
+            json!([
+                r.id.0,
+                r.trust,
+                r.patient_id.0,
+                r.state.word(),
+                r.details.team,
+                assigned,
+                micros(r.received_at),
+                micros(r.touched_at),
+                next(),
+                payload(r)
+            ])
         })
         .collect();
     if !rows.is_empty() {
         run(tx, PUT_REFERRALS.for_tx(tx), json!(rows)).await?;
-        put(tx, &ADD_REFERRAL_VERSIONS, view.referral_versions.iter().map(|r| json!([r.id.0, r.version, payload(r)])).collect()).await?;
+        put(
+            tx,
+            &ADD_REFERRAL_VERSIONS,
+            view.referral_versions.iter().map(|r| json!([r.id.0, r.version, payload(r)])).collect(),
+        )
+        .await?;
         // Only a new referral brings external ids: one that another referral has by now is a conflict, not passed over.
         let new = view.referral_versions.iter().filter(|r| r.version == 1);
-        let externals =
-            new.flat_map(|r| r.details.external_ids.iter().map(|e| json!([r.trust, e.system, e.value, r.id.0]))).collect();
+        let externals = new
+            .flat_map(|r| r.details.external_ids.iter().map(|e| json!([r.trust, e.system, e.value, r.id.0])))
+            .collect();
         put(tx, &ADD_EXTERNALS, externals).await?;
     }
 
-    let notes = view.notes.changed().map(|n| json!([n.id.0, n.trust, n.patient_id.0, n.referral_id.0, micros(n.occurred_at), payload(n)]));
+    let notes = view
+        .notes
+        .changed()
+        .map(|n| json!([n.id.0, n.trust, n.patient_id.0, n.referral_id.0, micros(n.occurred_at), payload(n)]));
     put(tx, &PUT_NOTES, notes.collect()).await?;
-    let outcomes = view.outcomes.changed().map(|o| json!([o.id.0, o.trust, o.patient_id.0, o.referral_id.0, payload(o)]));
+    let outcomes =
+        view.outcomes.changed().map(|o| json!([o.id.0, o.trust, o.patient_id.0, o.referral_id.0, payload(o)]));
     put(tx, &PUT_OUTCOMES, outcomes.collect()).await?;
     let entries = view.entries.changed().map(|e| {
         let (kind, action) = (format!("{:?}", e.subject.kind()), format!("{:?}", e.action()));
-        json!([e.id.0, e.trust, e.patient_id.0, e.referral_id.0, e.subject.uuid(), e.version, kind, action, micros(e.recorded_at), payload(e)])
+        json!([
+            e.id.0,
+            e.trust,
+            e.patient_id.0,
+            e.referral_id.0,
+            e.subject.uuid(),
+            e.version,
+            kind,
+            action,
+            micros(e.recorded_at),
+            payload(e)
+        ])
     });
     put(tx, &ADD_ENTRIES, entries.collect()).await?;
 
@@ -187,17 +231,26 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
         json!([r.id.0, r.delivery_id.0, r.endpoint, r.control_id, micros(r.created_at), hex(&r.bytes.0), payload(r)])
     });
     put(tx, &ADD_RENDERINGS, renderings.collect()).await?;
-    put(tx, &PUT_ATTEMPTS, view.attempts.changed().map(|a| json!([a.id.0, a.delivery_id.0, payload(a)])).collect()).await?;
+    put(tx, &PUT_ATTEMPTS, view.attempts.changed().map(|a| json!([a.id.0, a.delivery_id.0, payload(a)])).collect())
+        .await?;
     let replies = view.replies.iter().map(|r| {
         json!([r.id.0, r.endpoint, r.delivery_id.map(|d| d.0), micros(r.received_at), hex(&r.bytes.0), payload(r)])
     });
     put(tx, &ADD_REPLIES, replies.collect()).await?;
-    let steps = view.steps.iter().map(|s| json!([s.delivery_id.0, s.version, micros(s.at), s.state.word(), s.what, s.by]));
+    let steps =
+        view.steps.iter().map(|s| json!([s.delivery_id.0, s.version, micros(s.at), s.state.word(), s.what, s.by]));
     put(tx, &ADD_STEPS, steps.collect()).await?;
 
     let lanes = view.lanes.changed().map(|l| {
         let lease = l.lease.as_ref();
-        json!([l.endpoint, l.patient_id.0, l.next_seq, lease.map(|s| s.token.0), lease.map(|s| micros(s.until)), lease.map(|s| s.delivery_id.0)])
+        json!([
+            l.endpoint,
+            l.patient_id.0,
+            l.next_seq,
+            lease.map(|s| s.token.0),
+            lease.map(|s| micros(s.until)),
+            lease.map(|s| s.delivery_id.0)
+        ])
     });
     put(tx, &PUT_LANES, lanes.collect()).await?;
     let touched: std::collections::BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
@@ -205,7 +258,18 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
 
     put(tx, &PUT_ENDPOINTS, view.endpoints.changed().map(|e| json!([e.id, payload(e)])).collect()).await?;
     let inbound = view.inbound.changed().map(|i| {
-        json!([i.id.0, i.trust, i.endpoint, micros(i.received_at), i.source, i.control_id, hex(&i.content), i.state.word(), hex(&i.bytes.0), payload(i)])
+        json!([
+            i.id.0,
+            i.trust,
+            i.endpoint,
+            micros(i.received_at),
+            i.source,
+            i.control_id,
+            hex(&i.content),
+            i.state.word(),
+            hex(&i.bytes.0),
+            payload(i)
+        ])
     });
     put(tx, &PUT_INBOUND, inbound.collect()).await?;
     let requests = view.requests.changed_keys().into_iter().filter_map(|key| {
@@ -215,7 +279,18 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
     put(tx, &ADD_REQUESTS, requests.collect()).await?;
     let audits = view.audits.iter().map(|a| {
         let patient = a.patient_id.map(|p| p.0);
-        json!([micros(a.at), a.trust, a.actor.principal, a.actor.role, a.action, a.subject_kind, a.subject_id, patient, a.why, a.outcome])
+        json!([
+            micros(a.at),
+            a.trust,
+            a.actor.principal,
+            a.actor.role,
+            a.action,
+            a.subject_kind,
+            a.subject_id,
+            patient,
+            a.why,
+            a.outcome
+        ])
     });
     put(tx, &ADD_AUDITS, audits.collect()).await?;
     Ok(last)

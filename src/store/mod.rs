@@ -25,8 +25,8 @@ use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
 use dialect::{Pool, on};
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use writer::{Priority, Signals, Surroundings, Writer};
 
@@ -58,11 +58,20 @@ pub type WriterEnd = tokio::task::JoinHandle<()>;
 
 impl Store {
     /// Opens the record, brings its tables up to date and starts its writer.
-    pub async fn open(settings: &Settings, rules: Arc<Rulebook>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<(Self, WriterEnd), OpenError> {
+    pub async fn open(
+        settings: &Settings,
+        rules: Arc<Rulebook>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<(Self, WriterEnd), OpenError> {
         let opened = open::open(&settings.url, settings.read_connections).await?;
         let (position, open_deliveries) = read::feed(&opened.readers).await?;
         let lock = opened.lock.map(Arc::new);
-        let signals = Arc::new(Signals { bells: Mutex::default(), position: watch::channel(position).0, open_deliveries: AtomicI64::new(open_deliveries) });
+        let signals = Arc::new(Signals {
+            bells: Mutex::default(),
+            position: watch::channel(position).0,
+            open_deliveries: AtomicI64::new(open_deliveries),
+        });
         let around = Surroundings {
             pool: opened.writer.clone(),
             clock,
@@ -101,7 +110,9 @@ impl Store {
     /// Forgets request ids answered before `before`.
     pub async fn forget_requests(&self, before: Timestamp) -> Result<u64, StoreError> {
         let before = crate::domain::ambient::micros(before);
-        Ok(on!(Pool, &self.maintenance, p => sqlx::query("DELETE FROM request WHERE at < $1").bind(before).execute(p).await.map(|r| r.rows_affected()))?)
+        Ok(
+            on!(Pool, &self.maintenance, p => sqlx::query("DELETE FROM request WHERE at < $1").bind(before).execute(p).await.map(|r| r.rows_affected()))?,
+        )
     }
 }
 

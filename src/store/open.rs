@@ -2,10 +2,10 @@
 
 use super::dialect::{Pool, migration};
 use super::error::OpenError;
+use sqlx::Executor;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::Executor;
 use std::fs::File;
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +15,13 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "record", include_str!("../../mig
 
 /// A database that gives the writer no connection for so long is away: its callers are told.
 const AWAY_AFTER: Duration = Duration::from_secs(10);
+
+/// A bridge that is stuck or cut off while it writes must not hold up the others for longer than this. And each statement is planned for the
+/// tables as they are: a plan made when they were small, kept for as long as the session lives, reads the whole queue when that has grown.
+/// All of the writer's statements name their rows by key, some hundreds at a time, so none has reason to read a table whole, also where the
+/// planner knows nothing of it yet.
+const WRITER_SESSION: &str = "SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; \
+     SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
 pub(super) struct Opened {
@@ -57,7 +64,12 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if lock.try_lock().is_err() {
         return Err(OpenError::InUse(path.display().to_string()));
     }
-    let writer = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.clone())
+        .await?;
     migrator(false).run(&writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(read_connections)
@@ -75,17 +87,13 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     let writer = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(AWAY_AFTER)
-        // A bridge that is stuck or cut off while it writes must not hold up the others for longer than this.
-        .after_connect(|session, _| {
-            Box::pin(async move {
-                session.execute("SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'").await.map(|_| ())
-            })
-        })
+        .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }))
         .connect_with(options.clone())
         .await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
         let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&writer).await?;
-        let stronger = setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
+        let stronger =
+            setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
         if value != safe && !stronger {
             return Err(OpenError::Unsafe { setting, value, wanted: safe });
         }

@@ -60,13 +60,13 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         entries::OUTCOMES_OF_PATIENT ["outcome_by_patient"];
         facts::REFERRALS ["referral_by_trust"];
         facts::NOTES ["entry_by_subject"];
-        inbound::BY_CONTROL_ID ["inbound_by_control_id"];
+        inbound::BY_CONTROL_ID;
         patients::BY_NHS;
         patients::BY_LOCAL;
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;
         referrals::SINCE ["referral_by_position"];
-        referrals::LAST_ENTRY ["entry_by_referral"];
+        referrals::LAST_ENTRIES ["entry_by_referral"];
     }
 }
 
@@ -86,7 +86,8 @@ async fn sqlite_finds_rows_by_an_index() {
         let sql = format!("EXPLAIN QUERY PLAN {}", statement.sqlite().0);
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut db).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let plan: Vec<String> = rows.iter().map(|r| r.get::<String, _>("detail")).collect();
-        let scans = |line: &str| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE") && !line.ends_with("SCAN l");
+        let scans =
+            |line: &str| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE") && !line.ends_with("SCAN l");
         check(&mut faults, name, &plan.join("\n"), scans, indexes);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
@@ -94,7 +95,8 @@ async fn sqlite_finds_rows_by_an_index() {
 
 #[tokio::test]
 async fn postgresql_finds_rows_by_an_index() {
-    let url = std::env::var("IPS_TEST_POSTGRES_URL").expect("IPS_TEST_POSTGRES_URL: run `make test`, or scripts/with-postgres");
+    let url = std::env::var("IPS_TEST_POSTGRES_URL")
+        .expect("IPS_TEST_POSTGRES_URL: run `make test`, or scripts/with-postgres");
     let mut db = PgConnection::connect(&url).await.expect("PostgreSQL answers");
     // In a transaction that is never committed: nothing to tidy up. Empty tables are read whole, so that is forbidden here.
     let prepare = "BEGIN; CREATE SCHEMA plans; SET LOCAL search_path TO plans; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan";
@@ -110,14 +112,14 @@ async fn postgresql_finds_rows_by_an_index() {
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
-/// The parameters in place, as literals that fit wherever they stand: `EXPLAIN` takes none.
+/// The parameters in place, as literals that fit wherever they stand: `EXPLAIN` takes none. Filters that are not asked for are left out.
 fn with_values(statement: &'static Sql) -> String {
     let mut sql = statement.postgres().0.to_owned();
     for n in (1..=12).rev() {
         let place = format!("${n}");
         sql = sql
             .replace(&format!("{place}::json"), "'[]'::json")
-            .replace(&format!("{place} IS NULL"), "'x' IS NULL")
+            .replace(&format!("{place} IS NULL"), "NULL IS NULL")
             .replace(&format!("{place} = 0"), "1 = 0")
             .replace(&format!("{place} <> -1"), "1 <> -1");
         let uuid = "'00000000-0000-0000-0000-000000000000'";

@@ -3,7 +3,9 @@
 use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Rendering, Reply, Step};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
-use crate::domain::ids::{AttemptId, DeliveryId, EntryId, InboundId, NoteId, OutcomeId, PatientId, ReferralId, RenderingId};
+use crate::domain::ids::{
+    AttemptId, DeliveryId, EntryId, InboundId, NoteId, OutcomeId, PatientId, ReferralId, RenderingId,
+};
 use crate::domain::note::Note;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::outcome::Outcome;

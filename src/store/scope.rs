@@ -21,7 +21,9 @@ impl Scope {
     /// Deliveries and endpoints are narrowed further to these endpoints; patients and referrals are not.
     pub fn with_endpoints(self, endpoints: impl IntoIterator<Item = EndpointId>) -> Self {
         match self.0 {
-            Reach::Trusts { trusts, .. } => Self(Reach::Trusts { trusts, endpoints: Some(endpoints.into_iter().collect()) }),
+            Reach::Trusts { trusts, .. } => {
+                Self(Reach::Trusts { trusts, endpoints: Some(endpoints.into_iter().collect()) })
+            }
             Reach::System => Self(Reach::System),
         }
     }
@@ -53,7 +55,9 @@ impl Scope {
     /// JSON list of trusts for a query, `None` for no limit.
     pub(super) fn trusts_json(&self) -> Option<String> {
         match &self.0 {
-            Reach::Trusts { trusts, .. } => Some(serde_json::Value::from_iter(trusts.iter().map(OdsCode::as_str)).to_string()),
+            Reach::Trusts { trusts, .. } => {
+                Some(serde_json::Value::from_iter(trusts.iter().map(OdsCode::as_str)).to_string())
+            }
             Reach::System => None,
         }
     }
@@ -61,7 +65,9 @@ impl Scope {
     /// JSON list of endpoints for a query, `None` for no limit.
     pub(super) fn endpoints_json(&self) -> Option<String> {
         match &self.0 {
-            Reach::Trusts { endpoints: Some(e), .. } => Some(serde_json::Value::from_iter(e.iter().map(EndpointId::as_str)).to_string()),
+            Reach::Trusts { endpoints: Some(e), .. } => {
+                Some(serde_json::Value::from_iter(e.iter().map(EndpointId::as_str)).to_string())
+            }
             _ => None,
         }
     }

@@ -4,15 +4,15 @@
 
 use super::dialect::{Pool, Tx, on};
 use super::error::{StoreError, WriteError};
-use super::rulebook::Rulebook;
 use super::rows::{Keys, View};
+use super::rulebook::Rulebook;
 use super::{batch, flush};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Something to write. `decide` must look at everything before it changes the view's first row: a write that fails leaves no trace.
@@ -68,7 +68,8 @@ impl<W: Write> Queued for Waiting<W> {
     }
     fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
         let Waiting { decided, reply, .. } = *self;
-        let undecided = || StoreError::Inconsistent { table: "the writer", what: "a write that was never decided".into() };
+        let undecided =
+            || StoreError::Inconsistent { table: "the writer", what: "a write that was never decided".into() };
         let answer = match commit {
             Ok(()) => decided.unwrap_or_else(|| Err(undecided().into())),
             // A refusal wrote nothing, whatever became of the others.
@@ -143,7 +144,11 @@ impl Writer {
     }
 }
 
-async fn run(around: Surroundings, mut settles: mpsc::Receiver<Box<dyn Queued>>, mut accepts: mpsc::Receiver<Box<dyn Queued>>) {
+async fn run(
+    around: Surroundings,
+    mut settles: mpsc::Receiver<Box<dyn Queued>>,
+    mut accepts: mpsc::Receiver<Box<dyn Queued>>,
+) {
     let max_batch = around.max_batch;
     let mut batch: Vec<Box<dyn Queued>> = Vec::new();
     let (mut settles_open, mut accepts_open) = (true, true);
@@ -233,14 +238,18 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     around.signals.open_deliveries.store(open, Ordering::Relaxed);
     let mut view = View { lease_clock, ..View::default() };
     read_needs(&mut tx, &mut view, batch).await.map_err(Failed::Before)?;
-    let ctx = Ctx { now: around.clock.now(), entropy: around.entropy.as_ref(), rules: &around.rules, open_deliveries: open };
+    let ctx =
+        Ctx { now: around.clock.now(), entropy: around.entropy.as_ref(), rules: &around.rules, open_deliveries: open };
     let together = batch.len() > 1;
     for write in batch.iter_mut() {
         let mark = view.mark();
         write.decide(&mut view, &ctx);
         if together && write.failed() && view.mark() != mark {
             // Half a write in the view of the others: begin again, each for itself.
-            return Err(Failed::Before(StoreError::Inconsistent { table: "the writer", what: "a write that failed half way".into() }));
+            return Err(Failed::Before(StoreError::Inconsistent {
+                table: "the writer",
+                what: "a write that failed half way".into(),
+            }));
         }
     }
     if batch.iter().all(|w| w.failed()) {
@@ -253,7 +262,8 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     if let Some(position) = position {
         signals.position.send_replace(position);
     }
-    let endpoints: BTreeSet<&EndpointId> = view.touched_lanes.iter().map(|(e, _)| e).chain(view.endpoints.changed_keys()).collect();
+    let endpoints: BTreeSet<&EndpointId> =
+        view.touched_lanes.iter().map(|(e, _)| e).chain(view.endpoints.changed_keys()).collect();
     for endpoint in endpoints {
         signals.bell(endpoint).notify_one();
     }
@@ -272,7 +282,10 @@ async fn read_needs(tx: &mut Tx, view: &mut View, batch: &mut [Box<dyn Queued>])
         }
     }
     // Deciding without rows that were asked for would be deciding as if they did not exist.
-    Err(StoreError::Inconsistent { table: "the writer", what: format!("a write that still asks for rows after {MAX_ROUNDS} rounds") })
+    Err(StoreError::Inconsistent {
+        table: "the writer",
+        what: format!("a write that still asks for rows after {MAX_ROUNDS} rounds"),
+    })
 }
 
 async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
@@ -298,5 +311,7 @@ async fn commit(tx: Tx) -> Result<(), Failed> {
 /// SQLITE_IOERR and its kinds (low byte 10); PostgreSQL's own panics end its connection instead.
 fn is_fsync_error(e: &sqlx::Error) -> bool {
     let sqlx::Error::Database(d) = e else { return false };
-    d.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some_and(|s| sqlx::error::DatabaseError::code(s).is_some_and(|c| c.parse::<i32>().is_ok_and(|n| n & 255 == 10)))
+    d.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some_and(|s| {
+        sqlx::error::DatabaseError::code(s).is_some_and(|c| c.parse::<i32>().is_ok_and(|n| n & 255 == 10))
+    })
 }

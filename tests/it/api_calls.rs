@@ -29,14 +29,28 @@ async fn a_referral_lives_from_receipt_to_close() {
         let by_external = v1::GetReferralRequest { by: Some(v1::get_referral_request::By::External(external)) };
         assert_eq!(referrals.get_referral(by_external).await.unwrap().into_inner().referral, Some(made.clone()));
 
-        let patient = patients.get_patient(v1::GetPatientRequest { patient_id: made.patient_id.clone() }).await.unwrap().into_inner().patient.unwrap();
+        let patient = patients
+            .get_patient(v1::GetPatientRequest { patient_id: made.patient_id.clone() })
+            .await
+            .unwrap()
+            .into_inner()
+            .patient
+            .unwrap();
         assert_eq!(patient.details, Some(patient_details()));
         for by in [
             v1::find_patients_request::By::NhsNumber("999-000-0018".into()),
             v1::find_patients_request::By::LocalIdentifier(patient_details().local_identifiers[0].clone()),
-            v1::find_patients_request::By::NameAndBirth(v1::NameAndBirth { family_name: "testPATIENT".into(), date_of_birth: "1985-04-12".into() }),
+            v1::find_patients_request::By::NameAndBirth(v1::NameAndBirth {
+                family_name: "testPATIENT".into(),
+                date_of_birth: "1985-04-12".into(),
+            }),
         ] {
-            let find = v1::FindPatientsRequest { trust_ods: "RXX".into(), by: Some(by), page_size: 0, page_token: String::new() };
+            let find = v1::FindPatientsRequest {
+                trust_ods: "RXX".into(),
+                by: Some(by),
+                page_size: 0,
+                page_token: String::new(),
+            };
             let found = patients.find_patients(find).await.unwrap().into_inner();
             assert_eq!((found.patients, found.next_page_token.as_str()), (vec![patient.clone()], ""));
         }
@@ -62,10 +76,18 @@ async fn a_referral_lives_from_receipt_to_close() {
         let accepted = accepted.referral.unwrap();
         assert_eq!((accepted.state(), accepted.assigned_to), (v1::ReferralState::Accepted, author()));
         let other = v1::Author { staff_id: "ES-043".into(), ..author().unwrap() };
-        let assign = v1::AssignReferralRequest { request_id: request_id(), referral_id: made.id.clone(), assigned_to: Some(other.clone()) };
+        let assign = v1::AssignReferralRequest {
+            request_id: request_id(),
+            referral_id: made.id.clone(),
+            assigned_to: Some(other.clone()),
+        };
         let assigned = referrals.assign_referral(assign).await.unwrap().into_inner().referral.unwrap();
         assert_eq!(assigned.assigned_to, Some(other));
-        let list = v1::ListReferralsRequest { team: "ips-north".into(), assigned_to_staff_id: "ES-043".into(), ..Default::default() };
+        let list = v1::ListReferralsRequest {
+            team: "ips-north".into(),
+            assigned_to_staff_id: "ES-043".into(),
+            ..Default::default()
+        };
         let listed = referrals.list_referrals(list).await.unwrap().into_inner().referrals;
         assert_eq!(listed.len(), 1);
         assert_eq!(listed[0].details.as_ref().unwrap().reason, None, "lists leave clinical text out");
@@ -92,7 +114,10 @@ async fn a_referral_lives_from_receipt_to_close() {
             author: author(),
         };
         let declined = referrals.decline_referral(decline).await.unwrap().into_inner().referral.unwrap();
-        assert_eq!((declined.state(), declined.decline_reason()), (v1::ReferralState::Declined, v1::DeclineReason::Duplicate));
+        assert_eq!(
+            (declined.state(), declined.decline_reason()),
+            (v1::ReferralState::Declined, v1::DeclineReason::Duplicate)
+        );
         bridge.end().await;
     }
 }
@@ -105,13 +130,20 @@ async fn a_note_is_written_filed_replaced_and_withdrawn() {
         let mut notes = ProgressNoteServiceClient::new(bridge.channel("worker").await);
         let mut deliveries = DeliveryServiceClient::new(bridge.channel("auditor").await);
 
-        let written = notes.write_progress_note(write(&referral.id, "Met at\r\nthe library.")).await.unwrap().into_inner();
+        let written =
+            notes.write_progress_note(write(&referral.id, "Met at\r\nthe library.")).await.unwrap().into_inner();
         let note = written.note.unwrap();
         let version = &note.versions[0];
         assert_eq!(version.content.as_ref().unwrap().text, "Met at\nthe library.");
-        assert_eq!((version.submitted_by.as_str(), version.activity_type()), ("worker", v1::ActivityType::DirectContact));
+        assert_eq!(
+            (version.submitted_by.as_str(), version.activity_type()),
+            ("worker", v1::ActivityType::DirectContact)
+        );
         let [delivery] = &written.deliveries[..] else { panic!("one endpoint") };
-        assert_eq!((delivery.state(), delivery.endpoint_id.as_str(), delivery.version), (v1::DeliveryState::Queued, RIO, 1));
+        assert_eq!(
+            (delivery.state(), delivery.endpoint_id.as_str(), delivery.version),
+            (v1::DeliveryState::Queued, RIO, 1)
+        );
         assert_eq!(delivery.waiting_for(), v1::WaitingFor::Nobody);
 
         bridge.send_all(Outcome::Positive).await;
@@ -131,7 +163,8 @@ async fn a_note_is_written_filed_replaced_and_withdrawn() {
         assert_eq!(attempt.replies[0].id, filed.evidence[0].reply_id);
         assert!(attempt.replies[0].received.as_ref().is_some_and(|b| b.starts_with(b"MSA")));
 
-        let replaced = notes.replace_progress_note(replace(&note, "Met at the job centre.")).await.unwrap().into_inner();
+        let replaced =
+            notes.replace_progress_note(replace(&note, "Met at the job centre.")).await.unwrap().into_inner();
         let second = replaced.note.unwrap();
         assert_eq!((second.version, second.versions.len(), second.versions[1].reason.as_str()), (2, 2, "wrong day"));
         assert_eq!(replaced.deliveries[0].predecessor_delivery_id.as_ref(), Some(&delivery.id));
@@ -142,7 +175,11 @@ async fn a_note_is_written_filed_replaced_and_withdrawn() {
         assert_eq!(third.versions[2].withdraw_reason(), v1::WithdrawReason::WrittenInError);
         assert_eq!(withdrawn.deliveries[0].entry_action(), v1::EntryAction::Withdraw);
 
-        let got = notes.get_progress_note(v1::GetProgressNoteRequest { note_id: note.id.clone() }).await.unwrap().into_inner();
+        let got = notes
+            .get_progress_note(v1::GetProgressNoteRequest { note_id: note.id.clone() })
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!((got.note.unwrap().versions.len(), got.deliveries.len()), (3, 3));
         for view in [v1::EntryView::Basic, v1::EntryView::Full] {
             let list = v1::ListProgressNotesRequest {
@@ -166,7 +203,9 @@ async fn a_job_is_started_kept_and_counted() {
         let recorded = outcomes.record_outcome(record(&referral.id, job_start())).await.unwrap().into_inner();
         let job = recorded.outcome.unwrap();
         assert_eq!((job.versions[0].hours_band(), recorded.deliveries.len()), (v1::HoursBand::HoursBand16To29, 1));
-        let Some(v1::outcome_content::Kind::JobStart(mut start)) = job_start().unwrap().kind else { panic!("a job start") };
+        let Some(v1::outcome_content::Kind::JobStart(mut start)) = job_start().unwrap().kind else {
+            panic!("a job start")
+        };
         start.weekly_minutes = 600;
         let correct = v1::CorrectOutcomeRequest {
             request_id: request_id(),
@@ -181,7 +220,12 @@ async fn a_job_is_started_kept_and_counted() {
         assert_eq!((corrected.version, corrected.versions[1].hours_band()), (2, v1::HoursBand::HoursBand5To15));
         bridge.note(&referral.id, "First day.").await;
 
-        let period = v1::GetServiceMeasuresRequest { trust_ods: "RXX".into(), from: "2026-03-01".into(), to: "2026-03-31".into(), team: String::new() };
+        let period = v1::GetServiceMeasuresRequest {
+            trust_ods: "RXX".into(),
+            from: "2026-03-01".into(),
+            to: "2026-03-31".into(),
+            team: String::new(),
+        };
         let measures = outcomes.get_service_measures(period).await.unwrap().into_inner().measures;
         assert_eq!(measures.len(), 16);
         let of = |kind: v1::MeasureKind| measures.iter().find(|m| m.kind() == kind).unwrap();
@@ -196,7 +240,8 @@ async fn a_job_is_started_kept_and_counted() {
             side: v1::MeasureSide::Numerator.into(),
             ..Default::default()
         };
-        let behind = outcomes.list_measure_referrals(list(v1::MeasureKind::JobStarts)).await.unwrap().into_inner().referrals;
+        let behind =
+            outcomes.list_measure_referrals(list(v1::MeasureKind::JobStarts)).await.unwrap().into_inner().referrals;
         let [one] = &behind[..] else { panic!("one job") };
         assert_eq!((one.job_id.as_ref(), one.on.as_str()), (Some(&job.id), "2026-03-02"));
         // Another team's numbers do not hold it.
@@ -212,7 +257,8 @@ async fn a_job_is_started_kept_and_counted() {
             explanation: None,
         };
         assert!(outcomes.withdraw_outcome(withdraw).await.unwrap().into_inner().outcome.unwrap().withdrawn);
-        let got = outcomes.get_outcome(v1::GetOutcomeRequest { outcome_id: job.id.clone() }).await.unwrap().into_inner();
+        let got =
+            outcomes.get_outcome(v1::GetOutcomeRequest { outcome_id: job.id.clone() }).await.unwrap().into_inner();
         assert_eq!(got.outcome.unwrap().versions.len(), 3);
         let list = v1::ListOutcomesRequest {
             of: Some(v1::list_outcomes_request::Of::PatientId(referral.patient_id.clone())),
@@ -230,18 +276,28 @@ async fn an_endpoint_shows_how_it_does_and_can_be_paused() {
         let referral = bridge.referral().await;
         bridge.note(&referral.id, "One.").await;
         let mut deliveries = DeliveryServiceClient::new(bridge.channel("integrator").await);
-        let all = deliveries.get_endpoint_status(v1::GetEndpointStatusRequest::default()).await.unwrap().into_inner().endpoints;
+        let all = deliveries
+            .get_endpoint_status(v1::GetEndpointStatusRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+            .endpoints;
         assert_eq!(all.iter().map(|e| e.endpoint_id.as_str()).collect::<Vec<_>>(), [RIO, SPARE]);
         let rio = &all[0];
         assert_eq!((rio.queued, rio.written_last_day, rio.filed_last_day), (1, 1, 0));
         assert_eq!((rio.name.as_str(), rio.environment.as_str(), rio.gate()), ("RiO", "test", v1::EndpointGate::Open));
         assert_eq!((rio.filed_by.as_str(), rio.in_maintenance), ("application_ack from the record", false));
         assert_eq!(rio.oldest_unfiled_at, Some(bridge.now().into()));
-        let pause = v1::PauseEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: "upgrade".into() };
+        let pause =
+            v1::PauseEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: "upgrade".into() };
         let paused = deliveries.pause_endpoint(pause).await.unwrap().into_inner().endpoint.unwrap();
-        assert_eq!((paused.paused, paused.paused_by.as_str(), paused.paused_because.as_str()), (true, "integrator", "upgrade"));
+        assert_eq!(
+            (paused.paused, paused.paused_by.as_str(), paused.paused_because.as_str()),
+            (true, "integrator", "upgrade")
+        );
         assert!(bridge.claim().await.is_empty(), "a paused endpoint is sent nothing");
-        let resume = v1::ResumeEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: "done".into() };
+        let resume =
+            v1::ResumeEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: "done".into() };
         assert!(!deliveries.resume_endpoint(resume).await.unwrap().into_inner().endpoint.unwrap().paused);
         assert_eq!(bridge.claim().await.len(), 1);
         bridge.end().await;
@@ -256,7 +312,10 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
     let mut by_integrator = AdapterServiceClient::new(bridge.channel("integrator").await);
     let packs = by_integrator.list_adapters(v1::ListAdaptersRequest {}).await.unwrap().into_inner().adapters;
     let pack = packs.iter().find(|p| p.id == "hl7v2-uk").unwrap();
-    assert_eq!((pack.format.as_str(), pack.endpoint_ids.as_slice()), ("hl7v2", &[RIO.to_owned(), SPARE.to_owned()][..]));
+    assert_eq!(
+        (pack.format.as_str(), pack.endpoint_ids.as_slice()),
+        ("hl7v2", &[RIO.to_owned(), SPARE.to_owned()][..])
+    );
     assert!(pack.renders.iter().any(|r| r == "note.create") && pack.parses.iter().any(|p| p == "REF^I12"));
 
     let stored = v1::PreviewEntryRequest {
@@ -266,7 +325,11 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
     let mut by_worker = AdapterServiceClient::new(bridge.channel("worker").await);
     let whole = by_worker.preview_entry(stored.clone()).await.unwrap().into_inner();
     let text = String::from_utf8(whole.message.to_vec()).unwrap();
-    assert!(whole.faults.is_empty() && text.starts_with("MSH|") && text.contains("Wants to bake."), "{:?}", whole.faults.first().map(|f| &f.what));
+    assert!(
+        whole.faults.is_empty() && text.starts_with("MSH|") && text.contains("Wants to bake."),
+        "{:?}",
+        whole.faults.first().map(|f| &f.what)
+    );
     let masked = by_integrator.preview_entry(stored).await.unwrap().into_inner();
     assert!(masked.message.is_empty() && masked.faults.is_empty());
     let invented = v1::PreviewEntryRequest {
@@ -277,11 +340,16 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
     assert!(!faults.is_empty());
     assert_eq!(bridge.reason("worker", "AdapterService/PreviewEntry", &invented).await, "ROLE_MISSING");
 
-    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk/examples/parse-ref/message.hl7");
+    let example =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk/examples/parse-ref/message.hl7");
     let message = std::fs::read_to_string(example).unwrap().replace('\n', "\r");
     let preview = v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: message.into_bytes().into() };
     let parsed = by_integrator.preview_message(preview).await.unwrap().into_inner();
-    assert!(parsed.faults.is_empty(), "{}", parsed.faults.iter().map(|f| format!("{} {}; ", f.file, f.what)).collect::<String>());
+    assert!(
+        parsed.faults.is_empty(),
+        "{}",
+        parsed.faults.iter().map(|f| format!("{} {}; ", f.file, f.what)).collect::<String>()
+    );
     assert!(parsed.parsed.unwrap().fields.contains_key("details"));
     let garbage = v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"hello".to_vec().into() };
     assert_eq!(by_integrator.preview_message(garbage).await.unwrap().into_inner().faults.len(), 1);

@@ -21,8 +21,17 @@ async fn every_broken_field_of_a_note_is_named_at_once_and_nothing_is_stored() {
     let request = v1::WriteProgressNoteRequest {
         request_id: "not a uuid".into(),
         referral_id: "short".into(),
-        expected_patient: Some(v1::ExpectedPatient { nhs_number: "9990000019".into(), date_of_birth: "12/04/1985".into(), family_name: String::new() }),
-        author: Some(v1::Author { staff_id: "a b".into(), display_name: "x\ny".into(), role_title: String::new(), organisation_ods: "a".into() }),
+        expected_patient: Some(v1::ExpectedPatient {
+            nhs_number: "9990000019".into(),
+            date_of_birth: "12/04/1985".into(),
+            family_name: String::new(),
+        }),
+        author: Some(v1::Author {
+            staff_id: "a b".into(),
+            display_name: "x\ny".into(),
+            role_title: String::new(),
+            organisation_ods: "a".into(),
+        }),
         content: Some(v1::NoteContent {
             occurred_at: at("2026-04-01T00:00:00Z"),
             text: "bell\u{7}".into(),
@@ -53,8 +62,12 @@ async fn every_broken_field_of_a_note_is_named_at_once_and_nothing_is_stored() {
     ] {
         assert!(fields.iter().any(|f| f == field), "{field} is missing in {fields:?}");
     }
-    let list = v1::ListProgressNotesRequest { of: Some(v1::list_progress_notes_request::Of::ReferralId(referral.id)), ..Default::default() };
-    let listed: v1::ListProgressNotesResponse = bridge.done("worker", "ProgressNoteService/ListProgressNotes", &list).await;
+    let list = v1::ListProgressNotesRequest {
+        of: Some(v1::list_progress_notes_request::Of::ReferralId(referral.id)),
+        ..Default::default()
+    };
+    let listed: v1::ListProgressNotesResponse =
+        bridge.done("worker", "ProgressNoteService/ListProgressNotes", &list).await;
     assert!(listed.notes.is_empty());
 }
 
@@ -72,16 +85,28 @@ async fn an_empty_request_is_told_everything_that_is_required() {
         ("worker", "ReferralService/DeclineReferral", &["request_id", "referral_id", "reason", "author"]),
         ("worker", "ReferralService/AssignReferral", &["request_id", "referral_id", "assigned_to"]),
         ("worker", "ReferralService/CloseReferral", &["request_id", "referral_id", "reason"]),
-        ("worker", "ProgressNoteService/WriteProgressNote", &["request_id", "referral_id", "expected_patient", "author", "content"]),
+        (
+            "worker",
+            "ProgressNoteService/WriteProgressNote",
+            &["request_id", "referral_id", "expected_patient", "author", "content"],
+        ),
         (
             "worker",
             "ProgressNoteService/ReplaceProgressNote",
             &["request_id", "note_id", "version_seen", "expected_patient", "author", "content", "reason"],
         ),
-        ("worker", "ProgressNoteService/WithdrawProgressNote", &["request_id", "note_id", "version_seen", "author", "reason"]),
+        (
+            "worker",
+            "ProgressNoteService/WithdrawProgressNote",
+            &["request_id", "note_id", "version_seen", "author", "reason"],
+        ),
         ("worker", "ProgressNoteService/GetProgressNote", &["note_id"]),
         ("worker", "ProgressNoteService/ListProgressNotes", &["of"]),
-        ("worker", "OutcomeService/RecordOutcome", &["request_id", "referral_id", "expected_patient", "author", "content"]),
+        (
+            "worker",
+            "OutcomeService/RecordOutcome",
+            &["request_id", "referral_id", "expected_patient", "author", "content"],
+        ),
         (
             "worker",
             "OutcomeService/CorrectOutcome",
@@ -114,10 +139,15 @@ async fn an_empty_request_is_told_everything_that_is_required() {
 async fn an_id_that_is_none_is_a_violation_and_one_that_is_nobodys_is_not_found() {
     let bridge = Bridge::start().await;
     let get = |id: &str| v1::GetPatientRequest { patient_id: id.into() };
-    for bad in ["x", "01KJ0000000000000000000000U", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0198c0de-0000-7000-8000-000000000001"] {
+    for bad in
+        ["x", "01KJ0000000000000000000000U", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0198c0de-0000-7000-8000-000000000001"]
+    {
         assert_eq!(bridge.broken("worker", "PatientService/GetPatient", &get(bad)).await, ["patient_id"]);
     }
-    assert_eq!(bridge.reason("worker", "PatientService/GetPatient", &get("01KJ000000000000000000000X")).await, "NOT_FOUND");
+    assert_eq!(
+        bridge.reason("worker", "PatientService/GetPatient", &get("01KJ000000000000000000000X")).await,
+        "NOT_FOUND"
+    );
 }
 
 #[tokio::test]
@@ -147,11 +177,22 @@ async fn filters_and_lists_name_their_broken_fields_too() {
     for (selection, field) in [
         (v1::DeliverySelection::default(), "selection"),
         (v1::DeliverySelection { delivery_ids: vec!["x".into()], ..Default::default() }, "selection.delivery_ids[0]"),
-        (v1::DeliverySelection { delivery_ids: vec!["x".into()], endpoint_id: "rio".into(), ..Default::default() }, "selection"),
+        (
+            v1::DeliverySelection { delivery_ids: vec!["x".into()], endpoint_id: "rio".into(), ..Default::default() },
+            "selection",
+        ),
         (v1::DeliverySelection { endpoint_id: "rio".into(), ..Default::default() }, "selection.park_reason"),
-        (v1::DeliverySelection { delivery_ids: vec!["x".into(); 1001], ..Default::default() }, "selection.delivery_ids"),
+        (
+            v1::DeliverySelection { delivery_ids: vec!["x".into(); 1001], ..Default::default() },
+            "selection.delivery_ids",
+        ),
     ] {
-        let retry = v1::RetryDeliveriesRequest { request_id: request_id(), selection: Some(selection), reason: "x".into(), dry_run: true };
+        let retry = v1::RetryDeliveriesRequest {
+            request_id: request_id(),
+            selection: Some(selection),
+            reason: "x".into(),
+            dry_run: true,
+        };
         assert_eq!(bridge.broken("integrator", "DeliveryService/RetryDeliveries", &retry).await, [field]);
     }
 }
@@ -167,13 +208,28 @@ async fn times_stay_within_their_bounds() {
     let made: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &now).await;
     let referral = made.referral.unwrap();
     assert_eq!(referral.received_at, Some(bridge.now().into()));
-    let close = v1::CloseReferralRequest { request_id: request_id(), referral_id: referral.id.clone(), reason: 2, closed_at: at("2026-03-03T16:00:00Z") };
+    let close = v1::CloseReferralRequest {
+        request_id: request_id(),
+        referral_id: referral.id.clone(),
+        reason: 2,
+        closed_at: at("2026-03-03T16:00:00Z"),
+    };
     assert_eq!(bridge.broken("worker", "ReferralService/CloseReferral", &close).await, ["closed_at"]);
-    let accept = v1::AcceptReferralRequest { request_id: request_id(), referral_id: referral.id.clone(), assigned_to: author(), author: author() };
+    let accept = v1::AcceptReferralRequest {
+        request_id: request_id(),
+        referral_id: referral.id.clone(),
+        assigned_to: author(),
+        author: author(),
+    };
     let _: v1::AcceptReferralResponse = bridge.done("worker", "ReferralService/AcceptReferral", &accept).await;
     let before = v1::CloseReferralRequest { request_id: request_id(), closed_at: at("2026-03-03T14:00:00Z"), ..close };
     assert_eq!(bridge.reason("worker", "ReferralService/CloseReferral", &before).await, "WRONG_STATE");
-    let period = |from: &str, to: &str| v1::GetServiceMeasuresRequest { trust_ods: "RXX".into(), from: from.into(), to: to.into(), team: String::new() };
+    let period = |from: &str, to: &str| v1::GetServiceMeasuresRequest {
+        trust_ods: "RXX".into(),
+        from: from.into(),
+        to: to.into(),
+        team: String::new(),
+    };
     for (from, to) in [("2026-03-02", "2026-03-01"), ("2020-01-01", "2026-01-01")] {
         assert_eq!(bridge.broken("worker", "OutcomeService/GetServiceMeasures", &period(from, to)).await, ["to"]);
     }
@@ -187,9 +243,18 @@ async fn today_is_the_trusts_own_day() {
     bridge.clock.set("2026-06-10T22:30:00Z".parse().unwrap());
     let born = |day: &str| {
         let details = v1::PatientDetails { date_of_birth: day.into(), ..patient_details() };
-        v1::UpdatePatientRequest { request_id: request_id(), patient_id: referral.patient_id.clone(), version_seen: 1, details: Some(details), reason: "x".into() }
+        v1::UpdatePatientRequest {
+            request_id: request_id(),
+            patient_id: referral.patient_id.clone(),
+            version_seen: 1,
+            details: Some(details),
+            reason: "x".into(),
+        }
     };
-    assert_eq!(bridge.broken("worker", "PatientService/UpdatePatient", &born("2026-06-11")).await, ["details.date_of_birth"]);
+    assert_eq!(
+        bridge.broken("worker", "PatientService/UpdatePatient", &born("2026-06-11")).await,
+        ["details.date_of_birth"]
+    );
     bridge.clock.set("2026-06-10T23:30:00Z".parse().unwrap());
     assert!(bridge.bytes("worker", "PatientService/UpdatePatient", &born("2026-06-11")).await.is_ok());
 }
@@ -198,7 +263,8 @@ async fn today_is_the_trusts_own_day() {
 async fn what_a_job_is_said_to_be_fits_its_beginning_and_end() {
     let bridge = Bridge::start().await;
     let referral = bridge.referral().await;
-    let job: v1::RecordOutcomeResponse = bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
+    let job: v1::RecordOutcomeResponse =
+        bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
     let job_id = job.outcome.unwrap().id;
     let say = |kind| record(&referral.id, Some(v1::OutcomeContent { remark: None, kind: Some(kind) }));
     let still = |on: &str| {
@@ -210,7 +276,10 @@ async fn what_a_job_is_said_to_be_fits_its_beginning_and_end() {
     };
     let kept = still("2026-03-03");
     assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &kept).await.is_ok());
-    assert_eq!(bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-02-28")).await, ["content.still_in_work"]);
+    assert_eq!(
+        bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-02-28")).await,
+        ["content.still_in_work"]
+    );
     let end = say(v1::outcome_content::Kind::JobEnd(v1::JobEnd {
         job_id: job_id.clone(),
         ended_on: "2026-03-02".into(),
@@ -218,7 +287,10 @@ async fn what_a_job_is_said_to_be_fits_its_beginning_and_end() {
         share_in_record: false,
     }));
     assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &end).await.is_ok());
-    assert_eq!(bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-03-03")).await, ["content.still_in_work.on"]);
+    assert_eq!(
+        bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-03-03")).await,
+        ["content.still_in_work.on"]
+    );
     // What was answered before the end was known is answered the same again.
     assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &kept).await.is_ok());
 }
@@ -250,10 +322,13 @@ async fn what_the_record_does_not_allow_is_refused_with_its_reason() {
     let lost: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &nowhere).await;
     assert_eq!(bridge.reason("worker", rpc, &write(&lost.referral.unwrap().id, "x")).await, "NO_ENDPOINT");
     let note = bridge.note(&referral.id, "One.").await.note.unwrap();
-    let _: v1::ReplaceProgressNoteResponse = bridge.done("worker", "ProgressNoteService/ReplaceProgressNote", &replace(&note, "Two.")).await;
-    let stale = bridge.bytes("worker", "ProgressNoteService/ReplaceProgressNote", &replace(&note, "Three.")).await.unwrap_err();
+    let _: v1::ReplaceProgressNoteResponse =
+        bridge.done("worker", "ProgressNoteService/ReplaceProgressNote", &replace(&note, "Two.")).await;
+    let stale =
+        bridge.bytes("worker", "ProgressNoteService/ReplaceProgressNote", &replace(&note, "Three.")).await.unwrap_err();
     assert_eq!((stale.code(), reason_of(&stale).as_str()), (Code::Aborted, "VERSION_CONFLICT"), "{}", told(&stale));
-    let _: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &create("RXX", "REF-9")).await;
+    let _: v1::CreateReferralResponse =
+        bridge.done("worker", "ReferralService/CreateReferral", &create("RXX", "REF-9")).await;
     let taken = bridge.bytes("worker", "ReferralService/CreateReferral", &create("RXX", "REF-9")).await.unwrap_err();
     assert_eq!(reason_of(&taken), "EXTERNAL_ID_TAKEN");
     let details = tonic_types::StatusExt::get_error_details(&taken);
@@ -288,7 +363,10 @@ async fn a_full_bridge_says_when_to_come_back_and_takes_no_new_work() {
     let bridge = Bridge::start_with(&store.url, limits, |_| {}).await;
     let referral = bridge.referral().await;
     bridge.note(&referral.id, "One.").await;
-    let full = bridge.bytes("worker", "ProgressNoteService/WriteProgressNote", &write(&referral.id, "Two.")).await.unwrap_err();
+    let full = bridge
+        .bytes("worker", "ProgressNoteService/WriteProgressNote", &write(&referral.id, "Two."))
+        .await
+        .unwrap_err();
     assert_eq!((full.code(), reason_of(&full).as_str()), (Code::ResourceExhausted, "QUEUE_FULL"));
     let details = tonic_types::StatusExt::get_error_details(&full);
     assert!(details.retry_info().unwrap().retry_delay.is_some());

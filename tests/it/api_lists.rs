@@ -32,7 +32,8 @@ async fn pages_hold_everything_once_newest_first() {
         let (mut seen, mut token, mut pages) = (Vec::new(), String::new(), 0);
         loop {
             let request = notes_of(&referral.id, 3, &token);
-            let page: v1::ListProgressNotesResponse = bridge.done("worker", "ProgressNoteService/ListProgressNotes", &request).await;
+            let page: v1::ListProgressNotesResponse =
+                bridge.done("worker", "ProgressNoteService/ListProgressNotes", &request).await;
             seen.extend(page.notes.into_iter().map(|n| n.id));
             pages += 1;
             token = page.next_page_token;
@@ -42,13 +43,22 @@ async fn pages_hold_everything_once_newest_first() {
         }
         assert_eq!((seen, pages), (written.clone(), 3));
         // Exactly as many as fit: no page comes after.
-        let whole: v1::ListProgressNotesResponse = bridge.done("worker", "ProgressNoteService/ListProgressNotes", &notes_of(&referral.id, 7, "")).await;
+        let whole: v1::ListProgressNotesResponse =
+            bridge.done("worker", "ProgressNoteService/ListProgressNotes", &notes_of(&referral.id, 7, "")).await;
         assert_eq!((whole.notes.len(), whole.next_page_token.as_str()), (7, ""));
 
-        let deliveries = |size, token: &str| v1::ListDeliveriesRequest { page_size: size, page_token: token.into(), endpoint_id: RIO.into(), ..Default::default() };
-        let first: v1::ListDeliveriesResponse = bridge.done("auditor", "DeliveryService/ListDeliveries", &deliveries(4, "")).await;
-        let second: v1::ListDeliveriesResponse = bridge.done("auditor", "DeliveryService/ListDeliveries", &deliveries(4, &first.next_page_token)).await;
-        let subjects: Vec<String> = first.deliveries.iter().chain(&second.deliveries).map(|d| d.subject_id.clone()).collect();
+        let deliveries = |size, token: &str| v1::ListDeliveriesRequest {
+            page_size: size,
+            page_token: token.into(),
+            endpoint_id: RIO.into(),
+            ..Default::default()
+        };
+        let first: v1::ListDeliveriesResponse =
+            bridge.done("auditor", "DeliveryService/ListDeliveries", &deliveries(4, "")).await;
+        let second: v1::ListDeliveriesResponse =
+            bridge.done("auditor", "DeliveryService/ListDeliveries", &deliveries(4, &first.next_page_token)).await;
+        let subjects: Vec<String> =
+            first.deliveries.iter().chain(&second.deliveries).map(|d| d.subject_id.clone()).collect();
         assert_eq!(subjects, written);
         bridge.end().await;
     }
@@ -62,7 +72,8 @@ async fn a_page_size_is_coerced() {
         bridge.note(&referral.id, &format!("Note {i}.")).await;
     }
     for (asked, given) in [(0, 50), (-1, 50), (10_000, 51), (1, 1)] {
-        let page: v1::ListProgressNotesResponse = bridge.done("worker", "ProgressNoteService/ListProgressNotes", &notes_of(&referral.id, asked, "")).await;
+        let page: v1::ListProgressNotesResponse =
+            bridge.done("worker", "ProgressNoteService/ListProgressNotes", &notes_of(&referral.id, asked, "")).await;
         assert_eq!(page.notes.len(), given, "{asked}");
     }
 }
@@ -71,7 +82,8 @@ async fn a_page_size_is_coerced() {
 async fn a_token_from_elsewhere_is_no_token() {
     let bridge = Bridge::start().await;
     let referral = bridge.referral().await;
-    let second: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &create("RXX", "")).await;
+    let second: v1::CreateReferralResponse =
+        bridge.done("worker", "ReferralService/CreateReferral", &create("RXX", "")).await;
     for text in ["One.", "Two."] {
         bridge.note(&referral.id, text).await;
     }
@@ -90,10 +102,22 @@ async fn a_token_from_elsewhere_is_no_token() {
         bad("worker", rpc, &|| notes_of(&referral.id, 1, garbage).encode_to_vec()).await;
     }
     let with = |t: &str| t.to_owned();
-    bad("worker", "DeliveryService/ListDeliveries", &|| v1::ListDeliveriesRequest { page_token: with(&token), ..Default::default() }.encode_to_vec()).await;
-    bad("worker", "ReferralService/ListReferrals", &|| v1::ListReferralsRequest { page_token: with(&token), ..Default::default() }.encode_to_vec()).await;
-    bad("worker", "DeliveryService/WatchDeliveries", &|| v1::WatchDeliveriesRequest { resume_token: with(&token), ..Default::default() }.encode_to_vec()).await;
-    bad("worker", "ReferralService/WatchReferrals", &|| v1::WatchReferralsRequest { resume_token: with(&token), ..Default::default() }.encode_to_vec()).await;
+    bad("worker", "DeliveryService/ListDeliveries", &|| {
+        v1::ListDeliveriesRequest { page_token: with(&token), ..Default::default() }.encode_to_vec()
+    })
+    .await;
+    bad("worker", "ReferralService/ListReferrals", &|| {
+        v1::ListReferralsRequest { page_token: with(&token), ..Default::default() }.encode_to_vec()
+    })
+    .await;
+    bad("worker", "DeliveryService/WatchDeliveries", &|| {
+        v1::WatchDeliveriesRequest { resume_token: with(&token), ..Default::default() }.encode_to_vec()
+    })
+    .await;
+    bad("worker", "ReferralService/WatchReferrals", &|| {
+        v1::WatchReferralsRequest { resume_token: with(&token), ..Default::default() }.encode_to_vec()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -107,19 +131,38 @@ async fn deliveries_are_found_by_what_is_wrong_and_who_must_act() {
         bridge.send_all(Outcome::Refused).await;
         let queued = bridge.note(&referral.id, "Three.").await;
         let list = async |request: v1::ListDeliveriesRequest| {
-            let got: v1::ListDeliveriesResponse = bridge.done("integrator", "DeliveryService/ListDeliveries", &request).await;
+            let got: v1::ListDeliveriesResponse =
+                bridge.done("integrator", "DeliveryService/ListDeliveries", &request).await;
             assert!(got.deliveries.iter().all(|d| d.timeline.is_empty()), "lists have no timelines");
             got.deliveries.into_iter().map(|d| d.id).collect::<BTreeSet<_>>()
         };
         let none = v1::ListDeliveriesRequest::default;
         let of = |ids: &[&String]| ids.iter().map(|i| (*i).clone()).collect::<BTreeSet<_>>();
         let third = &queued.deliveries[0].id;
-        assert_eq!(list(v1::ListDeliveriesRequest { states: vec![v1::DeliveryState::Queued.into()], ..none() }).await, of(&[third]));
-        assert_eq!(list(v1::ListDeliveriesRequest { park_reasons: vec![v1::ParkReason::Refused.into()], ..none() }).await, of(&[&refused.id]));
-        assert_eq!(list(v1::ListDeliveriesRequest { waiting_for: v1::WaitingFor::Author.into(), ..none() }).await, of(&[&too_long.id]));
-        assert_eq!(list(v1::ListDeliveriesRequest { waiting_for: v1::WaitingFor::Integrator.into(), ..none() }).await, of(&[&refused.id]));
-        assert_eq!(list(v1::ListDeliveriesRequest { subject_id: queued.note.as_ref().unwrap().id.clone(), ..none() }).await, of(&[third]));
-        assert_eq!(list(v1::ListDeliveriesRequest { patient_id: referral.patient_id.clone(), ..none() }).await.len(), 3);
+        assert_eq!(
+            list(v1::ListDeliveriesRequest { states: vec![v1::DeliveryState::Queued.into()], ..none() }).await,
+            of(&[third])
+        );
+        assert_eq!(
+            list(v1::ListDeliveriesRequest { park_reasons: vec![v1::ParkReason::Refused.into()], ..none() }).await,
+            of(&[&refused.id])
+        );
+        assert_eq!(
+            list(v1::ListDeliveriesRequest { waiting_for: v1::WaitingFor::Author.into(), ..none() }).await,
+            of(&[&too_long.id])
+        );
+        assert_eq!(
+            list(v1::ListDeliveriesRequest { waiting_for: v1::WaitingFor::Integrator.into(), ..none() }).await,
+            of(&[&refused.id])
+        );
+        assert_eq!(
+            list(v1::ListDeliveriesRequest { subject_id: queued.note.as_ref().unwrap().id.clone(), ..none() }).await,
+            of(&[third])
+        );
+        assert_eq!(
+            list(v1::ListDeliveriesRequest { patient_id: referral.patient_id.clone(), ..none() }).await.len(),
+            3
+        );
         assert!(list(v1::ListDeliveriesRequest { endpoint_id: SPARE.into(), ..none() }).await.is_empty());
         bridge.end().await;
     }
@@ -168,7 +211,8 @@ async fn the_referrals_behind_a_number_are_paged_too() {
     };
     let (mut seen, mut token) = (BTreeSet::new(), String::new());
     for expected in [2, 2, 1] {
-        let page: v1::ListMeasureReferralsResponse = bridge.done("auditor", "OutcomeService/ListMeasureReferrals", &list(&token)).await;
+        let page: v1::ListMeasureReferralsResponse =
+            bridge.done("auditor", "OutcomeService/ListMeasureReferrals", &list(&token)).await;
         assert_eq!(page.referrals.len(), expected);
         seen.extend(page.referrals.into_iter().map(|r| r.referral_id));
         token = page.next_page_token;
@@ -196,21 +240,51 @@ async fn every_read_and_every_write_of_a_patients_data_leaves_a_row() {
         let referral = bridge.referral().await;
         let note = bridge.note(&referral.id, "One.").await;
         let (note_id, delivery_id) = (note.note.unwrap().id, note.deliveries[0].id.clone());
-        bridge.bytes("auditor", "PatientService/GetPatient", &v1::GetPatientRequest { patient_id: referral.patient_id.clone() }).await.unwrap();
+        bridge
+            .bytes(
+                "auditor",
+                "PatientService/GetPatient",
+                &v1::GetPatientRequest { patient_id: referral.patient_id.clone() },
+            )
+            .await
+            .unwrap();
         let nobody = v1::FindPatientsRequest {
             trust_ods: "RXX".into(),
             by: Some(v1::find_patients_request::By::NhsNumber("9990000050".into())),
             ..Default::default()
         };
         bridge.bytes("worker", "PatientService/FindPatients", &nobody).await.unwrap();
-        bridge.bytes("integrator", "ProgressNoteService/GetProgressNote", &v1::GetProgressNoteRequest { note_id }).await.unwrap();
+        bridge
+            .bytes("integrator", "ProgressNoteService/GetProgressNote", &v1::GetProgressNoteRequest { note_id })
+            .await
+            .unwrap();
         bridge.bytes("worker", "ProgressNoteService/ListProgressNotes", &notes_of(&referral.id, 0, "")).await.unwrap();
-        bridge.bytes("integrator", "DeliveryService/GetDelivery", &v1::GetDeliveryRequest { delivery_id: delivery_id.clone() }).await.unwrap();
-        bridge.bytes("auditor", "DeliveryService/ListAttempts", &v1::ListAttemptsRequest { delivery_id, include_bytes: true }).await.unwrap();
+        bridge
+            .bytes(
+                "integrator",
+                "DeliveryService/GetDelivery",
+                &v1::GetDeliveryRequest { delivery_id: delivery_id.clone() },
+            )
+            .await
+            .unwrap();
+        bridge
+            .bytes(
+                "auditor",
+                "DeliveryService/ListAttempts",
+                &v1::ListAttemptsRequest { delivery_id, include_bytes: true },
+            )
+            .await
+            .unwrap();
         // What is refused leaves none: nothing left the bridge.
-        assert!(bridge.bytes("other", "PatientService/GetPatient", &v1::GetPatientRequest { patient_id: referral.patient_id }).await.is_err());
+        assert!(
+            bridge
+                .bytes("other", "PatientService/GetPatient", &v1::GetPatientRequest { patient_id: referral.patient_id })
+                .await
+                .is_err()
+        );
         let rows = audited(&store.url).await;
-        let rows: Vec<(&str, &str, &str, &str)> = rows.iter().map(|(p, r, a, k)| (p.as_str(), r.as_str(), a.as_str(), k.as_str())).collect();
+        let rows: Vec<(&str, &str, &str, &str)> =
+            rows.iter().map(|(p, r, a, k)| (p.as_str(), r.as_str(), a.as_str(), k.as_str())).collect();
         assert_eq!(
             rows,
             [
@@ -234,10 +308,12 @@ async fn every_read_and_every_write_of_a_patients_data_leaves_a_row() {
 async fn the_same_person_at_two_trusts_is_two_patients() {
     let bridge = Bridge::start().await;
     let here = bridge.referral().await;
-    let there: v1::CreateReferralResponse = bridge.done("other", "ReferralService/CreateReferral", &create("RYY", "")).await;
+    let there: v1::CreateReferralResponse =
+        bridge.done("other", "ReferralService/CreateReferral", &create("RYY", "")).await;
     let there = there.referral.unwrap();
     assert_ne!(here.patient_id, there.patient_id);
-    let written: v1::WriteProgressNoteResponse = bridge.done("other", "ProgressNoteService/WriteProgressNote", &write(&there.id, "Here.")).await;
+    let written: v1::WriteProgressNoteResponse =
+        bridge.done("other", "ProgressNoteService/WriteProgressNote", &write(&there.id, "Here.")).await;
     assert_eq!(written.deliveries[0].endpoint_id, PARIS);
 }
 

@@ -10,7 +10,10 @@ use tonic::Code;
 fn retry(ids: &[&str]) -> v1::RetryDeliveriesRequest {
     v1::RetryDeliveriesRequest {
         request_id: request_id(),
-        selection: Some(v1::DeliverySelection { delivery_ids: ids.iter().map(|i| (*i).to_owned()).collect(), ..Default::default() }),
+        selection: Some(v1::DeliverySelection {
+            delivery_ids: ids.iter().map(|i| (*i).to_owned()).collect(),
+            ..Default::default()
+        }),
         reason: "mended".into(),
         dry_run: false,
     }
@@ -27,8 +30,13 @@ async fn what_can_be_retried_is_and_what_cannot_is_named() {
         let rpc = "DeliveryService/RetryDeliveries";
         let dry = v1::RetryDeliveriesRequest { dry_run: true, ..retry(&[&refused, &queued, &refused]) };
         let would: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &dry).await;
-        assert_eq!(bridge.delivery("worker", &refused).await.state(), v1::DeliveryState::Parked, "a dry run changes nothing");
-        let done: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &retry(&[&refused, &queued, &refused])).await;
+        assert_eq!(
+            bridge.delivery("worker", &refused).await.state(),
+            v1::DeliveryState::Parked,
+            "a dry run changes nothing"
+        );
+        let done: v1::RetryDeliveriesResponse =
+            bridge.done("integrator", rpc, &retry(&[&refused, &queued, &refused])).await;
         assert_eq!(would, done, "and says what would happen");
         assert_eq!((done.matched, done.retried, done.delivery_ids), (2, 1, vec![refused.clone()]));
         assert_eq!(done.not_retried, [format!("{queued}: the delivery is QUEUED; a retry needs PARKED")]);
@@ -55,10 +63,22 @@ async fn what_may_be_in_the_record_is_not_cancelled_or_made_anew_unseen() {
             reason: "the ward asked".into(),
             acknowledge_may_be_in_record: acknowledge,
         };
-        let rerender = v1::RerenderDeliveryRequest { request_id: request_id(), delivery_id: id.clone(), reason: "x".into(), acknowledge_may_be_in_record: false };
-        assert_eq!(bridge.reason("integrator", "DeliveryService/CancelDelivery", &cancel(false)).await, "MAY_BE_IN_RECORD");
-        assert_eq!(bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await, "MAY_BE_IN_RECORD");
-        let cancelled: v1::CancelDeliveryResponse = bridge.done("integrator", "DeliveryService/CancelDelivery", &cancel(true)).await;
+        let rerender = v1::RerenderDeliveryRequest {
+            request_id: request_id(),
+            delivery_id: id.clone(),
+            reason: "x".into(),
+            acknowledge_may_be_in_record: false,
+        };
+        assert_eq!(
+            bridge.reason("integrator", "DeliveryService/CancelDelivery", &cancel(false)).await,
+            "MAY_BE_IN_RECORD"
+        );
+        assert_eq!(
+            bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await,
+            "MAY_BE_IN_RECORD"
+        );
+        let cancelled: v1::CancelDeliveryResponse =
+            bridge.done("integrator", "DeliveryService/CancelDelivery", &cancel(true)).await;
         let cancelled = cancelled.delivery.unwrap();
         assert_eq!(cancelled.state(), v1::DeliveryState::Cancelled);
         assert!(cancelled.author_sentence.contains("look there before"), "{}", cancelled.author_sentence);
@@ -79,7 +99,8 @@ async fn a_note_taken_back_in_time_never_leaves() {
             release_after: Some(pbjson_types::Duration { seconds: 600, nanos: 0 }),
             ..write(&referral.id, "Second thoughts.")
         };
-        let written: v1::WriteProgressNoteResponse = bridge.done("worker", "ProgressNoteService/WriteProgressNote", &held).await;
+        let written: v1::WriteProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WriteProgressNote", &held).await;
         assert_eq!(written.deliveries[0].release_at, at("2026-03-03T15:10:00Z"));
         assert!(bridge.claim().await.is_empty());
         let taken: v1::WithdrawProgressNoteResponse =
@@ -135,7 +156,8 @@ async fn a_backfill_sends_what_todays_routes_would_and_nothing_twice() {
         let told: v1::BackfillDeliveriesResponse = bridge.done("integrator", rpc, &none).await;
         assert_eq!(told.matched, 0);
         let list = v1::ListDeliveriesRequest { endpoint_id: SPARE.into(), ..Default::default() };
-        let listed: v1::ListDeliveriesResponse = bridge.done("integrator", "DeliveryService/ListDeliveries", &list).await;
+        let listed: v1::ListDeliveriesResponse =
+            bridge.done("integrator", "DeliveryService/ListDeliveries", &list).await;
         assert_eq!(listed.deliveries.len(), 2);
         bridge.end().await;
     }
@@ -152,15 +174,21 @@ async fn the_backlog_prints_by_patient_oldest_first_with_what_a_reader_needs() {
                 patient: Some(v1::create_referral_request::Patient::PatientDetails(details.clone())),
                 ..create("RXX", "")
             };
-            let made: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &create).await;
+            let made: v1::CreateReferralResponse =
+                bridge.done("worker", "ReferralService/CreateReferral", &create).await;
             referrals.push((made.referral.unwrap(), details));
         }
         for (text, who) in [("First of one.", 0), ("First of two.", 1), ("Second of one.", 0)] {
             let (referral, details) = &referrals[who];
-            let note = v1::WriteProgressNoteRequest { expected_patient: expected_of(details), ..write(&referral.id, text) };
-            let _: v1::WriteProgressNoteResponse = bridge.done("worker", "ProgressNoteService/WriteProgressNote", &note).await;
+            let note =
+                v1::WriteProgressNoteRequest { expected_patient: expected_of(details), ..write(&referral.id, text) };
+            let _: v1::WriteProgressNoteResponse =
+                bridge.done("worker", "ProgressNoteService/WriteProgressNote", &note).await;
         }
-        let outcome = v1::RecordOutcomeRequest { expected_patient: expected_of(&referrals[1].1), ..record(&referrals[1].0.id, job_start()) };
+        let outcome = v1::RecordOutcomeRequest {
+            expected_patient: expected_of(&referrals[1].1),
+            ..record(&referrals[1].0.id, job_start())
+        };
         let _: v1::RecordOutcomeResponse = bridge.done("worker", "OutcomeService/RecordOutcome", &outcome).await;
         // What is filed is no backlog.
         let claimed = bridge.claim().await;
@@ -178,7 +206,11 @@ async fn the_backlog_prints_by_patient_oldest_first_with_what_a_reader_needs() {
         }
         let place = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} is missing in\n{text}"));
         assert!(!text.contains("First of one."), "it is filed");
-        for needle in ["Not yet filed in RiO (RXX)", "Testpatient1, Sam  born 1985-04-12  NHS number 9990000018", "Grace Okafor, Employment Specialist"] {
+        for needle in [
+            "Not yet filed in RiO (RXX)",
+            "Testpatient1, Sam  born 1985-04-12  NHS number 9990000018",
+            "Grace Okafor, Employment Specialist",
+        ] {
             place(needle);
         }
         assert!(place("First of two.") < place("Job start"), "oldest first");

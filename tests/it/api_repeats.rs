@@ -10,7 +10,8 @@ use tonic::Code;
 
 impl Bridge {
     async fn twice(&self, who: &str, rpc: &str, request: &impl Message, meanwhile: impl AsyncFnOnce(&Self)) {
-        let first = self.bytes(who, rpc, request).await.unwrap_or_else(|s| panic!("{rpc}: {}", crate::api_support::told(&s)));
+        let first =
+            self.bytes(who, rpc, request).await.unwrap_or_else(|s| panic!("{rpc}: {}", crate::api_support::told(&s)));
         assert!(!first.is_empty(), "{rpc}");
         meanwhile(self).await;
         self.clock.advance(std::time::Duration::from_secs(60));
@@ -26,19 +27,25 @@ async fn a_repeated_call_gets_the_same_bytes_even_after_the_delivery_was_filed()
         let writing = write(&referral.id, "One.");
         let file = async |b: &Bridge| assert_eq!(b.send_all(Outcome::Positive).await.len(), 1);
         bridge.twice("worker", "ProgressNoteService/WriteProgressNote", &writing, file).await;
-        let note: v1::WriteProgressNoteResponse = bridge.done("worker", "ProgressNoteService/WriteProgressNote", &writing).await;
+        let note: v1::WriteProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WriteProgressNote", &writing).await;
         let note = note.note.unwrap();
         let replacing = replace(&note, "Two.");
         bridge.twice("worker", "ProgressNoteService/ReplaceProgressNote", &replacing, file).await;
-        let second: v1::ReplaceProgressNoteResponse = bridge.done("worker", "ProgressNoteService/ReplaceProgressNote", &replacing).await;
+        let second: v1::ReplaceProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/ReplaceProgressNote", &replacing).await;
         // The first call's answer did not change when a second version came.
-        let first: v1::WriteProgressNoteResponse = bridge.done("worker", "ProgressNoteService/WriteProgressNote", &writing).await;
+        let first: v1::WriteProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WriteProgressNote", &writing).await;
         assert_eq!(first.note.unwrap(), note);
-        bridge.twice("worker", "ProgressNoteService/WithdrawProgressNote", &withdraw(&second.note.unwrap()), file).await;
+        bridge
+            .twice("worker", "ProgressNoteService/WithdrawProgressNote", &withdraw(&second.note.unwrap()), file)
+            .await;
 
         let recording = record(&referral.id, job_start());
         bridge.twice("worker", "OutcomeService/RecordOutcome", &recording, file).await;
-        let outcome: v1::RecordOutcomeResponse = bridge.done("worker", "OutcomeService/RecordOutcome", &recording).await;
+        let outcome: v1::RecordOutcomeResponse =
+            bridge.done("worker", "OutcomeService/RecordOutcome", &recording).await;
         let correcting = v1::CorrectOutcomeRequest {
             request_id: request_id(),
             outcome_id: outcome.outcome.unwrap().id,
@@ -69,14 +76,21 @@ async fn a_referral_and_a_patient_are_answered_at_the_version_they_had() {
         let creating = create("RXX", "REF-1");
         let made: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &creating).await;
         let made = made.referral.unwrap();
-        let accepting = v1::AcceptReferralRequest { request_id: request_id(), referral_id: made.id.clone(), assigned_to: author(), author: author() };
+        let accepting = v1::AcceptReferralRequest {
+            request_id: request_id(),
+            referral_id: made.id.clone(),
+            assigned_to: author(),
+            author: author(),
+        };
         let accept = async |b: &Bridge| {
             let _: v1::AcceptReferralResponse = b.done("worker", "ReferralService/AcceptReferral", &accepting).await;
         };
         bridge.twice("worker", "ReferralService/CreateReferral", &creating, accept).await;
-        let again: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &creating).await;
+        let again: v1::CreateReferralResponse =
+            bridge.done("worker", "ReferralService/CreateReferral", &creating).await;
         assert_eq!(again.referral.unwrap().version, 1);
-        let assigning = v1::AssignReferralRequest { request_id: request_id(), referral_id: made.id.clone(), assigned_to: author() };
+        let assigning =
+            v1::AssignReferralRequest { request_id: request_id(), referral_id: made.id.clone(), assigned_to: author() };
         let note = async |b: &Bridge| drop(b.note(&made.id, "One.").await);
         bridge.twice("worker", "ReferralService/AssignReferral", &assigning, note).await;
         let updating = v1::UpdatePatientRequest {
@@ -92,9 +106,16 @@ async fn a_referral_and_a_patient_are_answered_at_the_version_they_had() {
             details: Some(v1::PatientDetails { phone: Some("2".into()), ..patient_details() }),
             ..updating.clone()
         };
-        let update = async |b: &Bridge| drop(b.done::<v1::UpdatePatientResponse>("worker", "PatientService/UpdatePatient", &later).await);
+        let update = async |b: &Bridge| {
+            drop(b.done::<v1::UpdatePatientResponse>("worker", "PatientService/UpdatePatient", &later).await)
+        };
         bridge.twice("worker", "PatientService/UpdatePatient", &updating, update).await;
-        let closing = v1::CloseReferralRequest { request_id: request_id(), referral_id: made.id.clone(), reason: 2, closed_at: None };
+        let closing = v1::CloseReferralRequest {
+            request_id: request_id(),
+            referral_id: made.id.clone(),
+            reason: 2,
+            closed_at: None,
+        };
         bridge.twice("worker", "ReferralService/CloseReferral", &closing, async |_| ()).await;
         bridge.end().await;
     }
@@ -106,14 +127,23 @@ async fn an_operation_is_answered_as_the_delivery_stood_right_after_it() {
         let bridge = Bridge::start_on(&store.url).await;
         let referral = bridge.referral().await;
         let delivery = bridge.note(&referral.id, "One.").await.deliveries.remove(0);
-        let parking = v1::ParkDeliveryRequest { request_id: request_id(), delivery_id: delivery.id.clone(), reason: "wait".into() };
+        let parking = v1::ParkDeliveryRequest {
+            request_id: request_id(),
+            delivery_id: delivery.id.clone(),
+            reason: "wait".into(),
+        };
         let rendering = v1::RerenderDeliveryRequest {
             request_id: request_id(),
             delivery_id: delivery.id.clone(),
             reason: "go on".into(),
             acknowledge_may_be_in_record: false,
         };
-        let rerender = async |b: &Bridge| drop(b.done::<v1::RerenderDeliveryResponse>("integrator", "DeliveryService/RerenderDelivery", &rendering).await);
+        let rerender = async |b: &Bridge| {
+            drop(
+                b.done::<v1::RerenderDeliveryResponse>("integrator", "DeliveryService/RerenderDelivery", &rendering)
+                    .await,
+            )
+        };
         bridge.twice("integrator", "DeliveryService/ParkDelivery", &parking, rerender).await;
         let file = async |b: &Bridge| drop(b.send_all(Outcome::Positive).await);
         bridge.twice("integrator", "DeliveryService/RerenderDelivery", &rendering, file).await;
@@ -126,7 +156,8 @@ async fn an_operation_is_answered_as_the_delivery_stood_right_after_it() {
             acknowledge_may_be_in_record: false,
         };
         bridge.twice("integrator", "DeliveryService/CancelDelivery", &cancelling, async |_| ()).await;
-        let told: v1::CancelDeliveryResponse = bridge.done("integrator", "DeliveryService/CancelDelivery", &cancelling).await;
+        let told: v1::CancelDeliveryResponse =
+            bridge.done("integrator", "DeliveryService/CancelDelivery", &cancelling).await;
         let sentence = told.delivery.unwrap().author_sentence;
         assert!(sentence.contains("integrator") && sentence.contains("the ward asked"), "{sentence}");
         bridge.end().await;
@@ -141,19 +172,28 @@ async fn a_withdrawal_that_began_parked_is_answered_as_parked_again() {
         let referral = bridge.referral().await;
         let note = bridge.note(&referral.id, "One.").await.note.unwrap();
         bridge.send_all(Outcome::Positive).await;
-        let second: v1::ReplaceProgressNoteResponse = bridge.done("worker", "ProgressNoteService/ReplaceProgressNote", &replace(&note, "Two.")).await;
+        let second: v1::ReplaceProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/ReplaceProgressNote", &replace(&note, "Two.")).await;
         bridge.send_all(Outcome::Silence).await;
         let withdrawing = withdraw(&second.note.unwrap());
-        let answer: v1::WithdrawProgressNoteResponse = bridge.done("worker", "ProgressNoteService/WithdrawProgressNote", &withdrawing).await;
+        let answer: v1::WithdrawProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WithdrawProgressNote", &withdrawing).await;
         let parked = &answer.deliveries[0];
-        assert_eq!((parked.state(), parked.park_reason()), (v1::DeliveryState::Parked, v1::ParkReason::WithdrawalCannotNameDocument));
+        assert_eq!(
+            (parked.state(), parked.park_reason()),
+            (v1::DeliveryState::Parked, v1::ParkReason::WithdrawalCannotNameDocument)
+        );
         let cancelling = v1::CancelDeliveryRequest {
             request_id: request_id(),
             delivery_id: parked.id.clone(),
             reason: "taken out by hand".into(),
             acknowledge_may_be_in_record: true,
         };
-        let cancel = async |b: &Bridge| drop(b.done::<v1::CancelDeliveryResponse>("integrator", "DeliveryService/CancelDelivery", &cancelling).await);
+        let cancel = async |b: &Bridge| {
+            drop(
+                b.done::<v1::CancelDeliveryResponse>("integrator", "DeliveryService/CancelDelivery", &cancelling).await,
+            )
+        };
         bridge.twice("worker", "ProgressNoteService/WithdrawProgressNote", &withdrawing, cancel).await;
         let timeline = bridge.delivery("worker", &parked.id).await.timeline;
         assert_eq!(timeline[0].state(), v1::DeliveryState::Parked);
@@ -173,14 +213,19 @@ async fn a_request_id_belongs_to_its_caller_call_and_content() {
     let reused = bridge.bytes("worker", rpc, &changed).await.unwrap_err();
     assert_eq!((reused.code(), reason_of(&reused).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
     // The same id spelt otherwise is the same id; a field nobody knows is no content.
-    let mut bytes = v1::WriteProgressNoteRequest { request_id: request.request_id.to_uppercase(), ..request.clone() }.encode_to_vec();
+    let mut bytes = v1::WriteProgressNoteRequest { request_id: request.request_id.to_uppercase(), ..request.clone() }
+        .encode_to_vec();
     bytes.extend([0xf8, 0x07, 0x01]);
-    let again = v1::WriteProgressNoteResponse::decode(&bridge.call_bytes("worker", rpc, bytes).await.unwrap()[..]).unwrap();
+    let again =
+        v1::WriteProgressNoteResponse::decode(&bridge.call_bytes("worker", rpc, bytes).await.unwrap()[..]).unwrap();
     assert_eq!(again, first);
     // Another caller's same id is another request, and so is the same id for another call.
     let theirs: v1::WriteProgressNoteResponse = bridge.done("worker2", rpc, &request).await;
     assert_ne!(theirs.note.unwrap().id, first.note.as_ref().unwrap().id);
-    let other_call = v1::WithdrawProgressNoteRequest { request_id: request.request_id.clone(), ..withdraw(first.note.as_ref().unwrap()) };
+    let other_call = v1::WithdrawProgressNoteRequest {
+        request_id: request.request_id.clone(),
+        ..withdraw(first.note.as_ref().unwrap())
+    };
     assert!(bridge.bytes("worker", "ProgressNoteService/WithdrawProgressNote", &other_call).await.is_ok());
 }
 
@@ -227,7 +272,8 @@ async fn a_bulk_retry_is_done_once_and_told_the_same_again() {
         assert_eq!((told.matched, told.retried, told.delivery_ids.len(), told.not_retried.len()), (230, 230, 230, 0));
         // What was parked again since then was not touched by the repeats.
         let list = v1::ListDeliveriesRequest { states: vec![v1::DeliveryState::Parked.into()], ..Default::default() };
-        let parked: v1::ListDeliveriesResponse = bridge.done("integrator", "DeliveryService/ListDeliveries", &list).await;
+        let parked: v1::ListDeliveriesResponse =
+            bridge.done("integrator", "DeliveryService/ListDeliveries", &list).await;
         assert_eq!(parked.deliveries.len(), 1);
         bridge.end().await;
     }

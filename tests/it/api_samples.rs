@@ -19,7 +19,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A UUID that no other request of this process has.
 pub fn request_id() -> String {
-    Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed))).to_string()
+    Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .to_string()
 }
 
 pub fn at(text: &str) -> Option<Timestamp> {
@@ -47,7 +48,11 @@ pub fn patient_details() -> v1::PatientDetails {
     v1::PatientDetails {
         nhs_number: Some("9990000018".into()),
         nhs_number_status: v1::NhsNumberStatus::Verified.into(),
-        local_identifiers: vec![v1::LocalIdentifier { assigning_authority: "RXX".into(), value: "H123".into(), r#type: "MR".into() }],
+        local_identifiers: vec![v1::LocalIdentifier {
+            assigning_authority: "RXX".into(),
+            value: "H123".into(),
+            r#type: "MR".into(),
+        }],
         name: Some(v1::PersonName { family: "Testpatient".into(), given: "Sam".into(), prefix: None }),
         date_of_birth: "1985-04-12".into(),
         gender: v1::Gender::Female.into(),
@@ -57,7 +62,11 @@ pub fn patient_details() -> v1::PatientDetails {
 }
 
 pub fn referral_details(external: &str) -> v1::ReferralDetails {
-    let external_ids = if external.is_empty() { vec![] } else { vec![v1::ExternalId { system: "urn:test".into(), value: external.into() }] };
+    let external_ids = if external.is_empty() {
+        vec![]
+    } else {
+        vec![v1::ExternalId { system: "urn:test".into(), value: external.into() }]
+    };
     v1::ReferralDetails {
         external_ids,
         source_code: "P1".into(),
@@ -156,7 +165,11 @@ pub fn job_start() -> Option<v1::OutcomeContent> {
     Some(v1::OutcomeContent {
         remark: None,
         kind: Some(v1::outcome_content::Kind::JobStart(v1::JobStart {
-            employer: Some(v1::Employer { name: "Test Bakery Ltd".into(), post: "Baker".into(), share_in_record: false }),
+            employer: Some(v1::Employer {
+                name: "Test Bakery Ltd".into(),
+                post: "Baker".into(),
+                share_in_record: false,
+            }),
             started_on: "2026-03-01".into(),
             four_paid_hours_on: Some("2026-03-02".into()),
             competitive: true,
@@ -179,7 +192,8 @@ pub fn record(referral_id: &str, content: Option<v1::OutcomeContent>) -> v1::Rec
 impl Bridge {
     /// A referral of RXX's own test patient, made by the worker.
     pub async fn referral(&self) -> v1::Referral {
-        let made: v1::CreateReferralResponse = self.done("worker", "ReferralService/CreateReferral", &create("RXX", "")).await;
+        let made: v1::CreateReferralResponse =
+            self.done("worker", "ReferralService/CreateReferral", &create("RXX", "")).await;
         made.referral.expect("the referral")
     }
 
@@ -203,7 +217,9 @@ impl Bridge {
     pub async fn settle(&self, claimed: &Claimed, outcome: Outcome) -> Delivery {
         let d = &claimed.delivery;
         let now = self.now();
-        let fresh = Uuid::from_u128(0x0198_c0de_0000_7000_9000_0000_0000_0000 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let fresh = Uuid::from_u128(
+            0x0198_c0de_0000_7000_9000_0000_0000_0000 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)),
+        );
         let mut attempt = None;
         if !matches!(outcome, Outcome::Held(_)) {
             let rendering = Rendering {
@@ -217,14 +233,19 @@ impl Bridge {
                 created_at: now,
                 bytes: Raw(b"MSH|^~\\&|the message".to_vec()),
             };
-            let predecessor = d.predecessor.and_then(|p| claimed.before.iter().find(|b| b.id == p)).map(|p| (p.id, p.version));
+            let predecessor =
+                d.predecessor.and_then(|p| claimed.before.iter().find(|b| b.id == p)).map(|p| (p.id, p.version));
             let begin = Begin {
                 token: claimed.token,
                 endpoint: d.endpoint.clone(),
                 patient_id: d.patient_id,
                 delivery_id: d.id,
                 with: BeginWith::New { rendering: Box::new(rendering), anew: false },
-                seen: Seen { patient_version: claimed.patient.version, referral_version: claimed.referral.version, predecessor },
+                seen: Seen {
+                    patient_version: claimed.patient.version,
+                    referral_version: claimed.referral.version,
+                    predecessor,
+                },
             };
             match self.store.begin(begin).await.expect("begun") {
                 Begun::Attempt(id) => attempt = Some(id),
@@ -232,7 +253,13 @@ impl Bridge {
             }
         }
         let reply_id = ReplyId(fresh);
-        let verdict = |meaning, code: &str| Verdict { meaning, level: Level::Application, code: code.into(), duplicate: false, record_id: Some("DOC-1".into()) };
+        let verdict = |meaning, code: &str| Verdict {
+            meaning,
+            level: Level::Application,
+            code: code.into(),
+            duplicate: false,
+            record_id: Some("DOC-1".into()),
+        };
         let (happened, verdict) = match outcome {
             Outcome::Positive => {
                 let verdict = verdict(Meaning::Positive, "AA");

@@ -69,7 +69,10 @@ fn delivery(state: State) -> Delivery {
 fn parked(reason: ParkReason) -> Delivery {
     let sent = matches!(
         reason,
-        ParkReason::IdentityChangedAfterSend | ParkReason::EndpointChangedAfterSend | ParkReason::OutcomeUnknown | ParkReason::MayAlreadyBeFiled
+        ParkReason::IdentityChangedAfterSend
+            | ParkReason::EndpointChangedAfterSend
+            | ParkReason::OutcomeUnknown
+            | ParkReason::MayAlreadyBeFiled
     );
     let detail = match reason {
         ParkReason::Refused | ParkReason::FilingContradicted => "AE 204",
@@ -80,7 +83,8 @@ fn parked(reason: ParkReason) -> Delivery {
         ParkReason::TextTooLong => "the endpoint takes 4000 characters or bytes at most",
         _ => "",
     };
-    let action = if reason == ParkReason::WithdrawalCannotNameDocument { EntryAction::Withdraw } else { EntryAction::Create };
+    let action =
+        if reason == ParkReason::WithdrawalCannotNameDocument { EntryAction::Withdraw } else { EntryAction::Create };
     Delivery {
         park: Some(Park { reason, detail: detail.into() }),
         unresolved: u32::from(sent),
@@ -113,7 +117,10 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
     }
     add("FILED withdrawal", Delivery { action: EntryAction::Withdraw, ..filed(ApplicationAck) });
     add("FILED withdrawal on trust", Delivery { action: EntryAction::Withdraw, ..filed(TransportAck) });
-    add("FILED after it was cancelled", Delivery { cancelled: cancelled("integrator", "x", true).cancelled, ..filed(ApplicationAck) });
+    add(
+        "FILED after it was cancelled",
+        Delivery { cancelled: cancelled("integrator", "x", true).cancelled, ..filed(ApplicationAck) },
+    );
     for reason in REASONS {
         add(&format!("PARKED {}", reason.code()), parked(reason));
     }
@@ -122,7 +129,13 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
     add("CANCELLED by a person, perhaps there", cancelled("integrator", "the ward asked for it", true));
     add("CANCELLED by the bridge", cancelled("bridge", "replaced by a newer version", false));
     add("CANCELLED by the bridge, perhaps there", cancelled("bridge", "withdrawn", true));
-    add("CANCELLED withdrawal", Delivery { action: EntryAction::Withdraw, ..cancelled("bridge", "what it withdraws never reached the record", false) });
+    add(
+        "CANCELLED withdrawal",
+        Delivery {
+            action: EntryAction::Withdraw,
+            ..cancelled("bridge", "what it withdraws never reached the record", false)
+        },
+    );
     cases.push(("FILED by an engine's word".into(), filed(TransportAck), AcknowledgedBy::Engine));
     cases
 }
@@ -142,7 +155,12 @@ fn nobody_is_led_to_write_it_twice() {
     let open = |d: &Delivery| d.state.is_open() && d.action != EntryAction::Withdraw;
     for (name, d, by) in every_case().iter().filter(|(_, d, _)| open(d)) {
         let text = told(d, *by);
-        assert!(text.contains("Do not write it again.") || text.contains("do not write a second one") || text.contains("another entry"), "{name}: {text}");
+        assert!(
+            text.contains("Do not write it again.")
+                || text.contains("do not write a second one")
+                || text.contains("another entry"),
+            "{name}: {text}"
+        );
     }
 }
 

@@ -1,10 +1,13 @@
 //! The server around the services: who gets in, health, reflection, gRPC-Web, compression, limits, the end.
 
 use crate::api_samples::*;
-use crate::api_support::{Bridge, RIO, open_store, ods, parts, reason_of, rulebook, told};
+use crate::api_support::{Bridge, RIO, ods, open_store, parts, reason_of, rulebook, told};
 use crate::support::{SetClock, stores};
 use ips_bridge::api::{Principals, ServeError, ServerTls, serve};
-use ips_bridge::wire::v1::{self, delivery_service_client::DeliveryServiceClient, patient_service_client::PatientServiceClient, referral_service_client::ReferralServiceClient};
+use ips_bridge::wire::v1::{
+    self, delivery_service_client::DeliveryServiceClient, patient_service_client::PatientServiceClient,
+    referral_service_client::ReferralServiceClient,
+};
 use prost::Message;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +77,8 @@ async fn plain_text_and_the_development_principal_stay_on_loopback() {
     let (record, _) = open_store(&store.url, &clock, rulebook(Default::default(), RIO)).await;
     for principals in [development(), Principals::default()] {
         let everywhere = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        let refused = serve(parts(record.clone(), clock.clone(), principals, None, CancellationToken::new()), everywhere).await;
+        let refused =
+            serve(parts(record.clone(), clock.clone(), principals, None, CancellationToken::new()), everywhere).await;
         assert!(matches!(refused, Err(ServeError::PlainBeyondLoopback(_))));
     }
     let authority = crate::api_support::Authority::new();
@@ -90,7 +94,9 @@ async fn a_certificate_that_another_authority_signed_does_not_connect() {
     let bridge = Bridge::start().await;
     let (certificate, key) = crate::api_support::Authority::new().sign("worker.example");
     for identity in [None, Some(Identity::from_pem(certificate, key))] {
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&bridge.authority.pem)).domain_name("localhost");
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&bridge.authority.pem))
+            .domain_name("localhost");
         if let Some(identity) = identity {
             tls = tls.identity(identity);
         }
@@ -98,7 +104,10 @@ async fn a_certificate_that_another_authority_signed_does_not_connect() {
         // In TLS 1.3 the client learns of it with its first call.
         let refused = match endpoint.connect().await {
             Err(_) => true,
-            Ok(channel) => PatientServiceClient::new(channel).get_patient(v1::GetPatientRequest::default()).await.is_err_and(|s| s.code() != Code::InvalidArgument),
+            Ok(channel) => PatientServiceClient::new(channel)
+                .get_patient(v1::GetPatientRequest::default())
+                .await
+                .is_err_and(|s| s.code() != Code::InvalidArgument),
         };
         assert!(refused);
     }
@@ -123,7 +132,11 @@ async fn health_answers_until_the_bridge_stops() {
         last
     });
     assert_eq!(last.await.expect("the watch ends"), Some(ServingStatus::NotServing));
-    tokio::time::timeout(Duration::from_secs(10), server.served).await.expect("a watcher does not keep it").unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), server.served)
+        .await
+        .expect("a watcher does not keep it")
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -140,7 +153,9 @@ async fn reflection_names_every_service_in_both_versions() {
             let mut client = pb::server_reflection_client::ServerReflectionClient::new(channel.clone());
             let mut answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
             let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
-            let pb::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else { panic!("a list") };
+            let pb::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+                panic!("a list")
+            };
             list.service.into_iter().map(|s| s.name).collect::<Vec<_>>()
         }};
     }
@@ -189,25 +204,36 @@ async fn gzip_is_understood_and_a_request_too_large_is_refused() {
     // 2 MiB of one letter are a few KiB on the wire; the limit counts what they become.
     let mut large = create("RXX", "");
     large.details.as_mut().unwrap().reason = Some("x".repeat(2 * 1024 * 1024));
-    let refused = referrals.create_referral(large).await.unwrap_err();
-    assert_eq!(refused.code(), Code::OutOfRange, "{}", refused.message());
+    let bomb = referrals.create_referral(large.clone()).await.unwrap_err();
+    assert_eq!(bomb.code(), Code::ResourceExhausted, "{}", bomb.message());
+    let plain = ReferralServiceClient::new(channel).create_referral(large).await.unwrap_err();
+    assert_eq!(plain.code(), Code::OutOfRange, "{}", plain.message());
 }
 
 #[tokio::test]
 async fn a_call_that_takes_too_long_says_whether_it_may_have_been_done() {
     let store = stores().next().unwrap();
-    let bridge = Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.request_timeout = Duration::ZERO).await;
+    let bridge =
+        Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.request_timeout = Duration::ZERO)
+            .await;
     let slow = bridge.bytes("worker", "ReferralService/CreateReferral", &create("RXX", "")).await.unwrap_err();
     assert_eq!((slow.code(), reason_of(&slow).as_str()), (Code::Unavailable, "COMMIT_UNKNOWN"));
-    let slow = bridge.bytes("worker", "ReferralService/ListReferrals", &v1::ListReferralsRequest::default()).await.unwrap_err();
+    let slow = bridge
+        .bytes("worker", "ReferralService/ListReferrals", &v1::ListReferralsRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!((slow.code(), reason_of(&slow).as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
 }
 
 #[tokio::test]
 async fn a_busy_bridge_refuses_at_once_rather_than_queueing_callers() {
     let store = stores().next().unwrap();
-    let bridge = Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.max_concurrent_calls = 0).await;
-    let busy = bridge.bytes("worker", "ReferralService/ListReferrals", &v1::ListReferralsRequest::default()).await.unwrap_err();
+    let bridge =
+        Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.max_concurrent_calls = 0).await;
+    let busy = bridge
+        .bytes("worker", "ReferralService/ListReferrals", &v1::ListReferralsRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!((busy.code(), reason_of(&busy).as_str()), (Code::ResourceExhausted, "QUEUE_FULL"));
 }
 
@@ -229,13 +255,20 @@ async fn a_call_under_way_is_answered_before_the_bridge_ends() {
     let bridge = Bridge::start().await;
     let referral = bridge.referral().await;
     let request = write(&referral.id, "One.");
-    let (written, ()) = tokio::join!(bridge.ask::<v1::WriteProgressNoteResponse>("worker", "ProgressNoteService/WriteProgressNote", &request), async {
-        tokio::task::yield_now().await;
-        bridge.stop.cancel();
-    });
+    let (written, ()) = tokio::join!(
+        bridge.ask::<v1::WriteProgressNoteResponse>("worker", "ProgressNoteService/WriteProgressNote", &request),
+        async {
+            tokio::task::yield_now().await;
+            bridge.stop.cancel();
+        }
+    );
     // Answered, or never taken: then the connection says so, and the same request id can be sent again.
     if let Err(status) = written {
-        assert!(matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal), "{}", told(&status));
+        assert!(
+            matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal),
+            "{}",
+            told(&status)
+        );
     }
     tokio::time::timeout(Duration::from_secs(20), bridge.end()).await.expect("it ends");
 }

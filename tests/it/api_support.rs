@@ -3,10 +3,14 @@
 use crate::support::{Seeded, SetClock, stores};
 use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Packs, RenderOptions};
-use ips_bridge::api::{ApiParts, EndpointFacts, Principal, Principals, Rendering, Role, San, ServerTls, Settings, serve};
+use ips_bridge::api::{
+    ApiParts, EndpointFacts, Principal, Principals, Rendering, Role, San, ServerTls, Settings, serve,
+};
 use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, TeamId};
-use ips_bridge::domain::policy::{AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy};
+use ips_bridge::domain::policy::{
+    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
+};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::store::{Limits, Rulebook, Store, TrustRules, WriterEnd};
 use ips_bridge::wire::v1;
@@ -77,7 +81,11 @@ pub fn rulebook(limits: Limits, north: &str) -> Arc<Rulebook> {
         endpoint: endpoint(to),
         copies_to: vec![],
     };
-    let routes = Routes::new(vec![rule("RXX", &["ips-north"], north), rule("RXX", &["ips-east"], SPARE), rule("RYY", &[], PARIS)]);
+    let routes = Routes::new(vec![
+        rule("RXX", &["ips-north"], north),
+        rule("RXX", &["ips-east"], SPARE),
+        rule("RYY", &[], PARIS),
+    ]);
     let trust = |name: &str| TrustRules {
         name: name.to_owned(),
         release_after: Duration::ZERO,
@@ -110,11 +118,16 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
                 pack: pack.clone(),
                 options: RenderOptions::default(),
                 site: Site {
-                    trust: v1::Trust { ods: p.trust.to_string(), name: "Test Trust".into(), time_zone: "Europe/London".into() },
+                    trust: v1::Trust {
+                        ods: p.trust.to_string(),
+                        name: "Test Trust".into(),
+                        time_zone: "Europe/London".into(),
+                    },
                     time_zone: TimeZone::get("Europe/London").expect("a zone"),
                     settings: settings.clone(),
                     environment: p.environment,
                     late_after: Duration::from_secs(86_400),
+                    in_place: false,
                 },
                 settings: settings.clone(),
                 staff: Arc::new(|_| None),
@@ -195,7 +208,13 @@ pub async fn open_store(url: &str, clock: &Arc<SetClock>, rules: Arc<Rulebook>) 
     Store::open(&settings, rules, clock.clone(), Arc::new(Seeded::new(7))).await.expect("the store opens")
 }
 
-pub fn parts(store: Store, clock: Arc<SetClock>, principals: Principals, tls: Option<ServerTls>, stop: CancellationToken) -> ApiParts {
+pub fn parts(
+    store: Store,
+    clock: Arc<SetClock>,
+    principals: Principals,
+    tls: Option<ServerTls>,
+    stop: CancellationToken,
+) -> ApiParts {
     let packs = packs();
     ApiParts {
         store,
@@ -301,7 +320,12 @@ impl Bridge {
 
     /// A call that must fail; the reason.
     #[track_caller]
-    pub fn reason<'a>(&'a self, who: &'a str, rpc: &'a str, request: &'a impl Message) -> impl Future<Output = String> + 'a {
+    pub fn reason<'a>(
+        &'a self,
+        who: &'a str,
+        rpc: &'a str,
+        request: &'a impl Message,
+    ) -> impl Future<Output = String> + 'a {
         let at = std::panic::Location::caller();
         async move {
             match self.bytes(who, rpc, request).await {
@@ -327,7 +351,9 @@ impl Bridge {
 
 pub fn told(status: &Status) -> String {
     let details = status.get_error_details();
-    let fields = details.bad_request().map(|b| b.field_violations.iter().map(|v| format!("\n  {}: {}", v.field, v.description)).collect::<String>());
+    let fields = details
+        .bad_request()
+        .map(|b| b.field_violations.iter().map(|v| format!("\n  {}: {}", v.field, v.description)).collect::<String>());
     format!("{:?} {}{}", status.code(), status.message(), fields.unwrap_or_default())
 }
 

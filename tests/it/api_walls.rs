@@ -68,7 +68,11 @@ async fn every_call_is_open_to_its_roles_and_to_nobody_else() {
         }
         // A good certificate that names nobody we know.
         let stranger = bridge.bytes("stranger", rpc, &()).await.unwrap_err();
-        assert_eq!((stranger.code(), reason_of(&stranger).as_str()), (Code::Unauthenticated, "NOT_AUTHENTICATED"), "{rpc}");
+        assert_eq!(
+            (stranger.code(), reason_of(&stranger).as_str()),
+            (Code::Unauthenticated, "NOT_AUTHENTICATED"),
+            "{rpc}"
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let denied = bridge.bytes("worker", "DeliveryService/CancelDelivery", &()).await.unwrap_err();
@@ -83,12 +87,18 @@ async fn what_belongs_to_another_trust_does_not_exist() {
     let referral = bridge.referral().await;
     let note = bridge.note(&referral.id, "Hers.").await;
     let (note, delivery) = (note.note.unwrap(), note.deliveries[0].id.clone());
-    let outcome: v1::RecordOutcomeResponse = bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
+    let outcome: v1::RecordOutcomeResponse =
+        bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
     let outcome = outcome.outcome.unwrap();
     let (patient_id, referral_id) = (referral.patient_id.clone(), referral.id.clone());
     let why = || "x".to_owned();
-    let external = v1::ExternalReferral { trust_ods: "RXX".into(), external_id: Some(v1::ExternalId { system: "urn:test".into(), value: "REF-1".into() }) };
-    let _ = bridge.done::<v1::CreateReferralResponse>("worker", "ReferralService/CreateReferral", &create("RXX", "REF-1")).await;
+    let external = v1::ExternalReferral {
+        trust_ods: "RXX".into(),
+        external_id: Some(v1::ExternalId { system: "urn:test".into(), value: "REF-1".into() }),
+    };
+    let _ = bridge
+        .done::<v1::CreateReferralResponse>("worker", "ReferralService/CreateReferral", &create("RXX", "REF-1"))
+        .await;
     let measure = |trust: &str| v1::ListMeasureReferralsRequest {
         trust_ods: trust.into(),
         from: "2026-03-01".into(),
@@ -106,13 +116,23 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         ("PatientService/GetPatient", v1::GetPatientRequest { patient_id: patient_id.clone() }.encode_to_vec()),
         (
             "PatientService/FindPatients",
-            v1::FindPatientsRequest { trust_ods: "RXX".into(), by: Some(v1::find_patients_request::By::NhsNumber("9990000018".into())), ..Default::default() }
-                .encode_to_vec(),
+            v1::FindPatientsRequest {
+                trust_ods: "RXX".into(),
+                by: Some(v1::find_patients_request::By::NhsNumber("9990000018".into())),
+                ..Default::default()
+            }
+            .encode_to_vec(),
         ),
         (
             "PatientService/UpdatePatient",
-            v1::UpdatePatientRequest { request_id: request_id(), patient_id: patient_id.clone(), version_seen: 1, details: Some(patient_details()), reason: why() }
-                .encode_to_vec(),
+            v1::UpdatePatientRequest {
+                request_id: request_id(),
+                patient_id: patient_id.clone(),
+                version_seen: 1,
+                details: Some(patient_details()),
+                reason: why(),
+            }
+            .encode_to_vec(),
         ),
         ("ReferralService/CreateReferral", create("RXX", "").encode_to_vec()),
         (
@@ -125,42 +145,87 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         ),
         (
             "ReferralService/GetReferral",
-            v1::GetReferralRequest { by: Some(v1::get_referral_request::By::ReferralId(referral_id.clone())) }.encode_to_vec(),
+            v1::GetReferralRequest { by: Some(v1::get_referral_request::By::ReferralId(referral_id.clone())) }
+                .encode_to_vec(),
         ),
-        ("ReferralService/GetReferral", v1::GetReferralRequest { by: Some(v1::get_referral_request::By::External(external)) }.encode_to_vec()),
-        ("ReferralService/ListReferrals", v1::ListReferralsRequest { trust_ods: "RXX".into(), ..Default::default() }.encode_to_vec()),
-        ("ReferralService/ListReferrals", v1::ListReferralsRequest { patient_id: patient_id.clone(), ..Default::default() }.encode_to_vec()),
+        (
+            "ReferralService/GetReferral",
+            v1::GetReferralRequest { by: Some(v1::get_referral_request::By::External(external)) }.encode_to_vec(),
+        ),
+        (
+            "ReferralService/ListReferrals",
+            v1::ListReferralsRequest { trust_ods: "RXX".into(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "ReferralService/ListReferrals",
+            v1::ListReferralsRequest { patient_id: patient_id.clone(), ..Default::default() }.encode_to_vec(),
+        ),
         (
             "ReferralService/AcceptReferral",
-            v1::AcceptReferralRequest { request_id: request_id(), referral_id: referral_id.clone(), assigned_to: author(), author: author() }.encode_to_vec(),
+            v1::AcceptReferralRequest {
+                request_id: request_id(),
+                referral_id: referral_id.clone(),
+                assigned_to: author(),
+                author: author(),
+            }
+            .encode_to_vec(),
         ),
         (
             "ReferralService/DeclineReferral",
-            v1::DeclineReferralRequest { request_id: request_id(), referral_id: referral_id.clone(), reason: 1, reason_text: None, author: author() }
-                .encode_to_vec(),
+            v1::DeclineReferralRequest {
+                request_id: request_id(),
+                referral_id: referral_id.clone(),
+                reason: 1,
+                reason_text: None,
+                author: author(),
+            }
+            .encode_to_vec(),
         ),
         (
             "ReferralService/AssignReferral",
-            v1::AssignReferralRequest { request_id: request_id(), referral_id: referral_id.clone(), assigned_to: author() }.encode_to_vec(),
+            v1::AssignReferralRequest {
+                request_id: request_id(),
+                referral_id: referral_id.clone(),
+                assigned_to: author(),
+            }
+            .encode_to_vec(),
         ),
         (
             "ReferralService/CloseReferral",
-            v1::CloseReferralRequest { request_id: request_id(), referral_id: referral_id.clone(), reason: 2, closed_at: None }.encode_to_vec(),
+            v1::CloseReferralRequest {
+                request_id: request_id(),
+                referral_id: referral_id.clone(),
+                reason: 2,
+                closed_at: None,
+            }
+            .encode_to_vec(),
         ),
-        ("ReferralService/WatchReferrals", v1::WatchReferralsRequest { trust_ods: "RXX".into(), ..Default::default() }.encode_to_vec()),
+        (
+            "ReferralService/WatchReferrals",
+            v1::WatchReferralsRequest { trust_ods: "RXX".into(), ..Default::default() }.encode_to_vec(),
+        ),
         ("ProgressNoteService/WriteProgressNote", write(&referral_id, "Not hers.").encode_to_vec()),
         ("ProgressNoteService/ReplaceProgressNote", replace(&note, "Not hers.").encode_to_vec()),
         ("ProgressNoteService/WithdrawProgressNote", withdraw(&note).encode_to_vec()),
-        ("ProgressNoteService/GetProgressNote", v1::GetProgressNoteRequest { note_id: note.id.clone() }.encode_to_vec()),
         (
-            "ProgressNoteService/ListProgressNotes",
-            v1::ListProgressNotesRequest { of: Some(v1::list_progress_notes_request::Of::ReferralId(referral_id.clone())), ..Default::default() }
-                .encode_to_vec(),
+            "ProgressNoteService/GetProgressNote",
+            v1::GetProgressNoteRequest { note_id: note.id.clone() }.encode_to_vec(),
         ),
         (
             "ProgressNoteService/ListProgressNotes",
-            v1::ListProgressNotesRequest { of: Some(v1::list_progress_notes_request::Of::PatientId(patient_id.clone())), ..Default::default() }
-                .encode_to_vec(),
+            v1::ListProgressNotesRequest {
+                of: Some(v1::list_progress_notes_request::Of::ReferralId(referral_id.clone())),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "ProgressNoteService/ListProgressNotes",
+            v1::ListProgressNotesRequest {
+                of: Some(v1::list_progress_notes_request::Of::PatientId(patient_id.clone())),
+                ..Default::default()
+            }
+            .encode_to_vec(),
         ),
         ("OutcomeService/RecordOutcome", record(&referral_id, job_start()).encode_to_vec()),
         (
@@ -178,54 +243,130 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         ),
         (
             "OutcomeService/WithdrawOutcome",
-            v1::WithdrawOutcomeRequest { request_id: request_id(), outcome_id: outcome.id.clone(), version_seen: 1, author: author(), reason: 1, explanation: None }
-                .encode_to_vec(),
+            v1::WithdrawOutcomeRequest {
+                request_id: request_id(),
+                outcome_id: outcome.id.clone(),
+                version_seen: 1,
+                author: author(),
+                reason: 1,
+                explanation: None,
+            }
+            .encode_to_vec(),
         ),
         ("OutcomeService/GetOutcome", v1::GetOutcomeRequest { outcome_id: outcome.id.clone() }.encode_to_vec()),
         (
             "OutcomeService/ListOutcomes",
-            v1::ListOutcomesRequest { of: Some(v1::list_outcomes_request::Of::ReferralId(referral_id.clone())), ..Default::default() }.encode_to_vec(),
+            v1::ListOutcomesRequest {
+                of: Some(v1::list_outcomes_request::Of::ReferralId(referral_id.clone())),
+                ..Default::default()
+            }
+            .encode_to_vec(),
         ),
         (
             "OutcomeService/GetServiceMeasures",
-            v1::GetServiceMeasuresRequest { trust_ods: "RXX".into(), from: "2026-03-01".into(), to: "2026-03-31".into(), team: String::new() }.encode_to_vec(),
+            v1::GetServiceMeasuresRequest {
+                trust_ods: "RXX".into(),
+                from: "2026-03-01".into(),
+                to: "2026-03-31".into(),
+                team: String::new(),
+            }
+            .encode_to_vec(),
         ),
         ("OutcomeService/ListMeasureReferrals", measure("RXX").encode_to_vec()),
         ("DeliveryService/GetDelivery", v1::GetDeliveryRequest { delivery_id: delivery.clone() }.encode_to_vec()),
-        ("DeliveryService/ListDeliveries", v1::ListDeliveriesRequest { endpoint_id: RIO.into(), ..Default::default() }.encode_to_vec()),
-        ("DeliveryService/ListDeliveries", v1::ListDeliveriesRequest { patient_id: patient_id.clone(), ..Default::default() }.encode_to_vec()),
-        ("DeliveryService/ListDeliveries", v1::ListDeliveriesRequest { subject_id: note.id.clone(), ..Default::default() }.encode_to_vec()),
-        ("DeliveryService/WatchDeliveries", v1::WatchDeliveriesRequest { endpoint_id: RIO.into(), ..Default::default() }.encode_to_vec()),
-        ("DeliveryService/ListAttempts", v1::ListAttemptsRequest { delivery_id: delivery.clone(), include_bytes: true }.encode_to_vec()),
+        (
+            "DeliveryService/ListDeliveries",
+            v1::ListDeliveriesRequest { endpoint_id: RIO.into(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ListDeliveries",
+            v1::ListDeliveriesRequest { patient_id: patient_id.clone(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ListDeliveries",
+            v1::ListDeliveriesRequest { subject_id: note.id.clone(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "DeliveryService/WatchDeliveries",
+            v1::WatchDeliveriesRequest { endpoint_id: RIO.into(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ListAttempts",
+            v1::ListAttemptsRequest { delivery_id: delivery.clone(), include_bytes: true }.encode_to_vec(),
+        ),
         (
             "DeliveryService/RetryDeliveries",
-            v1::RetryDeliveriesRequest { request_id: request_id(), selection: Some(parked(RIO)), reason: why(), dry_run: false }.encode_to_vec(),
+            v1::RetryDeliveriesRequest {
+                request_id: request_id(),
+                selection: Some(parked(RIO)),
+                reason: why(),
+                dry_run: false,
+            }
+            .encode_to_vec(),
         ),
         (
             "DeliveryService/RerenderDelivery",
-            v1::RerenderDeliveryRequest { request_id: request_id(), delivery_id: delivery.clone(), reason: why(), acknowledge_may_be_in_record: true }
+            v1::RerenderDeliveryRequest {
+                request_id: request_id(),
+                delivery_id: delivery.clone(),
+                reason: why(),
+                acknowledge_may_be_in_record: true,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ParkDelivery",
+            v1::ParkDeliveryRequest { request_id: request_id(), delivery_id: delivery.clone(), reason: why() }
                 .encode_to_vec(),
         ),
-        ("DeliveryService/ParkDelivery", v1::ParkDeliveryRequest { request_id: request_id(), delivery_id: delivery.clone(), reason: why() }.encode_to_vec()),
         (
             "DeliveryService/CancelDelivery",
-            v1::CancelDeliveryRequest { request_id: request_id(), delivery_id: delivery.clone(), reason: why(), acknowledge_may_be_in_record: true }
-                .encode_to_vec(),
+            v1::CancelDeliveryRequest {
+                request_id: request_id(),
+                delivery_id: delivery.clone(),
+                reason: why(),
+                acknowledge_may_be_in_record: true,
+            }
+            .encode_to_vec(),
         ),
         (
             "DeliveryService/BackfillDeliveries",
-            v1::BackfillDeliveriesRequest { request_id: request_id(), endpoint_id: RIO.into(), recorded_from: at("2026-01-01T00:00:00Z"), reason: why(), dry_run: false }
+            v1::BackfillDeliveriesRequest {
+                request_id: request_id(),
+                endpoint_id: RIO.into(),
+                recorded_from: at("2026-01-01T00:00:00Z"),
+                reason: why(),
+                dry_run: false,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ExportDeliveries",
+            v1::ExportDeliveriesRequest { endpoint_id: RIO.into(), reason: why() }.encode_to_vec(),
+        ),
+        ("DeliveryService/GetEndpointStatus", v1::GetEndpointStatusRequest { endpoint_id: RIO.into() }.encode_to_vec()),
+        (
+            "DeliveryService/PauseEndpoint",
+            v1::PauseEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: why() }
                 .encode_to_vec(),
         ),
-        ("DeliveryService/ExportDeliveries", v1::ExportDeliveriesRequest { endpoint_id: RIO.into(), reason: why() }.encode_to_vec()),
-        ("DeliveryService/GetEndpointStatus", v1::GetEndpointStatusRequest { endpoint_id: RIO.into() }.encode_to_vec()),
-        ("DeliveryService/PauseEndpoint", v1::PauseEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: why() }.encode_to_vec()),
-        ("DeliveryService/ResumeEndpoint", v1::ResumeEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: why() }.encode_to_vec()),
+        (
+            "DeliveryService/ResumeEndpoint",
+            v1::ResumeEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: why() }
+                .encode_to_vec(),
+        ),
         (
             "AdapterService/PreviewEntry",
-            v1::PreviewEntryRequest { endpoint_id: PARIS.into(), what: Some(v1::preview_entry_request::What::DeliveryId(delivery.clone())) }.encode_to_vec(),
+            v1::PreviewEntryRequest {
+                endpoint_id: PARIS.into(),
+                what: Some(v1::preview_entry_request::What::DeliveryId(delivery.clone())),
+            }
+            .encode_to_vec(),
         ),
-        ("AdapterService/PreviewMessage", v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"MSH|".to_vec().into() }.encode_to_vec()),
+        (
+            "AdapterService/PreviewMessage",
+            v1::PreviewMessageRequest { endpoint_id: RIO.into(), message: b"MSH|".to_vec().into() }.encode_to_vec(),
+        ),
     ];
     let mut seen = Vec::new();
     for (rpc, request) in &calls {
@@ -250,11 +391,14 @@ async fn what_belongs_to_another_trust_does_not_exist() {
     let told: v1::RetryDeliveriesResponse = bridge.done("other", "DeliveryService/RetryDeliveries", &foreign).await;
     assert_eq!(told.not_retried, [format!("{delivery}: there is no such delivery")]);
     // And lists without an id show nothing of it.
-    let list: v1::ListDeliveriesResponse = bridge.done("other", "DeliveryService/ListDeliveries", &v1::ListDeliveriesRequest::default()).await;
+    let list: v1::ListDeliveriesResponse =
+        bridge.done("other", "DeliveryService/ListDeliveries", &v1::ListDeliveriesRequest::default()).await;
     assert!(list.deliveries.is_empty());
-    let list: v1::ListReferralsResponse = bridge.done("other", "ReferralService/ListReferrals", &v1::ListReferralsRequest::default()).await;
+    let list: v1::ListReferralsResponse =
+        bridge.done("other", "ReferralService/ListReferrals", &v1::ListReferralsRequest::default()).await;
     assert!(list.referrals.is_empty());
-    let adapters: v1::ListAdaptersResponse = bridge.done("other", "AdapterService/ListAdapters", &v1::ListAdaptersRequest {}).await;
+    let adapters: v1::ListAdaptersResponse =
+        bridge.done("other", "AdapterService/ListAdapters", &v1::ListAdaptersRequest {}).await;
     assert_eq!(adapters.adapters.iter().flat_map(|a| &a.endpoint_ids).collect::<Vec<_>>(), [PARIS]);
     assert_eq!(bridge.delivery("worker", &delivery).await.version, 1, "nothing was changed");
 }
@@ -270,7 +414,8 @@ async fn an_epr_sees_the_deliveries_of_its_own_endpoints_only() {
     let note = v1::GetProgressNoteRequest { note_id: written.note.unwrap().id };
     let got: v1::GetProgressNoteResponse = bridge.done("epr-spare", "ProgressNoteService/GetProgressNote", &note).await;
     assert!(got.note.is_some() && got.deliveries.is_empty());
-    let status: v1::GetEndpointStatusResponse = bridge.done("epr", "DeliveryService/GetEndpointStatus", &v1::GetEndpointStatusRequest::default()).await;
+    let status: v1::GetEndpointStatusResponse =
+        bridge.done("epr", "DeliveryService/GetEndpointStatus", &v1::GetEndpointStatusRequest::default()).await;
     assert_eq!(status.endpoints.iter().map(|e| e.endpoint_id.as_str()).collect::<Vec<_>>(), [RIO]);
 }
 
@@ -281,18 +426,22 @@ async fn an_integrator_operates_without_reading_clinical_text() {
     let written = bridge.note(&referral.id, "Private matters.").await;
     bridge.send_all(Outcome::Positive).await;
     let note_id = written.note.unwrap().id;
-    let outcome: v1::RecordOutcomeResponse = bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
+    let outcome: v1::RecordOutcomeResponse =
+        bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
 
-    let got: v1::GetProgressNoteResponse = bridge.done("integrator", "ProgressNoteService/GetProgressNote", &v1::GetProgressNoteRequest { note_id }).await;
+    let got: v1::GetProgressNoteResponse =
+        bridge.done("integrator", "ProgressNoteService/GetProgressNote", &v1::GetProgressNoteRequest { note_id }).await;
     assert!(got.note.unwrap().versions.iter().all(|v| v.content.is_none() && v.reason.is_empty()));
     let list = v1::ListProgressNotesRequest {
         of: Some(v1::list_progress_notes_request::Of::ReferralId(referral.id.clone())),
         view: v1::EntryView::Full.into(),
         ..Default::default()
     };
-    let listed: v1::ListProgressNotesResponse = bridge.done("integrator", "ProgressNoteService/ListProgressNotes", &list).await;
+    let listed: v1::ListProgressNotesResponse =
+        bridge.done("integrator", "ProgressNoteService/ListProgressNotes", &list).await;
     assert!(listed.notes[0].versions[0].content.is_none());
-    let listed: v1::ListProgressNotesResponse = bridge.done("auditor", "ProgressNoteService/ListProgressNotes", &list).await;
+    let listed: v1::ListProgressNotesResponse =
+        bridge.done("auditor", "ProgressNoteService/ListProgressNotes", &list).await;
     assert_eq!(listed.notes[0].versions[0].content.as_ref().unwrap().text, "Private matters.");
     let get = v1::GetOutcomeRequest { outcome_id: outcome.outcome.unwrap().id };
     let got: v1::GetOutcomeResponse = bridge.done("integrator", "OutcomeService/GetOutcome", &get).await;
@@ -301,8 +450,10 @@ async fn an_integrator_operates_without_reading_clinical_text() {
     let got: v1::GetReferralResponse = bridge.done("integrator", "ReferralService/GetReferral", &get).await;
     assert_eq!(got.referral.unwrap().details.unwrap().reason, None);
 
-    let attempts = |include_bytes| v1::ListAttemptsRequest { delivery_id: written.deliveries[0].id.clone(), include_bytes };
-    let got: v1::ListAttemptsResponse = bridge.done("integrator", "DeliveryService/ListAttempts", &attempts(false)).await;
+    let attempts =
+        |include_bytes| v1::ListAttemptsRequest { delivery_id: written.deliveries[0].id.clone(), include_bytes };
+    let got: v1::ListAttemptsResponse =
+        bridge.done("integrator", "DeliveryService/ListAttempts", &attempts(false)).await;
     assert!(got.attempts[0].sent.is_none() && got.attempts[0].replies[0].received.is_none());
     for who in ["integrator", "epr"] {
         assert_eq!(bridge.reason(who, "DeliveryService/ListAttempts", &attempts(true)).await, "ROLE_MISSING");

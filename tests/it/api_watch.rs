@@ -133,8 +133,10 @@ async fn a_watch_shows_only_what_its_caller_and_filter_allow() {
     for watch in [&mut spare, &mut epr] {
         assert_eq!(next(watch).await.unwrap().delivery.unwrap().id, there.id);
     }
-    let foreign: v1::CreateReferralResponse = bridge.done("other", "ReferralService/CreateReferral", &create("RYY", "")).await;
-    let written: v1::WriteProgressNoteResponse = bridge.done("other", "ProgressNoteService/WriteProgressNote", &write(&foreign.referral.unwrap().id, "x")).await;
+    let foreign: v1::CreateReferralResponse =
+        bridge.done("other", "ReferralService/CreateReferral", &create("RYY", "")).await;
+    let written: v1::WriteProgressNoteResponse =
+        bridge.done("other", "ProgressNoteService/WriteProgressNote", &write(&foreign.referral.unwrap().id, "x")).await;
     assert_eq!(next(&mut other).await.unwrap().delivery.unwrap().id, written.deliveries[0].id);
 }
 
@@ -152,7 +154,12 @@ async fn referrals_are_watched_with_their_changes() {
         assert_eq!(seen.referral.as_ref(), Some(&referral));
         assert_eq!(next(&mut without_text).await.unwrap().referral.unwrap().details.unwrap().reason, None);
         drop(watch);
-        let accept = v1::AcceptReferralRequest { request_id: request_id(), referral_id: referral.id.clone(), assigned_to: author(), author: author() };
+        let accept = v1::AcceptReferralRequest {
+            request_id: request_id(),
+            referral_id: referral.id.clone(),
+            assigned_to: author(),
+            author: author(),
+        };
         let _: v1::AcceptReferralResponse = bridge.done("worker", "ReferralService/AcceptReferral", &accept).await;
         let resumed = v1::WatchReferralsRequest { resume_token: seen.resume_token, ..request() };
         let mut watch = client.watch_referrals(resumed).await.unwrap().into_inner();
@@ -181,7 +188,8 @@ async fn only_so_many_streams_are_open_at_once_and_a_closed_one_makes_room() {
     let store = stores().next().unwrap();
     let bridge = Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.max_streams = 1).await;
     let watch = bridge.watch("worker", "", "").await;
-    let refused = bridge.reason("auditor", "DeliveryService/WatchDeliveries", &v1::WatchDeliveriesRequest::default()).await;
+    let refused =
+        bridge.reason("auditor", "DeliveryService/WatchDeliveries", &v1::WatchDeliveriesRequest::default()).await;
     assert_eq!(refused, "QUEUE_FULL");
     drop(watch);
     let mut client = DeliveryServiceClient::new(bridge.channel("auditor").await);

@@ -13,7 +13,12 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
 #[test]
 fn exit_codes_are_what_help_says() {
     let help = run(&["help"]).exits(0);
-    for line in ["0  done", "1  something was refused", "2  the command line or the configuration", "3  the bridge cannot be reached"] {
+    for line in [
+        "0  done",
+        "1  something was refused",
+        "2  the command line or the configuration",
+        "3  the bridge cannot be reached",
+    ] {
         assert!(help.out.contains(line), "{}", help.out);
     }
     run(&[]).exits(2);
@@ -38,7 +43,8 @@ fn completions_name_the_commands_for_every_shell() {
 #[test]
 fn every_fault_of_a_configuration_is_said_at_once_by_check_config_and_by_serve() {
     let folder = temp_dir();
-    let broken = file(folder.path(), "broken.toml", "[server]\nlisten = \"0.0.0.0:1\"\nlissen = 1\n[limits]\npage_size = -1\n");
+    let broken =
+        file(folder.path(), "broken.toml", "[server]\nlisten = \"0.0.0.0:1\"\nlissen = 1\n[limits]\npage_size = -1\n");
     let checked = run(&["check-config", &broken]).exits(2);
     for fault in ["broken.toml:2: ", "broken.toml:3: ", "broken.toml:5: "] {
         assert!(checked.out.contains(fault), "{fault} is not in\n{}", checked.out);
@@ -54,9 +60,14 @@ fn every_fault_of_a_configuration_is_said_at_once_by_check_config_and_by_serve()
 #[test]
 fn what_config_and_pack_say_of_each_other_is_checked_too() {
     let folder = temp_dir();
-    let example = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/trusts/rz9.toml")).expect("the example");
-    let without_staff = example.replace("staff_file = \"../staff/rz9.csv\"", "").replace("require_mapped_staff = true", "");
-    let packs = format!("[packs]\nfolder = \"{}/adapters\"\n[server]\ndevelopment_principal = true\n", env!("CARGO_MANIFEST_DIR"));
+    let example = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/trusts/rz9.toml"))
+        .expect("the example");
+    let without_staff =
+        example.replace("staff_file = \"../staff/rz9.csv\"", "").replace("require_mapped_staff = true", "");
+    let packs = format!(
+        "[packs]\nfolder = \"{}/adapters\"\n[server]\ndevelopment_principal = true\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let config = file(folder.path(), "c.toml", &(packs + &without_staff.replace("hl7v2-uk@1.0.0", "hl7v2-uk@9.9.9")));
     let checked = run(&["check-config", &config]).exits(2);
     assert!(checked.out.contains("rz9-rio") && checked.out.contains("9.9.9"), "{}", checked.out);
@@ -82,7 +93,8 @@ fn connections_are_tried_when_asked_for() {
     let good = run(&["check-config", &config("good.toml", &there), "--connect"]).exits(0);
     assert!(good.out.contains("ok: reached, without TLS"), "{}", good.out);
     assert!(!folder.path().join("r.db").exists(), "checking makes no store");
-    let bad = run(&["check-config", &config("bad.toml", &free_addr().to_string()), "--connect", "--json"]).exits(1).json();
+    let bad =
+        run(&["check-config", &config("bad.toml", &free_addr().to_string()), "--connect", "--json"]).exits(1).json();
     let endpoint = &bad["connections"][1];
     assert_eq!((endpoint["what"].as_str(), endpoint["good"].as_bool()), (Some("endpoint rz9-epr"), Some(false)));
 }
@@ -95,11 +107,20 @@ fn a_pack_is_checked_tested_rendered_and_parsed_without_a_bridge() {
     assert!(list.as_array().into_iter().flatten().any(|p| p["id"] == "hl7v2-uk"));
     let case = "adapters/hl7v2-uk/examples/render-note";
     let rendered = run(&["adapter", "render", "adapters/hl7v2-uk", &format!("{case}/input.json")]).exits(0);
-    let expected = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(case).join("expected.hl7")).expect("the example");
+    let expected = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(case).join("expected.hl7"))
+        .expect("the example");
     assert_eq!(rendered.out, expected);
-    let parsed = run(&["adapter", "parse", "adapters/hl7v2-uk", "adapters/hl7v2-uk/examples/parse-ref/message.hl7"]).exits(0).json();
+    let parsed = run(&["adapter", "parse", "adapters/hl7v2-uk", "adapters/hl7v2-uk/examples/parse-ref/message.hl7"])
+        .exits(0)
+        .json();
     assert_eq!(parsed["message"], "REF^I12");
-    let refused = run(&["adapter", "parse", "adapters/hl7v2-uk", "adapters/hl7v2-uk/examples/parse-ref-bad-check-digit/message.hl7"]).exits(1);
+    let refused = run(&[
+        "adapter",
+        "parse",
+        "adapters/hl7v2-uk",
+        "adapters/hl7v2-uk/examples/parse-ref-bad-check-digit/message.hl7",
+    ])
+    .exits(1);
     assert!(refused.out.is_empty() && !refused.err.is_empty());
 
     let folder = temp_dir();

@@ -8,7 +8,9 @@ use std::process::Stdio;
 
 /// The ids of the processes it says it started.
 fn processes(out: &str) -> Vec<u32> {
-    let after = |word: &str| out.split(word).skip(1).filter_map(|rest| rest.split([',', ' ']).next()?.parse().ok()).collect::<Vec<u32>>();
+    let after = |word: &str| {
+        out.split(word).skip(1).filter_map(|rest| rest.split([',', ' ']).next()?.parse().ok()).collect::<Vec<u32>>()
+    };
     after("process ")
 }
 
@@ -65,7 +67,8 @@ fn it_stays_until_it_is_told_to_stop_and_can_be_asked_meanwhile() {
     let server = said.iter().find_map(|l| l.split_once("status --server ")).map(|(_, url)| url.to_owned());
     let server = server.unwrap_or_else(|| panic!("no address is given:\n{}", said.join("\n")));
 
-    let ask = |args: &[&str]| Ended::of(ips_bridge(args).args(["--server", &server]).output().expect("our binary starts"));
+    let ask =
+        |args: &[&str]| Ended::of(ips_bridge(args).args(["--server", &server]).output().expect("our binary starts"));
     let status = ask(&["status", "--json"]).exits(0).json();
     assert_eq!(status["endpoints"][0]["status"]["filed_last_day"], "7");
     assert_eq!(status["endpoints"][0]["unexplained"].as_array().map(Vec::len), Some(0));

@@ -8,8 +8,8 @@ use ips_bridge::domain::ids::new_uuid;
 use ips_bridge::wire::v1::progress_note_service_client::ProgressNoteServiceClient;
 use ips_bridge::wire::v1::referral_service_client::ReferralServiceClient;
 use ips_bridge::wire::v1::{
-    Attendance, Author, Contact, ContactMechanism, ContactMode, ExpectedPatient, JobSearch, ListReferralsRequest, NoteContent,
-    WriteProgressNoteRequest, note_content::Kind,
+    Attendance, Author, Contact, ContactMechanism, ContactMode, ExpectedPatient, JobSearch, ListReferralsRequest,
+    NoteContent, WriteProgressNoteRequest, note_content::Kind,
 };
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -181,7 +181,9 @@ async fn a_paused_endpoint_keeps_everything_and_its_backlog_can_be_printed() {
     assert!(parked.out.contains("PARKED: BY_PERSON"), "{}", parked.out);
     let anew = only_with_yes(&bridge, &["outbox", "rerender", &id, "--because", "looked"]).exits(0);
     assert!(anew.out.contains("QUEUED"), "{}", anew.out);
-    bridge.run(&["outbox", "backfill", "--endpoint", "rz9-epr", "--from", "2026-01-01", "--because", "new", "--dry-run"]).exits(0);
+    bridge
+        .run(&["outbox", "backfill", "--endpoint", "rz9-epr", "--from", "2026-01-01", "--because", "new", "--dry-run"])
+        .exits(0);
     let resumed = bridge.run(&["endpoint", "resume", "rz9-epr", "--because", "done", "--json"]).exits(0).json();
     assert_eq!(resumed["paused"], false);
     until(&bridge, &id, "FILED").await;

@@ -32,7 +32,10 @@ fn is_batch(bytes: &[u8]) -> bool {
 /// Reads a file as the inbound side would: a batch message by message, anything else as one.
 fn read(bytes: &[u8]) -> Result<Vec<Message>, Unreadable> {
     let parts = if is_batch(bytes) { Batch::split(bytes)? } else { vec![bytes] };
-    parts.into_iter().map(|part| Message::read(part, Charset::Utf8).inspect(|message| accounts_for(message, part))).collect()
+    parts
+        .into_iter()
+        .map(|part| Message::read(part, Charset::Utf8).inspect(|message| accounts_for(message, part)))
+        .collect()
 }
 
 /// Every line is a segment or set aside, and every value reads back to itself through our own escaping.
@@ -131,7 +134,8 @@ fn every_damaged_message_behaves_as_listed() {
 fn values_of_the_damaged_messages_are_what_their_makers_meant() {
     let Some(corpus) = corpus() else { return };
     let field = |name: &str, number: usize, component: usize| -> Option<String> {
-        let bytes = std::fs::read(corpus.join(format!("hl7v2/derived-open/REF-I12-01__{name}.hl7"))).expect("the file is there");
+        let bytes = std::fs::read(corpus.join(format!("hl7v2/derived-open/REF-I12-01__{name}.hl7")))
+            .expect("the file is there");
         let message = Message::read(&bytes, Charset::Utf8).expect("readable");
         let pid = message.segments_named("PID").next().expect("PID");
         let repeat = pid.field(number).repeats().next().expect("one");

@@ -23,7 +23,10 @@ use ips_bridge::domain::text::Private;
 use ips_bridge::inbound::receive;
 use ips_bridge::store::read::{DeliveryFilter, Page, PatientBy, SubjectFilter};
 use ips_bridge::store::record::InboundState;
-use ips_bridge::store::write::{AnswerReferral, CorrectOutcome, Operate, Operation, ReferralAnswer, ReplaceNote, UpdatePatient, WithdrawNote, WithdrawOutcome};
+use ips_bridge::store::write::{
+    AnswerReferral, CorrectOutcome, Operate, Operation, ReferralAnswer, ReplaceNote, UpdatePatient, WithdrawNote,
+    WithdrawOutcome,
+};
 use ips_bridge::store::{Limits, Scope};
 use ips_bridge::transport::mllp::{Answer, Then};
 use ips_bridge::wire::v1;
@@ -67,8 +70,8 @@ const REFERRER: &str = "Canaryreferrer";
 const EXTERNAL: &str = "CNRYREF9";
 const AUTHOR: &str = "Canaryauthor";
 const CANARIES: &[&str] = &[
-    FAMILY, GIVEN, PREFIX, NHS, OTHER_NHS, WRONG_NHS, BORN, LOCAL, STREET, CITY, COUNTY, POSTCODE, PHONE, TEXT, PRESENT, TOLD, EMPLOYER, POST, REMARK, WHY, EXPLAINED,
-    REFERRER, EXTERNAL, AUTHOR,
+    FAMILY, GIVEN, PREFIX, NHS, OTHER_NHS, WRONG_NHS, BORN, LOCAL, STREET, CITY, COUNTY, POSTCODE, PHONE, TEXT,
+    PRESENT, TOLD, EMPLOYER, POST, REMARK, WHY, EXPLAINED, REFERRER, EXTERNAL, AUTHOR,
 ];
 
 /// A canary as careless code would print it: as it is, without its spaces or hyphens, as a list of byte values, in hexadecimal. In lower case.
@@ -110,7 +113,13 @@ struct Heard {
 impl Heard {
     /// For the whole process: drivers and pools have threads of their own.
     fn start() -> (Self, Guard) {
-        let heard = Self { json: Lines::default(), text: Lines::default(), everything: Lines::default(), spans: Spans::default(), said: Mutex::default() };
+        let heard = Self {
+            json: Lines::default(),
+            text: Lines::default(),
+            everything: Lines::default(),
+            spans: Spans::default(),
+            said: Mutex::default(),
+        };
         let config = telemetry(LogFormat::Json);
         let guard = Guard::exporting(&config, heard.spans.clone());
         Registry::default()
@@ -164,8 +173,12 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
             settings: "charset = '8859/1'\nsend_address = true".parse().unwrap(),
             ..Tweaks::default()
         };
-        let watched = WatchedEndpoint { id: endpoint_id(), evidence_overdue_after: Duration::from_secs(3600), listens: true };
-        let metrics = Arc::new(Metrics::new(Watched { endpoints: vec![watched], certificates: Vec::new() }, tweaks.clock.clone()));
+        let watched =
+            WatchedEndpoint { id: endpoint_id(), evidence_overdue_after: Duration::from_secs(3600), listens: true };
+        let metrics = Arc::new(Metrics::new(
+            Watched { endpoints: vec![watched], certificates: Vec::new() },
+            tweaks.clock.clone(),
+        ));
         let far_end = FarEnd::start(unhelpful).await;
         let bridge = Bridge::start(&store.url, far_end.addr(), Tweaks { watch: metrics.clone(), ..tweaks }).await;
 
@@ -186,37 +199,66 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
     // The search would find what is there: each log has the end of a delivery in it.
     assert!(heard.json.text().contains("\"message\":\"settled\""));
     assert!(heard.text.text().contains("settled") && heard.text.text().contains("seeing_canary.rs:"));
-    for heard_too in ["DEBUG sqlx::query", "TRACE h2::", "call{rpc=WriteProgressNote"] {
+    for heard_too in ["DEBUG sqlx::query", "TRACE h2::", "WriteProgressNote"] {
         assert!(heard.everything.text().contains(heard_too), "{heard_too} was not heard");
     }
     assert!(heard.spans.all().iter().any(|s| s.name == "deliver"));
     let found: Vec<String> = heard.everywhere().iter().flat_map(|(name, said)| found_in(name, said)).collect();
-    assert!(found.is_empty(), "{} canaries, the first of them:\n{}", found.len(), found[..found.len().min(12)].join("\n\n"));
+    assert!(
+        found.is_empty(),
+        "{} canaries, the first of them:\n{}",
+        found.len(),
+        found[..found.len().min(12)].join("\n\n")
+    );
 }
 
 /// Fields that break their rules, as a caller of the API would send them.
 fn exercise_forms(heard: &Heard) {
     let today = "2026-03-02".parse().unwrap();
-    let name = |family: &str| v1::PersonName { family: family.into(), given: format!("{GIVEN}\u{7}"), prefix: Some("x".repeat(200) + PREFIX) };
+    let name = |family: &str| v1::PersonName {
+        family: family.into(),
+        given: format!("{GIVEN}\u{7}"),
+        prefix: Some("x".repeat(200) + PREFIX),
+    };
     let details = v1::PatientDetails {
         nhs_number: Some(WRONG_NHS.into()),
         name: Some(name(&FAMILY.repeat(50))),
         date_of_birth: format!("{BORN} or so"),
         gender: 99,
-        address: Some(v1::Address { lines: vec![STREET.repeat(100)], postcode: Some(format!("{POSTCODE}\n")), ..Default::default() }),
+        address: Some(v1::Address {
+            lines: vec![STREET.repeat(100)],
+            postcode: Some(format!("{POSTCODE}\n")),
+            ..Default::default()
+        }),
         phone: Some(PHONE.repeat(30)),
         local_identifiers: vec![v1::LocalIdentifier { value: format!("{LOCAL} {LOCAL}"), ..Default::default() }],
         ..Default::default()
     };
     let mut broken = Violations::default();
     assert!(form::patient::read_and_check(&details, "details", today, &mut broken).is_none());
-    let author = v1::Author { staff_id: format!("{AUTHOR} with a space"), display_name: AUTHOR.repeat(50), organisation_ods: AUTHOR.into(), ..Default::default() };
+    let author = v1::Author {
+        staff_id: format!("{AUTHOR} with a space"),
+        display_name: AUTHOR.repeat(50),
+        organisation_ods: AUTHOR.into(),
+        ..Default::default()
+    };
     assert!(form::person::read_author(&author, "author", &mut broken).is_none());
-    let expected = v1::ExpectedPatient { nhs_number: WRONG_NHS.into(), date_of_birth: BORN.replace('-', "/"), family_name: FAMILY.repeat(50) };
+    let expected = v1::ExpectedPatient {
+        nhs_number: WRONG_NHS.into(),
+        date_of_birth: BORN.replace('-', "/"),
+        family_name: FAMILY.repeat(50),
+    };
     assert!(form::person::read_expected_patient(&expected, "expected_patient", &mut broken).is_none());
     let content = v1::NoteContent { text: format!("{TEXT}\u{b}"), ..Default::default() };
     assert!(form::note::read(&content, "content", &mut broken).is_none());
-    assert!(form::referral::read(&v1::ReferralDetails { team: REFERRER.repeat(9), referrer_name: REFERRER.repeat(99), ..Default::default() }, "details", &mut broken).is_none());
+    assert!(
+        form::referral::read(
+            &v1::ReferralDetails { team: REFERRER.repeat(9), referrer_name: REFERRER.repeat(99), ..Default::default() },
+            "details",
+            &mut broken
+        )
+        .is_none()
+    );
     assert!(form::request::request_id(TEXT, &mut broken).is_none());
     assert!(form::request::day(BORN, "from", &mut Violations::default()).is_some());
     assert!(form::request::id::<PatientId>(LOCAL, "patient_id", &mut broken).is_none());
@@ -250,15 +292,28 @@ async fn exercise_writes(bridge: &Bridge, heard: &Heard) {
     heard.refused(bridge.create_referral(canary_patient(NHS), canary_referral()).await);
     let other = bridge.create_referral(canary_patient_with(OTHER_NHS, "CNRY4712"), referral()).await.unwrap();
     let other = bridge.store.referral(&Scope::system(), other).await.unwrap().unwrap();
-    let taken = UpdatePatient { call: bridge.call(), patient_id: other.patient_id, version_seen: 1, details: canary_patient(NHS), reason: WHY.into() };
+    let taken = UpdatePatient {
+        call: bridge.call(),
+        patient_id: other.patient_id,
+        version_seen: 1,
+        details: canary_patient(NHS),
+        reason: WHY.into(),
+    };
     heard.refused(bridge.store.update_patient(taken).await);
     let mut stale = bridge.call();
     stale.request.key[0] ^= 1;
-    let stale = UpdatePatient { call: stale, patient_id: other.patient_id, version_seen: 7, details: canary_patient(OTHER_NHS), reason: WHY.into() };
+    let stale = UpdatePatient {
+        call: stale,
+        patient_id: other.patient_id,
+        version_seen: 7,
+        details: canary_patient(OTHER_NHS),
+        reason: WHY.into(),
+    };
     heard.refused(bridge.store.update_patient(stale).await);
 
     let declined = ReferralAnswer::Decline { reason: DeclineReason::Incomplete, text: Some(Private(WHY.into())) };
-    let decline = AnswerReferral { call: bridge.call(), referral_id: other.id, author: canary_author(), answer: declined };
+    let decline =
+        AnswerReferral { call: bridge.call(), referral_id: other.id, author: canary_author(), answer: declined };
     heard.debug(&bridge.store.answer_referral(decline).await.unwrap());
     heard.refused(bridge.accept_referral(other.id).await);
     let mut late = bridge.note(TEXT);
@@ -275,7 +330,10 @@ fn unhelpful(number: usize, message: &str) -> Answer {
     let frame = |code: &str, more: String| Answer::frame(ack_text(&id, code, &spoken, &more).into_bytes());
     match number {
         // Not now, with every field of ERR in use.
-        0 => frame("AE", format!("ERR|PID^1^5^207&{FAMILY}|PID^1^{FAMILY}|207^{FAMILY}^{TEXT}|E|{LOCAL}|{GIVEN}|{TEXT}|{spoken}\r")),
+        0 => frame(
+            "AE",
+            format!("ERR|PID^1^5^207&{FAMILY}|PID^1^{FAMILY}|207^{FAMILY}^{TEXT}|E|{LOCAL}|{GIVEN}|{TEXT}|{spoken}\r"),
+        ),
         1 => frame("AE", String::new()),
         // To somebody else's message, named after the patient.
         2 => Answer::frame(ack_text(FAMILY, "AA", &spoken, "").into_bytes()),
@@ -283,13 +341,20 @@ fn unhelpful(number: usize, message: &str) -> Answer {
         3 => Answer::frame(message.as_bytes().to_vec()),
         4 => Answer::frame(spoken.into_bytes()),
         5 => Answer { raw: Some(spoken.into_bytes()), then: Then::Close, ..Answer::default() },
-        6 => Answer { raw: Some(format!("\u{b}MSH|^~\\&|{spoken}").into_bytes()), then: Then::Close, ..Answer::default() },
+        6 => Answer {
+            raw: Some(format!("\u{b}MSH|^~\\&|{spoken}").into_bytes()),
+            then: Then::Close,
+            ..Answer::default()
+        },
         // Yes and no at once.
         7 => frame("AA", format!("ERR||PID^1^5|{FAMILY}^{TEXT}|E||||{spoken}\r")),
         // Yes, and something behind it.
         8 => {
             let yes = ack_text(&id, "AA", &spoken, &format!("NTE|1||{TEXT}\r"));
-            Answer { frames: vec![yes.into_bytes(), format!("MSH|^~\\&|{spoken}\rMSA|AA|{LOCAL}\r").into_bytes()], ..Answer::default() }
+            Answer {
+                frames: vec![yes.into_bytes(), format!("MSH|^~\\&|{spoken}\rMSA|AA|{LOCAL}\r").into_bytes()],
+                ..Answer::default()
+            }
         }
         // From here on by what it is: an outcome or a withdrawal is taken, the rest refused with a code that is a name.
         _ if message.contains("IPS-OUTCOME") || message.contains("MDM^T11") => frame("AA", String::new()),
@@ -315,7 +380,13 @@ async fn exercise_outbox(bridge: &Bridge, far_end: &FarEnd, heard: &Heard) {
     heard.debug(&bridge.wait_state(held.delivery, State::Parked).await);
     let long = bridge.write_note(&TEXT.repeat(4000)).await;
     heard.debug(&bridge.wait_state(long.delivery, State::Parked).await);
-    let parked = Operate { call: bridge.call(), deliveries: vec![held.delivery], operation: Operation::Park, reason: "looked at".into(), single: true };
+    let parked = Operate {
+        call: bridge.call(),
+        deliveries: vec![held.delivery],
+        operation: Operation::Park,
+        reason: "looked at".into(),
+        single: true,
+    };
     heard.refused(bridge.store.operate(parked).await);
     let replaced = ReplaceNote {
         call: bridge.call(),
@@ -403,12 +474,22 @@ async fn exercise_inbound(bridge: &Bridge, heard: &Heard) {
         for answer in receive(&source, message.into_bytes()).await {
             let answer = String::from_utf8_lossy(&answer).into_owned();
             heard.debug(&answer.split('\r').filter(|s| s.starts_with("ERR")).collect::<String>());
-            heard.debug(&answer.split('\r').filter(|s| s.starts_with("MSA")).filter_map(|s| s.split('|').nth(3)).collect::<String>());
+            heard.debug(
+                &answer
+                    .split('\r')
+                    .filter(|s| s.starts_with("MSA"))
+                    .filter_map(|s| s.split('|').nth(3))
+                    .collect::<String>(),
+            );
         }
     }
     receive(&source, [good("I16", "").as_bytes(), b"NTE|1||\xff\xfe\r"].concat()).await;
-    let kept = bridge.store.inbound_messages(&Scope::trusts([trust()]), None, Page { size: 1000, after: None }).await.unwrap();
-    assert!(kept.iter().any(|k| k.state == InboundState::Applied) && kept.iter().filter(|k| k.state == InboundState::Parked).count() > 10);
+    let kept =
+        bridge.store.inbound_messages(&Scope::trusts([trust()]), None, Page { size: 1000, after: None }).await.unwrap();
+    assert!(
+        kept.iter().any(|k| k.state == InboundState::Applied)
+            && kept.iter().filter(|k| k.state == InboundState::Parked).count() > 10
+    );
     for inbound in kept {
         heard.debug(&inbound);
     }
@@ -437,7 +518,8 @@ async fn exercise_api(bridge: &Bridge, heard: &Heard) {
     let mut adapters = AdapterServiceClient::new(channel);
     let id = || new_uuid(bridge.now(), &Fresh).to_string();
     let details = form::patient::show_details(&bridge.patient);
-    let expected = v1::ExpectedPatient { nhs_number: NHS.into(), date_of_birth: BORN.into(), family_name: FAMILY.into() };
+    let expected =
+        v1::ExpectedPatient { nhs_number: NHS.into(), date_of_birth: BORN.into(), family_name: FAMILY.into() };
     let author = Some(form::person::show_author(&canary_author()));
 
     let write = v1::WriteProgressNoteRequest {
@@ -456,14 +538,32 @@ async fn exercise_api(bridge: &Bridge, heard: &Heard) {
     }
     heard.debug(&notes.write_progress_note(call).await.unwrap().into_inner());
     let other_content = Some(form::note::show_content(&bridge.content(&format!("{TEXT}, changed"))));
-    heard.refused(notes.write_progress_note(v1::WriteProgressNoteRequest { content: other_content, ..write.clone() }).await);
+    heard.refused(
+        notes.write_progress_note(v1::WriteProgressNoteRequest { content: other_content, ..write.clone() }).await,
+    );
     let wrong = Some(v1::ExpectedPatient { nhs_number: OTHER_NHS.into(), ..expected.clone() });
-    heard.refused(notes.write_progress_note(v1::WriteProgressNoteRequest { request_id: id(), expected_patient: wrong, ..write.clone() }).await);
+    heard.refused(
+        notes
+            .write_progress_note(v1::WriteProgressNoteRequest {
+                request_id: id(),
+                expected_patient: wrong,
+                ..write.clone()
+            })
+            .await,
+    );
     let broken = v1::WriteProgressNoteRequest {
         request_id: TEXT.into(),
         referral_id: LOCAL.into(),
-        expected_patient: Some(v1::ExpectedPatient { nhs_number: WRONG_NHS.into(), date_of_birth: format!("{BORN}T"), family_name: FAMILY.repeat(50) }),
-        author: Some(v1::Author { staff_id: format!("{AUTHOR} {AUTHOR}"), organisation_ods: AUTHOR.into(), ..Default::default() }),
+        expected_patient: Some(v1::ExpectedPatient {
+            nhs_number: WRONG_NHS.into(),
+            date_of_birth: format!("{BORN}T"),
+            family_name: FAMILY.repeat(50),
+        }),
+        author: Some(v1::Author {
+            staff_id: format!("{AUTHOR} {AUTHOR}"),
+            organisation_ods: AUTHOR.into(),
+            ..Default::default()
+        }),
         content: Some(v1::NoteContent { text: format!("{TEXT}\u{1c}"), ..Default::default() }),
         release_after: None,
     };
@@ -471,13 +571,21 @@ async fn exercise_api(bridge: &Bridge, heard: &Heard) {
     heard.refused(notes.get_progress_note(v1::GetProgressNoteRequest { note_id: FAMILY.into() }).await);
 
     let find = |by| v1::FindPatientsRequest { trust_ods: "RZ9".into(), by: Some(by), ..Default::default() };
-    let found = patients.find_patients(find(v1::find_patients_request::By::NhsNumber(NHS.into()))).await.unwrap().into_inner();
+    let found =
+        patients.find_patients(find(v1::find_patients_request::By::NhsNumber(NHS.into()))).await.unwrap().into_inner();
     assert_eq!(found.patients.len(), 1, "the patient is found");
     heard.debug(&found);
     heard.refused(patients.find_patients(find(v1::find_patients_request::By::NhsNumber(WRONG_NHS.into()))).await);
     let by_name = v1::NameAndBirth { family_name: FAMILY.into(), date_of_birth: format!("{BORN}!") };
     heard.refused(patients.find_patients(find(v1::find_patients_request::By::NameAndBirth(by_name))).await);
-    heard.refused(patients.find_patients(v1::FindPatientsRequest { page_token: FAMILY.into(), ..find(v1::find_patients_request::By::NhsNumber(NHS.into())) }).await);
+    heard.refused(
+        patients
+            .find_patients(v1::FindPatientsRequest {
+                page_token: FAMILY.into(),
+                ..find(v1::find_patients_request::By::NhsNumber(NHS.into()))
+            })
+            .await,
+    );
     let stale = v1::UpdatePatientRequest {
         request_id: id(),
         patient_id: found.patients[0].id.clone(),
@@ -500,7 +608,11 @@ async fn exercise_api(bridge: &Bridge, heard: &Heard) {
         trust_ods: "RZ9".into(),
         external_id: Some(v1::ExternalId { system: FAMILY.into(), value: LOCAL.into() }),
     };
-    heard.refused(referrals.get_referral(v1::GetReferralRequest { by: Some(v1::get_referral_request::By::External(external)) }).await);
+    heard.refused(
+        referrals
+            .get_referral(v1::GetReferralRequest { by: Some(v1::get_referral_request::By::External(external)) })
+            .await,
+    );
 
     let outcome = v1::RecordOutcomeRequest {
         request_id: id(),
@@ -516,22 +628,39 @@ async fn exercise_api(bridge: &Bridge, heard: &Heard) {
     heard.refused(outcomes.record_outcome(unfit).await);
 
     heard.debug(&deliveries.list_deliveries(v1::ListDeliveriesRequest::default()).await.unwrap().into_inner());
-    heard.refused(deliveries.list_deliveries(v1::ListDeliveriesRequest { endpoint_id: FAMILY.into(), patient_id: NHS.into(), ..Default::default() }).await);
-    let preview = |message: String| v1::PreviewMessageRequest { endpoint_id: endpoint_id().to_string(), message: message.into_bytes() };
+    heard.refused(
+        deliveries
+            .list_deliveries(v1::ListDeliveriesRequest {
+                endpoint_id: FAMILY.into(),
+                patient_id: NHS.into(),
+                ..Default::default()
+            })
+            .await,
+    );
+    let preview = |message: String| v1::PreviewMessageRequest {
+        endpoint_id: endpoint_id().to_string(),
+        message: message.into_bytes(),
+    };
     heard.debug(&adapters.preview_message(preview(good("P1", ""))).await.unwrap().into_inner());
     for wrong in [TEXT.to_owned(), good("P2", "").replace(OTHER_NHS, WRONG_NHS), good("P3", &format!("{TEXT}\r"))] {
         // Told as faults or as an error: both are said.
         match adapters.preview_message(preview(wrong)).await {
             Ok(shown) => {
                 assert!(!shown.get_ref().faults.is_empty(), "a message that is wrong has faults");
-                heard.debug(&shown.get_ref().faults.iter().map(|f| serde_json::to_string(f).unwrap()).collect::<Vec<_>>());
+                heard.debug(
+                    &shown.get_ref().faults.iter().map(|f| serde_json::to_string(f).unwrap()).collect::<Vec<_>>(),
+                );
             }
             Err(e) => heard.refused::<(), _>(Err(e)),
         }
     }
 
     // What is no call at all.
-    for bytes in [format!("GET /{FAMILY} HTTP/1.1\r\nHost: {NHS}\r\n\r\n"), format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{TEXT}"), TEXT.to_owned()] {
+    for bytes in [
+        format!("GET /{FAMILY} HTTP/1.1\r\nHost: {NHS}\r\n\r\n"),
+        format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{TEXT}"),
+        TEXT.to_owned(),
+    ] {
         let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
         stream.write_all(bytes.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -587,7 +716,13 @@ async fn exercise_reads(bridge: &Bridge, heard: &Heard) {
 /// No room for more.
 async fn exercise_full(url: &str, heard: &Heard) {
     let limits = Limits { max_open_deliveries: 0 };
-    let tweaks = Tweaks { patient: canary_patient(NHS), author: canary_author(), limits, without_outbox: true, ..Tweaks::default() };
+    let tweaks = Tweaks {
+        patient: canary_patient(NHS),
+        author: canary_author(),
+        limits,
+        without_outbox: true,
+        ..Tweaks::default()
+    };
     let bridge = Bridge::start(url, super::support::free_addr(), tweaks).await;
     heard.refused(bridge.try_write(bridge.note(TEXT)).await);
     bridge.stop().await;
@@ -606,7 +741,11 @@ fn canary_patient_with(nhs_number: &str, local: &str) -> PatientDetails {
     let private = |text: &str| Private(text.to_owned());
     PatientDetails {
         nhs_number: Some(NhsNumber::parse(nhs_number).unwrap()),
-        local_identifiers: vec![LocalIdentifier { assigning_authority: "RZ9".into(), value: private(local), kind: "MR".into() }],
+        local_identifiers: vec![LocalIdentifier {
+            assigning_authority: "RZ9".into(),
+            value: private(local),
+            kind: "MR".into(),
+        }],
         name: PersonName { family: private(FAMILY), given: private(GIVEN), prefix: Some(private(PREFIX)) },
         date_of_birth: Private(BORN.parse().unwrap()),
         address: Some(Address {
@@ -674,7 +813,10 @@ fn a_canary_that_is_planted_is_found() {
             &|| tracing::info!(target: "ips_bridge", patient = canary, "a field"),
             &|| tracing::trace!(target: "h2", bytes = ?canary.as_bytes(), "a frame"),
             &|| tracing::error!(target: "ips_bridge", error = %canary.to_uppercase(), "an error"),
-            &|| tracing::info_span!(target: "ips_bridge", "a span", patient = canary).in_scope(|| tracing::info!(target: "ips_bridge", "inside")),
+            &|| {
+                tracing::info_span!(target: "ips_bridge", "a span", patient = canary)
+                    .in_scope(|| tracing::info!(target: "ips_bridge", "inside"))
+            },
         ];
         tracing::subscriber::with_default(subscriber, || {
             for (n, plant) in planted.iter().enumerate() {

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn watched() -> Watched {
-    let endpoint = WatchedEndpoint { id: endpoint_id(), evidence_overdue_after: Duration::from_secs(3600), listens: true };
+    let endpoint =
+        WatchedEndpoint { id: endpoint_id(), evidence_overdue_after: Duration::from_secs(3600), listens: true };
     Watched { endpoints: vec![endpoint], certificates: Vec::new() }
 }
 
@@ -81,9 +82,14 @@ async fn what_the_outbox_did_is_counted_as_it_happens() {
         bridge.wait_state(second.delivery, State::Parked).await;
         metrics.read(&bridge.store).await.unwrap();
         // The counts follow the commit.
-        wait_until(PATIENCE, "three attempts", async || of(&metrics.text(), "attempts_total", ",verdict=\"refused\"") == Some(1.0)).await;
+        wait_until(PATIENCE, "three attempts", async || {
+            of(&metrics.text(), "attempts_total", ",verdict=\"refused\"") == Some(1.0)
+        })
+        .await;
         let text = metrics.text();
-        for (verdict, count) in [("retry", 1.0), ("positive", 1.0), ("refused", 1.0), ("unknown", 0.0), ("not_sent", 0.0), ("held", 0.0)] {
+        for (verdict, count) in
+            [("retry", 1.0), ("positive", 1.0), ("refused", 1.0), ("unknown", 0.0), ("not_sent", 0.0), ("held", 0.0)]
+        {
             assert_eq!(of(&text, "attempts_total", &format!(",verdict=\"{verdict}\"")), Some(count), "{verdict}");
         }
         assert_eq!(of(&text, "attempt_seconds_count", ""), Some(3.0));
@@ -102,7 +108,8 @@ async fn an_endpoint_that_is_away_shows_as_closed_and_one_that_is_paused_as_paus
         let metrics = Metrics::new(watched(), tweaks.clock.clone());
         let mut client = tweaks.client.clone();
         client.connect_timeout = Duration::from_millis(500);
-        let probe = ips_bridge::domain::policy::BackOff { first: Duration::from_secs(60), cap: Duration::from_secs(60) };
+        let probe =
+            ips_bridge::domain::policy::BackOff { first: Duration::from_secs(60), cap: Duration::from_secs(60) };
         let bridge = Bridge::start(&store.url, free_addr(), Tweaks { client, probe, ..tweaks }).await;
         bridge.write_note("Met at the library.").await;
         wait_until(PATIENCE, "the gate to close", async || {
@@ -167,7 +174,11 @@ fn referral_message(control_id: &str, team: &str) -> Vec<u8> {
 #[test]
 fn the_first_certificate_to_expire_is_the_one_shown() {
     let clock = Arc::new(SetClock::at("2026-03-02T00:00:00Z"));
-    let facts = |role, not_after: &str| CertificateFacts { role, subject: "CN=somebody".into(), not_after: not_after.parse().unwrap() };
+    let facts = |role, not_after: &str| CertificateFacts {
+        role,
+        subject: "CN=somebody".into(),
+        not_after: not_after.parse().unwrap(),
+    };
     let certificate = WatchedCertificate {
         name: "server.tls".into(),
         facts: Box::new(move || {
@@ -195,7 +206,10 @@ fn every_measure_is_ours_by_name_and_labelled_by_nothing_that_could_be_a_person(
         let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
         for label in labels.split(',').filter(|l| !l.is_empty()) {
             let name = label.split('=').next().unwrap();
-            assert!(["endpoint", "verdict", "state", "gate", "role", "name", "version", "le"].contains(&name), "{line}");
+            assert!(
+                ["endpoint", "verdict", "state", "gate", "role", "name", "version", "le"].contains(&name),
+                "{line}"
+            );
         }
     }
 }
@@ -203,7 +217,10 @@ fn every_measure_is_ours_by_name_and_labelled_by_nothing_that_could_be_a_person(
 /// The status line and the body.
 async fn get(addr: std::net::SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

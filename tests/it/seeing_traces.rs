@@ -27,11 +27,17 @@ async fn a_trace_goes_on_from_the_callers_metadata_through_the_queue_and_a_resta
         let config = telemetry(LogFormat::Json);
         let (lines_kept, spans_kept) = (Lines::default(), Spans::default());
         let guard = Guard::exporting(&config, spans_kept.clone());
-        let subscriber = Registry::default().with(lines(&config, None, lines_kept.clone()).unwrap()).with(spans(&config, &guard));
+        let subscriber =
+            Registry::default().with(lines(&config, None, lines_kept.clone()).unwrap()).with(spans(&config, &guard));
         // This test's own runtime has one thread, so this hears all that the bridge does.
         let hears = tracing::subscriber::set_default(subscriber);
 
-        let before = Bridge::start(&store.url, free_addr(), Tweaks { without_outbox: true, trace: caller_is_traced(), ..Tweaks::default() }).await;
+        let before = Bridge::start(
+            &store.url,
+            free_addr(),
+            Tweaks { without_outbox: true, trace: caller_is_traced(), ..Tweaks::default() },
+        )
+        .await;
         let note = before.write_note("Met at the library.").await;
         before.stop().await;
         let far_end = FarEnd::start(|_, message| ack(message, "AA", "")).await;
@@ -46,11 +52,20 @@ async fn a_trace_goes_on_from_the_callers_metadata_through_the_queue_and_a_resta
         assert_eq!(deliver.len(), 1);
         assert_eq!(deliver[0].span_context.trace_id().to_string(), TRACE);
         assert_eq!(deliver[0].parent_span_id.to_string(), PARENT);
-        assert!(deliver[0].attributes.iter().any(|a| a.key.as_str() == "delivery" && a.value.to_string() == note.delivery.to_string()));
+        assert!(
+            deliver[0]
+                .attributes
+                .iter()
+                .any(|a| a.key.as_str() == "delivery" && a.value.to_string() == note.delivery.to_string())
+        );
 
         // The log line of the same delivery is JSON, with the span's names beside it.
         let text = lines_kept.text();
-        let settled = text.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).find(|l| l["message"] == "settled").unwrap();
+        let settled = text
+            .lines()
+            .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+            .find(|l| l["message"] == "settled")
+            .unwrap();
         assert_eq!(settled["state"], "FILED");
         assert_eq!(settled["span"]["delivery"], note.delivery.to_string());
     }
@@ -61,7 +76,10 @@ struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
-    async fn export(&self, got: tonic::Request<ExportTraceServiceRequest>) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+    async fn export(
+        &self,
+        got: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(got.into_inner());
         Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
     }
@@ -73,9 +91,14 @@ async fn spans_reach_a_collector_over_otlp_with_the_service_name_and_version_bef
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", tcp.local_addr().unwrap());
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(tcp);
-    tokio::spawn(tonic::transport::Server::builder().add_service(TraceServiceServer::new(collector.clone())).serve_with_incoming(incoming));
+    tokio::spawn(
+        tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(collector.clone()))
+            .serve_with_incoming(incoming),
+    );
 
-    let config = Telemetry { service_name: "ips-bridge-north".into(), log_level: LogLevel::Error, ..telemetry(LogFormat::Text) };
+    let config =
+        Telemetry { service_name: "ips-bridge-north".into(), log_level: LogLevel::Error, ..telemetry(LogFormat::Text) };
     let guard = Guard::collector(&config, &endpoint).unwrap();
     let subscriber = Registry::default().with(spans(&config, &guard));
     tracing::subscriber::with_default(subscriber, || {
@@ -87,7 +110,8 @@ async fn spans_reach_a_collector_over_otlp_with_the_service_name_and_version_bef
 
     let got = collector.0.lock().unwrap_or_else(PoisonError::into_inner);
     let resources: Vec<_> = got.iter().flat_map(|g| &g.resource_spans).collect();
-    let names: Vec<_> = resources.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).map(|s| s.name.as_str()).collect();
+    let names: Vec<_> =
+        resources.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["ours"], "spans are exported whatever is logged, and only ours");
     let said = format!("{:?}", resources[0].resource);
     for part in ["service.name", "ips-bridge-north", "service.version", env!("CARGO_PKG_VERSION")] {

@@ -34,7 +34,12 @@ impl Batch {
                 continue;
             }
             number += 1;
-            progress.line(line, from + at).map_err(|(what, hint)| Unreadable { segment: number, byte: from + at, what, hint })?;
+            progress.line(line, from + at).map_err(|(what, hint)| Unreadable {
+                segment: number,
+                byte: from + at,
+                what,
+                hint,
+            })?;
         }
         let end = progress.end(bytes.len());
         end.map_err(|(what, hint)| Unreadable { segment: number, byte: bytes.len(), what, hint })?;
@@ -78,7 +83,11 @@ impl Progress {
                 }
                 self.batches += 1;
                 self.closed = true;
-                check_count(line, self.messages.len() - self.before_batch, "BTS-1 is not the number of messages found")?;
+                check_count(
+                    line,
+                    self.messages.len() - self.before_batch,
+                    "BTS-1 is not the number of messages found",
+                )?;
             }
             Some(b"FTS") => {
                 self.close_message(at);
@@ -92,7 +101,12 @@ impl Progress {
                 }
             }
             _ if self.messages.last().is_some_and(|(_, end)| *end == usize::MAX) => {}
-            _ => return Err(("a line that belongs to no message", "it stands before any MSH, or after an envelope's end")),
+            _ => {
+                return Err((
+                    "a line that belongs to no message",
+                    "it stands before any MSH, or after an envelope's end",
+                ));
+            }
         }
         Ok(())
     }

@@ -36,7 +36,9 @@ pub struct Undecodable {
 
 /// A character the endpoint's character set lacks. Names the character, never the text around it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("character {character_index} ({hint}) does not exist in {charset}; reword it or let the endpoint use UNICODE UTF-8")]
+#[error(
+    "character {character_index} ({hint}) does not exist in {charset}; reword it or let the endpoint use UNICODE UTF-8"
+)]
 pub struct Uncarriable {
     /// Counted in characters from 0.
     pub character_index: usize,
@@ -125,7 +127,9 @@ impl Charset {
         match self {
             Self::Utf8 => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(plain(Cow::Borrowed(text))),
-                Err(e) => Err(wrong(e.valid_up_to(), "the sender's bytes and MSH-18 differ; set the endpoint's charset")),
+                Err(e) => {
+                    Err(wrong(e.valid_up_to(), "the sender's bytes and MSH-18 differ; set the endpoint's charset"))
+                }
             },
             Self::Ascii => {
                 let byte = bytes.iter().position(|b| !b.is_ascii()).unwrap_or(0);
@@ -206,7 +210,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Charset; 5] = [Charset::Ascii, Charset::Iso8859_1, Charset::Iso8859_15, Charset::Windows1252, Charset::Utf8];
+    const ALL: [Charset; 5] =
+        [Charset::Ascii, Charset::Iso8859_1, Charset::Iso8859_15, Charset::Windows1252, Charset::Utf8];
 
     #[test]
     fn msh_18_names_are_read_in_any_case_and_unknown_ones_are_flagged() {

@@ -19,9 +19,17 @@ fn text(raw: &str) -> String {
 
 #[test]
 fn a_bad_segment_in_the_middle_does_not_swallow_the_rest() {
-    for (bad, aside) in
-        [("PI|1", 1), ("pid|1", 1), ("torn text", 1), ("P", 1), ("|x", 1), ("PIDX|1", 1), ("日本語|1", 1), ("", 0), ("  ", 0)]
-    {
+    for (bad, aside) in [
+        ("PI|1", 1),
+        ("pid|1", 1),
+        ("torn text", 1),
+        ("P", 1),
+        ("|x", 1),
+        ("PIDX|1", 1),
+        ("日本語|1", 1),
+        ("", 0),
+        ("  ", 0),
+    ] {
         let message = message(&format!("EVN|1\r{bad}\rPV1|1\rNTE|1\r"));
         assert_eq!(ids(&message), ["MSH", "EVN", "PV1", "NTE"], "{bad:?}");
         assert_eq!(message.set_aside().len(), aside, "{bad:?}");
@@ -34,7 +42,8 @@ fn a_bad_segment_in_the_middle_does_not_swallow_the_rest() {
 #[test]
 fn line_feeds_end_segments_too() {
     for end in ["\n", "\r\n", "\r\r\n"] {
-        let message = Message::read(format!("{HEAD}{end}PID|1{end}PV1|1{end}").as_bytes(), Charset::Utf8).expect("readable");
+        let message =
+            Message::read(format!("{HEAD}{end}PID|1{end}PV1|1{end}").as_bytes(), Charset::Utf8).expect("readable");
         assert_eq!(ids(&message), ["MSH", "PID", "PV1"], "{end:?}");
     }
 }

@@ -23,8 +23,14 @@ pub struct BadDelimiters {
 
 impl Delimiters {
     /// `|` and `^~\&`, which every receiver knows.
-    pub const STANDARD: Self =
-        Self { field: b'|', component: b'^', repetition: b'~', escape: b'\\', subcomponent: Some(b'&'), truncation: None };
+    pub const STANDARD: Self = Self {
+        field: b'|',
+        component: b'^',
+        repetition: b'~',
+        escape: b'\\',
+        subcomponent: Some(b'&'),
+        truncation: None,
+    };
 
     /// From MSH-1 and MSH-2, the latter three to five characters long.
     pub fn new(field: u8, encoding: &[u8]) -> Result<Self, BadDelimiters> {
@@ -74,7 +80,10 @@ impl Delimiters {
 
     /// Every delimiter, in the order of MSH-1 and MSH-2.
     pub fn all(&self) -> impl Iterator<Item = u8> {
-        [self.field, self.component, self.repetition, self.escape].into_iter().chain(self.subcomponent).chain(self.truncation)
+        [self.field, self.component, self.repetition, self.escape]
+            .into_iter()
+            .chain(self.subcomponent)
+            .chain(self.truncation)
     }
 
     /// MSH-2 as its sender wrote it.
@@ -112,9 +121,9 @@ impl Delimiters {
     /// fourth. A stand-in for a missing one does no harm: this module parts components itself.
     pub(crate) fn for_parser(&self) -> [u8; 5] {
         let taken = |c: &u8| self.all().any(|d| d == *c);
-        let subcomponent = self
-            .subcomponent
-            .unwrap_or_else(|| *b"&$@!%".iter().find(|c| !taken(c)).expect("four delimiters cannot take five characters"));
+        let subcomponent = self.subcomponent.unwrap_or_else(|| {
+            *b"&$@!%".iter().find(|c| !taken(c)).expect("four delimiters cannot take five characters")
+        });
         [self.field, self.component, self.repetition, self.escape, subcomponent]
     }
 }

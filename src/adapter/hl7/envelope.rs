@@ -89,7 +89,8 @@ impl Envelope {
     fn text(&self, number: usize) -> Cow<'_, str> {
         let raw = self.raw(number);
         // Only names and codes are kept: where they are not UTF-8 they are Latin text.
-        std::str::from_utf8(raw).map_or_else(|_| encoding_rs::WINDOWS_1252.decode_without_bom_handling(raw).0, Cow::Borrowed)
+        std::str::from_utf8(raw)
+            .map_or_else(|_| encoding_rs::WINDOWS_1252.decode_without_bom_handling(raw).0, Cow::Borrowed)
     }
 
     fn component(&self, number: usize, component: usize) -> Cow<'_, str> {
@@ -211,7 +212,8 @@ mod tests {
             let e = Envelope::peek(&REF[..cut]).expect("has MSH");
             assert!("EPR000001200".starts_with(&*e.control_id()));
         }
-        let bad = Envelope::peek(b"\x0b\xef\xbb\xbf \r\nMSH|^^|A|B|C|D|1||ADT^A08|77\x07|T|2.4\r\x00\xff").expect("has MSH");
+        let bad =
+            Envelope::peek(b"\x0b\xef\xbb\xbf \r\nMSH|^^|A|B|C|D|1||ADT^A08|77\x07|T|2.4\r\x00\xff").expect("has MSH");
         assert!(!bad.has_delimiters());
         assert_eq!((&*bad.control_id(), &*bad.trigger()), ("77", "A08"));
         assert_eq!(bad.ack_mode(), AckMode::Original);

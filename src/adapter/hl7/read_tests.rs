@@ -11,7 +11,10 @@ fn read(text: &str) -> Result<Message, Unreadable> {
 
 /// Lines that are not blank, counted without the code under test.
 fn lines_sent(bytes: &[u8]) -> usize {
-    bytes.split(|b| matches!(b, b'\r' | b'\n')).filter(|l| l.iter().any(|b| !matches!(b, b' ' | b'\t' | 0x0B | 0x1C))).count()
+    bytes
+        .split(|b| matches!(b, b'\r' | b'\n'))
+        .filter(|l| l.iter().any(|b| !matches!(b, b' ' | b'\t' | 0x0B | 0x1C)))
+        .count()
 }
 
 #[test]
@@ -54,7 +57,8 @@ fn an_error_names_the_segment_and_the_byte_received() {
 
 #[test]
 fn the_ladder_of_character_sets_is_msh_18_then_the_endpoints() {
-    let sent = |msh_18: &str, byte: &[u8]| [HEAD.replace("UNICODE UTF-8", msh_18).as_bytes(), b"\rPID|1||", byte].concat();
+    let sent =
+        |msh_18: &str, byte: &[u8]| [HEAD.replace("UNICODE UTF-8", msh_18).as_bytes(), b"\rPID|1||", byte].concat();
     let field = |bytes: &[u8], default| {
         let message = Message::read(bytes, default).ok()?;
         let value = message.segments().nth(1)?.field(3).reading().into_value()?.into_owned();
@@ -96,7 +100,10 @@ fn torn_text_is_set_aside_with_its_place() {
     let text = format!("{HEAD}\rNTE|1||first line\rsecond line\rPID|1\r");
     let message = read(&text).expect("readable");
     let [aside] = message.set_aside() else { panic!("one line") };
-    assert_eq!((aside.line, &text[aside.byte..aside.byte + aside.length], aside.why), (3, "second line", Odd::TornText));
+    assert_eq!(
+        (aside.line, &text[aside.byte..aside.byte + aside.length], aside.why),
+        (3, "second line", Odd::TornText)
+    );
     assert!(read(&format!("{HEAD}\rPID|1\rDSC|x")).expect("readable").notes().continues);
 }
 

@@ -201,7 +201,8 @@ mod tests {
         assert_eq!(old.errors.iter().map(|e| &*e.code).collect::<Vec<_>>(), ["204", "102", "204"]);
         let place = Location { segment: "PID".into(), sequence: Some(1), field: Some(3) };
         assert_eq!(old.errors[0].location.as_ref(), Some(&place));
-        let new = reply("MSA|CE|42\rERR||PID^1^3^1^1|206^Locked^HL70357|E||||Try later\rERR|||207|W\r").expect("a reply");
+        let new =
+            reply("MSA|CE|42\rERR||PID^1^3^1^1|206^Locked^HL70357|E||||Try later\rERR|||207|W\r").expect("a reply");
         assert!(new.has_error("206") && new.has_error("207") && !new.has_error("20"));
         assert_eq!((new.errors[0].severity, new.errors[0].location.as_ref()), (Some('E'), Some(&place)));
         assert_eq!(new.text.reveal(), "Locked; Try later");
@@ -209,7 +210,8 @@ mod tests {
 
     #[test]
     fn text_that_may_name_the_patient_is_not_shown() {
-        let reply = reply("MSA|AE|42|Sam Testpatient unknown\rERR|||no such person Sam Testpatient\r").expect("a reply");
+        let reply =
+            reply("MSA|AE|42|Sam Testpatient unknown\rERR|||no such person Sam Testpatient\r").expect("a reply");
         assert!(reply.errors.is_empty() && reply.text.reveal().contains("no such person"));
         assert!(!format!("{reply:?}").contains("Sam"));
     }

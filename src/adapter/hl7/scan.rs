@@ -148,7 +148,8 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Unreadable> {
     let Some((msh_at, msh)) = found.next() else {
         return Err(whole("the message is empty", "check what the sender's interface sends"));
     };
-    let (delimiters, msh_rest) = msh_header(msh).map_err(|(what, hint)| Unreadable { segment: 1, byte: msh_at, what, hint })?;
+    let (delimiters, msh_rest) =
+        msh_header(msh).map_err(|(what, hint)| Unreadable { segment: 1, byte: msh_at, what, hint })?;
     check_control(body, from, &mut notes)?;
     notes.line_ends_not_cr = memchr::memchr(b'\n', &bytes[from..]).is_some();
 
@@ -158,7 +159,8 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scan, Unreadable> {
     // MSH-2 may shrink or grow by one for the parser; offsets behind it shift by as much.
     let shift = msh_at as isize + (msh.len() - msh_rest.len()) as isize - normal.len() as isize;
     normal.extend_from_slice(msh_rest);
-    let mut scan = Scan { delimiters, normal, lines: vec![Line { start: 0, number: 1, shift }], set_aside: Vec::new(), notes };
+    let mut scan =
+        Scan { delimiters, normal, lines: vec![Line { start: 0, number: 1, shift }], set_aside: Vec::new(), notes };
     let mut number = 1;
     for (byte, line) in found {
         if is_blank(line) {
@@ -295,7 +297,8 @@ mod tests {
 
     #[test]
     fn a_wrapping_of_bom_blanks_or_mllp_bytes_is_removed_and_noted() {
-        for text in ["\u{feff}MSH|^~\\&|a\rPID|1\r", " \r\n\tMSH|^~\\&|a\rPID|1\r", "\u{b}MSH|^~\\&|a\rPID|1\r\u{1c}\r"] {
+        for text in ["\u{feff}MSH|^~\\&|a\rPID|1\r", " \r\n\tMSH|^~\\&|a\rPID|1\r", "\u{b}MSH|^~\\&|a\rPID|1\r\u{1c}\r"]
+        {
             let scan = scan(text.as_bytes()).expect("readable");
             assert!(scan.notes.wrapping_removed);
             assert_eq!(scan.lines.len(), 2);

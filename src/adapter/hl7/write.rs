@@ -83,7 +83,8 @@ impl Ack<'_> {
     pub fn to_bytes(&self) -> Vec<u8> {
         let to = self.to;
         let version = Version::of(to);
-        let mut out = Writer { bytes: Vec::with_capacity(256), delimiters: to.delimiters(), exact: to.has_delimiters() };
+        let mut out =
+            Writer { bytes: Vec::with_capacity(256), delimiters: to.delimiters(), exact: to.has_delimiters() };
 
         out.bytes.extend_from_slice(b"MSH");
         out.bytes.extend(to.delimiters().all());
@@ -146,7 +147,8 @@ struct Version {
 impl Version {
     fn of(to: &Envelope) -> Self {
         let version = to.version();
-        let minor = version.strip_prefix("2.").and_then(|rest| rest.split('.').next()).and_then(|n| n.parse::<u32>().ok());
+        let minor =
+            version.strip_prefix("2.").and_then(|rest| rest.split('.').next()).and_then(|n| n.parse::<u32>().ok());
         Self {
             known: minor.is_some(),
             has_structure: minor.is_none_or(|n| n > 3) || version == "2.3.1",
@@ -224,7 +226,8 @@ impl Writer {
 
     fn message_type(&mut self, trigger: &str, version: Version) {
         let component = self.delimiters.component;
-        let trigger = Some(trigger).filter(|t| (1..=10).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric()));
+        let trigger =
+            Some(trigger).filter(|t| (1..=10).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric()));
         match trigger {
             Some(trigger) if version.has_structure => self.joined(&["ACK", trigger, "ACK"], component),
             Some(trigger) => self.joined(&["ACK", trigger], component),
@@ -328,7 +331,9 @@ mod tests {
         let new = ack(b"MSH|^~\\&|E|R|I|R|2||REF^I12|7|P|2.5.1|||AL|AL\r", AckCode::AE, &[unknown_patient()]);
         let text = String::from_utf8_lossy(&new);
         assert!(
-            text.contains("|P|2.5.1|||NE|NE\rMSA|AE|7\rERR||PID^1^3|204^Unknown key identifier^HL70357|E||||Patient not found\r"),
+            text.contains(
+                "|P|2.5.1|||NE|NE\rMSA|AE|7\rERR||PID^1^3|204^Unknown key identifier^HL70357|E||||Patient not found\r"
+            ),
             "{text}"
         );
     }
@@ -348,7 +353,10 @@ mod tests {
             assert!(!bytes.contains(&0x1C));
             let has_id = to.len() > 8;
             assert_eq!(reply.is_ok(), has_id, "{:?}", String::from_utf8_lossy(&bytes));
-            assert!(reply.is_err() || reply.is_ok_and(|r| r.code == AckCode::AR && r.errors.iter().any(|e| e.code == "204")));
+            assert!(
+                reply.is_err()
+                    || reply.is_ok_and(|r| r.code == AckCode::AR && r.errors.iter().any(|e| e.code == "204"))
+            );
         }
         let custom = ack(b"MSH#*+$%#A#B#C#D#1##ADT*A08#7#T#2.3#", AckCode::AA, &[]);
         assert!(custom.starts_with(b"MSH#*+$%#C#D#A#B#") && custom.windows(9).any(|w| w == b"#ACK*A08#"));

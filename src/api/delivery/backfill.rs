@@ -20,7 +20,10 @@ use std::collections::HashMap;
 /// Done in one commit: others' writes wait behind it.
 const BATCH: usize = 200;
 
-pub async fn backfill_deliveries(c: Caller, m: v1::BackfillDeliveriesRequest) -> Result<v1::BackfillDeliveriesResponse, Error> {
+pub async fn backfill_deliveries(
+    c: Caller,
+    m: v1::BackfillDeliveriesRequest,
+) -> Result<v1::BackfillDeliveriesResponse, Error> {
     let mut broken = Violations::default();
     let key = c.key(&m, &mut broken);
     let endpoint = endpoint_id(&m.endpoint_id, &mut broken);
@@ -28,7 +31,8 @@ pub async fn backfill_deliveries(c: Caller, m: v1::BackfillDeliveriesRequest) ->
     let reason = request::reason(&m.reason, "reason", &mut broken);
     whole!(broken; key, endpoint, from, reason);
     let trust = c.endpoint(&endpoint)?.trust.clone();
-    let mut missing = Missing { endpoint: endpoint.clone(), trust, from, after: None, over: false, referrals: HashMap::new() };
+    let mut missing =
+        Missing { endpoint: endpoint.clone(), trust, from, after: None, over: false, referrals: HashMap::new() };
     let mut told = v1::BackfillDeliveriesResponse::default();
     for number in 0.. {
         if m.dry_run {
@@ -77,7 +81,8 @@ impl Missing {
         let mut part = Vec::new();
         while part.is_empty() && !self.over {
             let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
-            let read = c.store().to_backfill(&c.scope, &self.trust, &self.endpoint, self.from, self.after, limit).await?;
+            let read =
+                c.store().to_backfill(&c.scope, &self.trust, &self.endpoint, self.from, self.after, limit).await?;
             self.over = read.len() < BATCH;
             self.after = read.last().map(|e| e.id).or(self.after);
             self.referrals.clear();
@@ -100,9 +105,8 @@ impl Missing {
         if entry.action() == EntryAction::Withdraw {
             return Ok(false);
         }
-        if !self.referrals.contains_key(&entry.referral_id) {
-            let referral = c.store().referral(&c.scope, entry.referral_id).await?;
-            self.referrals.insert(entry.referral_id, referral);
+        if let std::collections::hash_map::Entry::Vacant(free) = self.referrals.entry(entry.referral_id) {
+            free.insert(c.store().referral(&c.scope, entry.referral_id).await?);
         }
         let Some(Some(referral)) = self.referrals.get(&entry.referral_id) else { return Ok(false) };
         let details = &referral.details;

@@ -17,7 +17,10 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub async fn get_endpoint_status(c: Caller, m: v1::GetEndpointStatusRequest) -> Result<v1::GetEndpointStatusResponse, Error> {
+pub async fn get_endpoint_status(
+    c: Caller,
+    m: v1::GetEndpointStatusRequest,
+) -> Result<v1::GetEndpointStatusResponse, Error> {
     let mut broken = Violations::default();
     let only = optional_endpoint(&m.endpoint_id, &mut broken);
     whole!(broken; only);
@@ -67,7 +70,13 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
     })
 }
 
-async fn set_paused(c: &Caller, m: &impl Changing, id: &str, reason: &str, paused: bool) -> Result<v1::EndpointStatus, Error> {
+async fn set_paused(
+    c: &Caller,
+    m: &impl Changing,
+    id: &str,
+    reason: &str,
+    paused: bool,
+) -> Result<v1::EndpointStatus, Error> {
     let mut broken = Violations::default();
     let key = c.key(m, &mut broken);
     let endpoint: Option<EndpointId> = endpoint_id(id, &mut broken);

@@ -3,7 +3,9 @@
 use super::super::edge::{Caller, Streamed, whole};
 use super::super::error::Error;
 use super::endpoint_id;
+use crate::adapter::compose::job_of;
 use crate::adapter::form::entry::{self, Setting};
+use crate::adapter::form::request;
 use crate::domain::chain;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::entry::{Body, Entry};
@@ -11,8 +13,6 @@ use crate::domain::ids::{DeliveryId, PatientId};
 use crate::domain::organisation::EndpointId;
 use crate::domain::person::Patient;
 use crate::domain::rule::Violations;
-use crate::adapter::compose::job_of;
-use crate::adapter::form::request;
 use crate::status::sentence;
 use crate::store::read::{DeliveryFilter, Page};
 use crate::wire::v1;
@@ -29,7 +29,10 @@ const PAGE: u32 = 1000;
 /// What a delivery is found and sorted by: small, because a backlog can be as long as the bridge's limit of open deliveries.
 type Place = (PatientId, i64, DeliveryId);
 
-pub async fn export_deliveries(c: Caller, m: v1::ExportDeliveriesRequest) -> Result<Streamed<v1::ExportDeliveriesResponse>, Error> {
+pub async fn export_deliveries(
+    c: Caller,
+    m: v1::ExportDeliveriesRequest,
+) -> Result<Streamed<v1::ExportDeliveriesResponse>, Error> {
     let mut broken = Violations::default();
     let endpoint = endpoint_id(&m.endpoint_id, &mut broken);
     let reason = request::reason(&m.reason, "reason", &mut broken);
@@ -103,7 +106,8 @@ impl Export {
         let mut deliveries = store.deliveries_by_id(&c.scope, ids).await?;
         deliveries.sort_by_key(|d| (d.patient_id, d.lane_seq));
         let subjects = deliveries.iter().map(|d| d.subject.uuid());
-        let entries: HashMap<_, Entry> = store.versions(&c.scope, subjects).await?.into_iter().map(|e| (e.id, e)).collect();
+        let entries: HashMap<_, Entry> =
+            store.versions(&c.scope, subjects).await?.into_iter().map(|e| (e.id, e)).collect();
         let mut text = String::new();
         let mut patient: Option<Patient> = None;
         for delivery in &deliveries {
@@ -121,26 +125,54 @@ impl Export {
     }
 
     /// Who, when, what, how far it is, and the text as it would stand in the record.
-    async fn one(&self, d: &Delivery, entry: &Entry, patient: &Patient, entries: &HashMap<crate::domain::ids::EntryId, Entry>) -> Result<Option<String>, Error> {
+    async fn one(
+        &self,
+        d: &Delivery,
+        entry: &Entry,
+        patient: &Patient,
+        entries: &HashMap<crate::domain::ids::EntryId, Entry>,
+    ) -> Result<Option<String>, Error> {
         let Some(shown) = self.shown(d, entry, entries).await? else { return Ok(None) };
         let details = &patient.details;
         let name = &details.name;
-        let number = details.nhs_number.map_or_else(|| "no NHS number".to_owned(), |n| format!("NHS number {}", n.as_str()));
-        let locals = details.local_identifiers.iter().map(|i| format!(", {} {}", i.kind, i.value.0)).collect::<String>();
+        let number =
+            details.nhs_number.map_or_else(|| "no NHS number".to_owned(), |n| format!("NHS number {}", n.as_str()));
+        let locals =
+            details.local_identifiers.iter().map(|i| format!(", {} {}", i.kind, i.value.0)).collect::<String>();
         let mut text = String::new();
         let line = "-".repeat(72);
         let when = |at: jiff::Timestamp| at.to_zoned(self.tz.clone()).strftime("%-d %B %Y %H:%M").to_string();
-        let written = writeln!(text, "{line}\n{}, {}  born {}  {number}{locals}", name.family.0, name.given.0, details.date_of_birth.0)
-            .and_then(|()| writeln!(text, "Written {} by {}, {}", when(entry.recorded_at), entry.author.display_name.0, entry.author.role_title.0))
-            .and_then(|()| writeln!(text, "Delivery {}: {}. {}", d.id, d.state.word(), sentence(d, self.c.epr(&d.endpoint))))
-            .and_then(|()| writeln!(text, "\n{}\n{}\n\n{}\n", shown.title, shown.headings.join("\n"), shown.text));
+        let written = writeln!(
+            text,
+            "{line}\n{}, {}  born {}  {number}{locals}",
+            name.family.0, name.given.0, details.date_of_birth.0
+        )
+        .and_then(|()| {
+            writeln!(
+                text,
+                "Written {} by {}, {}",
+                when(entry.recorded_at),
+                entry.author.display_name.0,
+                entry.author.role_title.0
+            )
+        })
+        .and_then(|()| {
+            writeln!(text, "Delivery {}: {}. {}", d.id, d.state.word(), sentence(d, self.c.epr(&d.endpoint)))
+        })
+        .and_then(|()| writeln!(text, "\n{}\n{}\n\n{}\n", shown.title, shown.headings.join("\n"), shown.text));
         Ok(written.is_ok().then_some(text))
     }
 
-    async fn shown(&self, d: &Delivery, entry: &Entry, entries: &HashMap<crate::domain::ids::EntryId, Entry>) -> Result<Option<v1::Entry>, Error> {
+    async fn shown(
+        &self,
+        d: &Delivery,
+        entry: &Entry,
+        entries: &HashMap<crate::domain::ids::EntryId, Entry>,
+    ) -> Result<Option<v1::Entry>, Error> {
         let (c, store) = (&self.c, self.c.store());
         let chain = store.deliveries_of(&c.scope, [d.subject.uuid()]).await?;
-        let mut before: Vec<Delivery> = chain.into_iter().filter(|o| o.endpoint == d.endpoint && o.lane_seq < d.lane_seq).collect();
+        let mut before: Vec<Delivery> =
+            chain.into_iter().filter(|o| o.endpoint == d.endpoint && o.lane_seq < d.lane_seq).collect();
         before.sort_by_key(|o| o.lane_seq);
         let spoken_of = chain::speaks_of(&before, entry.action()).and_then(|o| entries.get(&o.entry_id));
         let replaces = spoken_of.map(|e| entry::Replaced { number: e.version, recorded_at: e.recorded_at });
@@ -158,7 +190,10 @@ impl Export {
                     Some(id) => store.outcome(&c.scope, id).await?.and_then(|o| o.current),
                     None => None,
                 };
-                entry.outcome_version().zip(content).map(|(version, content)| entry::outcome(&version, content, job.as_ref(), &setting))
+                entry
+                    .outcome_version()
+                    .zip(content)
+                    .map(|(version, content)| entry::outcome(&version, content, job.as_ref(), &setting))
             }
             Body::ReferralReply(_) => {
                 let referral = store.referral(&c.scope, entry.referral_id).await?;

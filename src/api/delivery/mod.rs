@@ -106,7 +106,10 @@ async fn list_deliveries(c: Caller, m: v1::ListDeliveriesRequest) -> Result<v1::
     let mut deliveries = c.store().deliveries(&c.scope, &filter, page).await?;
     let next_page_token = cut(&mut deliveries, size, |d: &Delivery| binding.token(d.id.0.as_bytes()));
     c.audit("delivery.list", &deliveries).await?;
-    Ok(v1::ListDeliveriesResponse { deliveries: deliveries.iter().map(|d| show::delivery(&c, d)).collect(), next_page_token })
+    Ok(v1::ListDeliveriesResponse {
+        deliveries: deliveries.iter().map(|d| show::delivery(&c, d)).collect(),
+        next_page_token,
+    })
 }
 
 async fn subject_exists(c: &Caller, id: Uuid) -> Result<(), Error> {
@@ -132,7 +135,10 @@ async fn list_attempts(c: Caller, m: v1::ListAttemptsRequest) -> Result<v1::List
     Ok(v1::ListAttemptsResponse { attempts: attempts.iter().map(|a| show::attempt(a, m.include_bytes)).collect() })
 }
 
-async fn watch_deliveries(c: Caller, m: v1::WatchDeliveriesRequest) -> Result<Streamed<v1::WatchDeliveriesResponse>, Error> {
+async fn watch_deliveries(
+    c: Caller,
+    m: v1::WatchDeliveriesRequest,
+) -> Result<Streamed<v1::WatchDeliveriesResponse>, Error> {
     let mut broken = Violations::default();
     let endpoint = optional_endpoint(&m.endpoint_id, &mut broken);
     whole!(broken; endpoint);

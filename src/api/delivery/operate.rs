@@ -53,10 +53,17 @@ pub async fn retry_deliveries(c: Caller, m: v1::RetryDeliveriesRequest) -> Resul
         let key = part(&key, number);
         let before = c.store().answered(&key).await?;
         let deliveries = if before.is_some() { chosen.skip() } else { chosen.next(&c).await? };
-        let operate = Operate { call: c.write(key), deliveries, operation: Operation::Retry, reason: reason.0.clone(), single: false };
+        let operate = Operate {
+            call: c.write(key),
+            deliveries,
+            operation: Operation::Retry,
+            reason: reason.0.clone(),
+            single: false,
+        };
         let answered = c.store().operate(operate).await?;
         let Answer { deliveries, more, .. } = answered.answer();
-        let not: Vec<String> = serde_json::from_value(more.clone()).map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
+        let not: Vec<String> = serde_json::from_value(more.clone())
+            .map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
         if deliveries.is_empty() && not.is_empty() {
             break;
         }
@@ -86,7 +93,9 @@ async fn would_retry(c: &Caller, chosen: &mut Chosen) -> Result<v1::RetryDeliver
                     told.retried += 1;
                     told.delivery_ids.push(id.to_string());
                 }
-                Some(d) => told.not_retried.push(format!("{id}: the delivery is {}; a retry needs PARKED", d.state.word())),
+                Some(d) => {
+                    told.not_retried.push(format!("{id}: the delivery is {}; a retry needs PARKED", d.state.word()))
+                }
                 None => told.not_retried.push(format!("{id}: there is no such delivery")),
             }
         }
@@ -152,7 +161,14 @@ fn read_selection(m: &v1::DeliverySelection, broken: &mut Violations) -> Option<
         }
         (false, false) => {
             let read = |(i, id): (usize, &String)| request::id(id, &format!("selection.delivery_ids[{i}]"), broken);
-            let mut ids = m.delivery_ids.iter().enumerate().map(read).collect::<Vec<_>>().into_iter().collect::<Option<Vec<DeliveryId>>>()?;
+            let mut ids = m
+                .delivery_ids
+                .iter()
+                .enumerate()
+                .map(read)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .collect::<Option<Vec<DeliveryId>>>()?;
             let mut seen = std::collections::HashSet::new();
             ids.retain(|id| seen.insert(*id));
             Some(Selection::Ids(ids))
@@ -166,7 +182,13 @@ fn read_selection(m: &v1::DeliverySelection, broken: &mut Violations) -> Option<
 }
 
 /// One delivery by name: read the request, do it, and show the delivery as it was right after.
-async fn single<Q: Changing>(c: &Caller, m: &Q, id: &str, reason: &str, operation: Operation) -> Result<v1::Delivery, Error> {
+async fn single<Q: Changing>(
+    c: &Caller,
+    m: &Q,
+    id: &str,
+    reason: &str,
+    operation: Operation,
+) -> Result<v1::Delivery, Error> {
     let mut broken = Violations::default();
     let key: Option<RequestKey> = c.key(m, &mut broken);
     let id = request::id::<DeliveryId>(id, "delivery_id", &mut broken);
@@ -179,7 +201,10 @@ async fn single<Q: Changing>(c: &Caller, m: &Q, id: &str, reason: &str, operatio
     show::with_timeline(c, &then).await
 }
 
-pub async fn rerender_delivery(c: Caller, m: v1::RerenderDeliveryRequest) -> Result<v1::RerenderDeliveryResponse, Error> {
+pub async fn rerender_delivery(
+    c: Caller,
+    m: v1::RerenderDeliveryRequest,
+) -> Result<v1::RerenderDeliveryResponse, Error> {
     let operation = Operation::Rerender { may_be_in_record_acknowledged: m.acknowledge_may_be_in_record };
     let delivery = single(&c, &m, &m.delivery_id, &m.reason, operation).await?;
     Ok(v1::RerenderDeliveryResponse { delivery: Some(delivery) })

@@ -54,7 +54,8 @@ pub async fn with_timeline(c: &Caller, d: &Delivery) -> Result<v1::Delivery, Err
     let entry = c.store().entry(&c.scope, d.entry_id).await?;
     let steps: Vec<Step> = c.store().steps(d).await?.into_iter().filter(|s| s.version <= d.version).collect();
     // A delivery younger than its entry was made by a backfill: the audit names who asked for it.
-    let by = entry.filter(|e| e.recorded_at == d.created_at).map_or_else(|| "a backfill".to_owned(), |e| e.submitted_by);
+    let by =
+        entry.filter(|e| e.recorded_at == d.created_at).map_or_else(|| "a backfill".to_owned(), |e| e.submitted_by);
     let timeline = timeline(d, steps, &by).into_iter().map(|s| v1::TimelineStep {
         at: Some(s.at.into()),
         state: s.state.wire(),

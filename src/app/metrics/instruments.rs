@@ -3,17 +3,41 @@
 use super::{WatchedEndpoint, inbound_word};
 use crate::store::record::InboundState;
 use prometheus::core::Collector;
-use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
 
 /// Everything `outbox::Watch::attempt` is told.
 const VERDICTS: &[&str] = &["positive", "refused", "retry", "unknown", "not_sent", "held"];
-pub const INBOUND_STATES: &[InboundState] = &[InboundState::Received, InboundState::Applied, InboundState::Ignored, InboundState::Parked];
+pub const INBOUND_STATES: &[InboundState] =
+    &[InboundState::Received, InboundState::Applied, InboundState::Ignored, InboundState::Parked];
 
 /// From a local receiver to one that is slow to answer, in seconds.
-const ATTEMPT_SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const ATTEMPT_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 /// From at once to an EPR that was away for weeks, in seconds.
-const FILED_SECONDS: &[f64] =
-    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 604_800.0, 2_419_200.0];
+const FILED_SECONDS: &[f64] = &[
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    900.0,
+    3_600.0,
+    14_400.0,
+    86_400.0,
+    604_800.0,
+    2_419_200.0,
+];
 
 pub struct Instruments {
     registry: Registry,
@@ -43,26 +67,94 @@ impl Instruments {
         let build = int_gauges(&r, "build_info", "Always 1; the label says which version runs.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self {
-            attempts: kept(&r, IntCounterVec::new(opts("attempts_total", "Tries to deliver, by what came of them."), &["endpoint", "verdict"])),
-            attempt_seconds: histograms(&r, "attempt_seconds", "From taking a delivery up to knowing what came of it.", ATTEMPT_SECONDS),
-            accepted_to_filed: histograms(&r, "accepted_to_filed_seconds", "From the caller's OK to the evidence that files.", FILED_SECONDS),
+            attempts: kept(
+                &r,
+                IntCounterVec::new(
+                    opts("attempts_total", "Tries to deliver, by what came of them."),
+                    &["endpoint", "verdict"],
+                ),
+            ),
+            attempt_seconds: histograms(
+                &r,
+                "attempt_seconds",
+                "From taking a delivery up to knowing what came of it.",
+                ATTEMPT_SECONDS,
+            ),
+            accepted_to_filed: histograms(
+                &r,
+                "accepted_to_filed_seconds",
+                "From the caller's OK to the evidence that files.",
+                FILED_SECONDS,
+            ),
             oldest_unfiled_age: gauges(
                 &r,
                 "oldest_unfiled_age_seconds",
                 "Age of the oldest delivery neither filed nor cancelled; 0 when there is none. The one to alert on.",
                 &["endpoint"],
             ),
-            deliveries: int_gauges(&r, "deliveries", "Deliveries neither filed nor cancelled, by state.", &["endpoint", "state"]),
-            open_deliveries: kept(&r, IntGauge::with_opts(opts("open_deliveries", "Deliveries neither filed nor cancelled, over all endpoints."))),
-            evidence_overdue: int_gauges(&r, "evidence_overdue", "Deliveries received by the trust that wait too long for the evidence that files.", &["endpoint"]),
-            gate: int_gauges(&r, "endpoint_gate", "1 for the gate's state: open, probing or closed.", &["endpoint", "gate"]),
+            deliveries: int_gauges(
+                &r,
+                "deliveries",
+                "Deliveries neither filed nor cancelled, by state.",
+                &["endpoint", "state"],
+            ),
+            open_deliveries: kept(
+                &r,
+                IntGauge::with_opts(opts(
+                    "open_deliveries",
+                    "Deliveries neither filed nor cancelled, over all endpoints.",
+                )),
+            ),
+            evidence_overdue: int_gauges(
+                &r,
+                "evidence_overdue",
+                "Deliveries received by the trust that wait too long for the evidence that files.",
+                &["endpoint"],
+            ),
+            gate: int_gauges(
+                &r,
+                "endpoint_gate",
+                "1 for the gate's state: open, probing or closed.",
+                &["endpoint", "gate"],
+            ),
             paused: int_gauges(&r, "endpoint_paused", "1 while a person has paused the endpoint.", &["endpoint"]),
-            inbound: kept(&r, IntCounterVec::new(opts("inbound_messages_total", "Messages from the EPR since the start, by what became of them."), &["endpoint", "state"])),
-            inbound_silence: gauges(&r, "inbound_silence_seconds", "Since the EPR's last message, or since the start if none ever came.", &["endpoint"]),
-            certificate_days_left: gauges(&r, "certificate_days_left", "Days until the first certificate of this role in this section of config expires.", &["role", "name"]),
-            store_read_age: kept(&r, Gauge::with_opts(opts("store_read_age_seconds", "Since the measures of the store were read last."))),
-            store_stale: kept(&r, IntGauge::with_opts(opts("store_stale", "1 when the measures of the store are too old to be relied on."))),
-            store_read_failures: kept(&r, IntCounter::with_opts(opts("store_read_failures_total", "Times the store could not be read for its measures."))),
+            inbound: kept(
+                &r,
+                IntCounterVec::new(
+                    opts("inbound_messages_total", "Messages from the EPR since the start, by what became of them."),
+                    &["endpoint", "state"],
+                ),
+            ),
+            inbound_silence: gauges(
+                &r,
+                "inbound_silence_seconds",
+                "Since the EPR's last message, or since the start if none ever came.",
+                &["endpoint"],
+            ),
+            certificate_days_left: gauges(
+                &r,
+                "certificate_days_left",
+                "Days until the first certificate of this role in this section of config expires.",
+                &["role", "name"],
+            ),
+            store_read_age: kept(
+                &r,
+                Gauge::with_opts(opts("store_read_age_seconds", "Since the measures of the store were read last.")),
+            ),
+            store_stale: kept(
+                &r,
+                IntGauge::with_opts(opts(
+                    "store_stale",
+                    "1 when the measures of the store are too old to be relied on.",
+                )),
+            ),
+            store_read_failures: kept(
+                &r,
+                IntCounter::with_opts(opts(
+                    "store_read_failures_total",
+                    "Times the store could not be read for its measures.",
+                )),
+            ),
             registry: r,
         }
     }

@@ -103,7 +103,12 @@ impl Metrics {
     }
 
     /// Counts what came since the last round; says when the last message came.
-    async fn read_inbound(&self, store: &Store, watched: &WatchedEndpoint, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    async fn read_inbound(
+        &self,
+        store: &Store,
+        watched: &WatchedEndpoint,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let mut last = None;
         for state in INBOUND_STATES.iter().copied() {
             last = store.last_inbound(&watched.id, state).await?.max(last);
@@ -112,7 +117,13 @@ impl Metrics {
         Ok(last)
     }
 
-    async fn count_inbound(&self, store: &Store, id: &EndpointId, state: InboundState, now: Timestamp) -> Result<(), StoreError> {
+    async fn count_inbound(
+        &self,
+        store: &Store,
+        id: &EndpointId,
+        state: InboundState,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let key = (id.clone(), inbound_word(state));
         let started_at = self.readings().started_at;
         let known = self.readings().inbound.get(&key).copied();

@@ -19,7 +19,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The listener failed.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, ready: watch::Receiver<bool>, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    ready: watch::Receiver<bool>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     let shown = metrics.clone();
     let routes = Router::new()
         .route("/metrics", get(async move || ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], shown.text())))

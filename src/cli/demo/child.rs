@@ -89,7 +89,8 @@ impl BridgeProcess {
     fn failed(&self, what: &str) -> Failure {
         let said = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).map(|l| format!("\n  | {l}")).collect::<String>();
+        let last =
+            lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).map(|l| format!("\n  | {l}")).collect::<String>();
         Failure::Refused(format!("{what}{last}"))
     }
 }

@@ -40,11 +40,14 @@ impl<'o> Scene<'o> {
         let began = Instant::now();
         let mut settings = Settings::new(Arc::new(|| SystemClock.now()));
         settings.partner = Some(ClientSettings::new(stage.inbound.to_string()));
-        let epr = Simulator::start(settings).await.map_err(|e| Failure::Refused(format!("the pretend EPR: {}", causes(&e))))?;
+        let epr = Simulator::start(settings)
+            .await
+            .map_err(|e| Failure::Refused(format!("the pretend EPR: {}", causes(&e))))?;
         stage.write_config(epr.addr())?;
         let (process, bridge, ready) = BridgeProcess::start(&stage).await?;
         let id = process.id();
-        let mut scene = Self { out, stage, epr, bridge, process: Some(process), observed: 0, missing: Vec::new(), acts: 0, began };
+        let mut scene =
+            Self { out, stage, epr, bridge, process: Some(process), observed: 0, missing: Vec::new(), acts: 0, began };
         let (grpc, inbound, epr) = (scene.stage.grpc, scene.stage.inbound, scene.epr.addr());
         scene.say(format!("IPS Bridge   process {id}, gRPC at {grpc}, MLLP at {inbound}, a SQLite store in a temporary folder; ready after {} ms", ready.as_millis()))?;
         scene.say(format!("pretend EPR  MLLP at {epr}; keeps a clinical record and counts copies"))?;
@@ -98,7 +101,8 @@ impl<'o> Scene<'o> {
         }
         let began = Instant::now();
         let answer = tokio::time::timeout(PATIENCE, call).await;
-        let answer = answer.map_err(|_| Failure::Refused(format!("{name} was not answered within {} s", PATIENCE.as_secs())))?;
+        let answer =
+            answer.map_err(|_| Failure::Refused(format!("{name} was not answered within {} s", PATIENCE.as_secs())))?;
         let took = began.elapsed();
         match answer {
             Ok(answer) => {
@@ -117,7 +121,9 @@ impl<'o> Scene<'o> {
         loop {
             let request = GetDeliveryRequest { delivery_id: id.to_owned() };
             let found = client.get_delivery(request).await?.into_inner().delivery;
-            let Some(found) = found else { return Err(Failure::Refused("GetDelivery answered without a delivery".into())) };
+            let Some(found) = found else {
+                return Err(Failure::Refused("GetDelivery answered without a delivery".into()));
+            };
             // Late is shown as it is; the check that follows says that it was not as wanted.
             if wanted(&found) || began.elapsed() > PATIENCE {
                 return Ok(found);
@@ -129,7 +135,9 @@ impl<'o> Scene<'o> {
     /// Waits until it has reached a state, or another one that is an end.
     pub async fn until(&mut self, id: &str, state: DeliveryState) -> Result<Delivery, Failure> {
         let is = |d: &Delivery, s: DeliveryState| d.state == i32::from(s);
-        let over = |d: &Delivery| [DeliveryState::Filed, DeliveryState::Parked, DeliveryState::Cancelled].iter().any(|s| is(d, *s));
+        let over = |d: &Delivery| {
+            [DeliveryState::Filed, DeliveryState::Parked, DeliveryState::Cancelled].iter().any(|s| is(d, *s))
+        };
         self.delivery(id, |d| is(d, state) || over(d)).await
     }
 
@@ -189,7 +197,13 @@ impl<'o> Scene<'o> {
         let (process, bridge, ready) = BridgeProcess::start(&self.stage).await?;
         let id = process.id();
         (self.process, self.bridge) = (Some(process), bridge);
-        self.check(true, format!("the bridge is back as process {id}, on the same store and ports, ready after {} ms", ready.as_millis()))
+        self.check(
+            true,
+            format!(
+                "the bridge is back as process {id}, on the same store and ports, ready after {} ms",
+                ready.as_millis()
+            ),
+        )
     }
 
     /// Everything observed, or what was not.

@@ -44,7 +44,8 @@ impl Stage {
 
     /// Writes the configuration, once it is known where the EPR listens.
     pub fn write_config(&self, epr: SocketAddr) -> Result<(), Failure> {
-        std::fs::write(self.config_file(), self.config(epr)).map_err(|e| Failure::Refused(format!("cannot write the configuration: {e}")))
+        std::fs::write(self.config_file(), self.config(epr))
+            .map_err(|e| Failure::Refused(format!("cannot write the configuration: {e}")))
     }
 
     /// One trust, one endpoint. What a real trust would set otherwise stands in config/example.toml.

@@ -52,7 +52,14 @@ fn line(seen: &Seen) -> String {
         Direction::Received => "received",
         Direction::Sent => "sent",
     };
-    let what = Envelope::peek(&seen.message).map(|e| format!("{}^{} {}", e.message_code(), e.trigger(), e.control_id()));
-    let answers: Vec<String> = seen.answers.iter().filter_map(|a| Reply::read(a).ok()).map(|r| r.code.as_str().to_owned()).collect();
-    format!("  {} {way} {}: {}", seen.at.strftime("%H:%M:%S%.3f"), visible(&what.unwrap_or_default()), answers.join(" "))
+    let what =
+        Envelope::peek(&seen.message).map(|e| format!("{}^{} {}", e.message_code(), e.trigger(), e.control_id()));
+    let answers: Vec<String> =
+        seen.answers.iter().filter_map(|a| Reply::read(a).ok()).map(|r| r.code.as_str().to_owned()).collect();
+    format!(
+        "  {} {way} {}: {}",
+        seen.at.strftime("%H:%M:%S%.3f"),
+        visible(&what.unwrap_or_default()),
+        answers.join(" ")
+    )
 }

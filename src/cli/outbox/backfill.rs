@@ -58,7 +58,11 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         return out.json(&answer);
     }
     let (matched, created) = (answer.matched, deliveries(answer.created));
-    out.line(if args.dry_run { format!("{matched} entries match; nothing was made") } else { format!("{matched} entries matched, {created} made") })
+    out.line(if args.dry_run {
+        format!("{matched} entries match; nothing was made")
+    } else {
+        format!("{matched} entries matched, {created} made")
+    })
 }
 
 #[cfg(test)]

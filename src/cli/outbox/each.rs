@@ -63,7 +63,8 @@ impl Change for Rerender {
     }
     async fn change(&self, bridge: &Bridge, delivery_id: String) -> Result<Option<Delivery>, Failure> {
         let (reason, acknowledge_may_be_in_record) = (self.how.because.clone(), self.acknowledge_may_be_in_record);
-        let request = RerenderDeliveryRequest { request_id: request_id(), delivery_id, reason, acknowledge_may_be_in_record };
+        let request =
+            RerenderDeliveryRequest { request_id: request_id(), delivery_id, reason, acknowledge_may_be_in_record };
         Ok(bridge.deliveries().rerender_delivery(request).await?.into_inner().delivery)
     }
 }
@@ -92,7 +93,8 @@ impl Change for Cancel {
     }
     async fn change(&self, bridge: &Bridge, delivery_id: String) -> Result<Option<Delivery>, Failure> {
         let (reason, acknowledge_may_be_in_record) = (self.how.because.clone(), self.acknowledge_may_be_in_record);
-        let request = CancelDeliveryRequest { request_id: request_id(), delivery_id, reason, acknowledge_may_be_in_record };
+        let request =
+            CancelDeliveryRequest { request_id: request_id(), delivery_id, reason, acknowledge_may_be_in_record };
         Ok(bridge.deliveries().cancel_delivery(request).await?.into_inner().delivery)
     }
 }

@@ -9,7 +9,8 @@ use crate::cli::table::Table;
 use crate::cli::words::{Word, age, park_reasons, said, states, waiting_for, word};
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
-    Delivery, DeliveryState, EntryAction, EntryKind, ListDeliveriesRequest, ListDeliveriesResponse, ParkReason, WaitingFor,
+    Delivery, DeliveryState, EntryAction, EntryKind, ListDeliveriesRequest, ListDeliveriesResponse, ParkReason,
+    WaitingFor,
 };
 
 /// List deliveries, newest first. Clinical text is never shown.
@@ -44,8 +45,13 @@ pub struct Args {
     json: bool,
 }
 
-const OPEN: [DeliveryState; 5] =
-    [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::BackingOff, DeliveryState::Accepted, DeliveryState::Parked];
+const OPEN: [DeliveryState; 5] = [
+    DeliveryState::Queued,
+    DeliveryState::Sending,
+    DeliveryState::BackingOff,
+    DeliveryState::Accepted,
+    DeliveryState::Parked,
+];
 
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
     let states = match (args.all, args.state.is_empty()) {
@@ -79,7 +85,8 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
 }
 
 fn table(deliveries: &[Delivery], now: jiff::Timestamp) -> Table {
-    let mut table = Table::new(&["delivery", "endpoint", "entry", "state", "age", "tries", "waits for", "what is known"]);
+    let mut table =
+        Table::new(&["delivery", "endpoint", "entry", "state", "age", "tries", "waits for", "what is known"]);
     for d in deliveries {
         table.row([
             d.id.clone(),

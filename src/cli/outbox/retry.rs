@@ -24,7 +24,12 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         park_reason: args.which.reason.unwrap_or_default().into(),
     };
     let mut client = server.connect().await?.deliveries();
-    let mut request = RetryDeliveriesRequest { request_id: request_id(), selection: Some(selection), reason: args.how.because.clone(), dry_run: true };
+    let mut request = RetryDeliveriesRequest {
+        request_id: request_id(),
+        selection: Some(selection),
+        reason: args.how.because.clone(),
+        dry_run: true,
+    };
     if !args.how.dry_run {
         if !args.how.yes {
             let would = client.retry_deliveries(request.clone()).await?.into_inner();

@@ -26,7 +26,9 @@ pub struct Args {
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
     let mut client = server.connect().await?.deliveries();
     let answer = client.get_delivery(GetDeliveryRequest { delivery_id: args.id.clone() }).await?.into_inner();
-    let Some(delivery) = answer.delivery else { return Err(Failure::Refused("the bridge's answer holds no delivery".into())) };
+    let Some(delivery) = answer.delivery else {
+        return Err(Failure::Refused("the bridge's answer holds no delivery".into()));
+    };
     let request = ListAttemptsRequest { delivery_id: args.id, include_bytes: args.bytes };
     let attempts = client.list_attempts(request).await?.into_inner().attempts;
     if args.json {
@@ -51,14 +53,29 @@ fn head(d: &Delivery, out: &mut Out) -> Result<(), Failure> {
         ("entry", format!("{} ({})", entry(d), d.entry_id)),
         ("subject", d.subject_id.clone()),
         ("endpoint", format!("{} of {}", d.endpoint_id, d.trust_ods)),
-        ("document", [&d.document_id, &d.record_id].into_iter().filter(|i| !i.is_empty()).cloned().collect::<Vec<_>>().join(", theirs ")),
+        (
+            "document",
+            [&d.document_id, &d.record_id]
+                .into_iter()
+                .filter(|i| !i.is_empty())
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", theirs "),
+        ),
         ("follows", d.predecessor_delivery_id.clone().unwrap_or_default()),
         ("created", time(d.created_at.as_ref())),
         ("released", d.release_at.as_ref().map(|t| time(Some(t))).unwrap_or_default()),
         ("next try", d.next_attempt_at.as_ref().map(|t| time(Some(t))).unwrap_or_default()),
         ("attempts", d.attempts.to_string()),
         ("in doubt", doubt(d)),
-        ("evidence", d.evidence.iter().map(|e| format!("{} at {}", said::<EvidenceKind>(e.kind), time(e.at.as_ref()))).collect::<Vec<_>>().join("; ")),
+        (
+            "evidence",
+            d.evidence
+                .iter()
+                .map(|e| format!("{} at {}", said::<EvidenceKind>(e.kind), time(e.at.as_ref())))
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
     ];
     for (name, value) in rows.into_iter().filter(|(_, v)| !v.is_empty()) {
         let name = out.paint(Look::Faint, format!("{name:<16}"));
@@ -70,7 +87,11 @@ fn head(d: &Delivery, out: &mut Out) -> Result<(), Failure> {
 /// What a person must know before giving it up or making it anew.
 fn doubt(d: &Delivery) -> String {
     let over = [DeliveryState::Filed, DeliveryState::Cancelled].iter().any(|s| d.state == i32::from(*s));
-    if d.may_have_been_received && !over { "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record".into() } else { String::new() }
+    if d.may_have_been_received && !over {
+        "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record".into()
+    } else {
+        String::new()
+    }
 }
 
 /// A line for each step, with its time and who did it.
@@ -111,7 +132,12 @@ fn attempt(a: &Attempt, out: &mut Out) -> Result<(), Failure> {
     }
     for reply in &a.replies {
         let stray = if reply.unmatched { "  answers something else" } else { "" };
-        out.line(format!("  reply {}  {}  {}{stray}", exact_time(reply.received_at.as_ref()), word::<VerdictKind>(reply.verdict), reply.codes))?;
+        out.line(format!(
+            "  reply {}  {}  {}{stray}",
+            exact_time(reply.received_at.as_ref()),
+            word::<VerdictKind>(reply.verdict),
+            reply.codes
+        ))?;
         if let Some(bytes) = &reply.received {
             message(bytes, "  < ", out)?;
         }

@@ -74,7 +74,11 @@ impl Store {
     }
 
     /// Every delivery of every version of some notes, outcomes or referrals, oldest first.
-    pub async fn deliveries_of(&self, scope: &Scope, subjects: impl IntoIterator<Item = Uuid>) -> Result<Vec<Delivery>, StoreError> {
+    pub async fn deliveries_of(
+        &self,
+        scope: &Scope,
+        subjects: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<Delivery>, StoreError> {
         self.by_uuids(&OF_SUBJECTS, scope, subjects).await
     }
 
@@ -93,7 +97,12 @@ impl Store {
     }
 
     /// Newest first.
-    pub async fn deliveries(&self, scope: &Scope, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>, StoreError> {
+    pub async fn deliveries(
+        &self,
+        scope: &Scope,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Vec<Delivery>, StoreError> {
         let Some(endpoints) = endpoints(scope, filter.endpoint.as_ref()) else { return Ok(Vec::new()) };
         let states: Vec<&str> = filter.states.iter().map(|s| s.word()).collect();
         let reasons: Vec<&str> = filter.reasons.iter().map(|r| r.code()).collect();
@@ -149,7 +158,8 @@ impl Store {
         let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(delivery.id.0).fetch_all(p).await)?;
         rows.into_iter()
             .map(|(version, at, state, what, by)| {
-                let state = state_of(&state).ok_or_else(|| StoreError::Inconsistent { table: "step", what: "an unknown state".into() })?;
+                let state = state_of(&state)
+                    .ok_or_else(|| StoreError::Inconsistent { table: "step", what: "an unknown state".into() })?;
                 Ok(Step { delivery_id: delivery.id, version, at: from_micros(at), state, what, by })
             })
             .collect()
@@ -165,7 +175,9 @@ impl Store {
         let replies: Vec<(String, Vec<u8>)> = on!(Pool, pool, p => sqlx::query_as(b).bind(id).fetch_all(p).await)?;
         let renderings: Vec<Rendering> = renderings
             .into_iter()
-            .map(|(payload, bytes)| parse(&payload, "rendering").map(|r: Rendering| Rendering { bytes: Raw(bytes), ..r }))
+            .map(|(payload, bytes)| {
+                parse(&payload, "rendering").map(|r: Rendering| Rendering { bytes: Raw(bytes), ..r })
+            })
             .collect::<Result<_, _>>()?;
         let mut read: Vec<AttemptRead> = all::<Attempt>(attempts, "attempt")?
             .into_iter()
@@ -198,7 +210,9 @@ pub(super) fn endpoints(scope: &Scope, only: Option<&EndpointId>) -> Option<Opti
     match only {
         None => Some(allowed),
         Some(e) => {
-            let inside = allowed.is_none_or(|json| serde_json::from_str::<Vec<String>>(&json).is_ok_and(|l| l.iter().any(|x| x == e.as_str())));
+            let inside = allowed.is_none_or(|json| {
+                serde_json::from_str::<Vec<String>>(&json).is_ok_and(|l| l.iter().any(|x| x == e.as_str()))
+            });
             inside.then(|| Some(serde_json::json!([e]).to_string()))
         }
     }

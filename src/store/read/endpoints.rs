@@ -49,10 +49,16 @@ impl Store {
     }
 
     /// `since`: for what was filed and written; `overdue_before`: for what waits for evidence too long.
-    pub async fn endpoint_counts(&self, id: &EndpointId, since: Timestamp, overdue_before: Timestamp) -> Result<EndpointCounts, StoreError> {
+    pub async fn endpoint_counts(
+        &self,
+        id: &EndpointId,
+        since: Timestamp,
+        overdue_before: Timestamp,
+    ) -> Result<EndpointCounts, StoreError> {
         let pool = &self.readers;
         let sql = COUNTS.for_pool(pool);
-        let rows: Vec<(String, i64, Option<i64>)> = on!(Pool, pool, p => sqlx::query_as(sql).bind(id.as_str()).fetch_all(p).await)?;
+        let rows: Vec<(String, i64, Option<i64>)> =
+            on!(Pool, pool, p => sqlx::query_as(sql).bind(id.as_str()).fetch_all(p).await)?;
         let of = |state: &str| rows.iter().find(|r| r.0 == state).map_or(0, |r| r.1);
         let mut counts = EndpointCounts {
             queued: of("QUEUED"),
@@ -69,7 +75,8 @@ impl Store {
             (&OVERDUE, overdue_before, &mut counts.overdue),
         ] {
             let sql = statement.for_pool(pool);
-            let (n,): (i64,) = on!(Pool, pool, p => sqlx::query_as(sql).bind(id.as_str()).bind(micros(at)).fetch_one(p).await)?;
+            let (n,): (i64,) =
+                on!(Pool, pool, p => sqlx::query_as(sql).bind(id.as_str()).bind(micros(at)).fetch_one(p).await)?;
             *into = n;
         }
         Ok(counts)
@@ -85,7 +92,8 @@ impl Store {
     /// When the endpoint's next lane is due; `None`: nothing waits.
     pub async fn next_due(&self, id: &EndpointId) -> Result<Option<Timestamp>, StoreError> {
         let sql = NEXT_DUE.for_pool(&self.readers);
-        let (at,): (Option<i64>,) = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.as_str()).fetch_one(p).await)?;
+        let (at,): (Option<i64>,) =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.as_str()).fetch_one(p).await)?;
         Ok(at.map(from_micros))
     }
 }

@@ -23,10 +23,22 @@ statement!(NOTE, "SELECT payload FROM note WHERE id = $1");
 statement!(OUTCOME, "SELECT payload FROM outcome WHERE id = $1");
 statement!(ENTRY, "SELECT payload FROM entry WHERE id = $1");
 statement!(VERSIONS, "SELECT payload FROM entry WHERE subject_id IN {uuids} ORDER BY subject_id, version");
-statement!(NOTES_OF_REFERRAL, "SELECT payload FROM note WHERE referral_id = $1 AND id < $2 AND occurred_at >= $3 ORDER BY id DESC LIMIT $4");
-statement!(NOTES_OF_PATIENT, "SELECT payload FROM note WHERE patient_id = $1 AND id < $2 AND occurred_at >= $3 ORDER BY id DESC LIMIT $4");
-statement!(OUTCOMES_OF_REFERRAL, "SELECT payload FROM outcome WHERE referral_id = $1 AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4");
-statement!(OUTCOMES_OF_PATIENT, "SELECT payload FROM outcome WHERE patient_id = $1 AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4");
+statement!(
+    NOTES_OF_REFERRAL,
+    "SELECT payload FROM note WHERE referral_id = $1 AND id < $2 AND occurred_at >= $3 ORDER BY id DESC LIMIT $4"
+);
+statement!(
+    NOTES_OF_PATIENT,
+    "SELECT payload FROM note WHERE patient_id = $1 AND id < $2 AND occurred_at >= $3 ORDER BY id DESC LIMIT $4"
+);
+statement!(
+    OUTCOMES_OF_REFERRAL,
+    "SELECT payload FROM outcome WHERE referral_id = $1 AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4"
+);
+statement!(
+    OUTCOMES_OF_PATIENT,
+    "SELECT payload FROM outcome WHERE patient_id = $1 AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4"
+);
 statement!(
     TO_BACKFILL,
     "SELECT payload FROM entry e WHERE trust = $1 AND recorded_at >= $2 AND kind <> 'ReferralReply' AND action <> 'Withdraw' AND e.id > $3 \
@@ -49,7 +61,11 @@ impl Store {
     }
 
     /// Every version of some subjects, oldest first.
-    pub async fn versions(&self, scope: &Scope, subjects: impl IntoIterator<Item = uuid::Uuid>) -> Result<Vec<Entry>, StoreError> {
+    pub async fn versions(
+        &self,
+        scope: &Scope,
+        subjects: impl IntoIterator<Item = uuid::Uuid>,
+    ) -> Result<Vec<Entry>, StoreError> {
         let sql = VERSIONS.for_pool(&self.readers);
         let ids = uuids(subjects);
         let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(ids).fetch_all(p).await)?;
@@ -59,7 +75,13 @@ impl Store {
     }
 
     /// Newest first.
-    pub async fn notes(&self, scope: &Scope, of: SubjectFilter, occurred_from: Option<Timestamp>, page: Page) -> Result<Vec<Note>, StoreError> {
+    pub async fn notes(
+        &self,
+        scope: &Scope,
+        of: SubjectFilter,
+        occurred_from: Option<Timestamp>,
+        page: Page,
+    ) -> Result<Vec<Note>, StoreError> {
         let from = occurred_from.map_or(i64::MIN, micros);
         let statements = (&NOTES_OF_REFERRAL, &NOTES_OF_PATIENT);
         let mut notes: Vec<Note> = self.of(statements, of, from, page, "note").await?;

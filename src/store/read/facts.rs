@@ -33,9 +33,14 @@ impl Store {
         }
         let pool = &self.readers;
         let (r, n, o) = (REFERRALS.for_pool(pool), NOTES.for_pool(pool), OUTCOMES.for_pool(pool));
-        let referrals: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(r).bind(trust.as_str()).fetch_all(p).await)?;
+        let referrals: Vec<(String,)> =
+            on!(Pool, pool, p => sqlx::query_as(r).bind(trust.as_str()).fetch_all(p).await)?;
         let notes: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(n).bind(trust.as_str()).fetch_all(p).await)?;
         let outcomes: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(o).bind(trust.as_str()).fetch_all(p).await)?;
-        Ok(Some(TrustFacts { referrals: all(referrals, "referral")?, notes: all(notes, "entry")?, outcomes: all(outcomes, "outcome")? }))
+        Ok(Some(TrustFacts {
+            referrals: all(referrals, "referral")?,
+            notes: all(notes, "entry")?,
+            outcomes: all(outcomes, "outcome")?,
+        }))
     }
 }

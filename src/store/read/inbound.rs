@@ -35,11 +35,15 @@ fn read((payload, content, bytes): Row) -> Result<Inbound, StoreError> {
 
 impl Store {
     /// What came under this control id from this source before, oldest first.
-    pub async fn inbound_before(&self, endpoint: &EndpointId, source: &str, control_id: &str) -> Result<Vec<Inbound>, StoreError> {
+    pub async fn inbound_before(
+        &self,
+        endpoint: &EndpointId,
+        source: &str,
+        control_id: &str,
+    ) -> Result<Vec<Inbound>, StoreError> {
         let sql = BY_CONTROL_ID.for_pool(&self.readers);
         let as_stored = |text: &str| text.replace('\0', "\u{fffd}");
-        let rows: Vec<Row> =
-            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
+        let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
         rows.into_iter().map(read).collect()
     }
 
@@ -50,7 +54,12 @@ impl Store {
     }
 
     /// Newest first.
-    pub async fn inbound_messages(&self, scope: &Scope, endpoint: Option<&EndpointId>, page: Page) -> Result<Vec<Inbound>, StoreError> {
+    pub async fn inbound_messages(
+        &self,
+        scope: &Scope,
+        endpoint: Option<&EndpointId>,
+        page: Page,
+    ) -> Result<Vec<Inbound>, StoreError> {
         let Some(endpoints) = endpoints(scope, endpoint) else { return Ok(Vec::new()) };
         let sql = LIST.for_pool(&self.readers);
         let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
@@ -64,14 +73,24 @@ impl Store {
     }
 
     /// When the endpoint's last message in this state arrived.
-    pub async fn last_inbound(&self, endpoint: &EndpointId, state: InboundState) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn last_inbound(
+        &self,
+        endpoint: &EndpointId,
+        state: InboundState,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let sql = LAST.for_pool(&self.readers);
         let row: Option<(i64,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).fetch_optional(p).await)?;
         Ok(row.map(|(at,)| from_micros(at)))
     }
 
     /// How many messages in this state arrived from `from` on and before `to`, to the millisecond. Costs what it counts.
-    pub async fn inbound_arrived(&self, endpoint: &EndpointId, state: InboundState, from: Timestamp, to: Timestamp) -> Result<i64, StoreError> {
+    pub async fn inbound_arrived(
+        &self,
+        endpoint: &EndpointId,
+        state: InboundState,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<i64, StoreError> {
         let sql = ARRIVED.for_pool(&self.readers);
         let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql)
             .bind(endpoint.as_str())

@@ -51,7 +51,12 @@ pub(super) async fn feed(pool: &Pool) -> Result<(i64, i64), OpenError> {
 }
 
 /// One payload by one key.
-async fn one<'q, T, K>(pool: &Pool, statement: &'static Statement, key: K, table: &'static str) -> Result<Option<T>, StoreError>
+async fn one<'q, T, K>(
+    pool: &Pool,
+    statement: &'static Statement,
+    key: K,
+    table: &'static str,
+) -> Result<Option<T>, StoreError>
 where
     T: DeserializeOwned,
     K: Encode<'q, sqlx::Sqlite> + Type<sqlx::Sqlite> + Encode<'q, sqlx::Postgres> + Type<sqlx::Postgres> + Send + 'q,

@@ -31,7 +31,10 @@ impl std::fmt::Debug for PatientBy {
 
 statement!(PATIENT, "SELECT payload FROM patient WHERE id = $1");
 statement!(PATIENT_AT, "SELECT payload FROM patient_version WHERE id = $1 AND version = $2");
-statement!(BY_NHS, "SELECT payload FROM patient WHERE trust = $1 AND nhs_number = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
+statement!(
+    BY_NHS,
+    "SELECT payload FROM patient WHERE trust = $1 AND nhs_number = $2 AND id < $3 ORDER BY id DESC LIMIT $4"
+);
 statement!(
     BY_LOCAL,
     "SELECT p.payload FROM patient p JOIN patient_identifier i ON i.patient_id = p.id \
@@ -50,12 +53,19 @@ impl Store {
     /// As it was at a version.
     pub async fn patient_at(&self, scope: &Scope, id: PatientId, version: i64) -> Result<Option<Patient>, StoreError> {
         let sql = PATIENT_AT.for_pool(&self.readers);
-        let row: Option<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).bind(version).fetch_optional(p).await)?;
+        let row: Option<(String,)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).bind(version).fetch_optional(p).await)?;
         let patient = row.map(|(payload,)| parse(&payload, "patient_version")).transpose()?;
         Ok(scope.see(patient, |p: &Patient| &p.trust))
     }
 
-    pub async fn find_patients(&self, scope: &Scope, trust: &OdsCode, by: &PatientBy, page: Page) -> Result<Vec<Patient>, StoreError> {
+    pub async fn find_patients(
+        &self,
+        scope: &Scope,
+        trust: &OdsCode,
+        by: &PatientBy,
+        page: Page,
+    ) -> Result<Vec<Patient>, StoreError> {
         if !scope.has_trust(trust) {
             return Ok(Vec::new());
         }

@@ -40,32 +40,50 @@ statement!(
     SINCE,
     "SELECT position, payload FROM referral WHERE position > $2 AND ($1 IS NULL OR trust IN {texts}) ORDER BY position LIMIT $3"
 );
-statement!(LAST_ENTRIES, "SELECT referral_id, MAX(recorded_at) FROM entry WHERE referral_id IN {uuids} GROUP BY referral_id");
+statement!(
+    LAST_ENTRIES,
+    "SELECT referral_id, MAX(recorded_at) FROM entry WHERE referral_id IN {uuids} GROUP BY referral_id"
+);
 
 impl Store {
     pub async fn referral(&self, scope: &Scope, id: ReferralId) -> Result<Option<Referral>, StoreError> {
         Ok(scope.see(one(&self.readers, &REFERRAL, id.0, "referral").await?, |r: &Referral| &r.trust))
     }
 
-    pub async fn referral_at(&self, scope: &Scope, id: ReferralId, version: i64) -> Result<Option<Referral>, StoreError> {
+    pub async fn referral_at(
+        &self,
+        scope: &Scope,
+        id: ReferralId,
+        version: i64,
+    ) -> Result<Option<Referral>, StoreError> {
         let sql = REFERRAL_AT.for_pool(&self.readers);
-        let row: Option<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).bind(version).fetch_optional(p).await)?;
+        let row: Option<(String,)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).bind(version).fetch_optional(p).await)?;
         let referral = row.map(|(payload,)| parse(&payload, "referral_version")).transpose()?;
         Ok(scope.see(referral, |r: &Referral| &r.trust))
     }
 
-    pub async fn referral_by_external(&self, scope: &Scope, trust: &OdsCode, id: &ExternalId) -> Result<Option<Referral>, StoreError> {
+    pub async fn referral_by_external(
+        &self,
+        scope: &Scope,
+        trust: &OdsCode,
+        id: &ExternalId,
+    ) -> Result<Option<Referral>, StoreError> {
         if !scope.has_trust(trust) {
             return Ok(None);
         }
         let sql = BY_EXTERNAL.for_pool(&self.readers);
-        let row: Option<(String,)> =
-            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(trust.as_str()).bind(&id.system).bind(&id.value.0).fetch_optional(p).await)?;
+        let row: Option<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(trust.as_str()).bind(&id.system).bind(&id.value.0).fetch_optional(p).await)?;
         row.map(|(payload,)| parse(&payload, "referral")).transpose()
     }
 
     /// Newest first.
-    pub async fn referrals(&self, scope: &Scope, filter: &ReferralFilter, page: Page) -> Result<Vec<Referral>, StoreError> {
+    pub async fn referrals(
+        &self,
+        scope: &Scope,
+        filter: &ReferralFilter,
+        page: Page,
+    ) -> Result<Vec<Referral>, StoreError> {
         let sql = LIST.for_pool(&self.readers);
         let states: Vec<&str> = filter.states.iter().map(|s| s.word()).collect();
         let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
@@ -84,15 +102,25 @@ impl Store {
     }
 
     /// When something was last written to each of these referrals; one to which nothing was written yet is left out.
-    pub async fn last_entries_at(&self, ids: impl IntoIterator<Item = ReferralId>) -> Result<HashMap<ReferralId, Timestamp>, StoreError> {
+    pub async fn last_entries_at(
+        &self,
+        ids: impl IntoIterator<Item = ReferralId>,
+    ) -> Result<HashMap<ReferralId, Timestamp>, StoreError> {
         let sql = LAST_ENTRIES.for_pool(&self.readers);
         let ids = uuids(ids.into_iter().map(|i| i.0));
-        let rows: Vec<(uuid::Uuid, i64)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(ids).fetch_all(p).await)?;
+        let rows: Vec<(uuid::Uuid, i64)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(ids).fetch_all(p).await)?;
         Ok(rows.into_iter().map(|(id, at)| (ReferralId(id), crate::domain::ambient::from_micros(at))).collect())
     }
 
     /// Referrals that changed after a feed position, in commit order.
-    pub async fn referrals_since(&self, scope: &Scope, trust: Option<&OdsCode>, position: i64, limit: u32) -> Result<Vec<(i64, Referral)>, StoreError> {
+    pub async fn referrals_since(
+        &self,
+        scope: &Scope,
+        trust: Option<&OdsCode>,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Referral)>, StoreError> {
         let sql = SINCE.for_pool(&self.readers);
         let rows: Vec<(i64, String)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
             .bind(trusts(scope, trust))

@@ -1,9 +1,9 @@
 //! Calls answered before, and how far the feed has come.
 
+use super::super::Store;
 use super::super::dialect::{on, statement};
 use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Answer, RequestKey};
-use super::super::Store;
 use super::parse;
 
 statement!(REQUEST, "SELECT content, answer FROM request WHERE key = $1");

@@ -19,7 +19,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Where a new entry of this referral goes: exactly one endpoint, and copies asked for in so many words.
-pub(in crate::store) fn routed(ctx: &Ctx<'_>, referral: &Referral, kind: RoutedKind) -> Result<Vec<EndpointId>, Refusal> {
+pub(in crate::store) fn routed(
+    ctx: &Ctx<'_>,
+    referral: &Referral,
+    kind: RoutedKind,
+) -> Result<Vec<EndpointId>, Refusal> {
     let details = &referral.details;
     let query = RouteQuery {
         trust: &referral.trust,
@@ -29,7 +33,12 @@ pub(in crate::store) fn routed(ctx: &Ctx<'_>, referral: &Referral, kind: RoutedK
         referral_source: Some(details.source.as_str()),
     };
     let routed = ctx.rules.routes.route(&query).ok_or_else(|| {
-        Refusal::NoEndpoint(format!("{}s of team {} at {}", if kind == RoutedKind::Note { "note" } else { "outcome" }, details.team, referral.trust))
+        Refusal::NoEndpoint(format!(
+            "{}s of team {} at {}",
+            if kind == RoutedKind::Note { "note" } else { "outcome" },
+            details.team,
+            referral.trust
+        ))
     })?;
     Ok(std::iter::once(routed.endpoint).chain(routed.copies).cloned().collect())
 }
@@ -59,11 +68,20 @@ pub(in crate::store) fn room(view: &View, ctx: &Ctx<'_>) -> Result<(), Refusal> 
 }
 
 pub(in crate::store) fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId) -> Result<Arc<EndpointPolicy>, Refusal> {
-    ctx.rules.policies.get(endpoint).cloned().ok_or_else(|| Refusal::NoEndpoint(format!("endpoint {endpoint}, which config does not have")))
+    ctx.rules
+        .policies
+        .get(endpoint)
+        .cloned()
+        .ok_or_else(|| Refusal::NoEndpoint(format!("endpoint {endpoint}, which config does not have")))
 }
 
 /// The first version of something: one delivery an endpoint.
-pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoints: &[EndpointId]) -> Result<Vec<Delivery>, WriteError> {
+pub(in crate::store) fn create(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    accepting: &Accepting<'_>,
+    endpoints: &[EndpointId],
+) -> Result<Vec<Delivery>, WriteError> {
     room(view, ctx)?;
     for endpoint in endpoints {
         policy(ctx, endpoint)?;
@@ -73,7 +91,11 @@ pub(in crate::store) fn create(view: &mut View, ctx: &Ctx<'_>, accepting: &Accep
 }
 
 /// A newer version: at every endpoint where the chain stands (invariant 7).
-pub(in crate::store) fn succeed(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>) -> Result<Vec<Delivery>, WriteError> {
+pub(in crate::store) fn succeed(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    accepting: &Accepting<'_>,
+) -> Result<Vec<Delivery>, WriteError> {
     let subject = accepting.entry.subject.uuid();
     let action = accepting.entry.action();
     let plans: Vec<(EndpointId, Plan)> = endpoints_of(view, subject)
@@ -117,10 +139,22 @@ pub(in crate::store) fn endpoints_of(view: &View, subject: Uuid) -> BTreeSet<End
 }
 
 /// One more delivery at the end of its lane.
-fn add(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoint: &EndpointId, predecessor: Option<DeliveryId>, cannot_name: bool) -> Delivery {
+fn add(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    accepting: &Accepting<'_>,
+    endpoint: &EndpointId,
+    predecessor: Option<DeliveryId>,
+    cannot_name: bool,
+) -> Delivery {
     let entry = accepting.entry;
     let key = (endpoint.clone(), entry.patient_id);
-    let lane = view.lanes.get(&key).cloned().unwrap_or(Lane { endpoint: endpoint.clone(), patient_id: entry.patient_id, next_seq: 1, lease: None });
+    let lane = view.lanes.get(&key).cloned().unwrap_or(Lane {
+        endpoint: endpoint.clone(),
+        patient_id: entry.patient_id,
+        next_seq: 1,
+        lease: None,
+    });
     let lane_seq = lane.next_seq;
     view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });
     let park = cannot_name.then(|| Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() });
@@ -159,14 +193,27 @@ fn add(view: &mut View, ctx: &Ctx<'_>, accepting: &Accepting<'_>, endpoint: &End
     if cannot_name {
         // A delivery begins QUEUED; where it does not, its history says so.
         let what = format!("parked: {}", ParkReason::WithdrawalCannotNameDocument.code());
-        view.steps.push(Step { delivery_id: delivery.id, version: 1, at: ctx.now, state: State::Parked, what, by: accepting.actor.principal.clone() });
+        view.steps.push(Step {
+            delivery_id: delivery.id,
+            version: 1,
+            at: ctx.now,
+            state: State::Parked,
+            what,
+            by: accepting.actor.principal.clone(),
+        });
     }
     view.put_delivery(delivery.clone());
     delivery
 }
 
 /// Applies the one decision to a delivery, writes its timeline, and lets its chain follow.
-pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, happened: &Happened, by: &str) -> Result<Delivery, Refusal> {
+pub(in crate::store) fn happen(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    before: &Delivery,
+    happened: &Happened,
+    by: &str,
+) -> Result<Delivery, Refusal> {
     let policy = policy(ctx, &before.endpoint)?;
     let mut random = [0u8; 8];
     ctx.entropy.fill(&mut random);
@@ -174,7 +221,14 @@ pub(in crate::store) fn happen(view: &mut View, ctx: &Ctx<'_>, before: &Delivery
     if delivery == *before {
         return Ok(delivery);
     }
-    view.steps.push(Step { delivery_id: delivery.id, version: delivery.version, at: ctx.now, state: delivery.state, what: step, by: by.to_owned() });
+    view.steps.push(Step {
+        delivery_id: delivery.id,
+        version: delivery.version,
+        at: ctx.now,
+        state: delivery.state,
+        what: step,
+        by: by.to_owned(),
+    });
     view.put_delivery(delivery.clone());
     follow(view, ctx, before, &delivery)?;
     // What follows can change it once more.
@@ -196,7 +250,8 @@ fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery)
 }
 
 fn follow_pair(view: &mut View, ctx: &Ctx<'_>, older: DeliveryId, newer: DeliveryId) -> Result<(), Refusal> {
-    let (Some(older), Some(newer)) = (view.deliveries.get(&older).cloned(), view.deliveries.get(&newer).cloned()) else {
+    let (Some(older), Some(newer)) = (view.deliveries.get(&older).cloned(), view.deliveries.get(&newer).cloned())
+    else {
         return Ok(());
     };
     let mut before = view.chain(older.subject.uuid(), &older.endpoint);

@@ -28,7 +28,14 @@ fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
         InboundState::Ignored => "inbound.ignore",
         InboundState::Parked | InboundState::Received => "inbound.keep",
     };
-    let about = About { trust: &inbound.trust, action, kind: "inbound message", id: inbound.id.0, patient: None, why: &inbound.reason };
+    let about = About {
+        trust: &inbound.trust,
+        action,
+        kind: "inbound message",
+        id: inbound.id.0,
+        patient: None,
+        why: &inbound.reason,
+    };
     let actor = Actor { principal: format!("endpoint:{}", inbound.endpoint), role: "epr_system".into() };
     audit(view, &actor, ctx.now, &about);
     view.inbound.put(inbound.id, inbound);

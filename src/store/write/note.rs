@@ -51,7 +51,8 @@ pub struct WithdrawNote {
 
 /// The referral and its patient, if the caller may touch them.
 pub(super) fn episode(view: &View, call: &Call, id: ReferralId) -> Result<(Referral, Patient), Refusal> {
-    let referral = view.referrals.get(&id).filter(|r| call.scope.has_trust(&r.trust)).ok_or(Refusal::NotFound("referral"))?;
+    let referral =
+        view.referrals.get(&id).filter(|r| call.scope.has_trust(&r.trust)).ok_or(Refusal::NotFound("referral"))?;
     let patient = view.patients.get(&referral.patient_id).ok_or(Refusal::NotFound("referral"))?;
     Ok((referral.clone(), patient.clone()))
 }
@@ -62,20 +63,28 @@ pub(super) fn writable(referral: &Referral, occurred_at: Timestamp) -> Result<()
         return Err(Refusal::WrongState(WrongReferralState::Declined.to_string()));
     }
     if !referral.covers(occurred_at) {
-        return Err(Refusal::WrongState("the referral was closed before this took place; only what happened before the close can be written".into()));
+        return Err(Refusal::WrongState(
+            "the referral was closed before this took place; only what happened before the close can be written".into(),
+        ));
     }
     Ok(())
 }
 
 fn consent(referral: &Referral, content: &NoteContent) -> Result<(), Refusal> {
     let approaches = matches!(&content.kind, NoteKind::EmployerContact(c) if c.in_clients_name);
-    if approaches && !referral.employer_approach.is_some_and(|e| e.consented) { Err(Refusal::ConsentMissing) } else { Ok(()) }
+    if approaches && !referral.employer_approach.is_some_and(|e| e.consented) {
+        Err(Refusal::ConsentMissing)
+    } else {
+        Ok(())
+    }
 }
 
 /// A disclosure decision rules the referral from now on, unless a later one was recorded before.
 fn record_decision(view: &mut View, referral: &Referral, content: &NoteContent, now: Timestamp) {
     let NoteKind::DisclosureDecision { employer_approach, decided_on, .. } = &content.kind else { return };
-    if *employer_approach == EmployerApproachConsent::NotDiscussed || referral.employer_approach.is_some_and(|e| e.decided_on > *decided_on) {
+    if *employer_approach == EmployerApproachConsent::NotDiscussed
+        || referral.employer_approach.is_some_and(|e| e.decided_on > *decided_on)
+    {
         return;
     }
     let consented = *employer_approach == EmployerApproachConsent::Given;
@@ -87,7 +96,8 @@ fn record_decision(view: &mut View, referral: &Referral, content: &NoteContent, 
 }
 
 fn release_at(ctx: &Ctx<'_>, referral: &Referral, asked: Option<Duration>) -> Option<Timestamp> {
-    let wait = asked.unwrap_or_else(|| ctx.rules.trusts.get(&referral.trust).map_or(Duration::ZERO, |t| t.release_after));
+    let wait =
+        asked.unwrap_or_else(|| ctx.rules.trusts.get(&referral.trust).map_or(Duration::ZERO, |t| t.release_after));
     (!wait.is_zero()).then(|| later(ctx.now, wait))
 }
 
@@ -188,7 +198,8 @@ impl Write for WithdrawNote {
         let action = Action::Withdraw { reason: self.reason, explanation: self.explanation.clone() };
         let entry = entry(ctx, &self.call, &note, &patient, &self.author, action);
         // A withdrawal is never held back for second thoughts.
-        let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+        let accepting =
+            Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
         withdraw_decision(view, &referral, note.id, ctx.now);
         Ok(finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.withdraw", self.reason.label()))
@@ -223,7 +234,8 @@ fn note_needs(view: &View, keys: &mut Keys, id: NoteId) {
 }
 
 fn current(view: &View, call: &Call, id: NoteId, seen: i64) -> Result<Note, Refusal> {
-    let note = view.notes.get(&id).filter(|n| call.scope.has_trust(&n.trust)).ok_or(Refusal::NotFound("progress note"))?;
+    let note =
+        view.notes.get(&id).filter(|n| call.scope.has_trust(&n.trust)).ok_or(Refusal::NotFound("progress note"))?;
     if note.withdrawn {
         return Err(Refusal::WrongState("the note is withdrawn; write a new one".into()));
     }
@@ -233,7 +245,14 @@ fn current(view: &View, call: &Call, id: NoteId, seen: i64) -> Result<Note, Refu
     Ok(note.clone())
 }
 
-fn entry(ctx: &Ctx<'_>, call: &Call, note: &Note, patient: &Patient, author: &Author, action: Action<NoteContent>) -> Entry {
+fn entry(
+    ctx: &Ctx<'_>,
+    call: &Call,
+    note: &Note,
+    patient: &Patient,
+    author: &Author,
+    action: Action<NoteContent>,
+) -> Entry {
     Entry {
         id: EntryId::new(ctx.now, ctx.entropy),
         trust: note.trust.clone(),
@@ -261,7 +280,8 @@ fn finish(
     action: &'static str,
     why: &str,
 ) -> Answered {
-    let about = About { trust: &note.trust, action, kind: "progress note", id: note.id.0, patient: Some(note.patient_id), why };
+    let about =
+        About { trust: &note.trust, action, kind: "progress note", id: note.id.0, patient: Some(note.patient_id), why };
     audit(view, &call.actor, ctx.now, &about);
     let answer = Answer {
         subject: note.id.0,

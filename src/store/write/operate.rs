@@ -34,7 +34,10 @@ pub struct Operate {
 
 impl Operate {
     fn seen<'v>(&self, view: &'v View, id: DeliveryId) -> Result<&'v Delivery, Refusal> {
-        view.deliveries.get(&id).filter(|d| self.call.scope.has_endpoint(&d.trust, &d.endpoint)).ok_or(Refusal::NotFound("delivery"))
+        view.deliveries
+            .get(&id)
+            .filter(|d| self.call.scope.has_endpoint(&d.trust, &d.endpoint))
+            .ok_or(Refusal::NotFound("delivery"))
     }
 
     fn happened(&self) -> (Happened, &'static str) {
@@ -46,7 +49,10 @@ impl Operate {
             Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
             Operation::Cancel { may_be_in_record_acknowledged: ack } => {
                 let by = self.call.actor.principal.clone();
-                (Happened::CancelledBy { by, why: self.reason.clone(), may_be_in_record_acknowledged: *ack }, "delivery.cancel")
+                (
+                    Happened::CancelledBy { by, why: self.reason.clone(), may_be_in_record_acknowledged: *ack },
+                    "delivery.cancel",
+                )
             }
         }
     }
@@ -73,10 +79,18 @@ impl Write for Operate {
         let mut version = 0;
         let mut single = serde_json::Value::Null;
         for id in self.deliveries.clone() {
-            let result = self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
+            let result =
+                self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
             match result {
                 Ok(d) => {
-                    let about = About { trust: &d.trust, action, kind: "delivery", id: d.id.0, patient: Some(d.patient_id), why: &self.reason };
+                    let about = About {
+                        trust: &d.trust,
+                        action,
+                        kind: "delivery",
+                        id: d.id.0,
+                        patient: Some(d.patient_id),
+                        why: &self.reason,
+                    };
                     audit(view, &self.call.actor, ctx.now, &about);
                     version = d.version;
                     if self.single {
@@ -96,7 +110,10 @@ impl Write for Operate {
 
 /// A delivery as it was when a call about it was answered, for a repeat of that call: its versions are not kept otherwise.
 fn as_answered(delivery: &Delivery) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(delivery).map_err(|_| StoreError::Inconsistent { table: "request", what: "a delivery that cannot be written down".into() })
+    serde_json::to_value(delivery).map_err(|_| StoreError::Inconsistent {
+        table: "request",
+        what: "a delivery that cannot be written down".into(),
+    })
 }
 
 /// Pauses an endpoint, or lets it go on.
@@ -124,14 +141,25 @@ impl Write for SetPaused {
         if !of_trust || !self.call.scope.has_endpoint(&self.trust, &self.endpoint) {
             return Err(Refusal::NotFound("endpoint").into());
         }
-        let mut state = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let mut state =
+            view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let by = self.call.actor.principal.clone();
         state.paused = self.paused.then(|| Paused { by, why: self.reason.clone(), at: ctx.now });
         view.endpoints.put(self.endpoint.clone(), state);
         let action = if self.paused { "endpoint.pause" } else { "endpoint.resume" };
-        let about = About { trust: &self.trust, action, kind: "endpoint", id: uuid::Uuid::nil(), patient: None, why: &format!("{}: {}", self.endpoint, self.reason) };
+        let about = About {
+            trust: &self.trust,
+            action,
+            kind: "endpoint",
+            id: uuid::Uuid::nil(),
+            patient: None,
+            why: &format!("{}: {}", self.endpoint, self.reason),
+        };
         audit(view, &self.call.actor, ctx.now, &about);
-        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: Vec::new(), more: serde_json::Value::Null }))
+        Ok(self.call.answer(
+            view,
+            Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: Vec::new(), more: serde_json::Value::Null },
+        ))
     }
 }
 
@@ -172,7 +200,12 @@ impl Write for Backfill {
             if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || !stands(view, &entry) {
                 continue;
             }
-            let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+            let accepting = Accepting {
+                entry: &entry,
+                actor: &self.call.actor,
+                release_at: None,
+                trace: self.call.trace.as_deref(),
+            };
             let deliveries = accept::create(view, ctx, &accepting, std::slice::from_ref(&self.endpoint))?;
             let about = About {
                 trust: &entry.trust,
@@ -185,7 +218,15 @@ impl Write for Backfill {
             audit(view, &self.call.actor, ctx.now, &about);
             made.extend(deliveries.iter().map(|d| d.id));
         }
-        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: made, more: serde_json::json!(self.entries.len()) }))
+        Ok(self.call.answer(
+            view,
+            Answer {
+                subject: uuid::Uuid::nil(),
+                version: 0,
+                deliveries: made,
+                more: serde_json::json!(self.entries.len()),
+            },
+        ))
     }
 }
 

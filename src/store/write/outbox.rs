@@ -49,7 +49,10 @@ impl Write for Claim {
             let key = (self.endpoint.clone(), c.patient_id);
             let leased = view.lanes.get(&key).and_then(|l| l.lease.as_ref()).map(|l| l.delivery_id);
             keys.lanes.insert(key);
-            for id in c.head.into_iter().chain(leased) {
+            // When a worker is gone, another of the same chain may be what goes first then.
+            let subject = leased.and_then(|id| view.deliveries.get(&id)).map(|d| d.subject.uuid());
+            let chain = subject.and_then(|s| view.chains.get(&s)).into_iter().flatten().copied();
+            for id in c.head.into_iter().chain(leased).chain(chain) {
                 keys.deliveries.insert(id);
                 let Some(d) = view.deliveries.get(&id) else { continue };
                 keys.chains.insert(d.subject.uuid());
@@ -65,7 +68,8 @@ impl Write for Claim {
         let clock = from_micros(view.lease_clock);
         let until = later(clock, self.lease);
         let claimable = view.claimable.get(&self.endpoint).cloned().unwrap_or_default();
-        let mut state = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let mut state =
+            view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let mut room = gate_room(&state, clock, self.limit);
         let probing = room == 1 && state.gate != Gate::Open;
         let mut claimed = Vec::new();
@@ -82,12 +86,10 @@ impl Write for Claim {
                 lane.lease = None;
                 view.lanes.put(key.clone(), lane.clone());
                 if let Some(d) = expired.filter(|d| d.state == State::Sending) {
-                    let d = happen(view, ctx, &d, &Happened::LeaseExpired, "bridge")?;
-                    head = match d.state {
-                        State::Queued => Some(d.id),
-                        State::BackingOff => None,
-                        _ => head,
-                    };
+                    happen(view, ctx, &d, &Happened::LeaseExpired, "bridge")?;
+                    // Of its chain something may be free now that was not when the head was looked up.
+                    let chain = view.chain(d.subject.uuid(), &self.endpoint);
+                    head = first_of(view, chain.iter().map(|d| d.id).chain(head));
                 }
             }
             if room == 0 {
@@ -104,12 +106,22 @@ impl Write for Claim {
                 view.patients.get(&delivery.patient_id).cloned(),
                 view.referrals.get(&delivery.referral_id).cloned(),
             ) else {
-                return Err(StoreError::Inconsistent { table: "delivery", what: "no entry, patient or referral".into() }.into());
+                return Err(StoreError::Inconsistent {
+                    table: "delivery",
+                    what: "no entry, patient or referral".into(),
+                }
+                .into());
             };
             let mut later_versions = view.chain(delivery.subject.uuid(), &self.endpoint);
             later_versions.retain(|d| d.lane_seq > delivery.lane_seq);
             if crate::domain::chain::overtaken(&later_versions) {
-                happen(view, ctx, &delivery, &Happened::Superseded { why: "a newer version has gone already" }, "bridge")?;
+                happen(
+                    view,
+                    ctx,
+                    &delivery,
+                    &Happened::Superseded { why: "a newer version has gone already" },
+                    "bridge",
+                )?;
                 continue;
             }
             let delivery = happen(view, ctx, &delivery, &Happened::Claimed, "bridge")?;
@@ -130,6 +142,16 @@ impl Write for Claim {
         }
         Ok(claimed)
     }
+}
+
+/// Which of these goes first: what backs off holds the lane, then in the order of acceptance.
+fn first_of(view: &View, of: impl Iterator<Item = DeliveryId>) -> Option<DeliveryId> {
+    let free = |d: &&Delivery| {
+        let predecessor = d.predecessor.and_then(|p| view.deliveries.get(&p));
+        matches!(d.state, State::Queued | State::BackingOff) && !crate::domain::chain::blocked(d.action, predecessor)
+    };
+    let candidates = of.filter_map(|id| view.deliveries.get(&id)).filter(free);
+    candidates.min_by_key(|d| (d.state != State::BackingOff, d.lane_seq)).map(|d| d.id)
 }
 
 /// How many lanes the endpoint's gate lets through now.
@@ -155,7 +177,10 @@ pub struct Seen {
 #[derive(Debug)]
 pub enum BeginWith {
     /// Made just now; `anew`: in place of an earlier rendering that nobody can have seen.
-    New { rendering: Box<Rendering>, anew: bool },
+    New {
+        rendering: Box<Rendering>,
+        anew: bool,
+    },
     Same(RenderingId),
 }
 
@@ -197,7 +222,9 @@ impl Write for Begin {
         let holds = lane
             .and_then(|l| l.lease.as_ref())
             .is_some_and(|l| l.token == self.token && l.delivery_id == self.delivery_id && micros(l.until) > clock);
-        let Some(delivery) = view.deliveries.get(&self.delivery_id).cloned().filter(|d| holds && d.state == State::Sending) else {
+        let Some(delivery) =
+            view.deliveries.get(&self.delivery_id).cloned().filter(|d| holds && d.state == State::Sending)
+        else {
             return Ok(Begun::Stale);
         };
         let seen = Seen {
@@ -214,7 +241,14 @@ impl Write for Begin {
                 if *anew {
                     let why = "identity, pack or endpoint changed before anything was sent";
                     let patient = Some(delivery.patient_id);
-                    let about = About { trust: &delivery.trust, action: "delivery.rerender", kind: "delivery", id: delivery.id.0, patient, why };
+                    let about = About {
+                        trust: &delivery.trust,
+                        action: "delivery.rerender",
+                        kind: "delivery",
+                        id: delivery.id.0,
+                        patient,
+                        why,
+                    };
                     audit(view, &Actor::bridge(), ctx.now, &about);
                 }
                 rendering.created_at = ctx.now;
@@ -304,14 +338,22 @@ impl Write for Settle {
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
             (_, false) => return Ok(before),
         };
-        if holds && before.state != State::Sending && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. }) {
+        if holds
+            && before.state != State::Sending
+            && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. })
+        {
             return Ok(before);
         }
         Ok(happen(view, ctx, &before, &happened, "bridge")?)
     }
 }
 
-fn late(ctx: &Ctx<'_>, d: &Delivery, verdict: crate::domain::verdict::Verdict, reply: crate::domain::ids::ReplyId) -> Happened {
+fn late(
+    ctx: &Ctx<'_>,
+    d: &Delivery,
+    verdict: crate::domain::verdict::Verdict,
+    reply: crate::domain::ids::ReplyId,
+) -> Happened {
     let by = ctx.rules.policies.get(&d.endpoint).map(|p| p.acknowledged_by);
     let evidence = by.filter(|_| verdict.meaning == Meaning::Positive).map(|by| EvidenceKind::of(&verdict, by));
     Happened::Late { verdict, evidence, reply }
@@ -335,7 +377,8 @@ impl Settle {
 
     /// Open, closed until, and back: only a change is written.
     fn feel(&self, view: &mut View, lease: Option<&Lease>) {
-        let before = view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let before =
+            view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let mut state = before.clone();
         match &self.feeling {
             // The probe was held back before it could find out anything: the next delivery probes, now.
@@ -344,7 +387,9 @@ impl Settle {
                 state.until = None;
             }
             Feeling::Nothing => return,
-            Feeling::Reached => state = EndpointState { paused: state.paused.clone(), ..EndpointState::new(self.endpoint.clone()) },
+            Feeling::Reached => {
+                state = EndpointState { paused: state.paused.clone(), ..EndpointState::new(self.endpoint.clone()) }
+            }
             Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
             Feeling::Silent(why) => {
                 state.silences += 1;

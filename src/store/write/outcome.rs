@@ -65,7 +65,10 @@ fn fits_its_job(view: &View, referral: ReferralId, content: &OutcomeContent) -> 
         _ => "content.hours_changed",
     };
     match begun {
-        None => broken.add(format!("{field}.job_id"), "must be the id of a job start or a retained job of this referral that is not withdrawn"),
+        None => broken.add(
+            format!("{field}.job_id"),
+            "must be the id of a job start or a retained job of this referral that is not withdrawn",
+        ),
         Some(day) if content.kind.on() < day => broken.add(field, "must not lie before the job's beginning"),
         Some(_) => {}
     }
@@ -107,8 +110,17 @@ impl Write for RecordOutcome {
             withdrawn: false,
             current: Some(self.content.clone()),
         };
-        let entry = entry(ctx, &self.call, &outcome, &patient, &self.author, Action::Create(self.content.clone()), self.occurred_at);
-        let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+        let entry = entry(
+            ctx,
+            &self.call,
+            &outcome,
+            &patient,
+            &self.author,
+            Action::Create(self.content.clone()),
+            self.occurred_at,
+        );
+        let accepting =
+            Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
         let deliveries = accept::create(view, ctx, &accepting, &endpoints)?;
         Ok(finish(view, ctx, &self.call, outcome, entry, &deliveries, ("outcome.record", "")))
     }
@@ -134,14 +146,18 @@ impl Write for CorrectOutcome {
         }
         if outcome.current.as_ref().is_some_and(|c| discriminant(&c.kind) != discriminant(&self.content.kind)) {
             let mut broken = Violations::default();
-            broken.add("content.kind", "must be the kind it was; withdraw the outcome and record another to change the kind");
+            broken.add(
+                "content.kind",
+                "must be the kind it was; withdraw the outcome and record another to change the kind",
+            );
             return Err(Refusal::Broken(broken).into());
         }
         fits_its_job(view, referral.id, &self.content)?;
         let outcome = Outcome { version: outcome.version + 1, current: Some(self.content.clone()), ..outcome };
         let action = Action::Replace { content: self.content.clone(), reason: self.reason.clone() };
         let entry = entry(ctx, &self.call, &outcome, &patient, &self.author, action, self.occurred_at);
-        let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+        let accepting =
+            Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
         Ok(finish(view, ctx, &self.call, outcome, entry, &deliveries, ("outcome.correct", &self.reason.0)))
     }
@@ -165,7 +181,8 @@ impl Write for WithdrawOutcome {
         let outcome = Outcome { version: outcome.version + 1, withdrawn: true, current: None, ..outcome };
         let action = Action::Withdraw { reason: self.reason, explanation: self.explanation.clone() };
         let entry = entry(ctx, &self.call, &outcome, &patient, &self.author, action, occurred_at);
-        let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+        let accepting =
+            Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
         Ok(finish(view, ctx, &self.call, outcome, entry, &deliveries, ("outcome.withdraw", self.reason.label())))
     }
@@ -190,7 +207,8 @@ fn last_occurred(view: &View, id: OutcomeId) -> Option<Timestamp> {
 }
 
 fn current(view: &View, call: &Call, id: OutcomeId, seen: i64) -> Result<Outcome, Refusal> {
-    let outcome = view.outcomes.get(&id).filter(|o| call.scope.has_trust(&o.trust)).ok_or(Refusal::NotFound("outcome"))?;
+    let outcome =
+        view.outcomes.get(&id).filter(|o| call.scope.has_trust(&o.trust)).ok_or(Refusal::NotFound("outcome"))?;
     if outcome.withdrawn {
         return Err(Refusal::WrongState("the outcome is withdrawn; record a new one".into()));
     }
@@ -225,9 +243,24 @@ fn entry(
     }
 }
 
-fn finish(view: &mut View, ctx: &Ctx<'_>, call: &Call, outcome: Outcome, entry: Entry, deliveries: &[Delivery], did: (&'static str, &str)) -> Answered {
+fn finish(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    call: &Call,
+    outcome: Outcome,
+    entry: Entry,
+    deliveries: &[Delivery],
+    did: (&'static str, &str),
+) -> Answered {
     let (action, why) = did;
-    let about = About { trust: &outcome.trust, action, kind: "outcome", id: outcome.id.0, patient: Some(outcome.patient_id), why };
+    let about = About {
+        trust: &outcome.trust,
+        action,
+        kind: "outcome",
+        id: outcome.id.0,
+        patient: Some(outcome.patient_id),
+        why,
+    };
     audit(view, &call.actor, ctx.now, &about);
     let deliveries = deliveries.iter().map(|d| d.id).collect();
     let answer = Answer { subject: outcome.id.0, version: outcome.version, deliveries, more: serde_json::Value::Null };

@@ -38,7 +38,10 @@ impl Write for UpdatePatient {
             return Err(Refusal::VersionConflict { seen: self.version_seen, now: known.version }.into());
         }
         let taken = |id: Option<&PatientId>| id.is_some_and(|id| *id != known.id);
-        let number = self.details.nhs_number.and_then(|n| view.patients_by_nhs.get(&(known.trust.clone(), n.as_str().to_owned())));
+        let number = self
+            .details
+            .nhs_number
+            .and_then(|n| view.patients_by_nhs.get(&(known.trust.clone(), n.as_str().to_owned())));
         let local_taken = self
             .details
             .local_identifiers
@@ -47,11 +50,24 @@ impl Write for UpdatePatient {
         if taken(number) || local_taken {
             return Err(Refusal::IdentifierTaken.into());
         }
-        let patient = Patient { version: known.version + 1, details: self.details.clone(), updated_at: ctx.now, ..known.clone() };
+        let patient =
+            Patient { version: known.version + 1, details: self.details.clone(), updated_at: ctx.now, ..known.clone() };
         put_patient(view, Some(&known), &patient);
-        let about = About { trust: &patient.trust, action: "patient.update", kind: "patient", id: patient.id.0, patient: Some(patient.id), why: &self.reason };
+        let about = About {
+            trust: &patient.trust,
+            action: "patient.update",
+            kind: "patient",
+            id: patient.id.0,
+            patient: Some(patient.id),
+            why: &self.reason,
+        };
         audit(view, &self.call.actor, ctx.now, &about);
-        let answer = Answer { subject: patient.id.0, version: patient.version, deliveries: Vec::new(), more: serde_json::Value::Null };
+        let answer = Answer {
+            subject: patient.id.0,
+            version: patient.version,
+            deliveries: Vec::new(),
+            more: serde_json::Value::Null,
+        };
         Ok(self.call.answer(view, answer))
     }
 }

@@ -73,7 +73,8 @@ pub(super) fn patient_needs(view: &View, keys: &mut Keys, trust: &OdsCode, detai
 /// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet.
 fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<Option<Patient>, Refusal> {
     let by_number = details.nhs_number.and_then(|n| view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())));
-    let mut by_local = details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
+    let mut by_local =
+        details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
     let found = match (by_number, by_local.next()) {
         (None, None) => return Ok(None),
         // One identifier says this patient, another says that one.
@@ -86,7 +87,8 @@ fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<O
     let patient = view.patients.get(&found).ok_or(Refusal::NotFound("patient"))?;
     let known = &patient.details;
     let numbers_clash = matches!((known.nhs_number, details.nhs_number), (Some(a), Some(b)) if a != b);
-    let same = known.date_of_birth == details.date_of_birth && folded_name(&known.name.family.0) == folded_name(&details.name.family.0);
+    let same = known.date_of_birth == details.date_of_birth
+        && folded_name(&known.name.family.0) == folded_name(&details.name.family.0);
     if same && !numbers_clash { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
 }
 
@@ -94,7 +96,8 @@ impl CreateReferral {
     fn patient(&self, view: &View, ctx: &Ctx<'_>) -> Result<(Patient, bool), Refusal> {
         match &self.patient {
             PatientIs::Known(id) => {
-                let known = view.patients.get(id).filter(|p| p.trust == self.trust && self.call.scope.has_trust(&p.trust));
+                let known =
+                    view.patients.get(id).filter(|p| p.trust == self.trust && self.call.scope.has_trust(&p.trust));
                 Ok((known.ok_or(Refusal::NotFound("patient"))?.clone(), false))
             }
             PatientIs::Described(details) => match recognise(view, &self.trust, details)? {
@@ -102,7 +105,17 @@ impl CreateReferral {
                 None => {
                     let id = PatientId::new(ctx.now, ctx.entropy);
                     let details = details.as_ref().clone();
-                    Ok((Patient { id, trust: self.trust.clone(), version: 1, details, created_at: ctx.now, updated_at: ctx.now }, true))
+                    Ok((
+                        Patient {
+                            id,
+                            trust: self.trust.clone(),
+                            version: 1,
+                            details,
+                            created_at: ctx.now,
+                            updated_at: ctx.now,
+                        },
+                        true,
+                    ))
                 }
             },
         }
@@ -159,7 +172,14 @@ impl Write for CreateReferral {
         };
         if new {
             put_patient(view, None, &patient);
-            let about = About { trust: &self.trust, action: "patient.create", kind: "patient", id: patient.id.0, patient: Some(patient.id), why: "" };
+            let about = About {
+                trust: &self.trust,
+                action: "patient.create",
+                kind: "patient",
+                id: patient.id.0,
+                patient: Some(patient.id),
+                why: "",
+            };
             audit(view, &self.call.actor, ctx.now, &about);
         }
         for external in &self.details.external_ids {
@@ -234,7 +254,12 @@ impl Write for AnswerReferral {
                 submitted_by: self.call.actor.principal.clone(),
                 identity: patient.details.identity(),
             };
-            let accepting = Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
+            let accepting = Accepting {
+                entry: &entry,
+                actor: &self.call.actor,
+                release_at: None,
+                trace: self.call.trace.as_deref(),
+            };
             deliveries = accept::create(view, ctx, &accepting, std::slice::from_ref(endpoint))?;
             view.entries.put(entry.id, entry);
         }
@@ -273,19 +298,36 @@ impl Write for ChangeReferral {
         let (referral, _) = episode(view, &self.call, self.referral_id)?;
         let (changed, action) = match &self.change {
             ReferralChange::Assign(to) => (referral.assign(to.clone(), ctx.now), "referral.assign"),
-            ReferralChange::Close { reason, at } => (referral.close(*reason, at.unwrap_or(ctx.now), ctx.now), "referral.close"),
+            ReferralChange::Close { reason, at } => {
+                (referral.close(*reason, at.unwrap_or(ctx.now), ctx.now), "referral.close")
+            }
         };
         let changed = changed.map_err(|e| Refusal::WrongState(e.to_string()))?;
         Ok(finish(view, ctx, &self.call, changed, &[], (action, "")))
     }
 }
 
-fn finish(view: &mut View, ctx: &Ctx<'_>, call: &Call, referral: Referral, deliveries: &[Delivery], did: (&'static str, &str)) -> Answered {
+fn finish(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    call: &Call,
+    referral: Referral,
+    deliveries: &[Delivery],
+    did: (&'static str, &str),
+) -> Answered {
     let (action, why) = did;
-    let about = About { trust: &referral.trust, action, kind: "referral", id: referral.id.0, patient: Some(referral.patient_id), why };
+    let about = About {
+        trust: &referral.trust,
+        action,
+        kind: "referral",
+        id: referral.id.0,
+        patient: Some(referral.patient_id),
+        why,
+    };
     audit(view, &call.actor, ctx.now, &about);
     let deliveries = deliveries.iter().map(|d| d.id).collect();
-    let answer = Answer { subject: referral.id.0, version: referral.version, deliveries, more: serde_json::Value::Null };
+    let answer =
+        Answer { subject: referral.id.0, version: referral.version, deliveries, more: serde_json::Value::Null };
     view.put_referral(referral);
     call.answer(view, answer)
 }

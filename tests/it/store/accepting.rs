@@ -44,7 +44,10 @@ async fn what_was_answered_is_there_for_whoever_opens_the_record_next() {
         let repeated = bridge.store.write_note(again).await.unwrap();
         assert!(matches!(repeated, Answered::Repeated(_)));
         assert_eq!(repeated.answer().subject, written.note.0);
-        let audited = raw::number(&test.url, "SELECT COUNT(*) FROM audit WHERE action = 'progress_note.write' AND principal = 'ips-app'");
+        let audited = raw::number(
+            &test.url,
+            "SELECT COUNT(*) FROM audit WHERE action = 'progress_note.write' AND principal = 'ips-app'",
+        );
         assert_eq!(audited.await, 1);
         assert_eq!(bridge.store.open_deliveries(), 2);
         bridge.close().await;
@@ -63,7 +66,8 @@ async fn the_same_request_gets_the_same_answer_and_other_content_is_refused() {
         let second = bridge.store.write_note(with(1)).await.unwrap();
         assert_eq!(second, Answered::Repeated(first.answer().clone()));
         assert_eq!(bridge.store.write_note(with(2)).await, Err(Refusal::RequestIdReused.into()));
-        let notes = bridge.store.notes(&Scope::system(), SubjectFilter::Referral(of.referral), None, ALL).await.unwrap();
+        let notes =
+            bridge.store.notes(&Scope::system(), SubjectFilter::Referral(of.referral), None, ALL).await.unwrap();
         assert_eq!(notes.len(), 1);
         bridge.close().await;
     }
@@ -162,7 +166,8 @@ async fn a_caller_that_goes_away_does_not_undo_its_write() {
         assert!(tokio::time::timeout(Duration::ZERO, write).await.is_err());
         // The next answer comes after it.
         bridge.write(&of, "Still here.").await;
-        let notes = bridge.store.notes(&Scope::system(), SubjectFilter::Referral(of.referral), None, ALL).await.unwrap();
+        let notes =
+            bridge.store.notes(&Scope::system(), SubjectFilter::Referral(of.referral), None, ALL).await.unwrap();
         assert_eq!(notes.len(), 2);
         bridge.close().await;
     }
@@ -238,7 +243,8 @@ async fn beyond_its_limit_the_bridge_refuses_new_work_and_keeps_the_old() {
         let of = bridge.episode().await;
         let written: Vec<_> = [bridge.write(&of, "1").await, bridge.write(&of, "2").await].into();
         // The limit is the record's, not the process's.
-        let other = if bridge.is_sqlite() { None } else { Some(Bridge::with(&bridge::settings(&test.url), rules()).await) };
+        let other =
+            if bridge.is_sqlite() { None } else { Some(Bridge::with(&bridge::settings(&test.url), rules()).await) };
         other.as_ref().unwrap_or(&bridge).write(&of, "3").await;
         let full = bridge.store.write_note(bridge.note(&of, note("4"))).await;
         assert_eq!(full, Err(Refusal::QueueFull { open: 3, limit: 3 }.into()));

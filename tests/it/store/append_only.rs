@@ -31,7 +31,10 @@ async fn nothing_that_was_recorded_changes_or_vanishes() {
                 1 => second = bridge.replace(&of, first.note, "Second.").await.unwrap()[0],
                 2 => {
                     let control_id = bridge.control_id(first.delivery()).await;
-                    bridge.late(&epr(), &control_id, verdict(Meaning::Positive, Level::Application, "AA")).await.unwrap();
+                    bridge
+                        .late(&epr(), &control_id, verdict(Meaning::Positive, Level::Application, "AA"))
+                        .await
+                        .unwrap();
                     assert_eq!(bridge.state(first.delivery()).await, "FILED");
                 }
                 3 => {
@@ -49,7 +52,10 @@ async fn nothing_that_was_recorded_changes_or_vanishes() {
                 7 => drop(bridge.store.write_note(bridge.note(&of, disclosure())).await.unwrap()),
                 _ => {
                     let control_id = bridge.control_id(first.delivery()).await;
-                    bridge.late(&epr(), &control_id, verdict(Meaning::Refused, Level::Application, "AR")).await.unwrap();
+                    bridge
+                        .late(&epr(), &control_id, verdict(Meaning::Refused, Level::Application, "AR"))
+                        .await
+                        .unwrap();
                     assert_eq!(bridge.state(first.delivery()).await, "PARKED");
                 }
             }

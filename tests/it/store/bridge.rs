@@ -259,7 +259,13 @@ impl Bridge {
         }
     }
 
-    pub fn settling(&self, claimed: &Claimed, attempt: Option<AttemptId>, happened: Happened, feeling: Feeling) -> Settle {
+    pub fn settling(
+        &self,
+        claimed: &Claimed,
+        attempt: Option<AttemptId>,
+        happened: Happened,
+        feeling: Feeling,
+    ) -> Settle {
         Settle {
             token: claimed.token,
             endpoint: claimed.delivery.endpoint.clone(),
@@ -351,7 +357,12 @@ impl Bridge {
         let hex = if self.is_sqlite() { "lower(hex(id))" } else { "replace(id::text, '-', '')" };
         let open = deliveries.iter().filter(|d| d.state.is_open()).count();
         assert_eq!(super::raw::number(&self.url, "SELECT open FROM feed").await, i64::try_from(open).unwrap());
-        for row in super::raw::texts(&self.url, &format!("SELECT {hex} || ' ' || blocked || ' ' || due_at || ' ' || state FROM delivery")).await {
+        for row in super::raw::texts(
+            &self.url,
+            &format!("SELECT {hex} || ' ' || blocked || ' ' || due_at || ' ' || state FROM delivery"),
+        )
+        .await
+        {
             let fields: Vec<&str> = row.split(' ').collect();
             let d = deliveries.iter().find(|d| d.id.0.simple().to_string() == fields[0]).unwrap();
             let blocked = ips_bridge::domain::chain::blocked(d.action, d.predecessor.and_then(by_id));
@@ -376,7 +387,10 @@ impl Bridge {
                 .collect();
             lane.sort_by_key(|d| d.lane_seq);
             let free = |d: &&&Delivery| {
-                !ips_bridge::domain::chain::blocked(d.action, d.predecessor.and_then(|p| deliveries.iter().find(|o| o.id == p)))
+                !ips_bridge::domain::chain::blocked(
+                    d.action,
+                    d.predecessor.and_then(|p| deliveries.iter().find(|o| o.id == p)),
+                )
             };
             let first = |state| lane.iter().filter(free).find(|d| d.state == state);
             let head = first(BackingOff).or(first(Queued)).map_or("-".into(), |d| micros(d.due_at()).to_string());

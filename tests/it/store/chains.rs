@@ -41,7 +41,10 @@ async fn the_withdrawal_of_what_cannot_have_arrived_sends_nothing() {
             assert_eq!(bridge.state(first.delivery()).await, "CANCELLED");
             assert!(bridge.claim(&epr(), 10).await.is_empty());
             let again = bridge.withdraw(&of, first.note).await;
-            assert!(matches!(again, Err(ips_bridge::store::WriteError::Refused(ips_bridge::store::Refusal::WrongState(_)))));
+            assert!(matches!(
+                again,
+                Err(ips_bridge::store::WriteError::Refused(ips_bridge::store::Refusal::WrongState(_)))
+            ));
             bridge.check_columns().await;
             bridge.close().await;
         }
@@ -156,13 +159,13 @@ async fn a_withdrawal_is_not_held_up_by_an_unknown_outcome() {
 #[tokio::test]
 async fn a_withdrawal_during_sending_goes_after_the_answer_and_not_at_all_if_nothing_arrived() {
     for (sent, goes) in [
-            (Sent::Filed, true),
-            (Sent::Accepted, true),
-            (Sent::Silence, true),
-            (Sent::Refused, false),
-            (Sent::TryLater, false),
-            (Sent::NotSent, false),
-        ] {
+        (Sent::Filed, true),
+        (Sent::Accepted, true),
+        (Sent::Silence, true),
+        (Sent::Refused, false),
+        (Sent::TryLater, false),
+        (Sent::NotSent, false),
+    ] {
         for test in both() {
             let bridge = Bridge::on(&test.url).await;
             let (of, first) = begin(&bridge, "east").await;

@@ -69,7 +69,8 @@ async fn two_bridges_that_create_the_same_at_once_make_it_once() {
                 create
             };
             // The same patient, the same external id.
-            let (x, y) = tokio::join!(a.store.create_referral(with_external(&a)), b.store.create_referral(with_external(&b)));
+            let (x, y) =
+                tokio::join!(a.store.create_referral(with_external(&a)), b.store.create_referral(with_external(&b)));
             let (made, refused) = if x.is_ok() { (x, y) } else { (y, x) };
             let id = ReferralId(made.unwrap().answer().subject);
             assert_eq!(refused, Err(Refusal::ExternalIdTaken(id).into()));

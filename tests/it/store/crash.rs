@@ -24,8 +24,11 @@ async fn what_was_answered_survives_sigkill() {
             .spawn()
             .unwrap();
         let said = BufReader::new(writer.stdout.take().unwrap()).lines();
-        let notes: Vec<NoteId> =
-            said.map_while(Result::ok).filter_map(|line| line.strip_prefix("answered ")?.parse().ok()).take(40).collect();
+        let notes: Vec<NoteId> = said
+            .map_while(Result::ok)
+            .filter_map(|line| line.strip_prefix("answered ")?.parse().ok())
+            .take(40)
+            .collect();
         writer.kill().unwrap();
         writer.wait().unwrap();
         assert_eq!(notes.len(), 40, "the writer ended by itself");
@@ -39,7 +42,10 @@ async fn what_was_answered_survives_sigkill() {
         // Whatever else was written is whole too.
         let count = async |table: &str| raw::number(&test.url, &format!("SELECT COUNT(*) FROM {table}")).await;
         let written = count("note").await;
-        assert_eq!((count("entry").await, count("delivery").await, count("request").await), (written, written, written + 1));
+        assert_eq!(
+            (count("entry").await, count("delivery").await, count("request").await),
+            (written, written, written + 1)
+        );
         bridge.check_columns().await;
         bridge.close().await;
     }

@@ -28,7 +28,8 @@ async fn late_evidence_counts_by_exact_endpoint_and_control_id_only() {
         ];
         for (n, (endpoint, id)) in near.iter().enumerate() {
             assert_eq!(bridge.late(endpoint, id, aa()).await, None, "{id:?}");
-            let unmatched = "SELECT COUNT(*) FROM reply WHERE delivery_id IS NULL AND payload LIKE '%\"unmatched\":true%'";
+            let unmatched =
+                "SELECT COUNT(*) FROM reply WHERE delivery_id IS NULL AND payload LIKE '%\"unmatched\":true%'";
             assert_eq!(raw::number(&test.url, unmatched).await, i64::try_from(n).unwrap() + 1, "kept as unmatched");
         }
         assert_eq!(bridge.state(delivery).await, "ACCEPTED");
@@ -75,7 +76,9 @@ async fn late_negative_evidence_after_filing_parks_it_as_contradicted() {
         let of = bridge.episode().await;
         let delivery = bridge.write(&of, "First.").await.delivery();
         bridge.send(delivery, Sent::Filed).await;
-        bridge.late(&epr(), &bridge.control_id(delivery).await, verdict(Meaning::Refused, Level::Application, "AR")).await;
+        bridge
+            .late(&epr(), &bridge.control_id(delivery).await, verdict(Meaning::Refused, Level::Application, "AR"))
+            .await;
         assert_eq!(bridge.parked(delivery).await, Some(ParkReason::FilingContradicted));
         assert_eq!(bridge.store.open_deliveries(), 1);
         bridge.check_columns().await;

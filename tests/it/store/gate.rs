@@ -22,7 +22,11 @@ pub async fn pause(bridge: &Bridge, endpoint: &EndpointId, paused: bool) {
 /// What an answer to somebody else's message would do.
 pub async fn open_again(bridge: &Bridge, endpoint: &EndpointId) {
     let nobody = ips_bridge::domain::ids::PatientId::new(bridge.now(), &*bridge.entropy);
-    let any = bridge.store.deliveries(&ips_bridge::store::Scope::system(), &Default::default(), lists::page(1)).await.unwrap();
+    let any = bridge
+        .store
+        .deliveries(&ips_bridge::store::Scope::system(), &Default::default(), lists::page(1))
+        .await
+        .unwrap();
     let settle = Settle {
         token: ips_bridge::domain::ids::LeaseToken::new(bridge.now(), &*bridge.entropy),
         endpoint: endpoint.clone(),

@@ -173,7 +173,11 @@ async fn accept_and(bridge: &Bridge, of: &bridge::Episode, change: ReferralChang
         answer: ReferralAnswer::Accept { assigned_to: author() },
     };
     bridge.store.answer_referral(accept).await.unwrap();
-    bridge.store.change_referral(ChangeReferral { call: call(&of.trust), referral_id: of.referral, change }).await.unwrap();
+    bridge
+        .store
+        .change_referral(ChangeReferral { call: call(&of.trust), referral_id: of.referral, change })
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -257,6 +261,24 @@ async fn while_one_is_sent_after_an_expiry_the_lane_gives_nothing_else() {
         bridge.pass(PAST).await;
         bridge.claim_only(&epr(), first).await;
         assert!(bridge.claim(&epr(), 10).await.is_empty());
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn after_an_expiry_what_was_accepted_first_goes_first() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let first = bridge.write(&of, "First.").await;
+        bridge.claim_for(&epr(), 1, SHORT).await;
+        let corrected = bridge.replace(&of, first.note, "First, corrected.").await.unwrap()[0];
+        bridge.write(&of, "Second.").await;
+        bridge.pass(PAST).await;
+        // Nothing of the first was sent, so its correction takes its place, before the second.
+        bridge.claim_only(&epr(), corrected).await;
+        assert_eq!(bridge.state(first.delivery()).await, "CANCELLED");
         bridge.check_columns().await;
         bridge.close().await;
     }

@@ -1,8 +1,8 @@
 //! Lists: every filter, every page, nothing twice and nothing left out.
 
 use super::*;
-use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId};
 use ips_bridge::domain::delivery::{ParkReason, State, WaitingFor};
+use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
 use ips_bridge::domain::referral::ReferralState;
 use ips_bridge::store::Scope;
@@ -32,8 +32,11 @@ async fn pages_follow_one_another_without_gap_or_repeat_newest_first() {
         }
         let (mut after, mut found) = (None, Vec::new());
         loop {
-            let next =
-                bridge.store.notes(&scope, SubjectFilter::Referral(of.referral), None, Page { size: 4, after }).await.unwrap();
+            let next = bridge
+                .store
+                .notes(&scope, SubjectFilter::Referral(of.referral), None, Page { size: 4, after })
+                .await
+                .unwrap();
             after = next.last().map(|n| n.id.0);
             found.extend(next.iter().map(|n| n.id));
             if next.len() < 4 {
@@ -43,7 +46,8 @@ async fn pages_follow_one_another_without_gap_or_repeat_newest_first() {
         assert_eq!(found, notes);
         let (mut after, mut found) = (None, Vec::new());
         loop {
-            let next = bridge.store.deliveries(&scope, &DeliveryFilter::default(), Page { size: 5, after }).await.unwrap();
+            let next =
+                bridge.store.deliveries(&scope, &DeliveryFilter::default(), Page { size: 5, after }).await.unwrap();
             after = next.last().map(|n| n.id.0);
             found.extend(next.iter().map(|n| n.id));
             if next.len() < 5 {
@@ -51,7 +55,8 @@ async fn pages_follow_one_another_without_gap_or_repeat_newest_first() {
             }
         }
         assert_eq!(found, deliveries);
-        let later = bridge.store.notes(&scope, SubjectFilter::Patient(of.patient), Some(bridge.now()), page(9)).await.unwrap();
+        let later =
+            bridge.store.notes(&scope, SubjectFilter::Patient(of.patient), Some(bridge.now()), page(9)).await.unwrap();
         assert!(later.is_empty(), "all of them took place before now");
         bridge.close().await;
     }
@@ -78,12 +83,22 @@ async fn every_filter_of_deliveries_narrows_and_all_hold_together() {
             (DeliveryFilter { states: vec![State::Filed, State::Queued], ..Default::default() }, vec![f, e]),
             (DeliveryFilter { reasons: vec![ParkReason::Refused], ..Default::default() }, vec![p]),
             (DeliveryFilter { reasons: vec![ParkReason::ByPerson], ..Default::default() }, vec![]),
-            (DeliveryFilter { reasons: vec![ParkReason::Refused], states: vec![State::Queued], ..Default::default() }, vec![]),
+            (
+                DeliveryFilter {
+                    reasons: vec![ParkReason::Refused],
+                    states: vec![State::Queued],
+                    ..Default::default()
+                },
+                vec![],
+            ),
             (DeliveryFilter { waiting_for: Some(WaitingFor::Integrator), ..Default::default() }, vec![p]),
             (DeliveryFilter { waiting_for: Some(WaitingFor::Author), ..Default::default() }, vec![]),
             (DeliveryFilter { patient: Some(one.patient), ..Default::default() }, vec![f, p]),
             (DeliveryFilter { subject: Some(elsewhere.note.0), ..Default::default() }, vec![e]),
-            (DeliveryFilter { subject: Some(elsewhere.note.0), patient: Some(one.patient), ..Default::default() }, vec![]),
+            (
+                DeliveryFilter { subject: Some(elsewhere.note.0), patient: Some(one.patient), ..Default::default() },
+                vec![],
+            ),
             (DeliveryFilter { patient: Some(one.patient), states: vec![State::Parked], ..Default::default() }, vec![p]),
         ];
         for (filter, mut expected) in cases {
@@ -207,7 +222,10 @@ async fn an_endpoints_counts_are_what_its_deliveries_say() {
         assert_eq!(counts, expected);
         let counts = bridge.store.endpoint_counts(&epr(), second(2), second(2)).await.unwrap();
         assert_eq!((counts.filed_since, counts.written_since, counts.overdue), (0, 5, 0));
-        assert_eq!(bridge.store.endpoint_counts(&anew(), start, bridge.now()).await.unwrap(), EndpointCounts::default());
+        assert_eq!(
+            bridge.store.endpoint_counts(&anew(), start, bridge.now()).await.unwrap(),
+            EndpointCounts::default()
+        );
         let open = bridge.store.endpoints_with_open_deliveries(&Scope::system()).await.unwrap();
         assert_eq!(open, ["rx9-epr"]);
         bridge.close().await;
@@ -269,7 +287,8 @@ async fn backfill_sends_what_stands_once_and_nothing_that_was_replaced_or_withdr
         // Listed, and then replaced and withdrawn before the call comes.
         bridge.replace(&of, notes[0], "Newer.").await.unwrap();
         bridge.withdraw(&of, notes[1]).await.unwrap();
-        let backfill = || Backfill { call: call(&rx9()), endpoint: anew(), entries: entries.clone(), reason: "new".into() };
+        let backfill =
+            || Backfill { call: call(&rx9()), endpoint: anew(), entries: entries.clone(), reason: "new".into() };
         let made = bridge.store.backfill(backfill()).await.unwrap().answer().deliveries.clone();
         assert_eq!(made.len(), 2);
         for (delivery, entry) in made.iter().zip(&entries[2..]) {
@@ -376,7 +395,10 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
             call: call(&rx9()),
             referral_id: applied.referral_id.unwrap(),
             author: author(),
-            answer: ReferralAnswer::Decline { reason: ips_bridge::domain::referral::DeclineReason::Incomplete, text: None },
+            answer: ReferralAnswer::Decline {
+                reason: ips_bridge::domain::referral::DeclineReason::Incomplete,
+                text: None,
+            },
         };
         let delivery = bridge.store.answer_referral(answer).await.unwrap().answer().deliveries[0];
         bridge.claim_only(&epr(), delivery).await;

@@ -49,7 +49,9 @@ async fn postgresql_that_may_lose_commits_is_refused() {
         let name = test.url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
         raw::execute(&test.url, &format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
         match open(&test.url).await {
-            Err(OpenError::Unsafe { setting, value, .. }) => assert_eq!((setting, value.as_str()), ("synchronous_commit", "off")),
+            Err(OpenError::Unsafe { setting, value, .. }) => {
+                assert_eq!((setting, value.as_str()), ("synchronous_commit", "off"))
+            }
             other => panic!("{:?}", other.err()),
         }
         raw::execute(&test.url, &format!("ALTER DATABASE {name} SET synchronous_commit = local")).await;

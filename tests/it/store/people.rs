@@ -11,8 +11,13 @@ use ips_bridge::store::write::{CreateReferral, PatientIs, UpdatePatient};
 use ips_bridge::store::{Refusal, Scope, WriteError};
 
 pub async fn update(bridge: &Bridge, of: &Episode, seen: i64, details: PatientDetails) -> Result<Answered, WriteError> {
-    let update =
-        UpdatePatient { call: call(&of.trust), patient_id: of.patient, version_seen: seen, details, reason: "told us".into() };
+    let update = UpdatePatient {
+        call: call(&of.trust),
+        patient_id: of.patient,
+        version_seen: seen,
+        details,
+        reason: "told us".into(),
+    };
     bridge.store.update_patient(update).await
 }
 
@@ -67,7 +72,12 @@ async fn an_identifier_given_up_can_be_anothers_at_once() {
         );
         freed.unwrap();
         let made = made.unwrap();
-        let made = bridge.store.referral(&Scope::system(), ips_bridge::domain::ids::ReferralId(made.answer().subject)).await.unwrap().unwrap();
+        let made = bridge
+            .store
+            .referral(&Scope::system(), ips_bridge::domain::ids::ReferralId(made.answer().subject))
+            .await
+            .unwrap()
+            .unwrap();
         assert_ne!(made.patient_id, one.patient);
         let taken = update(&bridge, &one, 3, somebody).await;
         assert_eq!(taken, Err(Refusal::IdentifierTaken.into()));
@@ -80,7 +90,8 @@ async fn an_update_must_have_seen_the_version_it_changes() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
         let of = bridge.episode().await;
-        let (a, b) = tokio::join!(update(&bridge, &of, 1, of.details.clone()), update(&bridge, &of, 1, of.details.clone()));
+        let (a, b) =
+            tokio::join!(update(&bridge, &of, 1, of.details.clone()), update(&bridge, &of, 1, of.details.clone()));
         assert!(a.is_ok() != b.is_ok());
         assert_eq!(a.and(b), Err(Refusal::VersionConflict { seen: 1, now: 2 }.into()));
         for version in [1, 2] {
@@ -116,7 +127,10 @@ async fn a_referral_for_a_known_patient_needs_that_patient() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
         let of = bridge.episode().await;
-        let known = |trust: &OdsCode| CreateReferral { patient: PatientIs::Known(of.patient), ..bridge.referral(trust, person(), "east") };
+        let known = |trust: &OdsCode| CreateReferral {
+            patient: PatientIs::Known(of.patient),
+            ..bridge.referral(trust, person(), "east")
+        };
         assert!(bridge.store.create_referral(known(&rx9())).await.is_ok());
         assert_eq!(bridge.store.create_referral(known(&ry9())).await, Err(Refusal::NotFound("patient").into()));
         bridge.close().await;

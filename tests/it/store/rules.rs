@@ -101,7 +101,8 @@ pub fn rulebook() -> Rulebook {
         (trust(t), rules)
     });
     Rulebook {
-        policies: [policy("rx9-epr", "RX9", true), policy("rx9-anew", "RX9", false), policy("ry9-epr", "RY9", true)].into(),
+        policies: [policy("rx9-epr", "RX9", true), policy("rx9-anew", "RX9", false), policy("ry9-epr", "RY9", true)]
+            .into(),
         routes: routes.unwrap(),
         trusts: trusts.into(),
         limits: Limits::default(),
@@ -159,11 +160,7 @@ pub fn person() -> PatientDetails {
             value: Private(format!("L{}", unique())),
             kind: "MR".into(),
         }],
-        name: PersonName {
-            family: Private("Llŷr-Jones".into()),
-            given: Private("Siân".into()),
-            prefix: None,
-        },
+        name: PersonName { family: Private("Llŷr-Jones".into()), given: Private("Siân".into()), prefix: None },
         date_of_birth: Private(jiff::civil::date(1985, 4, 12)),
         gender: Gender::NotKnown,
         address: None,
@@ -229,7 +226,8 @@ pub fn disclosure() -> NoteContent {
 }
 
 pub fn job_start() -> OutcomeContent {
-    let employer = Employer { name: Private("Corner Bakery".into()), post: Private("Baker".into()), share_in_record: false };
+    let employer =
+        Employer { name: Private("Corner Bakery".into()), post: Private("Baker".into()), share_in_record: false };
     OutcomeContent {
         remark: None,
         kind: OutcomeKind::JobStart(JobStart {

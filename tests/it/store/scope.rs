@@ -54,7 +54,12 @@ async fn known(bridge: &Bridge) -> Known {
     Known { of, note: written.note, outcome, entry: delivery.entry_id, delivery: delivery.id, inbound: id, external }
 }
 
-async fn record(bridge: &Bridge, of: &Episode, by: &ips_bridge::domain::organisation::OdsCode, content: OutcomeContent) -> Result<OutcomeId, WriteError> {
+async fn record(
+    bridge: &Bridge,
+    of: &Episode,
+    by: &ips_bridge::domain::organisation::OdsCode,
+    content: OutcomeContent,
+) -> Result<OutcomeId, WriteError> {
     let record = RecordOutcome {
         call: call(by),
         rules: bridge.store.rules().clone(),
@@ -91,10 +96,8 @@ async fn no_question_tells_anything_of_another_trust() {
                     !store.find_patients(scope, &rx9(), &by, all).await.unwrap().is_empty()
                 }),
                 ("by name", {
-                    let by = PatientBy::NameAndBirth {
-                        family: "LLYR JONES".into(),
-                        born: k.of.details.date_of_birth.0,
-                    };
+                    let by =
+                        PatientBy::NameAndBirth { family: "LLYR JONES".into(), born: k.of.details.date_of_birth.0 };
                     !store.find_patients(scope, &rx9(), &by, all).await.unwrap().is_empty()
                 }),
                 ("referral", store.referral(scope, k.of.referral).await.unwrap().is_some()),
@@ -102,7 +105,8 @@ async fn no_question_tells_anything_of_another_trust() {
                 ("by external", store.referral_by_external(scope, &rx9(), &k.external).await.unwrap().is_some()),
                 ("referrals", !store.referrals(scope, &ReferralFilter::default(), all).await.unwrap().is_empty()),
                 ("referrals of", {
-                    let filter = ReferralFilter { trust: Some(rx9()), patient: Some(k.of.patient), ..Default::default() };
+                    let filter =
+                        ReferralFilter { trust: Some(rx9()), patient: Some(k.of.patient), ..Default::default() };
                     !store.referrals(scope, &filter, all).await.unwrap().is_empty()
                 }),
                 ("referrals_since", !store.referrals_since(scope, None, 0, 100).await.unwrap().is_empty()),
@@ -128,7 +132,8 @@ async fn no_question_tells_anything_of_another_trust() {
                 ("deliveries_of", !store.deliveries_of(scope, [k.note.0]).await.unwrap().is_empty()),
                 ("deliveries", !store.deliveries(scope, &DeliveryFilter::default(), all).await.unwrap().is_empty()),
                 ("deliveries of", {
-                    let filter = DeliveryFilter { endpoint: Some(epr()), subject: Some(k.note.0), ..Default::default() };
+                    let filter =
+                        DeliveryFilter { endpoint: Some(epr()), subject: Some(k.note.0), ..Default::default() };
                     !store.deliveries(scope, &filter, all).await.unwrap().is_empty()
                 }),
                 ("deliveries_since", !store.deliveries_since(scope, None, 0, 100).await.unwrap().is_empty()),
@@ -201,7 +206,10 @@ async fn no_change_reaches_another_trust() {
         }
 
         let mut refused: Vec<(&str, Result<_, WriteError>)> = Vec::new();
-        refused.push(("write_note", store.write_note(WriteNote { call: theirs(), ..bridge.note(&k.of, note("x")) }).await));
+        refused.push((
+            "write_note",
+            store.write_note(WriteNote { call: theirs(), ..bridge.note(&k.of, note("x")) }).await,
+        ));
         let replace = ReplaceNote {
             call: theirs(),
             note_id: k.note,
@@ -213,8 +221,14 @@ async fn no_change_reaches_another_trust() {
             release_after: None,
         };
         refused.push(("replace_note", store.replace_note(replace).await));
-        let withdraw =
-            WithdrawNote { call: theirs(), note_id: k.note, version_seen: 1, author: author(), reason: WHY, explanation: None };
+        let withdraw = WithdrawNote {
+            call: theirs(),
+            note_id: k.note,
+            version_seen: 1,
+            author: author(),
+            reason: WHY,
+            explanation: None,
+        };
         refused.push(("withdraw_note", store.withdraw_note(withdraw).await));
         assert_eq!(record(&bridge, &k.of, &ry9(), job_start()).await, Err(Refusal::NotFound("referral").into()));
         let correct = CorrectOutcome {
@@ -269,8 +283,7 @@ async fn no_change_reaches_another_trust() {
         let pause = |trust| SetPaused { call: theirs(), trust, endpoint: epr(), paused: true, reason: "x".into() };
         refused.push(("set_paused, our trust", store.set_paused(pause(rx9())).await));
         refused.push(("set_paused, their trust", store.set_paused(pause(ry9())).await));
-        let backfill =
-            Backfill { call: theirs(), endpoint: anew(), entries: vec![k.entry], reason: "x".into() };
+        let backfill = Backfill { call: theirs(), endpoint: anew(), entries: vec![k.entry], reason: "x".into() };
         refused.push(("backfill to our endpoint", store.backfill(backfill).await));
         for (what, result) in refused {
             assert!(matches!(result, Err(WriteError::Refused(Refusal::NotFound(_)))), "{what}: {result:?}");
@@ -281,8 +294,7 @@ async fn no_change_reaches_another_trust() {
         // To their own endpoint, entries of ours are passed over as unknown ids are: nothing is made.
         let both_trusts = Call { scope: Scope::trusts([rx9(), ry9()]), ..theirs() };
         for call in [theirs(), both_trusts] {
-            let backfill =
-                Backfill { call, endpoint: endpoint("ry9-epr"), entries: vec![k.entry], reason: "x".into() };
+            let backfill = Backfill { call, endpoint: endpoint("ry9-epr"), entries: vec![k.entry], reason: "x".into() };
             assert!(store.backfill(backfill).await.unwrap().answer().deliveries.is_empty());
         }
         bridge.close().await;

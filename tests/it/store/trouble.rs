@@ -118,7 +118,11 @@ async fn when_the_database_is_gone_every_caller_is_told_so_together() {
         let name = test.url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
         let server = test.url.replace(&name, "postgres");
         raw::execute(&server, &format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")).await;
-        raw::execute(&server, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
+        raw::execute(
+            &server,
+            &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+        )
+        .await;
         let writes: Vec<_> = (0..50)
             .map(|n| {
                 let (store, write) = (bridge.store.clone(), bridge.note(&of, note(&format!("Note {n}"))));

@@ -12,7 +12,9 @@ use tempfile::TempDir;
 pub fn ips_bridge(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ips-bridge"));
     command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).env("NO_COLOR", "1");
-    for name in ["IPS_BRIDGE_CONFIG", "IPS_BRIDGE_SERVER", "IPS_BRIDGE_CA", "IPS_BRIDGE_CERT", "IPS_BRIDGE_KEY", "RUST_LOG"] {
+    for name in
+        ["IPS_BRIDGE_CONFIG", "IPS_BRIDGE_SERVER", "IPS_BRIDGE_CA", "IPS_BRIDGE_CERT", "IPS_BRIDGE_KEY", "RUST_LOG"]
+    {
         command.env_remove(name);
     }
     command

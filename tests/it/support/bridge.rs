@@ -15,11 +15,15 @@ use ips_bridge::domain::ambient::{Clock, Entropy};
 use ips_bridge::domain::delivery::{Delivery, State};
 use ips_bridge::domain::ids::{DeliveryId, NoteId, OutcomeId, ReferralId};
 use ips_bridge::domain::nhs_number::NhsNumber;
-use ips_bridge::domain::note::{Attendance, Contact, ContactMechanism, ContactMode, NoteContent, NoteKind, Sensitivity, WithdrawReason};
+use ips_bridge::domain::note::{
+    Attendance, Contact, ContactMechanism, ContactMode, NoteContent, NoteKind, Sensitivity, WithdrawReason,
+};
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, StaffId, TeamId};
 use ips_bridge::domain::outcome::OutcomeContent;
 use ips_bridge::domain::person::{Author, ExpectedPatient, Gender, NhsNumberStatus, PatientDetails, PersonName};
-use ips_bridge::domain::policy::{AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy};
+use ips_bridge::domain::policy::{
+    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
+};
 use ips_bridge::domain::referral::{ReferralDetails, ReferralPriority, SourceCode};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::domain::text::Private;
@@ -27,7 +31,8 @@ use ips_bridge::inbound::Source;
 use ips_bridge::outbox::{self, Watch};
 use ips_bridge::store::record::{Actor, Answered, RequestKey};
 use ips_bridge::store::write::{
-    AnswerReferral, Call, CreateReferral, PatientIs, RecordOutcome, ReferralAnswer, ReplaceNote, WithdrawNote, WriteNote,
+    AnswerReferral, Call, CreateReferral, PatientIs, RecordOutcome, ReferralAnswer, ReplaceNote, WithdrawNote,
+    WriteNote,
 };
 use ips_bridge::store::{Limits, Rulebook, Scope, Settings, Store, TrustRules, WriteError, WriterEnd};
 use ips_bridge::transport::mllp::{ClientSettings, Pool};
@@ -36,8 +41,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -155,8 +160,9 @@ impl Bridge {
     pub async fn start(url: &str, far_end: SocketAddr, tweaks: Tweaks) -> Self {
         let rules = Arc::new(rulebook(&tweaks));
         let store_settings = Settings { url: url.to_owned(), read_connections: 4, group_commit_max: 256 };
-        let (store, writer) =
-            Store::open(&store_settings, rules.clone(), tweaks.clock.clone(), tweaks.entropy.clone()).await.expect("the test's store opens");
+        let (store, writer) = Store::open(&store_settings, rules.clone(), tweaks.clock.clone(), tweaks.entropy.clone())
+            .await
+            .expect("the test's store opens");
         let pack = Pack::load(&packs().join("hl7v2-uk")).expect("our own pack has no fault");
         let mut settings: toml::Table = "sending_facility = 'RZ9'\nreceiving_application = 'EPR'\nreceiving_facility = 'RZ9'\nwithdraw_as = 'T11'\n\
              default_team = 'IPS-NORTH'"
@@ -183,7 +189,10 @@ impl Bridge {
         bridge.referral = match bridge.first_referral().await {
             Some(known) => known,
             None => {
-                let made = bridge.create_referral(tweaks.patient.clone(), tweaks.referral.clone()).await.expect("the first referral breaks no rule");
+                let made = bridge
+                    .create_referral(tweaks.patient.clone(), tweaks.referral.clone())
+                    .await
+                    .expect("the first referral breaks no rule");
                 bridge.accept_referral(made).await.expect("a new referral can be accepted");
                 made
             }
@@ -338,7 +347,11 @@ impl Bridge {
 
     /// # Errors
     /// What the store says.
-    pub async fn create_referral(&self, patient: PatientDetails, details: ReferralDetails) -> Result<ReferralId, WriteError> {
+    pub async fn create_referral(
+        &self,
+        patient: PatientDetails,
+        details: ReferralDetails,
+    ) -> Result<ReferralId, WriteError> {
         let write = CreateReferral {
             call: self.call(),
             trust: trust(),
@@ -506,7 +519,11 @@ fn packs() -> PathBuf {
 }
 
 fn options(policy: &EndpointPolicy) -> RenderOptions {
-    RenderOptions { max_text_chars: Some(policy.max_text_chars), require_mapped_staff: policy.require_mapped_staff, max_message_bytes: None }
+    RenderOptions {
+        max_text_chars: Some(policy.max_text_chars),
+        require_mapped_staff: policy.require_mapped_staff,
+        max_message_bytes: None,
+    }
 }
 
 pub fn trust() -> OdsCode {
@@ -536,7 +553,11 @@ pub fn patient() -> PatientDetails {
 }
 
 pub fn expected(patient: &PatientDetails) -> ExpectedPatient {
-    ExpectedPatient { nhs_number: patient.nhs_number, date_of_birth: patient.date_of_birth, family: patient.name.family.clone() }
+    ExpectedPatient {
+        nhs_number: patient.nhs_number,
+        date_of_birth: patient.date_of_birth,
+        family: patient.name.family.clone(),
+    }
 }
 
 pub fn referral() -> ReferralDetails {

@@ -59,5 +59,7 @@ pub fn ack(message: &str, code: &str, more: &str) -> Answer {
 
 /// An acknowledgement of any control id, with any text in MSA-3.
 pub fn ack_text(control_id: &str, code: &str, text: &str, more: &str) -> String {
-    format!("MSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260302101530||ACK|R{control_id}|T|2.4\rMSA|{code}|{control_id}|{text}\r{more}")
+    format!(
+        "MSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260302101530||ACK|R{control_id}|T|2.4\rMSA|{code}|{control_id}|{text}\r{more}"
+    )
 }

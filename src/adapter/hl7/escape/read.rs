@@ -161,7 +161,8 @@ fn hex_bytes(text: &str, escape: u8) -> Option<(Vec<u8>, usize)> {
         return None;
     }
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let bytes: Option<Vec<u8>> = digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
+    let bytes: Option<Vec<u8>> =
+        digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
     Some((bytes?, digits.len() + 3))
 }
 

@@ -139,7 +139,8 @@ fn accepted_text() -> impl Strategy<Value = String> {
         "P",
         "Ŵ",
     ]);
-    let any_char = any::<char>().prop_filter("controls are refused on accept", |c| !c.is_control()).prop_map(String::from);
+    let any_char =
+        any::<char>().prop_filter("controls are refused on accept", |c| !c.is_control()).prop_map(String::from);
     prop::collection::vec(prop_oneof![tricky.prop_map(str::to_owned), any_char], 0..40).prop_map(|parts| parts.concat())
 }
 

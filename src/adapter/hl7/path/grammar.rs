@@ -15,8 +15,10 @@ pub struct PathFault {
     pub hint: &'static str,
 }
 
-const BY_PLACE: (&str, &str) =
-    ("a repetition or segment chosen by its place", "senders keep to no order: choose by what it says, as in PID-3[5=NH].1");
+const BY_PLACE: (&str, &str) = (
+    "a repetition or segment chosen by its place",
+    "senders keep to no order: choose by what it says, as in PID-3[5=NH].1",
+);
 
 struct Cursor<'s> {
     source: &'s str,
@@ -94,7 +96,9 @@ impl<'s> Cursor<'s> {
         }
         self.at += 3;
         match self.rest().as_bytes().first() {
-            Some(b'.') => Err(self.fault("a dot after the segment id", "write PID-5.1: - before the field, dots after it")),
+            Some(b'.') => {
+                Err(self.fault("a dot after the segment id", "write PID-5.1: - before the field, dots after it"))
+            }
             Some(b'(') => Err(self.fault(BY_PLACE.0, BY_PLACE.1)),
             _ => Ok(id),
         }

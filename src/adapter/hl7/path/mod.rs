@@ -121,7 +121,9 @@ impl Path {
     fn matches<'m>(&self, segments: impl IntoIterator<Item = Segment<'m>>) -> Vec<Reading<'m>> {
         segments
             .into_iter()
-            .filter(|segment| segment.id() == self.segment && holds(&self.segment_select, |c| segment_meets(*segment, c)))
+            .filter(|segment| {
+                segment.id() == self.segment && holds(&self.segment_select, |c| segment_meets(*segment, c))
+            })
             .flat_map(|segment| segment.field(self.field).repeats())
             .filter(|repeat| holds(&self.repeat_select, |c| repeat_meets(*repeat, &c.place, c)))
             .map(|repeat| match (self.component, self.subcomponent) {

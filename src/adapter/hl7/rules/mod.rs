@@ -173,7 +173,11 @@ fn fields_of(segment: Segment<'_>, version: Version, limits: Limits, faults: &mu
             faults.push(fault(at(segment, *field), "is required and empty", "fill it in the template"));
         }
     }
-    if id == "OBX" && version == Version::V2_5_1 && !segment.field(5).raw().is_empty() && segment.field(2).raw().is_empty() {
+    if id == "OBX"
+        && version == Version::V2_5_1
+        && !segment.field(5).raw().is_empty()
+        && segment.field(2).raw().is_empty()
+    {
         faults.push(fault(at(segment, 2), "is required where OBX-5 has a value", "say what type the value has"));
     }
     for number in 1..=segment.field_count() {
@@ -192,7 +196,11 @@ fn fields_of(segment: Segment<'_>, version: Version, limits: Limits, faults: &mu
         }
         let value = segment.field(number).repeats().next().map_or("", |repeat| repeat.component(1).raw());
         if tables::values(id, number).is_some_and(|values| !value.is_empty() && !values.contains(&value)) {
-            faults.push(fault(at(segment, number), "is not a value of its HL7 table", "see the standard's table for the field"));
+            faults.push(fault(
+                at(segment, number),
+                "is not a value of its HL7 table",
+                "see the standard's table for the field",
+            ));
         }
     }
 }

@@ -113,7 +113,10 @@ mod tests {
             ("MDM_T02", "MSH ZAA EVN PID ZPI PV1 TXA OBX ZZZ"),
             ("MDM_T01", "MSH EVN PID PV1 TXA"),
             ("RRI_I12", "MSH MSA RF1 PRD PID"),
-            ("REF_I12", "MSH RF1 AUT CTD PRD CTD CTD PRD PID NK1 IN1 IN2 IN1 DG1 PR1 AUT OBR NTE OBX NTE OBX PV1 PV2 NTE NTE"),
+            (
+                "REF_I12",
+                "MSH RF1 AUT CTD PRD CTD CTD PRD PID NK1 IN1 IN2 IN1 DG1 PR1 AUT OBR NTE OBX NTE OBX PV1 PV2 NTE NTE",
+            ),
             ("ACK", "MSH MSA ERR"),
         ] {
             assert_eq!(ordered(structure, Version::V2_4, ids), Ok(()), "{ids}");
@@ -132,7 +135,10 @@ mod tests {
         assert_eq!(ordered("MDM_T02", Version::V2_4, "MSH PID EVN PV1 TXA OBX"), missing(1, "EVN"));
         assert_eq!(ordered("MDM_T01", Version::V2_4, "MSH EVN PID PV1 TXA OBX"), Err(Disorder::Misplaced { at: 5 }));
         assert_eq!(ordered("REF_I12", Version::V2_4, "MSH EVN RF1 PRD PID"), missing(1, "PRD"));
-        assert_eq!(ordered("MDM_T02", Version::V2_4, "MSH EVN PID PV1 TXA OBX NTE"), Err(Disorder::Misplaced { at: 6 }));
+        assert_eq!(
+            ordered("MDM_T02", Version::V2_4, "MSH EVN PID PV1 TXA OBX NTE"),
+            Err(Disorder::Misplaced { at: 6 })
+        );
         assert_eq!(ordered("ACK", Version::V2_4, "MSH MSA ERR ERR"), Err(Disorder::Misplaced { at: 3 }));
     }
 }

@@ -30,7 +30,8 @@ pub fn structure_of(code: &str, trigger: &str) -> Option<&'static str> {
     })
 }
 
-const TAIL: &str = "[ACC] [{DG1}] [{DRG}] [{AL1}] [{PR1 [AUT [CTD]]}] [{OBR [{NTE}] [{OBX [{NTE}]}]}] [PV1 [PV2]] [{NTE}]";
+const TAIL: &str =
+    "[ACC] [{DG1}] [{DRG}] [{AL1}] [{PR1 [AUT [CTD]]}] [{OBR [{NTE}] [{OBX [{NTE}]}]}] [PV1 [PV2]] [{NTE}]";
 
 /// The standard's own notation: `[ ]` may be absent, `{ }` repeats. `TAIL` is what REF and RRI end in.
 pub fn grammar(structure: &str, version: Version) -> Option<String> {

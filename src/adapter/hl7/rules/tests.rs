@@ -80,8 +80,10 @@ fn an_nhs_number_that_cannot_be_right_is_not_sent() {
 
 #[test]
 fn faults_name_places_and_never_values() {
-    let secret =
-        MDM.replace("Met Sam", "Secretsecret\\Q").replace("9990000018", "9990000019").replace("|T|2.4", "|Secretsecret|2.4");
+    let secret = MDM
+        .replace("Met Sam", "Secretsecret\\Q")
+        .replace("9990000018", "9990000019")
+        .replace("|T|2.4", "|Secretsecret|2.4");
     for shown in faults(&secret) {
         assert!(!shown.contains("Secret") && !shown.contains("999"), "{shown}");
     }

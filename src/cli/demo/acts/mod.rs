@@ -38,9 +38,15 @@ fn the_record(scene: &mut Scene<'_>, client: &Client) -> Result<(), Failure> {
     }
     let held = record.patient(client.nhs_number()).map(|p| p.documents.iter().map(|d| d.status).collect::<Vec<_>>());
     let expected = [Status::Obsolete, Status::Current, Status::Cancelled, Status::Current];
-    scene.check(held.as_deref() == Some(&expected), "four documents: the note replaced, its replacement, the note withdrawn, the job start")?;
+    scene.check(
+        held.as_deref() == Some(&expected),
+        "four documents: the note replaced, its replacement, the note withdrawn, the job start",
+    )?;
     scene.check(record.duplicates().is_empty(), "no document is held twice")?;
     let all_filed = record.arrivals().iter().all(|a| a.became == Became::Filed);
     let count = record.arrivals().len();
-    scene.check(all_filed && count == 6, format!("{count} messages came, one for each thing that was to be filed, and each was filed"))
+    scene.check(
+        all_filed && count == 6,
+        format!("{count} messages came, one for each thing that was to be filed, and each was filed"),
+    )
 }

@@ -7,8 +7,8 @@ use crate::cli::failure::Failure;
 use crate::simulator::record::{Document, Record, Status};
 use crate::wire::v1::note_content::Kind;
 use crate::wire::v1::{
-    Delivery, DeliveryState, JobSearch, NoteContent, ProfileStage, ProgressNote, ReplaceProgressNoteRequest, VocationalProfile,
-    WithdrawProgressNoteRequest, WithdrawReason, WriteProgressNoteRequest,
+    Delivery, DeliveryState, JobSearch, NoteContent, ProfileStage, ProgressNote, ReplaceProgressNoteRequest,
+    VocationalProfile, WithdrawProgressNoteRequest, WithdrawReason, WriteProgressNoteRequest,
 };
 use pbjson_types::Duration;
 
@@ -26,7 +26,12 @@ pub async fn write(
 ) -> Result<(ProgressNote, Delivery), Failure> {
     let (expected, text) = (client.expected_in_words(), content.text.clone());
     let held = release_after.map(|s| format!("{s} s"));
-    let mut says = vec![("referral_id", &*client.referral_id), ("expected_patient", &*expected), ("author", SPECIALIST), ("content.text", &*text)];
+    let mut says = vec![
+        ("referral_id", &*client.referral_id),
+        ("expected_patient", &*expected),
+        ("author", SPECIALIST),
+        ("content.text", &*text),
+    ];
     says.extend(held.as_deref().map(|held| ("release_after", held)));
     let request = WriteProgressNoteRequest {
         request_id: request_id(),
@@ -46,7 +51,8 @@ pub async fn write(
 
 pub async fn written_then_replaced(scene: &mut Scene<'_>, client: &Client) -> Result<(), Failure> {
     scene.act("A note is written, and lands in the record")?;
-    let kind = || Kind::VocationalProfile(VocationalProfile { stage: ProfileStage::Started.into(), client_committed: true });
+    let kind =
+        || Kind::VocationalProfile(VocationalProfile { stage: ProfileStage::Started.into(), client_committed: true });
     let (written, delivery) = write(scene, client, note(PROFILE, 120, kind()), None).await?;
     let first = scene.filed(&delivery.id, "the note").await?;
     let first = scene.document_id(&first);
@@ -56,7 +62,13 @@ pub async fn written_then_replaced(scene: &mut Scene<'_>, client: &Client) -> Re
     scene.act("It is replaced, with a reason")?;
     let reason = "Wrong place and hours";
     let expected = client.expected_in_words();
-    let says = [("note_id", &*written.id), ("version_seen", "1"), ("expected_patient", &*expected), ("reason", reason), ("content.text", PROFILE_MENDED)];
+    let says = [
+        ("note_id", &*written.id),
+        ("version_seen", "1"),
+        ("expected_patient", &*expected),
+        ("reason", reason),
+        ("content.text", PROFILE_MENDED),
+    ];
     let request = ReplaceProgressNoteRequest {
         request_id: request_id(),
         note_id: written.id.clone(),
@@ -68,8 +80,11 @@ pub async fn written_then_replaced(scene: &mut Scene<'_>, client: &Client) -> Re
         release_after: None,
     };
     let mut notes = scene.bridge.notes();
-    let answer = scene.call("ProgressNoteService/ReplaceProgressNote", &says, notes.replace_progress_note(request)).await?;
-    let Some(delivery) = answer.deliveries.first() else { return Err(Failure::Refused("replacing the note made no delivery".into())) };
+    let answer =
+        scene.call("ProgressNoteService/ReplaceProgressNote", &says, notes.replace_progress_note(request)).await?;
+    let Some(delivery) = answer.deliveries.first() else {
+        return Err(Failure::Refused("replacing the note made no delivery".into()));
+    };
     let second = scene.filed(&delivery.id, "the replacement").await?;
     let (record, second) = (scene.record(), scene.document_id(&second));
     let took_its_place = record.document(&second).is_some_and(|d| d.replaces.as_ref() == Some(&first));
@@ -84,24 +99,35 @@ pub async fn filed_then_withdrawn(scene: &mut Scene<'_>, client: &Client) -> Res
     let (written, delivery) = write(scene, client, note(MISTAKEN, 60, Kind::JobSearch(JobSearch {})), None).await?;
     let filed = scene.filed(&delivery.id, "the note").await?;
     let answer = withdraw(scene, &written).await?;
-    let Some(delivery) = answer.first() else { return Err(Failure::Refused("withdrawing the note made no delivery".into())) };
+    let Some(delivery) = answer.first() else {
+        return Err(Failure::Refused("withdrawing the note made no delivery".into()));
+    };
     scene.filed(&delivery.id, "the withdrawal").await?;
     let (record, filed) = (scene.record(), scene.document_id(&filed));
     let cancelled = record.document(&filed).filter(|d| d.status == Status::Cancelled).and_then(|d| d.cancelled.clone());
     let reason = cancelled.map(|c| c.reason.as_str().to_owned());
-    scene.check(reason.is_some(), format!("the EPR has taken the document back: {}", reason.as_deref().unwrap_or("no reason")))
+    scene.check(
+        reason.is_some(),
+        format!("the EPR has taken the document back: {}", reason.as_deref().unwrap_or("no reason")),
+    )
 }
 
 pub async fn withdrawn_before_it_was_sent(scene: &mut Scene<'_>, client: &Client) -> Result<(), Failure> {
     scene.act("A third note is withdrawn before it was sent, and leaves no trace")?;
     let before = scene.epr.ask(|r| r.arrivals().len());
-    let (written, delivery) = write(scene, client, note(REGRETTED, 30, Kind::JobSearch(JobSearch {})), Some(60)).await?;
-    scene.check(delivery.state == i32::from(DeliveryState::Queued), format!("it waits: \"{}\"", delivery.author_sentence))?;
+    let (written, delivery) =
+        write(scene, client, note(REGRETTED, 30, Kind::JobSearch(JobSearch {})), Some(60)).await?;
+    scene.check(
+        delivery.state == i32::from(DeliveryState::Queued),
+        format!("it waits: \"{}\"", delivery.author_sentence),
+    )?;
     let answer = withdraw(scene, &written).await?;
     scene.check(answer.is_empty(), "nothing has to be sent for that")?;
     let cancelled = scene.until(&delivery.id, DeliveryState::Cancelled).await?;
     scene.timeline(&cancelled)?;
-    let unsent = cancelled.state == i32::from(DeliveryState::Cancelled) && cancelled.attempts == 0 && !cancelled.may_have_been_received;
+    let unsent = cancelled.state == i32::from(DeliveryState::Cancelled)
+        && cancelled.attempts == 0
+        && !cancelled.may_have_been_received;
     scene.check(unsent, format!("it is CANCELLED and was never sent: \"{}\"", cancelled.author_sentence))?;
     let record = scene.record();
     let no_trace = record.arrivals().len() == before && record.documents().all(|d| !says(d, REGRETTED));
@@ -109,7 +135,8 @@ pub async fn withdrawn_before_it_was_sent(scene: &mut Scene<'_>, client: &Client
 }
 
 async fn withdraw(scene: &mut Scene<'_>, written: &ProgressNote) -> Result<Vec<Delivery>, Failure> {
-    let says = [("note_id", &*written.id), ("version_seen", "1"), ("author", SPECIALIST), ("reason", "WRITTEN_IN_ERROR")];
+    let says =
+        [("note_id", &*written.id), ("version_seen", "1"), ("author", SPECIALIST), ("reason", "WRITTEN_IN_ERROR")];
     let request = WithdrawProgressNoteRequest {
         request_id: request_id(),
         note_id: written.id.clone(),
@@ -119,7 +146,8 @@ async fn withdraw(scene: &mut Scene<'_>, written: &ProgressNote) -> Result<Vec<D
         explanation: None,
     };
     let mut notes = scene.bridge.notes();
-    let answer = scene.call("ProgressNoteService/WithdrawProgressNote", &says, notes.withdraw_progress_note(request)).await?;
+    let answer =
+        scene.call("ProgressNoteService/WithdrawProgressNote", &says, notes.withdraw_progress_note(request)).await?;
     Ok(answer.deliveries)
 }
 

@@ -7,7 +7,9 @@ use super::people::{Client, note};
 use crate::cli::failure::Failure;
 use crate::simulator::record::Status;
 use crate::wire::v1::note_content::Kind;
-use crate::wire::v1::{Delivery, DeliveryState, EndpointGate, GetDeliveryRequest, GetEndpointStatusRequest, InterviewPreparation};
+use crate::wire::v1::{
+    Delivery, DeliveryState, EndpointGate, GetDeliveryRequest, GetEndpointStatusRequest, InterviewPreparation,
+};
 use std::time::{Duration, Instant};
 
 const TEXT: &str = "Prepared for Thursday's interview: route, clothes, three questions to ask.\nSam feels ready.";
@@ -16,7 +18,8 @@ pub async fn a_note_survives(scene: &mut Scene<'_>, client: &Client) -> Result<(
     scene.act("The EPR goes away, and a note is written all the same")?;
     scene.epr.stop_listening().await;
     scene.say("  the pretend EPR has closed its connections and refuses new ones")?;
-    let (_, delivery) = write(scene, client, note(TEXT, 15, Kind::InterviewPreparation(InterviewPreparation {})), None).await?;
+    let (_, delivery) =
+        write(scene, client, note(TEXT, 15, Kind::InterviewPreparation(InterviewPreparation {})), None).await?;
     let closed = noticed(scene).await?;
     scene.check(closed, "the bridge has noticed that the EPR is away")?;
     let waiting = scene.delivery(&delivery.id, |_| true).await?;
@@ -30,11 +33,22 @@ pub async fn a_note_survives(scene: &mut Scene<'_>, client: &Client) -> Result<(
     let request = GetDeliveryRequest { delivery_id: delivery.id.clone() };
     let mut deliveries = scene.bridge.deliveries();
     let says = [("delivery_id", &*delivery.id)];
-    let again = scene.call("DeliveryService/GetDelivery", &says, deliveries.get_delivery(request)).await?.delivery.unwrap_or_default();
-    scene.check(waits(&again) && again.id == delivery.id, format!("the note is still there: \"{}\"", again.author_sentence))?;
+    let again = scene
+        .call("DeliveryService/GetDelivery", &says, deliveries.get_delivery(request))
+        .await?
+        .delivery
+        .unwrap_or_default();
+    scene.check(
+        waits(&again) && again.id == delivery.id,
+        format!("the note is still there: \"{}\"", again.author_sentence),
+    )?;
 
     scene.act("The EPR comes back")?;
-    scene.epr.resume_listening().await.map_err(|e| Failure::Refused(format!("the pretend EPR cannot come back: {e}")))?;
+    scene
+        .epr
+        .resume_listening()
+        .await
+        .map_err(|e| Failure::Refused(format!("the pretend EPR cannot come back: {e}")))?;
     let back = Instant::now();
     scene.say("  the pretend EPR listens again, at the same address")?;
     let filed = scene.filed(&delivery.id, "the note").await?;
@@ -57,7 +71,14 @@ async fn noticed(scene: &mut Scene<'_>) -> Result<bool, Failure> {
     let mut deliveries = scene.bridge.deliveries();
     while began.elapsed() < super::super::scene::PATIENCE {
         let request = GetEndpointStatusRequest { endpoint_id: ENDPOINT.into() };
-        let status = deliveries.get_endpoint_status(request).await?.into_inner().endpoints.into_iter().next().unwrap_or_default();
+        let status = deliveries
+            .get_endpoint_status(request)
+            .await?
+            .into_inner()
+            .endpoints
+            .into_iter()
+            .next()
+            .unwrap_or_default();
         if status.gate != i32::from(EndpointGate::Open) && status.gate != 0 {
             scene.say(format!("  endpoint {ENDPOINT} is closed: {}", status.closed_because))?;
             return Ok(true);

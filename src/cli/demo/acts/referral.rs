@@ -9,7 +9,8 @@ use crate::cli::outbox::message;
 use crate::cli::pretend::{PEOPLE, Referring};
 use crate::simulator::Direction;
 use crate::wire::v1::{
-    AcceptReferralRequest, GetPatientRequest, GetReferralRequest, ListReferralsRequest, PatientDetails, Referral, ReferralState,
+    AcceptReferralRequest, GetPatientRequest, GetReferralRequest, ListReferralsRequest, PatientDetails, Referral,
+    ReferralState,
 };
 use jiff::tz::TimeZone;
 
@@ -23,7 +24,9 @@ pub async fn arrives_and_is_accepted(scene: &mut Scene<'_>) -> Result<Client, Fa
     let client = Client { person, referral_id: referral.id.clone() };
     let request = GetPatientRequest { patient_id: referral.patient_id.clone() };
     let mut patients = scene.bridge.patients();
-    let patient = scene.call("PatientService/GetPatient", &[("patient_id", &referral.patient_id)], patients.get_patient(request)).await?;
+    let patient = scene
+        .call("PatientService/GetPatient", &[("patient_id", &referral.patient_id)], patients.get_patient(request))
+        .await?;
     let details = patient.patient.and_then(|p| p.details).unwrap_or_default();
     scene.check(is_the_person(&details, &client), format!("the patient is {}", client.expected_in_words()))?;
 
@@ -43,8 +46,11 @@ pub async fn arrives_and_is_accepted(scene: &mut Scene<'_>) -> Result<Client, Fa
         return Err(Failure::Refused("accepting the referral made no delivery, so the EPR will not hear of it".into()));
     };
     scene.filed(delivery, "the answer (RRI^I12)").await?;
-    let answered = scene.epr.ask(|r| r.referral(EPR_REFERRAL_ID).map(|r| r.answers.iter().map(|a| a.status.clone()).collect::<Vec<_>>()));
-    scene.check(answered.as_deref() == Some(&["A".to_owned()]), "the EPR holds one answer to its referral: accepted")?;
+    let answered = scene
+        .epr
+        .ask(|r| r.referral(EPR_REFERRAL_ID).map(|r| r.answers.iter().map(|a| a.status.clone()).collect::<Vec<_>>()));
+    scene
+        .check(answered.as_deref() == Some(&["A".to_owned()]), "the EPR holds one answer to its referral: accepted")?;
     Ok(client)
 }
 
@@ -76,7 +82,11 @@ async fn arrives(scene: &mut Scene<'_>) -> Result<(), Failure> {
 }
 
 async fn found(scene: &mut Scene<'_>) -> Result<Referral, Failure> {
-    let request = ListReferralsRequest { trust_ods: TRUST.into(), states: vec![ReferralState::Received.into()], ..ListReferralsRequest::default() };
+    let request = ListReferralsRequest {
+        trust_ods: TRUST.into(),
+        states: vec![ReferralState::Received.into()],
+        ..ListReferralsRequest::default()
+    };
     let mut referrals = scene.bridge.referrals();
     let says = [("trust_ods", TRUST), ("states", "RECEIVED")];
     let list = scene.call("ReferralService/ListReferrals", &says, referrals.list_referrals(request)).await?.referrals;
@@ -84,13 +94,19 @@ async fn found(scene: &mut Scene<'_>) -> Result<Referral, Failure> {
     let Some(first) = list.into_iter().next() else {
         return Err(Failure::Refused("the referral cannot be found over gRPC".into()));
     };
-    let request = GetReferralRequest { by: Some(crate::wire::v1::get_referral_request::By::ReferralId(first.id.clone())) };
+    let request =
+        GetReferralRequest { by: Some(crate::wire::v1::get_referral_request::By::ReferralId(first.id.clone())) };
     let says = [("referral_id", &*first.id)];
     let whole = scene.call("ReferralService/GetReferral", &says, referrals.get_referral(request)).await?;
-    let Some(referral) = whole.referral else { return Err(Failure::Refused("GetReferral answered without a referral".into())) };
+    let Some(referral) = whole.referral else {
+        return Err(Failure::Refused("GetReferral answered without a referral".into()));
+    };
     let details = referral.details.clone().unwrap_or_default();
     let is_theirs = details.external_ids.iter().any(|id| id.value == EPR_REFERRAL_ID);
-    scene.check(is_theirs && details.team == TEAM, format!("it is the EPR's {EPR_REFERRAL_ID}, from {}, for {}", details.referrer_name, details.team))?;
+    scene.check(
+        is_theirs && details.team == TEAM,
+        format!("it is the EPR's {EPR_REFERRAL_ID}, from {}, for {}", details.referrer_name, details.team),
+    )?;
     Ok(referral)
 }
 
