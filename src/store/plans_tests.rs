@@ -1,7 +1,7 @@
 //! What a statement costs must not grow with the record: each finds its rows by an index, on both databases.
 
 use super::dialect::{Sql, Statement, migration};
-use super::read::{deliveries, endpoints, entries, facts, inbound, patients, referrals};
+use super::read::{deliveries, endpoints, entries, facts, inbound, patients, referrals, requests};
 use super::{batch, flush};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
@@ -66,7 +66,8 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;
         referrals::SINCE ["referral_by_position"];
-        referrals::LAST_ENTRY ["entry_by_referral"];
+        referrals::LAST_ENTRIES ["entry_by_referral"];
+        requests::REQUEST;
     }
 }
 
