@@ -16,6 +16,13 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "record", include_str!("../../mig
 /// A database that gives the writer no connection for so long is away: its callers are told.
 const AWAY_AFTER: Duration = Duration::from_secs(10);
 
+/// A bridge that is stuck or cut off while it writes must not hold up the others for longer than this. And each statement is planned for the
+/// tables as they are: a plan made when they were small, kept for as long as the session lives, reads the whole queue when that has grown.
+/// All of the writer's statements name their rows by key, some hundreds at a time, so none has reason to read a table whole, also where the
+/// planner knows nothing of it yet.
+const WRITER_SESSION: &str = "SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; \
+     SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
 pub(super) struct Opened {
     pub writer: Pool,
@@ -80,15 +87,7 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     let writer = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(AWAY_AFTER)
-        // A bridge that is stuck or cut off while it writes must not hold up the others for longer than this.
-        .after_connect(|session, _| {
-            Box::pin(async move {
-                session
-                    .execute("SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'")
-                    .await
-                    .map(|_| ())
-            })
-        })
+        .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }))
         .connect_with(options.clone())
         .await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {

@@ -1,7 +1,7 @@
 //! What a statement costs must not grow with the record: each finds its rows by an index, on both databases.
 
 use super::dialect::{Sql, Statement, migration};
-use super::read::{deliveries, endpoints, entries, facts, inbound, patients, referrals, requests};
+use super::read::{deliveries, endpoints, entries, facts, inbound, patients, referrals};
 use super::{batch, flush};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
@@ -60,14 +60,13 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         entries::OUTCOMES_OF_PATIENT ["outcome_by_patient"];
         facts::REFERRALS ["referral_by_trust"];
         facts::NOTES ["entry_by_subject"];
-        inbound::BY_CONTROL_ID ["inbound_by_control_id"];
+        inbound::BY_CONTROL_ID;
         patients::BY_NHS;
         patients::BY_LOCAL;
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;
         referrals::SINCE ["referral_by_position"];
         referrals::LAST_ENTRIES ["entry_by_referral"];
-        requests::REQUEST;
     }
 }
 
@@ -113,14 +112,14 @@ async fn postgresql_finds_rows_by_an_index() {
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
-/// The parameters in place, as literals that fit wherever they stand: `EXPLAIN` takes none.
+/// The parameters in place, as literals that fit wherever they stand: `EXPLAIN` takes none. Filters that are not asked for are left out.
 fn with_values(statement: &'static Sql) -> String {
     let mut sql = statement.postgres().0.to_owned();
     for n in (1..=12).rev() {
         let place = format!("${n}");
         sql = sql
             .replace(&format!("{place}::json"), "'[]'::json")
-            .replace(&format!("{place} IS NULL"), "'x' IS NULL")
+            .replace(&format!("{place} IS NULL"), "NULL IS NULL")
             .replace(&format!("{place} = 0"), "1 = 0")
             .replace(&format!("{place} <> -1"), "1 <> -1");
         let uuid = "'00000000-0000-0000-0000-000000000000'";

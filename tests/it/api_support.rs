@@ -127,7 +127,7 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
                     settings: settings.clone(),
                     environment: p.environment,
                     late_after: Duration::from_secs(86_400),
-                    in_place: p.replaces_in_place,
+                    in_place: false,
                 },
                 settings: settings.clone(),
                 staff: Arc::new(|_| None),

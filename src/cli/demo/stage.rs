@@ -68,7 +68,7 @@ folder = {adapters}
 [limits]
 # A laptop that is nearly full can still show it.
 min_free_disk_bytes = 10_485_760
-shutdown_grace = "10s"
+shutdown_grace = "20s"
 
 [[trust]]
 ods = "{TRUST}"

@@ -106,8 +106,8 @@ pub(super) fn content(message: &Message) -> (Vec<Section>, Vec<CodedRow>) {
         let piece = lines.join("\n");
         match texts.iter_mut().find(|(section, _)| section.code == code) {
             Some((_, text)) => {
-                // A long FT is cut anywhere; a row of TX or ST is a line, and so is one with a sub-id of its own (OBX-4).
-                if value_type != "FT" || !part(4, 1).is_empty() {
+                // A long FT is cut anywhere; a row of TX or ST is a line, and so is a row of headings.
+                if value_type != "FT" || code.ends_with("-HEADING") {
                     text.push('\n');
                 }
                 text.push_str(&piece);

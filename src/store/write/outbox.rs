@@ -49,7 +49,10 @@ impl Write for Claim {
             let key = (self.endpoint.clone(), c.patient_id);
             let leased = view.lanes.get(&key).and_then(|l| l.lease.as_ref()).map(|l| l.delivery_id);
             keys.lanes.insert(key);
-            for id in c.head.into_iter().chain(leased) {
+            // When a worker is gone, another of the same chain may be what goes first then.
+            let subject = leased.and_then(|id| view.deliveries.get(&id)).map(|d| d.subject.uuid());
+            let chain = subject.and_then(|s| view.chains.get(&s)).into_iter().flatten().copied();
+            for id in c.head.into_iter().chain(leased).chain(chain) {
                 keys.deliveries.insert(id);
                 let Some(d) = view.deliveries.get(&id) else { continue };
                 keys.chains.insert(d.subject.uuid());
@@ -83,12 +86,10 @@ impl Write for Claim {
                 lane.lease = None;
                 view.lanes.put(key.clone(), lane.clone());
                 if let Some(d) = expired.filter(|d| d.state == State::Sending) {
-                    let d = happen(view, ctx, &d, &Happened::LeaseExpired, "bridge")?;
-                    head = match d.state {
-                        State::Queued => Some(d.id),
-                        State::BackingOff => None,
-                        _ => head,
-                    };
+                    happen(view, ctx, &d, &Happened::LeaseExpired, "bridge")?;
+                    // Of its chain something may be free now that was not when the head was looked up.
+                    let chain = view.chain(d.subject.uuid(), &self.endpoint);
+                    head = first_of(view, chain.iter().map(|d| d.id).chain(head));
                 }
             }
             if room == 0 {
@@ -141,6 +142,16 @@ impl Write for Claim {
         }
         Ok(claimed)
     }
+}
+
+/// Which of these goes first: what backs off holds the lane, then in the order of acceptance.
+fn first_of(view: &View, of: impl Iterator<Item = DeliveryId>) -> Option<DeliveryId> {
+    let free = |d: &&Delivery| {
+        let predecessor = d.predecessor.and_then(|p| view.deliveries.get(&p));
+        matches!(d.state, State::Queued | State::BackingOff) && !crate::domain::chain::blocked(d.action, predecessor)
+    };
+    let candidates = of.filter_map(|id| view.deliveries.get(&id)).filter(free);
+    candidates.min_by_key(|d| (d.state != State::BackingOff, d.lane_seq)).map(|d| d.id)
 }
 
 /// How many lanes the endpoint's gate lets through now.

@@ -265,3 +265,21 @@ async fn while_one_is_sent_after_an_expiry_the_lane_gives_nothing_else() {
         bridge.close().await;
     }
 }
+
+#[tokio::test]
+async fn after_an_expiry_what_was_accepted_first_goes_first() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let first = bridge.write(&of, "First.").await;
+        bridge.claim_for(&epr(), 1, SHORT).await;
+        let corrected = bridge.replace(&of, first.note, "First, corrected.").await.unwrap()[0];
+        bridge.write(&of, "Second.").await;
+        bridge.pass(PAST).await;
+        // Nothing of the first was sent, so its correction takes its place, before the second.
+        bridge.claim_only(&epr(), corrected).await;
+        assert_eq!(bridge.state(first.delivery()).await, "CANCELLED");
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}

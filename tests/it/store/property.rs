@@ -312,7 +312,7 @@ fn tell(acts: &[Act], seed: u64, checked: bool) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 100, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_invariants_hold_after_every_step_and_nothing_is_stuck_at_the_end(
         acts in prop::collection::vec(act(), 1..60),
@@ -323,7 +323,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 20, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_same_seed_tells_the_same_story(acts in prop::collection::vec(act(), 40..60), seed in 1u64..1_000_000) {
         prop_assert_eq!(tell(&acts, seed, false), tell(&acts, seed, false));

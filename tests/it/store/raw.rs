@@ -51,16 +51,3 @@ pub async fn rows(url: &str, table: &str) -> std::collections::BTreeSet<String> 
     assert_eq!(rows.len(), count, "two rows of {table} are the same");
     rows
 }
-
-/// The steps of the plan by which the database would run a statement, one a line.
-pub async fn plan(url: &str, sql: &str) -> String {
-    if url.starts_with("sqlite") {
-        let mut db = SqliteConnection::connect(url).await.unwrap();
-        let rows: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut db).await.unwrap();
-        rows.into_iter().map(|r| r.3 + "\n").collect()
-    } else {
-        let rows = texts(url, &format!("EXPLAIN {sql}")).await;
-        rows.join("\n")
-    }
-}

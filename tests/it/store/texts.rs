@@ -3,7 +3,7 @@
 use super::*;
 use ips_bridge::domain::entry::Body;
 use ips_bridge::store::Scope;
-use proptest::prelude::*;
+use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 
 async fn comes_back(bridge: &Bridge, of: &bridge::Episode, text: &str) {
     let written = bridge.write(of, text).await;
@@ -47,21 +47,22 @@ async fn any_text_a_note_may_hold_comes_back_byte_for_byte() {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
-    #[test]
-    fn random_texts_come_back_byte_for_byte(texts in prop::collection::vec("[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]{1,60}", 1..12)) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            for test in both() {
-                let bridge = Bridge::on(&test.url).await;
-                let of = bridge.episode().await;
-                for text in &texts {
-                    comes_back(&bridge, &of, text).await;
-                }
-                bridge.close().await;
-            }
-        });
+#[test]
+fn random_texts_come_back_byte_for_byte() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for test in both() {
+        let bridge = runtime.block_on(Bridge::on(&test.url));
+        let of = runtime.block_on(bridge.episode());
+        let mut runner =
+            TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() });
+        let any_text = "[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]{1,60}";
+        runner
+            .run(&any_text, |text| {
+                runtime.block_on(comes_back(&bridge, &of, &text));
+                Ok(())
+            })
+            .unwrap();
+        runtime.block_on(bridge.close());
     }
 }
 

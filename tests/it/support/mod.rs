@@ -13,7 +13,7 @@ mod waiting;
 pub use ambient::{Seeded, SetClock};
 pub use judges::{hl7_judges, shared};
 pub use places::{free_addr, temp_dir};
-pub use stores::stores;
+pub use stores::{TestStore, stores};
 pub use waiting::wait_until;
 
 mod tests;

@@ -1,0 +1,644 @@
+//! The whole bridge, as its callers and its EPRs see it: configured by TOML, called by gRPC, with EPRs behind real sockets. In this process, or as a
+//! process of its own that can be killed.
+
+use crate::support::{free_addr, stores, temp_dir};
+use ips_bridge::app::{self, Running, SystemClock, SystemEntropy};
+use ips_bridge::config::Config;
+use ips_bridge::domain::ambient::{Clock, Entropy};
+use ips_bridge::simulator::{Faults, Settings, Simulator};
+use ips_bridge::wire::{self, v1};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use v1::DeliveryState as State;
+
+/// For anything that must happen by itself; generous, for debug builds on a machine that does other things too.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The trust of every test.
+pub const TRUST: &str = "RZ9";
+
+/// An endpoint in TOML: what every test wants, with `own` laid over it.
+pub fn endpoint(id: &str, address: SocketAddr, own: &str) -> toml::Table {
+    let text = format!(
+        r#"
+id = "{id}"
+trust = "{TRUST}"
+name = "EPR {id}"
+adapter = "hl7v2-uk"
+transport = "mllp"
+environment = "test"
+filed_by = "application_ack"
+acknowledged_by = "record"
+after_unknown = "resend"
+max_unknown_resends = 5
+max_refused_retries = 2
+back_off = {{ first = "20ms", cap = "100ms" }}
+probe = {{ first = "20ms", cap = "100ms" }}
+require_verified_nhs_number = true
+[mllp]
+address = "{address}"
+connect_timeout = "2s"
+send_timeout = "2s"
+reply_timeout = "5s"
+[settings]
+sending_facility = "{TRUST}"
+receiving_application = "EPR"
+receiving_facility = "{TRUST}"
+withdraw_as = "T11"
+"#
+    );
+    let mut table: toml::Table = text.parse().expect("TOML");
+    lay_over(&mut table, own.parse().expect("TOML"));
+    table
+}
+
+fn lay_over(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
+            (_, value) => drop(below.insert(key, value)),
+        }
+    }
+}
+
+/// A store and a config of a test's own. Each endpoint has a team and a route of its own, both named after it.
+pub struct Stage {
+    folder: TempDir,
+    store: crate::support::TestStore,
+    endpoints: Vec<toml::Table>,
+    trust: String,
+}
+
+impl Stage {
+    pub fn sqlite(endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
+        Self::on(stores().next().expect("SQLite"), endpoints)
+    }
+
+    pub fn postgres(endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
+        Self::on(stores().nth(1).expect("PostgreSQL"), endpoints)
+    }
+
+    fn on(store: crate::support::TestStore, endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
+        Self { folder: temp_dir(), store, endpoints: endpoints.into_iter().collect(), trust: String::new() }
+    }
+
+    /// Lays something over an endpoint, for the next start.
+    pub fn change(&mut self, endpoint: &str, own: &str) {
+        let found =
+            self.endpoints.iter_mut().find(|e| e["id"].as_str() == Some(endpoint)).expect("an endpoint of the stage");
+        lay_over(found, own.parse().expect("TOML"));
+    }
+
+    /// Further keys of the trust, for the next start.
+    pub fn trust(&mut self, own: &str) {
+        self.trust = own.into();
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn store_url(&self) -> &str {
+        &self.store.url
+    }
+
+    fn toml(&self) -> String {
+        let ids: Vec<&str> = self.endpoints.iter().filter_map(|e| e["id"].as_str()).collect();
+        let teams: Vec<String> = ids.iter().map(|id| format!("{{ id = \"{id}\", name = \"Team {id}\" }}")).collect();
+        let routes: String = ids
+            .iter()
+            .map(|id| format!("[[route]]\ntrust = \"{TRUST}\"\nentries = [\"note\", \"outcome\"]\nteams = [\"{id}\"]\nendpoint = \"{id}\"\n"))
+            .collect();
+        let endpoints: String = self
+            .endpoints
+            .iter()
+            .map(|e| {
+                toml::to_string(&toml::Table::from_iter([(
+                    "endpoint".to_owned(),
+                    toml::Value::Array(vec![e.clone().into()]),
+                )]))
+                .expect("TOML")
+            })
+            .collect();
+        let store = toml::Value::String(self.store.url.clone());
+        let packs = toml::Value::String(Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").display().to_string());
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\ndevelopment_principal = true\n[store]\nurl = {store}\n[packs]\nfolder = {packs}\n\
+             [limits]\nmin_free_disk_bytes = 1_048_576\nshutdown_grace = \"20s\"\n\
+             [[trust]]\nods = \"{TRUST}\"\nname = \"Riverside\"\nteams = [{}]\n{}\n{routes}{endpoints}",
+            teams.join(", "),
+            self.trust,
+        )
+    }
+
+    /// Written anew for each start.
+    fn file(&self) -> PathBuf {
+        let file = self.folder.path().join("bridge.toml");
+        std::fs::write(&file, self.toml()).expect("the config can be written");
+        file
+    }
+
+    fn config(&self) -> Config {
+        match Config::load(&self.file(), []) {
+            Ok(config) => config,
+            Err(faults) => panic!("the test's config: {}", faults.iter().map(ToString::to_string).collect::<String>()),
+        }
+    }
+}
+
+/// A bridge in this process.
+pub struct Bridge {
+    running: Running,
+    pub client: Client,
+}
+
+impl Bridge {
+    pub async fn start(stage: &Stage) -> Self {
+        Self::start_at(stage, Arc::new(SystemClock)).await
+    }
+
+    pub async fn start_at(stage: &Stage, clock: Arc<dyn Clock>) -> Self {
+        let starting =
+            Box::pin(app::start(stage.config(), clock.clone(), Arc::new(SystemEntropy), CancellationToken::new()));
+        let running = starting.await.expect("the bridge starts");
+        let client = Client::new(running.grpc, clock);
+        Self { running, client }
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+/// A bridge as a process of its own.
+pub struct Process {
+    child: Child,
+    pub grpc: SocketAddr,
+    /// From being started to saying so.
+    pub ready_after: Duration,
+}
+
+impl Process {
+    pub async fn start(stage: &Stage) -> Self {
+        let began = Instant::now();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(stage.folder().join("bridge.log"))
+            .expect("a log file");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ips-bridge"))
+            .args(["serve", "--until-stdin-ends", "--config"])
+            .arg(stage.file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the bridge can be started");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let mut grpc = None;
+        let said = tokio::time::timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await.expect("stdout") {
+                if let Some(address) = line.strip_prefix("gRPC at ") {
+                    grpc = address.trim().parse().ok();
+                }
+                if line == "ready" {
+                    return true;
+                }
+            }
+            false
+        });
+        let ready = matches!(said.await, Ok(true));
+        assert!(
+            ready,
+            "the bridge did not become ready:\n{}",
+            std::fs::read_to_string(stage.folder().join("bridge.log")).unwrap_or_default()
+        );
+        Self { child, grpc: grpc.expect("it says where gRPC is"), ready_after: began.elapsed() }
+    }
+
+    /// SIGKILL: no last words, no flushing, nothing.
+    pub async fn kill(mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        self.child.start_kill().expect("it can be killed");
+        let status = self.child.wait().await.expect("it ends");
+        assert_eq!(status.signal(), Some(9), "it had ended before it was killed: {status}");
+    }
+
+    pub async fn stop(mut self) {
+        drop(self.child.stdin.take());
+        let status =
+            tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops when told to").expect("it ends");
+        assert!(status.success(), "{status}");
+    }
+}
+
+/// A pretend EPR that tells the real time.
+pub async fn epr(change: impl FnOnce(&mut Settings)) -> Simulator {
+    let mut settings = Settings::new(Arc::new(|| SystemClock.now()));
+    change(&mut settings);
+    Simulator::start(settings).await.expect("the pretend EPR starts")
+}
+
+pub fn faults(written: &[&str]) -> Faults {
+    Faults::parse(written, 1).expect("faults")
+}
+
+/// Where nothing listens.
+pub fn nobody() -> SocketAddr {
+    free_addr()
+}
+
+/// A made-up person with a referral to an endpoint's team.
+#[derive(Clone)]
+pub struct Person {
+    pub patient_id: String,
+    pub referral_id: String,
+    pub details: v1::PatientDetails,
+}
+
+impl Person {
+    pub fn expected(&self) -> v1::ExpectedPatient {
+        v1::ExpectedPatient {
+            nhs_number: self.details.nhs_number.clone().unwrap_or_default(),
+            date_of_birth: self.details.date_of_birth.clone(),
+            family_name: self.details.name.clone().unwrap_or_default().family,
+        }
+    }
+
+    pub fn nhs_number(&self) -> &str {
+        self.details.nhs_number.as_deref().expect("every person here has one")
+    }
+}
+
+/// The nth number of the test range 999 with a right check digit (NHS Data Dictionary, NHS NUMBER: modulus 11).
+pub fn nhs_number(nth: usize) -> String {
+    let with_check = |n: u32| {
+        let digits = format!("{n:09}");
+        let sum: u32 = digits.bytes().zip((2..=10u32).rev()).map(|(d, weight)| u32::from(d - b'0') * weight).sum();
+        match 11 - sum % 11 {
+            10 => None,
+            11 => Some(format!("{digits}0")),
+            check => Some(format!("{digits}{check}")),
+        }
+    };
+    (999_000_100..).filter_map(with_check).nth(nth).expect("there are many")
+}
+
+pub fn author() -> v1::Author {
+    v1::Author {
+        staff_id: "S1".into(),
+        display_name: "Alex Morgan".into(),
+        role_title: "Employment Specialist".into(),
+        organisation_ods: TRUST.into(),
+    }
+}
+
+pub fn details(nth: usize) -> v1::PatientDetails {
+    v1::PatientDetails {
+        nhs_number: Some(nhs_number(nth)),
+        nhs_number_status: v1::NhsNumberStatus::Verified.into(),
+        local_identifiers: vec![v1::LocalIdentifier {
+            assigning_authority: TRUST.into(),
+            value: format!("H{nth:05}"),
+            r#type: "MRN".into(),
+        }],
+        name: Some(v1::PersonName { family: format!("Testfamily{}", letters(nth)), given: "Sam".into(), prefix: None }),
+        date_of_birth: "1990-05-17".into(),
+        gender: v1::Gender::NotKnown.into(),
+        address: None,
+        phone: None,
+    }
+}
+
+fn letters(nth: usize) -> String {
+    nth.to_string().bytes().map(|d| (b'a' + (d - b'0')) as char).collect()
+}
+
+/// A caller.
+#[derive(Clone)]
+pub struct Client {
+    pub channel: Channel,
+    clock: Arc<dyn Clock>,
+}
+
+pub fn request_id() -> String {
+    let mut random = [0; 16];
+    SystemEntropy.fill(&mut random);
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
+}
+
+impl Client {
+    pub fn new(grpc: SocketAddr, clock: Arc<dyn Clock>) -> Self {
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{grpc}")).expect("an address");
+        Self {
+            channel: endpoint.connect_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(20)).connect_lazy(),
+            clock,
+        }
+    }
+
+    pub fn deliveries(&self) -> v1::delivery_service_client::DeliveryServiceClient<Channel> {
+        v1::delivery_service_client::DeliveryServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(64 << 20)
+    }
+
+    pub fn notes(&self) -> v1::progress_note_service_client::ProgressNoteServiceClient<Channel> {
+        v1::progress_note_service_client::ProgressNoteServiceClient::new(self.channel.clone())
+    }
+
+    pub fn referrals(&self) -> v1::referral_service_client::ReferralServiceClient<Channel> {
+        v1::referral_service_client::ReferralServiceClient::new(self.channel.clone())
+    }
+
+    pub fn patients(&self) -> v1::patient_service_client::PatientServiceClient<Channel> {
+        v1::patient_service_client::PatientServiceClient::new(self.channel.clone())
+    }
+
+    /// The nth person of the test, referred to the endpoint's team and accepted.
+    pub async fn person(&self, nth: usize, endpoint: &str) -> Person {
+        self.person_like(details(nth), endpoint).await
+    }
+
+    pub async fn person_like(&self, details: v1::PatientDetails, endpoint: &str) -> Person {
+        let request = v1::CreateReferralRequest {
+            request_id: request_id(),
+            trust_ods: TRUST.into(),
+            patient: Some(v1::create_referral_request::Patient::PatientDetails(details.clone())),
+            details: Some(v1::ReferralDetails {
+                source_code: "P1".into(),
+                priority: v1::ReferralPriority::Routine.into(),
+                referrer_name: "Dr Test".into(),
+                team: endpoint.into(),
+                employment_status: v1::EmploymentStatus::SeekingWork.into(),
+                ..Default::default()
+            }),
+            received_at: None,
+        };
+        let referral = self
+            .referrals()
+            .create_referral(request)
+            .await
+            .expect("a referral")
+            .into_inner()
+            .referral
+            .expect("a referral");
+        let accept = v1::AcceptReferralRequest {
+            request_id: request_id(),
+            referral_id: referral.id.clone(),
+            assigned_to: Some(author()),
+            author: Some(author()),
+        };
+        self.referrals().accept_referral(accept).await.expect("accepted");
+        Person { patient_id: referral.patient_id, referral_id: referral.id, details }
+    }
+
+    pub async fn people(&self, numbers: std::ops::Range<usize>, endpoint: &str) -> Vec<Person> {
+        futures::future::join_all(numbers.map(|n| self.person(n, endpoint))).await
+    }
+
+    pub fn content(&self, text: &str) -> v1::NoteContent {
+        let occurred_at = self.clock.now() - jiff::SignedDuration::from_secs(60);
+        v1::NoteContent {
+            occurred_at: Some(wire::Timestamp::from(occurred_at)),
+            text: text.into(),
+            kind: Some(v1::note_content::Kind::JobSearch(v1::JobSearch {})),
+            sensitivity: Some(v1::Sensitivity::default()),
+            ..Default::default()
+        }
+    }
+
+    pub fn note(&self, person: &Person, text: &str) -> v1::WriteProgressNoteRequest {
+        v1::WriteProgressNoteRequest {
+            request_id: request_id(),
+            referral_id: person.referral_id.clone(),
+            expected_patient: Some(person.expected()),
+            author: Some(author()),
+            content: Some(self.content(text)),
+            release_after: None,
+        }
+    }
+
+    pub async fn try_write(&self, request: v1::WriteProgressNoteRequest) -> Result<Written, Status> {
+        let answer = self.notes().write_progress_note(request).await?.into_inner();
+        Ok(Written::of(answer.note, answer.deliveries))
+    }
+
+    pub async fn write(&self, person: &Person, text: &str) -> Written {
+        self.try_write(self.note(person, text)).await.expect("the note breaks no rule")
+    }
+
+    pub async fn replace(&self, written: &Written, person: &Person, text: &str) -> Written {
+        let request = v1::ReplaceProgressNoteRequest {
+            request_id: request_id(),
+            note_id: written.note.id.clone(),
+            version_seen: written.note.version,
+            expected_patient: Some(person.expected()),
+            author: Some(author()),
+            content: Some(self.content(text)),
+            reason: "Wrong hours".into(),
+            release_after: None,
+        };
+        let answer = self.notes().replace_progress_note(request).await.expect("replaced").into_inner();
+        Written::of(answer.note, answer.deliveries)
+    }
+
+    /// The withdrawal's delivery; none where there is nothing to take back.
+    pub async fn withdraw(&self, written: &Written) -> Option<v1::Delivery> {
+        let request = v1::WithdrawProgressNoteRequest {
+            request_id: request_id(),
+            note_id: written.note.id.clone(),
+            version_seen: written.note.version,
+            author: Some(author()),
+            reason: v1::WithdrawReason::WrittenInError.into(),
+            explanation: None,
+        };
+        let answer = self.notes().withdraw_progress_note(request).await.expect("withdrawn").into_inner();
+        answer.deliveries.into_iter().find(|d| d.entry_action == i32::from(v1::EntryAction::Withdraw))
+    }
+
+    pub async fn delivery(&self, id: &str) -> v1::Delivery {
+        let request = v1::GetDeliveryRequest { delivery_id: id.to_owned() };
+        self.deliveries()
+            .get_delivery(request)
+            .await
+            .expect("the delivery")
+            .into_inner()
+            .delivery
+            .expect("the delivery")
+    }
+
+    /// Waits until a delivery is as wanted.
+    #[track_caller]
+    pub fn until(
+        &self,
+        id: &str,
+        what: &str,
+        wanted: impl Fn(&v1::Delivery) -> bool,
+    ) -> impl Future<Output = v1::Delivery> {
+        let asked_at = std::panic::Location::caller();
+        async move {
+            let end = Instant::now() + PATIENCE;
+            loop {
+                let delivery = self.delivery(id).await;
+                if wanted(&delivery) {
+                    return delivery;
+                }
+                assert!(Instant::now() < end, "{asked_at}: waited in vain for {what}; it is {}", shown(&delivery));
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn until_state(&self, id: &str, state: State) -> impl Future<Output = v1::Delivery> {
+        self.until(id, state.as_str_name(), move |d| d.state() == state)
+    }
+
+    /// Waits for FILED; PARKED fails at once.
+    #[track_caller]
+    pub fn filed(&self, id: &str) -> impl Future<Output = v1::Delivery> {
+        let asked_at = std::panic::Location::caller();
+        let until = self.until(id, "FILED", |d| matches!(d.state(), State::Filed | State::Parked | State::Cancelled));
+        async move {
+            let delivery = until.await;
+            assert_eq!(delivery.state(), State::Filed, "{asked_at}: {}", shown(&delivery));
+            delivery
+        }
+    }
+
+    #[track_caller]
+    pub fn parked(&self, id: &str, reason: v1::ParkReason) -> impl Future<Output = v1::Delivery> {
+        let asked_at = std::panic::Location::caller();
+        let until = self
+            .until(id, reason.as_str_name(), |d| matches!(d.state(), State::Filed | State::Parked | State::Cancelled));
+        async move {
+            let delivery = until.await;
+            assert_eq!(
+                (delivery.state(), delivery.park_reason()),
+                (State::Parked, reason),
+                "{asked_at}: {}",
+                shown(&delivery)
+            );
+            delivery
+        }
+    }
+
+    pub async fn attempts(&self, id: &str) -> Vec<v1::Attempt> {
+        let request = v1::ListAttemptsRequest { delivery_id: id.to_owned(), include_bytes: true };
+        self.deliveries().list_attempts(request).await.expect("attempts").into_inner().attempts
+    }
+
+    /// Every delivery there is.
+    pub async fn all(&self) -> Vec<v1::Delivery> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListDeliveriesRequest { page_size: 200, page_token, ..Default::default() };
+            let page = self.deliveries().list_deliveries(request).await.expect("a page").into_inner();
+            all.extend(page.deliveries);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Waits until nothing is open but what is as wanted; gives every delivery.
+    pub async fn settled(&self, within: Duration, rests: impl Fn(&v1::Delivery) -> bool) -> Vec<v1::Delivery> {
+        let end = Instant::now() + within;
+        loop {
+            let all = self.all().await;
+            let open: Vec<_> = all.iter().filter(|d| !rests(d)).collect();
+            if open.is_empty() {
+                return all;
+            }
+            assert!(
+                Instant::now() < end,
+                "{} of {} deliveries do not come to rest, the first: {}",
+                open.len(),
+                all.len(),
+                shown(open[0])
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    pub async fn endpoint(&self, id: &str) -> v1::EndpointStatus {
+        let request = v1::GetEndpointStatusRequest { endpoint_id: id.into() };
+        self.deliveries().get_endpoint_status(request).await.expect("the status").into_inner().endpoints.remove(0)
+    }
+
+    pub async fn pause(&self, endpoint: &str) {
+        let request = v1::PauseEndpointRequest {
+            request_id: request_id(),
+            endpoint_id: endpoint.into(),
+            reason: "a test".into(),
+        };
+        self.deliveries().pause_endpoint(request).await.expect("paused");
+    }
+
+    pub async fn resume(&self, endpoint: &str) {
+        let request = v1::ResumeEndpointRequest {
+            request_id: request_id(),
+            endpoint_id: endpoint.into(),
+            reason: "a test".into(),
+        };
+        self.deliveries().resume_endpoint(request).await.expect("resumed");
+    }
+}
+
+/// What a write said.
+#[derive(Clone)]
+pub struct Written {
+    pub note: v1::ProgressNote,
+    /// Its own, the newest.
+    pub delivery: v1::Delivery,
+}
+
+impl Written {
+    fn of(note: Option<v1::ProgressNote>, deliveries: Vec<v1::Delivery>) -> Self {
+        let note = note.expect("the note");
+        let delivery =
+            deliveries.into_iter().find(|d| d.subject_version == note.version).expect("a delivery of this version");
+        Self { note, delivery }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.delivery.id
+    }
+
+    /// TXA-12.
+    pub fn document(&self) -> &str {
+        &self.delivery.document_id
+    }
+}
+
+/// A delivery in a line, for when it is not as it should be.
+pub fn shown(d: &v1::Delivery) -> String {
+    let steps: Vec<&str> = d.timeline.iter().map(|s| s.what.as_str()).collect();
+    format!(
+        "{} {} attempts {} ({}): {}",
+        d.state().as_str_name(),
+        d.park_reason().as_str_name(),
+        d.attempts,
+        d.author_sentence,
+        steps.join(" | ")
+    )
+}
+
+/// Whether a call may be tried again as it is: nobody answered, or somebody who was about to be killed.
+pub fn is_connection_fault(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Internal
+    )
+}
