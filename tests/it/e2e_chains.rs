@@ -1,6 +1,6 @@
 //! Replaced and withdrawn, end to end: what the EPR's record finally shows.
 
-use crate::e2e_support::{Bridge, Client, Stage, Written, endpoint, epr, faults, shown};
+use crate::e2e_support::{Bridge, Client, Stage, Written, document_id, endpoint, epr, faults, shown};
 use ips_bridge::simulator::Simulator;
 use ips_bridge::simulator::record::{Became, Document, Status};
 use ips_bridge::wire::v1;
@@ -43,16 +43,16 @@ async fn a_replacement_by_t10_makes_the_first_obsolete_and_t11_takes_back_the_la
     let (person, first) = write_and_file(client, 0).await;
     let second = client.replace(&first, &person, SECOND).await;
     client.filed(second.id()).await;
-    let (old, new) = (document(&epr, first.document()), document(&epr, second.document()));
-    assert_eq!((old.status, old.replaced_by.as_deref()), (Status::Obsolete, Some(second.document())));
-    assert_eq!((new.status, new.replaces.as_deref()), (Status::Current, Some(first.document())));
+    let (old, new) = (document(&epr, &first.document()), document(&epr, &second.document()));
+    assert_eq!((old.status, old.replaced_by.as_deref()), (Status::Obsolete, Some(&*second.document())));
+    assert_eq!((new.status, new.replaces.as_deref()), (Status::Current, Some(&*first.document())));
     assert!(says(&old, FIRST) && says(&new, SECOND), "nothing is erased, nothing is mixed up");
     assert!(new.latest().text().contains("Wrong hours"), "the new text says why it replaces the old");
     let withdrawal = client.withdraw(&second).await.expect("there is something to take back");
     client.filed(&withdrawal.id).await;
-    let new = document(&epr, second.document());
+    let new = document(&epr, &second.document());
     assert_eq!(new.status, Status::Cancelled);
-    assert_eq!(document(&epr, first.document()).status, Status::Obsolete);
+    assert_eq!(document(&epr, &first.document()).status, Status::Obsolete);
     epr.ask(|r| assert!(r.arrivals().iter().all(|a| a.became == Became::Filed)));
     bridge.stop().await;
     epr.shutdown().await;
@@ -67,13 +67,13 @@ async fn a_replacement_by_t08_edits_the_one_document_and_t11_takes_it_back() {
     client.filed(second.id()).await;
     let third = client.replace(&second, &person, "Wants 10 hours.").await;
     client.filed(third.id()).await;
-    let held = document(&epr, first.document());
+    let held = document(&epr, &first.document());
     assert_eq!((held.status, held.versions.len()), (Status::Current, 3));
     assert!(says(&held, "Wants 10 hours."));
     assert_eq!(epr.ask(|r| r.documents().count()), 1, "it keeps its id");
     let withdrawal = client.withdraw(&third).await.expect("there is something to take back");
     client.filed(&withdrawal.id).await;
-    assert_eq!(document(&epr, first.document()).status, Status::Cancelled);
+    assert_eq!(document(&epr, &first.document()).status, Status::Cancelled);
     bridge.stop().await;
     epr.shutdown().await;
 }
@@ -85,7 +85,7 @@ async fn a_withdrawal_by_notice_takes_the_documents_place() {
     let (_, first) = write_and_file(client, 0).await;
     let withdrawal = client.withdraw(&first).await.expect("there is something to take back");
     client.filed(&withdrawal.id).await;
-    let (old, notice) = (document(&epr, first.document()), document(&epr, &withdrawal.document_id));
+    let (old, notice) = (document(&epr, &first.document()), document(&epr, &document_id(&withdrawal)));
     assert_eq!((old.status, notice.status), (Status::Obsolete, Status::Current));
     assert!(!notice.latest().text().contains("garden centres"), "a notice does not repeat what it takes back");
     bridge.stop().await;
@@ -108,7 +108,7 @@ async fn taken_back_before_its_release_a_note_leaves_no_trace() {
     assert!(d.attempts == 0 && !d.may_have_been_received, "{}", shown(&d));
     client.filed(later.id()).await;
     epr.ask(|r| {
-        assert!(r.arrivals_of_document(regretted.document()).is_empty(), "the EPR was sent what was taken back");
+        assert!(r.arrivals_of_document(&regretted.document()).is_empty(), "the EPR was sent what was taken back");
         assert_eq!(r.documents().count(), 1);
     });
     bridge.stop().await;
@@ -133,7 +133,7 @@ async fn replaced_and_withdrawn_while_the_epr_is_away_only_what_still_holds_arri
         let kinds: Vec<&str> = r.arrivals().iter().map(|a| a.kind.as_str()).collect();
         assert_eq!(kinds, ["MDM^T02"], "the replacement of nothing is a create");
     });
-    assert!(says(&document(&epr, newer.document()), SECOND));
+    assert!(says(&document(&epr, &newer.document()), SECOND));
     bridge.stop().await;
     epr.shutdown().await;
 }
@@ -155,7 +155,7 @@ async fn a_withdrawal_of_what_may_have_arrived_goes_on_its_own() {
             .await;
         let withdrawal = client.withdraw(&written).await.expect("it may be there: there is something to take back");
         client.filed(&withdrawal.id).await;
-        assert_eq!(document(&epr, written.document()).status, Status::Cancelled);
+        assert_eq!(document(&epr, &written.document()).status, Status::Cancelled);
         let d = client.delivery(written.id()).await;
         assert_eq!(d.state(), State::Cancelled, "what is withdrawn is not sent again: {}", shown(&d));
         assert!(d.may_have_been_received);
@@ -176,9 +176,9 @@ async fn a_replacement_of_what_may_have_arrived_waits_and_then_follows_in_order(
     let newer = client.replace(&written, &person, SECOND).await;
     client.filed(newer.id()).await;
     assert_eq!(client.delivery(written.id()).await.state(), State::Filed);
-    let (old, new) = (document(&epr, written.document()), document(&epr, newer.document()));
+    let (old, new) = (document(&epr, &written.document()), document(&epr, &newer.document()));
     assert_eq!((old.status, new.status), (Status::Obsolete, Status::Current));
-    assert_eq!(new.replaces.as_deref(), Some(written.document()));
+    assert_eq!(new.replaces.as_deref(), Some(&*written.document()));
     bridge.stop().await;
     epr.shutdown().await;
 }

@@ -1,6 +1,8 @@
 //! What changes between writing and sending: who the patient is, whether anybody knows that, where the EPR is, whether the referral is open.
 
 use crate::e2e_support::{Bridge, Client, Person, Stage, details, endpoint, epr, faults, nobody, request_id, shown};
+use ips_bridge::app::SystemClock;
+use ips_bridge::domain::ambient::Clock;
 use ips_bridge::wire::{self, v1};
 use v1::DeliveryState as State;
 use v1::ParkReason as Reason;
@@ -59,7 +61,7 @@ async fn another_identity_since_it_was_written_holds_it_until_a_person_has_looke
         "{}",
         shown(&d)
     );
-    epr.ask(|r| assert!(r.arrivals_of_document(held.document()).is_empty(), "held, and sent all the same"));
+    epr.ask(|r| assert!(r.arrivals_of_document(&held.document()).is_empty(), "held, and sent all the same"));
     // Looked at: it goes, with the name of today.
     rerender(client, held.id(), false).await.expect("nothing can have been received");
     client.filed(held.id()).await;
@@ -128,18 +130,15 @@ async fn a_contact_after_the_close_waits_for_the_team_lead_and_one_before_it_goe
     let client = &bridge.client;
     let (early, late) = (client.person(0, "epr").await, client.person(1, "epr").await);
     client.pause("epr").await;
-    let (before, after) =
-        (client.write(&early, "Before the close.").await, client.write(&late, "After the close.").await);
-    let contact = before.note.versions[0].content.as_ref().and_then(|c| c.occurred_at).expect("when it was");
-    let contact = jiff::Timestamp::try_from(&contact).expect("an instant");
-    for (person, seconds) in [(&early, 30), (&late, -3600)] {
-        let closed_at = contact + jiff::SignedDuration::from_secs(seconds);
-        let request = v1::CloseReferralRequest {
-            request_id: request_id(),
-            referral_id: person.referral_id.clone(),
-            reason: v1::CloseReason::Completed.into(),
-            closed_at: Some(wire::Timestamp::from(closed_at)),
-        };
+    let before = client.write(&early, "Before the close.").await;
+    let mut request = client.note(&late, "After the close.");
+    let contact = SystemClock.now();
+    request.content.as_mut().expect("content").occurred_at = Some(wire::Timestamp::from(contact));
+    let after = client.try_write(request).await.expect("written");
+    let just_before = contact - jiff::SignedDuration::from_millis(1);
+    for (person, closed_at) in [(&early, None), (&late, Some(wire::Timestamp::from(just_before)))] {
+        let reason = v1::CloseReason::Completed.into();
+        let request = v1::CloseReferralRequest { request_id: request_id(), referral_id: person.referral_id.clone(), reason, closed_at };
         client.referrals().close_referral(request).await.expect("closed");
     }
     client.resume("epr").await;
@@ -184,7 +183,7 @@ async fn an_author_whom_the_epr_does_not_know_is_held_until_the_staff_table_has_
     assert_eq!(retried.retried, 1);
     bridge.client.filed(written.id()).await;
     let author =
-        epr.ask(|r| r.document(written.document()).and_then(|d| d.latest().author.clone())).expect("an author");
+        epr.ask(|r| r.document(&written.document()).and_then(|d| d.latest().author.clone())).expect("an author");
     assert_eq!(author.id, "RIO77");
     bridge.stop().await;
     epr.shutdown().await;
@@ -216,7 +215,7 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
     let d = bridge.client.delivery(unsent.id()).await;
     if !d.may_have_been_received {
         bridge.client.filed(unsent.id()).await;
-        assert_eq!(new.ask(|r| r.copies(unsent.document())), 1);
+        assert_eq!(new.ask(|r| r.copies(&unsent.document())), 1);
     }
     // The back-off of the first one is still running: a person hurries it.
     let park = v1::ParkDeliveryRequest {
@@ -237,7 +236,7 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
     let d = bridge.client.parked(seen.id(), Reason::EndpointChangedAfterSend).await;
     assert!(d.may_have_been_received, "{}", shown(&d));
     assert_eq!(
-        new.ask(|r| r.arrivals_of_document(seen.document()).len()),
+        new.ask(|r| r.arrivals_of_document(&seen.document()).len()),
         0,
         "the new EPR was sent what the old one may have"
     );
@@ -245,7 +244,7 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
     rerender(&bridge.client, seen.id(), false).await.expect_err("it may stand in the record");
     rerender(&bridge.client, seen.id(), true).await.expect("knowingly");
     bridge.client.filed(seen.id()).await;
-    assert_eq!(new.ask(|r| r.copies(seen.document())), 1);
+    assert_eq!(new.ask(|r| r.copies(&seen.document())), 1);
     bridge.stop().await;
     old.shutdown().await;
     new.shutdown().await;

@@ -106,7 +106,7 @@ async fn poisoned(fault: &str, ends_as: Option<Reason>) {
     let poison = client.write(&people[0], "This one makes the EPR stumble.").await;
     let after_it = client.write(&people[0], "The same patient's next note.").await;
     let fault: Fault = fault.parse().expect("a fault");
-    let script = vec![Scripted { when: When::Id(poison.document().to_owned()), fault: fault.clone(), at_most: None }];
+    let script = vec![Scripted { when: When::Id(poison.document()), fault: fault.clone(), at_most: None }];
     epr.set_faults(Faults { script, ..Faults::default() });
     client.resume("epr").await;
     client.until(poison.id(), "a first attempt", |d| d.attempts >= 1).await;

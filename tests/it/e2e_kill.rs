@@ -1,6 +1,6 @@
 //! Killed at random moments under load: nothing accepted is lost, nothing stands twice, the order holds, and nobody pretends to know what nobody knows.
 
-use crate::e2e_support::{Client, PATIENCE, Person, Process, Stage, endpoint, epr, faults, is_connection_fault, shown};
+use crate::e2e_support::{Client, PATIENCE, Person, Process, Stage, document_id, endpoint, epr, faults, is_connection_fault, shown};
 use ips_bridge::app::SystemClock;
 use ips_bridge::simulator::Simulator;
 use ips_bridge::simulator::record::{Became, Record};
@@ -58,7 +58,7 @@ async fn write_until(
             let request = request.get_or_insert_with(|| client.note(&person, &text)).clone();
             match client.try_write(request).await {
                 Ok(written) => {
-                    accepted.push(written.document().to_owned());
+                    accepted.push(written.document());
                     break;
                 }
                 Err(status) if is_connection_fault(&status) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -113,10 +113,10 @@ async fn play(stage: Stage, epr: Simulator, kills: usize, rests: impl Fn(&v1::De
 /// Each call that was answered made one delivery, and no delivery is there that nobody was told of.
 fn one_delivery_for_each_note(played: &Played) {
     let told: HashSet<&str> = played.accepted.iter().flatten().map(String::as_str).collect();
-    let there: Vec<&str> = played.deliveries.iter().map(|d| d.document_id.as_str()).collect();
+    let there: Vec<String> = played.deliveries.iter().map(document_id).collect();
     assert_eq!(told.len(), played.accepted.iter().map(Vec::len).sum::<usize>(), "two calls were given the same note");
     assert_eq!(there.len(), told.len(), "notes accepted and deliveries");
-    assert!(there.iter().all(|id| told.contains(id)), "a delivery that nobody was told of");
+    assert!(there.iter().all(|id| told.contains(id.as_str())), "a delivery that nobody was told of");
 }
 
 /// The order in which first copies arrived, patient by patient, is the order of acceptance.
@@ -189,14 +189,14 @@ async fn where_repeats_are_not_recognised_there_is_no_second_copy_and_parked_is_
     order_is_kept(&record, &played.accepted);
     let mut parked = 0;
     for d in &played.deliveries {
-        let arrivals = record.arrivals_of_document(&d.document_id);
+        let arrivals = record.arrivals_of_document(&document_id(d));
         assert!(arrivals.len() <= 1, "sent {} times: {}", arrivals.len(), shown(d));
         let attempts = played.client.attempts(&d.id).await;
         assert_eq!(attempts.len(), 1, "an attempt that was begun is neither forgotten nor repeated: {}", shown(d));
         let answered = attempts.iter().any(|a| !a.replies.is_empty());
         match d.state() {
             State::Filed => {
-                assert!(answered && record.copies(&d.document_id) == 1, "filed without evidence: {}", shown(d))
+                assert!(answered && record.copies(&document_id(d)) == 1, "filed without evidence: {}", shown(d))
             }
             _ => {
                 parked += 1;

@@ -91,7 +91,7 @@ async fn paused_nothing_goes_even_over_a_restart_and_resumed_all_of_it_goes_in_o
     for written in &written {
         bridge.client.filed(written.id()).await;
     }
-    let accepted: Vec<&str> = written.iter().map(|w| w.document()).collect();
+    let accepted: Vec<String> = written.iter().map(|w| w.document()).collect();
     epr.ask(|r| assert_eq!(r.arrivals().iter().filter_map(|a| a.document_id.as_deref()).collect::<Vec<_>>(), accepted));
     bridge.stop().await;
     epr.shutdown().await;

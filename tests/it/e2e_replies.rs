@@ -84,7 +84,7 @@ async fn strike(
         written.push(client.write(person, &format!("About {fault}.")).await);
     }
     let script = written.iter().zip(cases).map(|(w, fault)| Scripted {
-        when: When::Id(w.document().to_owned()),
+        when: When::Id(w.document()),
         fault: fault.parse().expect("a fault"),
         at_most,
     });
@@ -118,7 +118,7 @@ async fn each_reply_leads_where_the_rules_say_and_is_kept() {
         // A second answer comes when nobody waits any more: it is kept on its own.
         let expected = case.attempts * case.kept;
         assert_eq!(kept(&attempts), (expected, if case.unmatched { expected } else { 0 }), "{}: replies", case.fault);
-        let copies = epr.ask(|r| r.copies(written.document()));
+        let copies = epr.ask(|r| r.copies(&written.document()));
         assert_eq!(copies, case.copies, "{}: copies", case.fault);
         match d.state() {
             State::Filed => {
@@ -156,8 +156,8 @@ async fn where_repeats_are_recognised_an_unknown_answer_is_sent_again_and_filed_
         let d = client.filed(written.id()).await;
         assert_eq!(d.attempts, 2, "{fault}: {}", shown(&d));
         epr.ask(|r| {
-            assert_eq!(r.copies(written.document()), 1, "{fault}");
-            let arrivals = r.arrivals_of_document(written.document());
+            assert_eq!(r.copies(&written.document()), 1, "{fault}");
+            let arrivals = r.arrivals_of_document(&written.document());
             assert!(
                 arrivals.len() == 2 && arrivals[0].sha256 == arrivals[1].sha256,
                 "{fault}: the resend is another message"
@@ -223,7 +223,7 @@ async fn a_refusal_that_passes_is_waited_out() {
     let person = client.person(0, "epr").await;
     let written = client.write(&person, "Rang a garden centre.").await;
     let d = client.filed(written.id()).await;
-    assert_eq!((d.attempts, epr.ask(|r| r.copies(written.document()))), (3, 1));
+    assert_eq!((d.attempts, epr.ask(|r| r.copies(&written.document()))), (3, 1));
     bridge.stop().await;
     epr.shutdown().await;
 }
@@ -264,7 +264,7 @@ async fn held_already_after_an_unknown_outcome_waits_for_a_person_and_can_be_giv
         "{}",
         cancelled.author_sentence
     );
-    assert_eq!(epr.ask(|r| r.copies(written.document())), 1);
+    assert_eq!(epr.ask(|r| r.copies(&written.document())), 1);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(client.delivery(&d.id).await.state(), State::Cancelled);
     bridge.stop().await;

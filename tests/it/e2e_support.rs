@@ -29,6 +29,7 @@ pub const TRUST: &str = "RZ9";
 
 /// An endpoint in TOML: what every test wants, with `own` laid over it.
 pub fn endpoint(id: &str, address: SocketAddr, own: &str) -> toml::Table {
+    let prefix: String = id.to_uppercase().chars().take(4).collect();
     let text = format!(
         r#"
 id = "{id}"
@@ -39,6 +40,7 @@ transport = "mllp"
 environment = "test"
 filed_by = "application_ack"
 acknowledged_by = "record"
+control_id_prefix = "{prefix}"
 after_unknown = "resend"
 max_unknown_resends = 5
 max_refused_retries = 2
@@ -620,9 +622,14 @@ impl Written {
     }
 
     /// TXA-12.
-    pub fn document(&self) -> &str {
-        &self.delivery.document_id
+    pub fn document(&self) -> String {
+        document_id(&self.delivery)
     }
+}
+
+/// TXA-12 of what a delivery brings: our id of the document, and the pack's namespace.
+pub fn document_id(delivery: &v1::Delivery) -> String {
+    format!("{}^IPS", delivery.document_id)
 }
 
 /// A delivery in a line, for when it is not as it should be.

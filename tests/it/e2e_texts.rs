@@ -21,7 +21,7 @@ fn texts() -> Vec<(&'static str, String)> {
         ("right to left, combining", "שלום مرحبا e\u{301} n\u{303} Z\u{351}\u{36b}\u{343} \u{200d}\u{feff}".into()),
         ("CJK and astral", "漢字かな 한글 𝕬𝖇𝖈 \u{10fffd}".into()),
         ("blank lines at the ends", "\n\nmiddle\n\n".into()),
-        ("line separators", "a\u{2028}b\u{2029}c\u{85}d".into()),
+        ("line separators", "a\u{2028}b\u{2029}c".into()),
         (
             "60,000 characters",
             "Rang the garden centre & asked about hours | café \\ ŵ.\n".repeat(1200).chars().take(60_000).collect(),
@@ -68,7 +68,7 @@ async fn exactly_or_parked(settings: &str, may_park: impl Fn(&str) -> bool) {
         let accepted =
             written.note.versions.last().and_then(|v| v.content.as_ref()).map(|c| c.text.clone()).expect("the text");
         if d.state() == v1::DeliveryState::Filed {
-            let held = carried(&epr, written.document());
+            let held = carried(&epr, &written.document());
             assert!(held.len() == 1 && held[0] == accepted, "{name} under {settings:?} was altered on its way");
         } else {
             assert!(may_park(name), "{name} under {settings:?} was parked: {}", d.author_sentence);
@@ -108,7 +108,7 @@ async fn what_latin_1_lacks_waits_for_its_author_and_what_it_has_arrives() {
     let emoji = client.write(&person, "Really pleased 🎉.").await;
     let after = client.write(&person, "Naïve question.").await;
     client.filed(plain.id()).await;
-    assert_eq!(carried(&epr, plain.document()), ["Café £5, ½ day, Siân."]);
+    assert_eq!(carried(&epr, &plain.document()), ["Café £5, ½ day, Siân."]);
     let d = client.parked(emoji.id(), Reason::TextNotCarriable).await;
     assert_eq!((d.waiting_for(), d.attempts, d.may_have_been_received), (v1::WaitingFor::Author, 0, false));
     assert!(d.author_sentence.contains("cannot carry"), "{}", d.author_sentence);
@@ -116,7 +116,7 @@ async fn what_latin_1_lacks_waits_for_its_author_and_what_it_has_arrives() {
     // The author says the same without: it goes as the first the record hears of it.
     let mended = client.replace(&emoji, &person, "Really pleased.").await;
     client.filed(mended.id()).await;
-    assert_eq!(carried(&epr, mended.document()), ["Really pleased."]);
+    assert_eq!(carried(&epr, &mended.document()), ["Really pleased."]);
     epr.ask(|r| assert!(r.arrivals().iter().all(|a| a.kind == "MDM^T02")));
     bridge.stop().await;
     epr.shutdown().await;
@@ -131,7 +131,7 @@ async fn line_ends_become_line_feeds_and_control_characters_are_refused_with_not
     let person = client.person(0, "epr").await;
     let written = client.write(&person, "one\r\ntwo\rthree\nfour\r\n\r\nfive").await;
     client.filed(written.id()).await;
-    assert_eq!(carried(&epr, written.document()), ["one\ntwo\nthree\nfour\n\nfive"]);
+    assert_eq!(carried(&epr, &written.document()), ["one\ntwo\nthree\nfour\n\nfive"]);
     for bad in [
         "framing \u{b} start",
         "framing \u{1c} end",
@@ -146,7 +146,7 @@ async fn line_ends_become_line_feeds_and_control_characters_are_refused_with_not
             // Not a control character for the rules: then it must arrive as it is.
             Ok(written) => {
                 client.filed(written.id()).await;
-                assert_eq!(carried(&epr, written.document()), [bad], "altered");
+                assert_eq!(carried(&epr, &written.document()), [bad], "altered");
             }
         }
     }
