@@ -138,7 +138,12 @@ async fn a_contact_after_the_close_waits_for_the_team_lead_and_one_before_it_goe
     let just_before = contact - jiff::SignedDuration::from_millis(1);
     for (person, closed_at) in [(&early, None), (&late, Some(wire::Timestamp::from(just_before)))] {
         let reason = v1::CloseReason::Completed.into();
-        let request = v1::CloseReferralRequest { request_id: request_id(), referral_id: person.referral_id.clone(), reason, closed_at };
+        let request = v1::CloseReferralRequest {
+            request_id: request_id(),
+            referral_id: person.referral_id.clone(),
+            reason,
+            closed_at,
+        };
         client.referrals().close_referral(request).await.expect("closed");
     }
     client.resume("epr").await;

@@ -1,6 +1,8 @@
 //! Killed at random moments under load: nothing accepted is lost, nothing stands twice, the order holds, and nobody pretends to know what nobody knows.
 
-use crate::e2e_support::{Client, PATIENCE, Person, Process, Stage, document_id, endpoint, epr, faults, is_connection_fault, shown};
+use crate::e2e_support::{
+    Client, PATIENCE, Person, Process, Stage, document_id, endpoint, epr, faults, is_connection_fault, shown,
+};
 use ips_bridge::app::SystemClock;
 use ips_bridge::simulator::Simulator;
 use ips_bridge::simulator::record::{Became, Record};
