@@ -121,8 +121,9 @@ async fn each_reply_leads_where_the_rules_say_and_is_kept() {
             // The second answer comes with the first, or when nobody waits any more: kept beside the attempt or on its own, credited to nothing.
             assert_eq!(all - unmatched, expected, "{}: replies", case.fault);
         } else {
-            let of_those = if case.unmatched { expected } else { 0 };
-            assert_eq!((all, unmatched), (expected, of_those), "{}: replies", case.fault);
+            // Pieces of a frame are kept as well as whole ones.
+            let of_those = if case.unmatched { all } else { 0 };
+            assert!(all >= expected && unmatched == of_those, "{}: {all} replies, {unmatched} unmatched", case.fault);
         }
         let copies = epr.ask(|r| r.copies(&written.document()));
         assert_eq!(copies, case.copies, "{}: copies", case.fault);
