@@ -68,9 +68,16 @@ fn what_config_and_pack_say_of_each_other_is_checked_too() {
         "[packs]\nfolder = \"{}/adapters\"\n[server]\ndevelopment_principal = true\n",
         env!("CARGO_MANIFEST_DIR")
     );
-    let config = file(folder.path(), "c.toml", &(packs + &without_staff.replace("hl7v2-uk@1.0.0", "hl7v2-uk@9.9.9")));
+    let config = file(folder.path(), "c.toml", &(packs + &without_staff.replace("hl7v2-uk@0.1.0", "hl7v2-uk@9.9.9")));
     let checked = run(&["check-config", &config]).exits(2);
     assert!(checked.out.contains("rz9-rio") && checked.out.contains("9.9.9"), "{}", checked.out);
+}
+
+#[test]
+fn the_example_fits_the_packs_it_names() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.toml");
+    let checked = run(&["check-config", &example.display().to_string()]).exits(0);
+    assert!(checked.out.contains("4 endpoints"), "{}", checked.out);
 }
 
 #[test]
