@@ -9,6 +9,7 @@ use ips_bridge::wire::v1::{
     referral_service_client::ReferralServiceClient,
 };
 use prost::Message;
+use sqlx::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -210,12 +211,16 @@ async fn gzip_is_understood_and_a_request_too_large_is_refused() {
     assert_eq!(plain.code(), Code::OutOfRange, "{}", plain.message());
 }
 
+/// The tables are held by somebody else, so that a call cannot end in time however quick the machine is.
 #[tokio::test]
 async fn a_call_that_takes_too_long_says_whether_it_may_have_been_done() {
-    let store = stores().next().unwrap();
+    let store = stores().find(|s| s.kind == "postgres").unwrap();
+    let limit = Duration::from_millis(200);
     let bridge =
-        Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.request_timeout = Duration::ZERO)
-            .await;
+        Bridge::start_with(&store.url, Default::default(), |parts| parts.settings.request_timeout = limit).await;
+    let mut holder = sqlx::PgConnection::connect(&store.url).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE patient, referral IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
     let slow = bridge.bytes("worker", "ReferralService/CreateReferral", &create("RXX", "")).await.unwrap_err();
     assert_eq!((slow.code(), reason_of(&slow).as_str()), (Code::Unavailable, "COMMIT_UNKNOWN"));
     let slow = bridge
@@ -223,6 +228,7 @@ async fn a_call_that_takes_too_long_says_whether_it_may_have_been_done() {
         .await
         .unwrap_err();
     assert_eq!((slow.code(), reason_of(&slow).as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
+    held.rollback().await.unwrap();
 }
 
 #[tokio::test]
