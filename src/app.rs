@@ -7,6 +7,7 @@ mod ambient;
 mod edge;
 pub mod endpoints;
 pub mod metrics;
+mod senders;
 mod serve;
 pub mod telemetry;
 mod tls;

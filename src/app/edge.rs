@@ -160,12 +160,15 @@ fn filed_by(ready: &Ready) -> String {
 pub fn watched(config: &Config, endpoints: &[Ready]) -> Watched {
     let mut certificates: Vec<WatchedCertificate> = endpoints
         .iter()
-        .filter(|e| e.has_tls)
+        .filter(|e| e.config.transport.has_tls())
         .map(|e| {
-            let pool = e.pool.clone();
+            let sender = e.sender.clone();
             let own = e.certificates.clone();
-            let facts = move || own.iter().cloned().chain(pool.peer_certificate()).collect();
-            WatchedCertificate { name: format!("endpoint.{}.mllp.tls", e.config.id), facts: Box::new(facts) }
+            let facts = move || own.iter().cloned().chain(sender.peer_certificate()).collect();
+            WatchedCertificate {
+                name: format!("endpoint.{}.{}.tls", e.config.id, e.config.transport.word()),
+                facts: Box::new(facts),
+            }
         })
         .collect();
     if let Some(tls) = &config.server.tls {

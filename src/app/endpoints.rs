@@ -1,18 +1,16 @@
 //! Config and pack of an endpoint, brought together and held against each other.
 
-use super::tls;
+use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::{Pack, Packs, RenderOptions, ReplyRules, Status};
-use crate::config::{Config, Endpoint, Transport, Trust};
+use crate::config::{Config, Endpoint, Trust};
 use crate::domain::policy::{EndpointPolicy, Environment};
-use crate::transport::Stray;
-use crate::transport::mllp::{ClientSettings, Pool};
 use crate::transport::tls::CertificateFacts;
+use crate::transport::{Sender, Stray};
 use crate::wire::v1;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// An endpoint that can be served.
@@ -25,9 +23,8 @@ pub struct Ready {
     pub reply_rules: ReplyRules,
     pub site: Site,
     pub options: RenderOptions,
-    pub pool: Pool,
+    pub sender: Sender,
     pub strays: mpsc::Receiver<Stray>,
-    pub has_tls: bool,
     pub certificates: Vec<CertificateFacts>,
 }
 
@@ -63,8 +60,10 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
     }
-    let pool = pool(endpoint).map_err(|e| faults.push(e));
-    let (Ok(reply_rules), Ok((pool, strays, certificates)), true) = (reply_rules, pool, faults.is_empty()) else {
+    let way_out = senders::way_out(endpoint).map_err(|e| faults.push(e));
+    let (Ok(reply_rules), Ok(WayOut { sender, strays, certificates }), true) =
+        (reply_rules, way_out, faults.is_empty())
+    else {
         return Err(faults);
     };
     let zone = |tz: &jiff::tz::TimeZone| tz.iana_name().unwrap_or("UTC").to_owned();
@@ -79,7 +78,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     let options = RenderOptions {
         max_text_chars: Some(endpoint.max_text_chars),
         require_mapped_staff: endpoint.require_mapped_staff,
-        max_message_bytes: Some(frame_limit(endpoint)),
+        max_message_bytes: Some(endpoint.transport.max_message_bytes()),
     };
     let fingerprint = fingerprint(endpoint, &pack, &settings);
     let policy = Arc::new(endpoint.policy(fingerprint, pack.keeps_document_id(&settings)));
@@ -91,9 +90,8 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
         reply_rules,
         site,
         options,
-        pool,
+        sender,
         strays,
-        has_tls: has_tls(endpoint),
         certificates,
     })
 }
@@ -101,12 +99,11 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
 /// Everything that shapes the bytes or decides who gets them. When it changes, what was not yet seen is made anew, and what may have been
 /// seen waits for a person.
 fn fingerprint(endpoint: &Endpoint, pack: &Pack, settings: &Map<String, Value>) -> String {
-    let Transport::Mllp(mllp) = &endpoint.transport;
     let mut hash = Sha256::new();
     for part in [
         pack.fingerprint(),
         &Value::Object(settings.clone()).to_string(),
-        &mllp.address.to_string(),
+        &endpoint.transport.place(),
         &endpoint.control_id_prefix,
         &format!("{:?}", endpoint.environment),
     ] {
@@ -114,36 +111,4 @@ fn fingerprint(endpoint: &Endpoint, pack: &Pack, settings: &Map<String, Value>) 
         hash.update(part.as_bytes());
     }
     format!("{}:{:x}", pack.pin(), hash.finalize())
-}
-
-fn has_tls(endpoint: &Endpoint) -> bool {
-    let Transport::Mllp(mllp) = &endpoint.transport;
-    mllp.tls.is_some()
-}
-
-fn frame_limit(endpoint: &Endpoint) -> usize {
-    let Transport::Mllp(mllp) = &endpoint.transport;
-    mllp.max_frame_bytes
-}
-
-/// Idle connections are closed after this; engines on the other side close theirs sooner or later anyway.
-const IDLE: Duration = Duration::from_secs(300);
-
-fn pool(endpoint: &Endpoint) -> Result<(Pool, mpsc::Receiver<Stray>, Vec<CertificateFacts>), String> {
-    let Transport::Mllp(mllp) = &endpoint.transport;
-    let tls = mllp.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS: {e}"))?;
-    let certificates = tls.as_ref().map(|t| t.certificates()).unwrap_or_default();
-    let settings = ClientSettings {
-        address: mllp.address.to_string(),
-        tls,
-        max_connections: mllp.max_connections as usize,
-        connect_timeout: mllp.connect_timeout,
-        send_timeout: mllp.send_timeout,
-        reply_timeout: mllp.reply_timeout,
-        idle_timeout: IDLE,
-        max_frame_bytes: mllp.max_frame_bytes,
-        late_replies_on_connection: mllp.late_replies_on_connection,
-    };
-    let (strays, strays_in) = mpsc::channel(64);
-    Ok((Pool::new(settings, strays), strays_in, certificates))
 }

@@ -191,12 +191,11 @@ async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Resul
 }
 
 fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
-    let crate::config::Transport::Mllp(mllp) = &ready.config.transport;
     let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
     let id = ready.config.id.clone();
     let maintenance = ready.config.maintenance.clone();
     outbox::Endpoint {
-        late_replies_on_connection: mllp.late_replies_on_connection,
+        late_replies_on_connection: ready.config.transport.late_replies_on_connection(),
         lease: ready.config.lease,
         probe: ready.config.probe,
         max_in_flight: ready.config.max_in_flight_lanes,
@@ -211,7 +210,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         reply_rules: ready.reply_rules,
         options: ready.options,
         site: ready.site,
-        pool: ready.pool,
+        sender: ready.sender,
         strays: ready.strays,
     }
 }

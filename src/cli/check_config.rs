@@ -7,7 +7,7 @@ use super::output::{Look, Out};
 use super::table::Table;
 use crate::adapter::Packs;
 use crate::app::endpoints::{self, Ready};
-use crate::config::{Config, Fault, Store, StoreUrl, Transport};
+use crate::config::{Config, Fault, Store, StoreUrl};
 use crate::domain::hold;
 use crate::transport::tls::install_crypto_provider;
 use serde_json::json;
@@ -99,10 +99,9 @@ fn whole(config: &Config) -> Result<Vec<Ready>, Vec<String>> {
 }
 
 async fn endpoint_reached(endpoint: &Ready) -> Tried {
-    let Transport::Mllp(mllp) = &endpoint.config.transport;
-    let reached = endpoint.pool.connect().await;
+    let reached = endpoint.sender.open().await;
     let result = match reached {
-        Ok(_) => Ok(match endpoint.pool.peer_certificate() {
+        Ok(_) => Ok(match endpoint.sender.peer_certificate() {
             Some(certificate) => format!(
                 "reached over TLS; its certificate ({}) ends {}",
                 certificate.subject,
@@ -112,7 +111,7 @@ async fn endpoint_reached(endpoint: &Ready) -> Tried {
         }),
         Err(e) => Err(e.to_string()),
     };
-    Tried { what: format!("endpoint {}", endpoint.config.id), place: mllp.address.to_string(), result }
+    Tried { what: format!("endpoint {}", endpoint.config.id), place: endpoint.config.transport.place(), result }
 }
 
 async fn store(config: &Store) -> Tried {

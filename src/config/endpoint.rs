@@ -3,8 +3,9 @@
 use super::evidence::{self, Approval};
 use super::fault::{Place, nearest};
 use super::maintenance::{self, Maintenance};
-use super::mllp::{self, Listen, Mllp};
+use super::mllp::{self, Listen};
 use super::section::Section;
+use super::transport::{self, Transport};
 use super::tree::Node;
 use super::trust::{Declared, Trust};
 use super::values::{
@@ -69,12 +70,6 @@ pub(super) struct Places {
     pub environment: Place,
 }
 
-/// How bytes reach the endpoint.
-#[derive(Debug, Clone)]
-pub enum Transport {
-    Mllp(Mllp),
-}
-
 impl Endpoint {
     /// What the domain needs to know. `fingerprint` covers everything that shapes the bytes, and `replaces_in_place` says whether a replacement keeps
     /// the first document's id: the pack's part of both is not known here.
@@ -107,9 +102,7 @@ impl Endpoint {
 
     /// The longest one send can take from connecting to its reply.
     pub fn longest_send(&self) -> Duration {
-        match &self.transport {
-            Transport::Mllp(mllp) => mllp.connect_timeout + mllp.send_timeout + mllp.reply_timeout,
-        }
+        self.transport.longest_send()
     }
 }
 
@@ -126,14 +119,14 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         choice(&[("test", Environment::Test), ("live", Environment::Live)]),
     );
     let pack_version = pack(s, adapter.as_ref(), environment);
-    let mllp = transport(s);
+    let transport = transport::read(s);
     let ack_mode = s.or("ack_mode", "\"original\"", choice(ACK_MODES));
     let listen = s.table("listen").and_then(|section| mllp::read_listen(section, owner));
-    let evidence = evidence::read(s, ack_mode, mllp.as_ref());
+    let evidence = evidence::read(s, ack_mode, transport.as_ref());
     let zone =
         s.optional("time_zone", time_zone).or_else(|| owner.map(|t| t.time_zone.clone())).unwrap_or(TimeZone::UTC);
     let maintenance = maintenance::read(s, zone.clone());
-    let max_connections = mllp.as_ref().map_or(u32::MAX, |m| m.max_connections);
+    let max_connections = transport.as_ref().map_or(u32::MAX, Transport::max_connections);
     let lanes = s.optional("max_in_flight_lanes", int(1..=256));
     if let Some(lanes) = lanes.filter(|lanes| *lanes > max_connections) {
         let what =
@@ -142,7 +135,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
     }
     let endpoint = Endpoint {
         max_in_flight_lanes: lanes.unwrap_or(max_connections),
-        lease: lease(s, mllp.as_ref()),
+        lease: lease(s, transport.as_ref()),
         max_refused_retries: s.or("max_refused_retries", "10", int(1..=1000)),
         control_id_prefix: s.or("control_id_prefix", "\"\"", prefix),
         evidence_overdue_after: s.or("evidence_overdue_after", "\"24h\"", duration(minutes(1)..=days(90))),
@@ -161,7 +154,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         name: name?,
         adapter: adapter?,
         pack_version,
-        transport: Transport::Mllp(mllp?),
+        transport: transport?,
         environment: environment?,
         filed_by: evidence.filed_by?,
         acknowledged_by: evidence.acknowledged_by?,
@@ -231,29 +224,10 @@ fn pin(node: &Node) -> Parsed<(PackId, String)> {
     }
 }
 
-fn transport(s: &mut Section<'_>) -> Option<Mllp> {
-    let kind = s.required("transport", "say transport = \"mllp\"", |node| match text(20)(node)?.as_str() {
-        "mllp" => Ok(()),
-        later @ ("https" | "mesh" | "folder" | "feed") => {
-            wrong(format!("is \"{later}\", which this release does not have yet"), "use \"mllp\" until it does")
-        }
-        other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\""),
-    });
-    match s.table("mllp") {
-        Some(section) => mllp::read(section),
-        None => {
-            if kind.is_some() && !s.has("mllp") {
-                s.fault("mllp", "is missing", "add [endpoint.mllp] with address = \"host:port\"");
-            }
-            None
-        }
-    }
-}
-
-fn lease(s: &mut Section<'_>, mllp: Option<&Mllp>) -> Duration {
+fn lease(s: &mut Section<'_>, transport: Option<&Transport>) -> Duration {
     let given = s.optional("lease", duration(secs(1)..=minutes(60)));
-    let Some(mllp) = mllp else { return given.unwrap_or(LEASE_MARGIN) };
-    let least = mllp.connect_timeout + mllp.send_timeout + mllp.reply_timeout + LEASE_MARGIN;
+    let Some(transport) = transport else { return given.unwrap_or(LEASE_MARGIN) };
+    let least = transport.longest_send() + LEASE_MARGIN;
     if let Some(short) = given.filter(|given| *given < least) {
         let what = format!("is {}: it would run out while a message may still be answered", show_duration(short));
         let hint = format!(

@@ -1,8 +1,8 @@
 //! What counts as filed, and what to do when nobody knows: the keys that have no default, and the combinations that cannot be meant.
 
 use super::endpoint::Endpoint;
-use super::mllp::Mllp;
 use super::section::Section;
+use super::transport::Transport;
 use super::values::{choice, date, int, text};
 use crate::domain::policy::{AckMode, AcknowledgedBy, AfterUnknown, FiledBy};
 use jiff::civil::Date;
@@ -31,7 +31,7 @@ const FILED_BY: &[(&str, FiledBy)] = &[
     ("transport_ack", FiledBy::TransportAck),
 ];
 
-pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, mllp: Option<&Mllp>) -> Evidence {
+pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, transport: Option<&Transport>) -> Evidence {
     let mut e = Evidence {
         filed_by: s.required(
             "filed_by",
@@ -68,8 +68,8 @@ pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, mllp: Option<&Mllp>) 
         }
     }
     filed_by(s, &e, ack_mode);
-    if mllp.is_some() {
-        what_mllp_cannot(s, &e);
+    if let Some(transport) = transport.filter(|t| !t.can_ask()) {
+        what_cannot_be_asked(s, &e, transport.word());
     }
     resends(s, &e);
     e
@@ -93,19 +93,19 @@ fn filed_by(s: &Section<'_>, e: &Evidence, ack_mode: AckMode) {
     }
 }
 
-/// MLLP carries a message out and an acknowledgement back; nothing can be asked over it.
-fn what_mllp_cannot(s: &Section<'_>, e: &Evidence) {
+/// A way that carries a message out and an acknowledgement back: nothing can be asked over it.
+fn what_cannot_be_asked(s: &Section<'_>, e: &Evidence, over: &str) {
     if e.filed_by == Some(FiledBy::ReadBack) {
         s.fault(
             "filed_by",
-            "is \"read_back\", but nothing can be read back over mllp",
+            format!("is \"read_back\", but nothing can be read back over {over}"),
             "choose \"application_ack\" if the EPR itself acknowledges, else \"reconciled\" or \"vendor_report\"",
         );
     }
     if e.after_unknown == Some(AfterUnknown::Query) {
         s.fault(
             "after_unknown",
-            "is \"query\", but the record cannot be asked over mllp",
+            format!("is \"query\", but the record cannot be asked over {over}"),
             "choose \"resend\" if the EPR recognises repeats by MSH-10 or TXA-12, else \"park\"",
         );
     }
@@ -129,8 +129,8 @@ fn resends(s: &Section<'_>, e: &Evidence) {
 
 /// In enhanced mode the application's own answer comes later: there must be a way in for it.
 pub(super) fn check_late_replies(s: &Section<'_>, endpoint: &Endpoint) {
-    let super::endpoint::Transport::Mllp(mllp) = &endpoint.transport;
-    let way_in = mllp.late_replies_on_connection || endpoint.listen.is_some();
+    let on_ours = endpoint.transport.late_replies_on_connection();
+    let way_in = on_ours || endpoint.listen.is_some();
     if endpoint.ack_mode == AckMode::Enhanced && endpoint.filed_by == FiledBy::ApplicationAck && !way_in {
         s.fault(
             "ack_mode",
@@ -138,7 +138,7 @@ pub(super) fn check_late_replies(s: &Section<'_>, endpoint: &Endpoint) {
             "add [endpoint.listen] if the EPR opens a connection of its own for it, or mllp.late_replies_on_connection = true if it comes on ours",
         );
     }
-    if endpoint.ack_mode == AckMode::Original && mllp.late_replies_on_connection {
+    if endpoint.ack_mode == AckMode::Original && on_ours {
         s.fault(
             "ack_mode",
             "is \"original\", where there is one reply and none comes later",

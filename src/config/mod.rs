@@ -23,11 +23,12 @@ mod section;
 mod server;
 mod staff;
 mod tls;
+mod transport;
 mod tree;
 mod trust;
 mod values;
 
-pub use endpoint::{Endpoint, LEASE_MARGIN, Transport};
+pub use endpoint::{Endpoint, LEASE_MARGIN};
 pub use evidence::Approval;
 pub use fault::Fault;
 pub use maintenance::{Maintenance, Window};
@@ -39,6 +40,7 @@ pub use secret::Secret;
 pub use server::Server;
 pub use staff::{EprStaff, StaffTable};
 pub use tls::{ClientIdentity, ClientTls, ServerTls, TlsVersion};
+pub use transport::Transport;
 pub use trust::{Team, Trust};
 pub use values::Address;
 

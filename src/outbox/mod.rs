@@ -22,8 +22,7 @@ use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::StaffId;
 use crate::domain::policy::{BackOff, EndpointPolicy};
 use crate::store::{Scope, Store};
-use crate::transport::Stray;
-use crate::transport::mllp::Pool;
+use crate::transport::{Sender, Stray};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +54,7 @@ pub struct Endpoint {
     pub reply_rules: ReplyRules,
     pub options: RenderOptions,
     pub site: Site,
-    pub pool: Pool,
+    pub sender: Sender,
     /// What arrives on connections that wait for nothing.
     pub strays: mpsc::Receiver<Stray>,
     /// Late acknowledgements of this endpoint come on our own connections to it: then, and only then, strays can be evidence.

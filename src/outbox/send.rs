@@ -56,9 +56,9 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
         }
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
-    // The connection first: without one nothing was tried, and nothing is counted.
-    let mut connection = match endpoint.pool.connect().await {
-        Ok(connection) => connection,
+    // The way first: without one nothing was tried, and nothing is counted.
+    let mut way = match endpoint.sender.open().await {
+        Ok(way) => way,
         Err(e) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Unreachable(e.to_string()))),
     };
     let begin = Begin {
@@ -73,8 +73,8 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
         Begun::Attempt(id) => id,
         Begun::Stale => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
     };
-    let exchange = connection.send(&bytes, &|reply| correlates(reply, &control_id)).await;
-    drop(connection);
+    let exchange = way.send(&bytes, &|reply| correlates(reply, &control_id)).await;
+    drop(way);
     Ok(after(shared, endpoint, claimed, attempt, &control_id, exchange))
 }
 

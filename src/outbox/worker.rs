@@ -68,7 +68,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     while let Some(done) = in_hand.join_next().await {
         finished(done);
     }
-    endpoint.pool.close();
+    endpoint.sender.close();
     tracing::info!(endpoint = %id, "outbox worker stopped");
 }
 

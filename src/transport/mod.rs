@@ -6,6 +6,7 @@
 
 pub mod mllp;
 mod net;
+mod sender;
 pub mod tls;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::io;
 use std::time::Duration;
 
 pub use mllp::frame::FrameError;
+pub use sender::{Matches, Open, Sender};
 
 /// What became of one message.
 pub enum Sent {

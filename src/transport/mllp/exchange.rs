@@ -26,7 +26,7 @@ pub(super) struct Terms<'a> {
 }
 
 /// Tells whether a frame is the reply to the message in hand.
-pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
+pub use super::super::Matches;
 
 /// Writes `frame` and waits for its reply. Also says whether the connection may be used again.
 pub(super) async fn exchange(

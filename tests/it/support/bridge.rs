@@ -34,6 +34,7 @@ use ips_bridge::store::write::{
     AnswerReferral, Call, CreateReferral, PatientIs, RecordOutcome, ReferralAnswer, WriteNote,
 };
 use ips_bridge::store::{Limits, Rulebook, Scope, Settings, Store, TrustRules, WriteError, WriterEnd};
+use ips_bridge::transport::Sender;
 use ips_bridge::transport::mllp::{ClientSettings, Pool};
 use ips_bridge::wire::v1;
 use jiff::{Timestamp, tz::TimeZone};
@@ -260,7 +261,7 @@ impl Bridge {
             options: options(&policy),
             site: self.site(&policy),
             late_replies_on_connection: client.late_replies_on_connection,
-            pool: Pool::new(client, strays_out),
+            sender: Sender::Mllp(Pool::new(client, strays_out)),
             strays,
             lease: tweaks.lease,
             probe: tweaks.probe,

@@ -1,0 +1,55 @@
+//! The way out to one endpoint, whatever carries the bytes. The outbox knows only this: open the way, then send.
+
+use super::mllp;
+use super::tls::CertificateFacts;
+use super::{Exchange, NotSent};
+
+/// Says whether bytes that came back are the answer to what was sent.
+pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
+
+/// One endpoint's way out; clones share it.
+#[derive(Debug, Clone)]
+pub enum Sender {
+    Mllp(mllp::Pool),
+}
+
+/// A way that is open and ours alone until it is dropped.
+#[derive(Debug)]
+pub enum Open {
+    Mllp(mllp::Connection),
+}
+
+impl Sender {
+    /// Opens the way. Waits while all ways to the endpoint are in use.
+    ///
+    /// # Errors
+    /// There is no way just now; nothing was tried.
+    pub async fn open(&self) -> Result<Open, NotSent> {
+        match self {
+            Self::Mllp(pool) => pool.connect().await.map(Open::Mllp),
+        }
+    }
+
+    /// Opens no way any more; what is under way goes on.
+    pub fn close(&self) {
+        match self {
+            Self::Mllp(pool) => pool.close(),
+        }
+    }
+
+    /// The certificate the far end showed last.
+    pub fn peer_certificate(&self) -> Option<CertificateFacts> {
+        match self {
+            Self::Mllp(pool) => pool.peer_certificate(),
+        }
+    }
+}
+
+impl Open {
+    /// Sends one message and waits for its reply. When this future is dropped half way, whether the message was seen is unknown.
+    pub async fn send(&mut self, bytes: &[u8], matches: Matches<'_>) -> Exchange {
+        match self {
+            Self::Mllp(connection) => connection.send(bytes, matches).await,
+        }
+    }
+}
