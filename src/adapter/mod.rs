@@ -8,6 +8,7 @@ pub mod check;
 mod codes;
 pub mod compose;
 pub mod docs;
+pub mod document;
 pub mod examples;
 mod fault;
 mod filters;
