@@ -1,8 +1,9 @@
 //! 7 reply + pack rules -> verdict. Anything the rules do not list is unknown: never filed, never refused for good.
 
 use crate::adapter::hl7::{AckCode, Charset, Message, Reply, ReplyError};
-use crate::adapter::{ReplyRules, Row};
+use crate::adapter::{ReplyRules, ResultSays, Row};
 use crate::domain::verdict::{Level, Meaning, Verdict};
+use crate::transport::file_set::{Outcome, Receipt};
 
 /// Longest code text, in characters.
 const CODE_CHARS_MAX: usize = 60;
@@ -11,6 +12,9 @@ const RECORD_ID_CHARS_MAX: usize = 100;
 
 /// What a reply to the message with this control id means. Late application acknowledgements are judged by the same rules.
 pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str) -> Verdict {
+    if let Some(receipt) = Receipt::decode(reply) {
+        return of_folder(&receipt, control_id);
+    }
     let Ok(read) = Reply::read(reply) else { return Verdict::unreadable() };
     let level = if read.code.is_commit() { Level::Transport } else { Level::Application };
     let mut code = read.code.as_str().to_owned();
@@ -39,6 +43,34 @@ pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str) -> Verdict {
     };
     let record_id = if meaning == Meaning::Positive { record_id(reply, rules) } else { None };
     Verdict { meaning, level, code, duplicate: row == Row::Duplicate, record_id }
+}
+
+/// What a folder's receipt means. That files lie in a folder is the transport's word: who picks them up has said nothing yet.
+fn of_folder(receipt: &Receipt, control_id: &str) -> Verdict {
+    let meaning = match receipt.outcome {
+        _ if receipt.id != control_id => Meaning::Unknown,
+        Outcome::Written | Outcome::AlreadyThere => Meaning::Positive,
+        Outcome::NameTaken => Meaning::Refused,
+    };
+    let code = receipt.outcome.word().to_owned();
+    Verdict { meaning, level: Level::Transport, code, duplicate: false, record_id: None }
+}
+
+/// What a result file means that the far end left for us, by what the pack reads in it.
+pub fn of_result(says: ResultSays) -> Verdict {
+    let meaning = match says.row {
+        Row::Positive => Meaning::Positive,
+        Row::Refused | Row::Duplicate => Meaning::Refused,
+        Row::Retry => Meaning::Retry,
+        Row::Unknown => Meaning::Unknown,
+    };
+    let good = |id: &String| {
+        let length = id.chars().count();
+        (1..=RECORD_ID_CHARS_MAX).contains(&length) && !id.chars().any(char::is_control)
+    };
+    let record_id = says.record_id.filter(|id| meaning == Meaning::Positive && good(id));
+    let code = says.code.chars().take(CODE_CHARS_MAX).collect();
+    Verdict { meaning, level: Level::Application, code, duplicate: says.row == Row::Duplicate, record_id }
 }
 
 /// Whether these bytes are a reply to the message with this control id (MSA-2 = MSH-10, exactly).
@@ -189,6 +221,20 @@ mod tests {
         for bad in ["AA = \"yes\"", "AE = \"positive\"", "positiv = \"AA\"", "204 = 1", "record_id = \"MSA(1)\""] {
             let table: toml::Table = bad.parse().expect("TOML");
             assert!(rules.with(&table).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_in_a_folder_are_the_transports_word_and_no_more() {
+        for (outcome, meaning) in [
+            (Outcome::Written, Meaning::Positive),
+            (Outcome::AlreadyThere, Meaning::Positive),
+            (Outcome::NameTaken, Meaning::Refused),
+        ] {
+            let receipt = Receipt { id: "C1".into(), outcome }.encode();
+            let v = verdict(&receipt, &ReplyRules::default(), "C1");
+            assert_eq!((v.meaning, v.level), (meaning, Level::Transport));
+            assert_eq!(verdict(&receipt, &ReplyRules::default(), "C2").meaning, Meaning::Unknown);
         }
     }
 

@@ -74,6 +74,7 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
         }),
         trust: Some(c.site.trust.clone()),
         settings: serde_json::from_value(Value::Object(c.site.settings.clone())).ok(),
+        document: None,
         message: Some(v1::MessageFacts {
             control_id: c.control_id.to_owned(),
             document_id,

@@ -3,12 +3,13 @@
 //!
 //! | folder | holds | expects |
 //! |---|---|---|
-//! | `render-*` | `input.json` (RenderInput), `settings.toml` | `expected.hl7` (LF line ends) or `expected.err` |
+//! | `render-*` | `input.json` (RenderInput), `settings.toml` | `expected.hl7` (LF line ends), for documents `expected.files`, or `expected.err` |
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
 
 use super::fault::{Fault, Faults};
 use super::input;
+use super::manifest::Format;
 use super::pack::Pack;
 use super::render::RenderOptions;
 use super::sources::Sources;
@@ -54,7 +55,9 @@ pub const REPLY_CONTROL_ID: &str = "IPS0EXAMPLE000000001";
 /// Time zone of example trusts when a message is parsed.
 const ZONE: &str = "Europe/London";
 
-const RENDER_FILES: &[&str] = &["input.json", "settings.toml", "expected.hl7", "expected.err"];
+const RENDER_FILES: &[&str] = &["input.json", "settings.toml", "expected.hl7", "expected.files", "expected.err"];
+/// What a case may expect: one of them.
+const EXPECTED: [&str; 5] = ["expected.hl7", "expected.files", "expected.json", "expected.err", "expected.verdict"];
 const PARSE_FILES: &[&str] = &["message.hl7", "settings.toml", "expected.json", "expected.err"];
 const REPLY_FILES: &[&str] = &["reply.hl7", "reply.toml", "expected.verdict"];
 
@@ -104,6 +107,9 @@ impl Pack {
         let value = self.example_input(case, faults)?;
         let covers = input::entry_name(&value).map(str::to_owned);
         Some(match self.render_value(&value, &RenderOptions::default()) {
+            Ok(rendered) if self.manifest.format == Format::Document => {
+                Outcome { file: "expected.files", text: rendered.text_for_display, covers }
+            }
             Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers },
             Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
         })
@@ -212,9 +218,7 @@ impl Pack {
     pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
         let path = format!("examples/{}/{}", case.name, outcome.file);
         let bless = "if this is right, run adapter test --bless and review the change";
-        for other in
-            ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
-        {
+        for other in EXPECTED.iter().filter(|f| **f != outcome.file) {
             let other = format!("examples/{}/{other}", case.name);
             if self.sources.bytes(&other).is_some() {
                 return Err(Fault::new(&other, 0, format!("is expected, but the case gives {}", outcome.file), bless));
@@ -285,9 +289,7 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
 
 fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
     let folder = folder.join("examples").join(&case.name);
-    for stale in
-        ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
-    {
+    for stale in EXPECTED.iter().filter(|f| **f != outcome.file) {
         match fs::remove_file(folder.join(stale)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}

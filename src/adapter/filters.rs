@@ -99,6 +99,11 @@ pub const FILTERS: &[FilterDoc] = &[
         example: "{{ entry.occurred_at | uk_time }}",
         does: "an instant for people, as 02/03/2026 09:30 in the endpoint's time zone",
     },
+    FilterDoc {
+        name: "uk_date",
+        example: "{{ patient.date_of_birth | uk_date }}",
+        does: "a date for people, as 12-Apr-1985",
+    },
     FilterDoc { name: "upper", example: "{{ patient.name.family | upper }}", does: "capitals" },
     FilterDoc {
         name: "at_most",
@@ -228,6 +233,11 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
     env.add_filter("uk_time", |state: &State, v: Value| {
         let at = instant(&text(&v)?)?;
         Facts::of(state, |f| Ok(at.to_zoned(f.zone.clone()).strftime("%d/%m/%Y %H:%M").to_string()))
+    });
+    env.add_filter("uk_date", |v: Value| -> Result<String, Error> {
+        let date: Date =
+            text(&v)?.parse().map_err(|_| Stop::fault("is not a date", "give uk_date a date such as date_of_birth"))?;
+        Ok(date.strftime("%d-%b-%Y").to_string())
     });
     env.add_filter("upper", |v: Value| -> Result<String, Error> { Ok(text(&v)?.to_uppercase()) });
     env.add_filter("at_most", |v: Value, most: u32| -> Result<Value, Error> {

@@ -1,10 +1,13 @@
 //! A look at a template before it is compiled: unclosed tags with the line they were opened on, words the engine does not
 //! offer, and paths that no input has. minijinja would find most of these only when a message is made.
 
+use super::escaping::Escaping;
 use super::fault::{Faults, line_of, suggest};
 use super::filters::{FILTERS, TESTS};
 use super::input::{self, Shape, ShapeKind};
+use super::manifest::{FILE, RenderEntry};
 use super::settings::Settings;
+use super::template::Templates;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -274,6 +277,27 @@ fn expression(
             }
             (_, Token::Word(name)) if !WORDS.contains(name) => path(name, &list[i + 1..], known, aliases, fault),
             _ => {}
+        }
+    }
+}
+
+/// Every part that a row's templates include is escaped as they are; and the page is there.
+pub fn parts(entry: &RenderEntry, templates: &Templates, faults: &mut Faults) {
+    for root in std::iter::once(entry.template.as_str()).chain(entry.document.iter().map(|d| d.page.as_str())) {
+        let how = Escaping::of(root);
+        let mut included = BTreeSet::new();
+        templates.included(root, &mut included);
+        if included.is_empty() && entry.template != root {
+            let what = format!("templates/{root} is missing");
+            faults.add(FILE, entry.line, what, "add the page template, or name another");
+        }
+        for part in included.iter().filter(|part| Escaping::of(part) != how) {
+            faults.add(
+                &format!("templates/{part}"),
+                0,
+                format!("is included by {root}, and their values are escaped differently"),
+                "give the part the same ending",
+            );
         }
     }
 }

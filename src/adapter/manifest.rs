@@ -1,9 +1,11 @@
 //! `adapter.toml`: what a pack is, what it renders and parses, what a site must give it.
 
 use super::codes::Missing;
+use super::document::entry::DocumentEntry;
 use super::fault::{Faults, suggest};
 use super::input::ENTRIES;
 use super::reply::ReplyRules;
+use super::result::ResultRules;
 use super::settings::{Kind, Settings};
 use super::sources::Sources;
 use super::table::{Reader, TomlFile};
@@ -27,13 +29,20 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Hl7v2,
+    /// A document and an index file that names it.
+    Document,
 }
 
 impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Hl7v2 => "hl7v2",
+            Self::Document => "document",
         }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Hl7v2, Self::Document].into_iter().find(|f| f.name() == word)
     }
 }
 
@@ -48,6 +57,8 @@ pub struct RenderEntry {
     pub text_code: Option<String>,
     /// For a replacement: the record keeps the first document's id (HL7 v2 T08), so that a withdrawal can always name it.
     pub keeps_document_id: bool,
+    /// The document made before the message.
+    pub document: Option<DocumentEntry>,
     /// Why it has no example.
     pub exempt: Option<String>,
     pub line: u32,
@@ -88,6 +99,8 @@ pub struct Manifest {
     pub parse: Vec<ParseEntry>,
     pub codes: Vec<CodesEntry>,
     pub reply: ReplyRules,
+    /// What files that come back mean.
+    pub result: Option<ResultRules>,
     /// Why replies have no examples.
     pub reply_exempt: Option<String>,
 }
@@ -135,13 +148,14 @@ impl Manifest {
         }
         let (status, evidence) = status(&r);
         let format = r.required("format", "hl7v2");
-        if let Some((name, line)) = format.as_ref().filter(|(f, _)| f != Format::Hl7v2.name()) {
+        if let Some((name, line)) = format.as_ref().filter(|(f, _)| Format::parse(f).is_none()) {
             file.fault_at(
                 *line,
                 format!("the format \"{name}\" is not one of this bridge"),
-                "write format = \"hl7v2\"",
+                "write format = \"hl7v2\" or format = \"document\"",
             );
         }
+        let format = format.and_then(|(name, _)| Format::parse(&name)).unwrap_or(Format::Hl7v2);
         let owners = r.texts("owners");
         if owners.as_ref().is_none_or(|(o, _)| o.is_empty()) {
             r.fault(
@@ -158,15 +172,16 @@ impl Manifest {
             status,
             evidence,
             owners: owners.map(|(o, _)| o).unwrap_or_default(),
-            format: Format::Hl7v2,
+            format,
             render: r
                 .tables("render")
                 .into_iter()
-                .filter_map(|(t, line)| render_entry(file, t, line, &settings))
+                .filter_map(|(t, line)| render_entry(file, t, line, &settings, format))
                 .collect(),
             parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line)).collect(),
             codes: r.table("codes").map(|(t, _)| codes_entries(file, t)).unwrap_or_default(),
             reply: r.table("reply").map(|(t, _)| ReplyRules::read(file, t)).unwrap_or_default(),
+            result: r.table("result").map(|(t, line)| ResultRules::read(file, t, line)),
             reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
             settings,
         };
@@ -250,7 +265,13 @@ fn status(r: &Reader<'_, '_>) -> (Status, Option<String>) {
     (status, evidence)
 }
 
-fn render_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, settings: &Settings) -> Option<RenderEntry> {
+fn render_entry(
+    file: &TomlFile<'_>,
+    table: &DeTable<'_>,
+    line: u32,
+    settings: &Settings,
+    format: Format,
+) -> Option<RenderEntry> {
     let r = Reader::new(file, table, line, "[[render]]");
     let entry = r.required("entry", "note.create").and_then(|(name, line)| {
         let known = ENTRIES.iter().find(|e| **e == name).copied();
@@ -309,9 +330,10 @@ fn render_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, settings: &
         code
     });
     let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
+    let document = DocumentEntry::read(file, &r, line, settings, format == Format::Document);
     let exempt = exempt(&r);
     r.finish();
-    Some(RenderEntry { entry: entry?, template: template?, when, text_code, keeps_document_id, exempt, line })
+    Some(RenderEntry { entry: entry?, template: template?, when, text_code, keeps_document_id, document, exempt, line })
 }
 
 fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<ParseEntry> {

@@ -100,6 +100,9 @@ impl Pack {
                 suggest(&entry.template, known),
             );
         }
+        for entry in &manifest.render {
+            super::lint::parts(entry, &templates, &mut faults);
+        }
         let mut maps = BTreeMap::new();
         for entry in &manifest.parse {
             if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_some() {

@@ -2,10 +2,11 @@
 //! What cannot be carried whole is refused with the reason, never altered.
 
 use super::fault::Fault;
+use super::files;
 use super::filters::Facts;
 use super::hl7::{Charset, Message, Path, rules};
 use super::input;
-use super::manifest::{FILE, RenderEntry};
+use super::manifest::{FILE, Format, RenderEntry};
 use super::pack::Pack;
 use super::stop::Stop;
 use super::template::{Printed, Stopped};
@@ -69,7 +70,7 @@ fn first(faults: &[Fault]) -> String {
 }
 
 impl RenderError {
-    fn one(file: &str, line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn one(file: &str, line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::NotRenderable(vec![Fault::new(file, line, what, hint)])
     }
 }
@@ -86,9 +87,9 @@ impl From<Box<Stopped>> for RenderError {
 }
 
 /// What the settings say about making bytes.
-struct Plan<'p> {
-    entry: &'p RenderEntry,
-    facts: Arc<Facts>,
+pub(super) struct Plan<'p> {
+    pub entry: &'p RenderEntry,
+    pub facts: Arc<Facts>,
     charset: Charset,
 }
 
@@ -115,21 +116,38 @@ impl Pack {
         if options.require_mapped_staff && staff.is_empty() {
             return Err(RenderError::NoStaffId);
         }
+        let made = self.document(&plan, input)?;
+        let with_document = made.as_ref().map(|m| m.told(input));
+        let input = with_document.as_ref().unwrap_or(input);
         let printed = self.templates.render(&plan.entry.template, input, &plan.facts)?;
+        let limit = options.max_message_bytes.unwrap_or(MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX);
+        if let (Format::Document, Some(made)) = (self.manifest.format, &made) {
+            return files::set(&plan, &printed, made, input, limit);
+        }
         let segments = segments(&printed);
         let bytes = encode(&segments, text, plan.charset)?;
-        let limit = options.max_message_bytes.unwrap_or(MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX);
         if bytes.len() > limit {
             return Err(RenderError::TooLong { limit });
         }
         self.check_bytes(&plan, &bytes, input)?;
+        if let Some(made) = &made {
+            files::check_embedded(&plan, &bytes, plan.charset, made)?;
+        }
         Ok(Rendered { bytes, text_for_display: segments.replace('\r', "\n") })
     }
 
     /// Each piece of output with the expression that printed it.
     pub(super) fn trace(&self, input: &Value) -> Result<Vec<Printed>, RenderError> {
         let plan = self.plan(input)?;
-        Ok(self.templates.trace(&plan.entry.template, input, &plan.facts)?)
+        let mut printed = match &plan.entry.document {
+            Some(d) => self.templates.trace(&d.page, input, &plan.facts)?,
+            None => Vec::new(),
+        };
+        let made = self.document(&plan, input)?;
+        let with_document = made.as_ref().map(|m| m.told(input));
+        let input = with_document.as_ref().unwrap_or(input);
+        printed.extend(self.templates.trace(&plan.entry.template, input, &plan.facts)?);
+        Ok(printed)
     }
 
     fn plan(&self, input: &Value) -> Result<Plan<'_>, RenderError> {

@@ -2,12 +2,9 @@
 //! and every fault comes with its file and line.
 
 use super::codes::CodeTable;
+use super::escaping::Escaping;
 use super::fault::{Fault, Faults};
 use super::filters::{self, Facts};
-use super::hl7::{
-    Delimiters,
-    escape::{LineFeeds, escape},
-};
 use super::lint::{self, Known, Tag};
 use super::settings::Settings;
 use super::sources::Sources;
@@ -58,7 +55,7 @@ impl Templates {
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_fuel(Some(FUEL));
         env.set_recursion_limit(RECURSION);
-        env.set_auto_escape_callback(|_| AutoEscape::Custom("hl7".into()));
+        env.set_auto_escape_callback(|name| AutoEscape::Custom(Escaping::of(name).word().into()));
         env.set_formatter(print);
         filters::install(&mut env, Arc::clone(tables));
 
@@ -200,12 +197,20 @@ fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {
     Value::from(all)
 }
 
-/// Prints one value into an HL7 field.
-fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+/// Prints one value into a field, escaped as the template's kind of file wants it.
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     if value.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
     }
+    let escaping = match state.auto_escape() {
+        AutoEscape::Custom(word) => Escaping::named(&word),
+        _ => Escaping::Hl7,
+    };
     if value.is_safe() {
+        // Made by a filter for a field of HL7; what | blank leaves is empty and fits anywhere.
+        if escaping != Escaping::Hl7 && value.as_str() != Some("") {
+            return Err(Stop::fault("is made for HL7 fields", "leave obx_text and components to HL7 templates").into());
+        }
         return Ok(out.write_str(value.as_str().unwrap_or_default())?);
     }
     let hint = "write | blank if this field may be empty";
@@ -216,9 +221,7 @@ fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Res
             if text.is_empty() {
                 return Err(filters::empty(hint).into());
             }
-            let escaped = escape(text, &Delimiters::STANDARD, LineFeeds::Refuse)
-                .map_err(|e| Stop::NotCarriable(e.to_string()))?;
-            Ok(out.write_str(&escaped)?)
+            Ok(out.write_str(&escaping.escape(text)?)?)
         }
         ValueKind::Number if value.is_integer() => Ok(write!(out, "{value}")?),
         ValueKind::Number => {

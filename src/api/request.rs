@@ -34,6 +34,7 @@ changing! {
     WriteProgressNoteRequest, ReplaceProgressNoteRequest, WithdrawProgressNoteRequest,
     RecordOutcomeRequest, CorrectOutcomeRequest, WithdrawOutcomeRequest,
     RetryDeliveriesRequest, RerenderDeliveryRequest, ParkDeliveryRequest, CancelDeliveryRequest, BackfillDeliveriesRequest,
+    ReconcileDocumentsRequest,
     PauseEndpointRequest, ResumeEndpointRequest,
 }
 

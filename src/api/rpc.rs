@@ -69,6 +69,7 @@ calls! {
     PARK_DELIVERY = "DeliveryService/ParkDelivery", OPERATORS;
     CANCEL_DELIVERY = "DeliveryService/CancelDelivery", OPERATORS;
     BACKFILL_DELIVERIES = "DeliveryService/BackfillDeliveries", OPERATORS;
+    RECONCILE_DOCUMENTS = "DeliveryService/ReconcileDocuments", OPERATORS;
     EXPORT_DELIVERIES = "DeliveryService/ExportDeliveries", &[IpsWorker, Auditor];
     GET_ENDPOINT_STATUS = "DeliveryService/GetEndpointStatus", EVERYONE;
     PAUSE_ENDPOINT = "DeliveryService/PauseEndpoint", OPERATORS;

@@ -2,8 +2,8 @@
 
 use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
-use crate::adapter::{Pack, Packs, RenderOptions, ReplyRules, Status};
-use crate::config::{Config, Endpoint, Trust};
+use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
+use crate::config::{Config, Endpoint, Transport, Trust};
 use crate::domain::policy::{EndpointPolicy, Environment};
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
@@ -59,6 +59,19 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     let reply_rules = pack.reply_rules(&endpoint.reply).map_err(|f| faults.extend(said(f)));
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
+    }
+    let results = matches!(&endpoint.transport, Transport::Folder(f) if f.inbox.results.is_some());
+    if results && pack.manifest.result.is_none() {
+        faults
+            .push(format!("folder.results is set, but the pack {} has no [result]: nothing would be read", pack.pin()));
+    }
+    if matches!(endpoint.transport, Transport::Folder(_)) != (pack.format() == Format::Document) {
+        let hint = "files in a folder need a pack of format document, and it needs a folder";
+        faults.push(format!(
+            "transport \"{}\" does not carry what the pack {} makes; {hint}",
+            endpoint.transport.word(),
+            pack.pin()
+        ));
     }
     let way_out = senders::way_out(endpoint).map_err(|e| faults.push(e));
     let (Ok(reply_rules), Ok(WayOut { sender, strays, certificates }), true) =

@@ -1,7 +1,8 @@
 //! The way out that an endpoint's config asks for.
 
 use super::tls;
-use crate::config::{Endpoint, Mllp, Transport};
+use crate::config::{Endpoint, Folder, Mllp, Transport};
+use crate::transport::folder;
 use crate::transport::mllp::{ClientSettings, Pool};
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
@@ -27,6 +28,7 @@ pub struct WayOut {
 pub fn way_out(endpoint: &Endpoint) -> Result<WayOut, String> {
     match &endpoint.transport {
         Transport::Mllp(mllp) => over_mllp(mllp),
+        Transport::Folder(folder) => Ok(into_folder(folder)),
     }
 }
 
@@ -46,4 +48,15 @@ fn over_mllp(mllp: &Mllp) -> Result<WayOut, String> {
     };
     let (keeper, strays) = mpsc::channel(STRAYS_WAITING_MAX);
     Ok(WayOut { sender: Sender::Mllp(Pool::new(settings, keeper)), strays, certificates })
+}
+
+fn into_folder(folder: &Folder) -> WayOut {
+    let settings = folder::FolderSettings {
+        path: folder.path.clone(),
+        file_mode: folder.file_mode,
+        write_timeout: folder.write_timeout,
+    };
+    // Nothing comes unasked.
+    let (_, strays) = mpsc::channel(1);
+    WayOut { sender: Sender::Folder(folder::Folder::new(settings)), strays, certificates: Vec::new() }
 }

@@ -5,9 +5,10 @@ use super::endpoints::{self, Ready};
 use super::metrics::{self, Metrics};
 use super::tls;
 use crate::adapter::Packs;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
+use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::{Source, receive};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
@@ -109,6 +110,9 @@ pub async fn start(
     let mut listeners = Vec::new();
     for endpoint in &endpoints {
         listeners.extend(listen(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
+        if let Some(source) = folders(endpoint, &store, &clock) {
+            parts.spawn(folder::watch(source, stop.clone()));
+        }
     }
     let metrics_address = metrics_page.map(|(address, serve)| {
         parts.spawn(serve);
@@ -261,6 +265,27 @@ async fn listen(
     let stop = stop.clone();
     parts.spawn(listener.run(stop, answer));
     Ok(Some((ready.config.id.to_string(), address)))
+}
+
+/// The folders that files come back into, where the endpoint has some.
+fn folders(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>) -> Option<FolderSource> {
+    let Transport::Folder(folder) = &ready.config.transport else { return None };
+    let inbox = &folder.inbox;
+    (inbox.results.is_some() || inbox.lists.is_some()).then(|| FolderSource {
+        store: store.clone(),
+        scope: Scope::system(),
+        clock: clock.clone(),
+        endpoint: ready.config.id.clone(),
+        trust: ready.config.trust.clone(),
+        name: ready.config.name.clone(),
+        time_zone: ready.config.time_zone.clone(),
+        pack: ready.pack.clone(),
+        results: inbox.results.clone(),
+        lists: inbox.lists.clone(),
+        poll_interval: inbox.poll_interval,
+        settle_time: inbox.settle_time,
+        max_file_bytes: inbox.max_file_bytes,
+    })
 }
 
 /// Forgets what need not be remembered any longer, once an hour.

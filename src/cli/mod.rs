@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! `serve`, `check-config`, `adapter` and `simulate-epr` need no running bridge. `outbox`, `endpoint` and `status` are gRPC
+//! `serve`, `check-config`, `adapter` and `simulate-epr` need no running bridge. `outbox`, `endpoint`, `reconcile` and `status` are gRPC
 //! clients of one, under a principal like any other caller; nothing here opens the store of a bridge that runs. `demo` starts
 //! a bridge of its own.
 
@@ -16,6 +16,7 @@ mod failure;
 mod outbox;
 mod output;
 mod pretend;
+mod reconcile;
 mod refusal;
 mod serve;
 mod signals;
@@ -50,6 +51,7 @@ enum Command {
     Adapter(adapter::Args),
     Outbox(outbox::Args),
     Endpoint(endpoint::Args),
+    Reconcile(reconcile::Args),
     Status(status::Args),
     Completions(completions::Args),
 }
@@ -87,6 +89,7 @@ async fn run(command: Command, out: &mut Out) -> Result<(), Failure> {
         Command::Adapter(args) => adapter::run(args, out),
         Command::Outbox(args) => outbox::run(args, out).await,
         Command::Endpoint(args) => endpoint::run(args, out).await,
+        Command::Reconcile(args) => reconcile::run(args, out).await,
         Command::Status(args) => status::run(args, out).await,
         Command::Completions(args) => completions::run(&args, out, Cli::command()),
     }

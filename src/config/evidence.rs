@@ -68,6 +68,13 @@ pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, transport: Option<&Tr
         }
     }
     filed_by(s, &e, ack_mode);
+    if let (Some(Transport::Folder(_)), Some(FiledBy::ApplicationAck)) = (transport, e.filed_by) {
+        s.fault(
+            "filed_by",
+            "is \"application_ack\", but nobody acknowledges files in a folder",
+            "choose \"vendor_report\" if result files come back, or \"reconciled\" if a list of what the record holds does",
+        );
+    }
     if let Some(transport) = transport.filter(|t| !t.can_ask()) {
         what_cannot_be_asked(s, &e, transport.word());
     }

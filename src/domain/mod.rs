@@ -14,6 +14,7 @@ pub mod organisation;
 pub mod outcome;
 pub mod person;
 pub mod policy;
+pub mod reconcile;
 pub mod referral;
 pub mod route;
 pub mod rule;

@@ -5,7 +5,9 @@
 //! ```
 
 mod answer;
+pub mod folder;
 mod receive;
+pub mod reconcile;
 mod referral;
 
 pub use receive::receive;

@@ -153,6 +153,9 @@ writes! {
     settle(Settle) -> crate::domain::delivery::Delivery, Settle;
     /// The delivery it was credited to.
     take_late(Late) -> Option<crate::domain::ids::DeliveryId>, Settle;
+    /// The delivery it was about.
+    report(Report) -> Option<crate::domain::delivery::Delivery>, Settle;
+    reconcile(Reconcile) -> record::Answered, Settle;
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a statement costs must not grow with the record: each finds its rows by an index, on both databases.
 
 use super::dialect::{Sql, Statement, migration};
-use super::read::{deliveries, endpoints, entries, facts, inbound, patients, referrals};
+use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals};
 use super::{batch, flush};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
@@ -31,6 +31,9 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         batch::PATIENTS_BY_LOCAL;
         batch::REFERRALS_BY_EXTERNAL;
         batch::LANES;
+        documents::OF_DOCUMENTS ["delivery_by_subject"];
+        documents::OF_CONTROL_ID ["rendering_by_control_id"];
+        documents::MADE_BETWEEN ["delivery_by_creation"];
         batch::REQUESTS;
         batch::CLAIMABLE ["lane_due", "delivery_ready"];
         flush::SET_HEADS ["delivery_ready"];

@@ -4,6 +4,8 @@
 //! application), or *unsure*. Whoever calls decides what a reply means; this module only says what happened on the wire.
 //! Nothing here prints message bytes: every type that holds some has a `Debug` that gives their number.
 
+pub mod file_set;
+pub mod folder;
 pub mod mllp;
 mod net;
 mod sender;
@@ -80,12 +82,17 @@ pub enum NotSent {
     /// A fault of the message, not of the link: it will be the same at every try.
     #[error("the message cannot be framed: {0}")]
     Message(#[from] FrameError),
+    #[error("the folder {what} ({kind})")]
+    Folder { what: &'static str, kind: io::ErrorKind },
+    /// A fault of the message: no folder takes it.
+    #[error("the message cannot be written as files: {0}")]
+    Files(file_set::FileSetError),
 }
 
 impl NotSent {
     /// Whether the fault lies in the message, so that trying again cannot help and the endpoint is not to blame.
     pub fn is_message_fault(&self) -> bool {
-        matches!(self, Self::Message(_))
+        matches!(self, Self::Message(_) | Self::Files(_))
     }
 }
 

@@ -124,6 +124,7 @@ async fn an_empty_request_is_told_everything_that_is_required() {
         ("integrator", "DeliveryService/ParkDelivery", &["request_id", "delivery_id", "reason"]),
         ("integrator", "DeliveryService/CancelDelivery", &["request_id", "delivery_id", "reason"]),
         ("integrator", "DeliveryService/BackfillDeliveries", &["request_id", "endpoint_id", "recorded_from", "reason"]),
+        ("integrator", "DeliveryService/ReconcileDocuments", &["request_id", "endpoint_id", "source"]),
         ("worker", "DeliveryService/ExportDeliveries", &["endpoint_id", "reason"]),
         ("integrator", "DeliveryService/PauseEndpoint", &["request_id", "endpoint_id", "reason"]),
         ("integrator", "DeliveryService/ResumeEndpoint", &["request_id", "endpoint_id", "reason"]),

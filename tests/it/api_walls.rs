@@ -42,6 +42,7 @@ const MAY: &[(&str, &str)] = &[
     ("DeliveryService/ParkDelivery", "I"),
     ("DeliveryService/CancelDelivery", "I"),
     ("DeliveryService/BackfillDeliveries", "I"),
+    ("DeliveryService/ReconcileDocuments", "I"),
     ("DeliveryService/ExportDeliveries", "WA"),
     ("DeliveryService/GetEndpointStatus", "WEAI"),
     ("DeliveryService/PauseEndpoint", "I"),
@@ -336,6 +337,18 @@ async fn what_belongs_to_another_trust_does_not_exist() {
                 endpoint_id: RIO.into(),
                 recorded_from: at("2026-01-01T00:00:00Z"),
                 reason: why(),
+                dry_run: false,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ReconcileDocuments",
+            v1::ReconcileDocumentsRequest {
+                request_id: request_id(),
+                endpoint_id: RIO.into(),
+                documents: Vec::new(),
+                day: "2026-03-02".into(),
+                source: why(),
                 dry_run: false,
             }
             .encode_to_vec(),

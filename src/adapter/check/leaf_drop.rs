@@ -40,7 +40,9 @@ fn judge(case: &Case, path: &[String], removed: bool, whole: &[Printed], printed
         let before = whole.iter().filter(|w| w.file == p.file && w.line == p.line && w.expression == p.expression);
         let changed = before.clone().next().is_some() && before.clone().all(|w| w.output != p.output);
         let allowed = ["blank", "default"].iter().any(|f| p.expression.contains(f));
-        let worded = NOTHING.iter().any(|w| p.output.to_ascii_lowercase().contains(w))
+        // Whole words: base64 spells anything sooner or later.
+        let words = p.output.split(|c: char| !c.is_alphanumeric());
+        let worded = words.clone().any(|word| NOTHING.iter().any(|n| word.eq_ignore_ascii_case(n)))
             && before.clone().all(|w| w.output != p.output);
         if worded {
             faults.add(

@@ -39,6 +39,9 @@ fn unused(pack: &Pack, faults: &mut Faults) {
     let mut templates = BTreeSet::new();
     for entry in &manifest.render {
         pack.templates.included(&entry.template, &mut templates);
+        if let Some(document) = &entry.document {
+            pack.templates.included(&document.page, &mut templates);
+        }
     }
     let used = |path: &str| {
         path == FILE

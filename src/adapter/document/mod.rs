@@ -8,6 +8,7 @@
 //! what was accepted. Line breaks of the layout are no line breaks of the text: a line that goes on says so. What the font cannot show
 //! is refused.
 
+pub mod entry;
 mod glyphs;
 mod layout;
 pub mod page;

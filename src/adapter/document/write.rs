@@ -1,10 +1,10 @@
-//! Pages to PDF. No clock, no chance, nothing compressed: the same elements give the same bytes.
+//! Pages to PDF. No clock, no chance: the same elements give the same bytes, as long as the libraries that cut down and compress stay the same.
 
 use super::glyphs::{FACE, FONT, Glyphs};
 use super::layout::{HEIGHT, Line, WIDTH};
 use super::page::Kind;
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, TextRenderingMode, UnicodeCmap};
-use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
+use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 use subsetter::GlyphRemapper;
 
 /// A subset carries six letters of its own before the name.
@@ -57,8 +57,8 @@ pub fn write(title: &str, pages: &[Vec<Line>], glyphs: &Glyphs) -> Vec<u8> {
         written.parent(tree).media_box(Rect::new(0.0, 0.0, points(WIDTH), points(HEIGHT))).contents(*content);
         written.resources().fonts().pair(FONT_IN_PAGE, font);
         written.finish();
-        let drawn = draw(lines);
-        pdf.stream(*content, &drawn);
+        let drawn = packed(&draw(lines));
+        pdf.stream(*content, &drawn).filter(Filter::FlateDecode);
     }
     embed(&mut pdf, font, &mut refs, glyphs);
     pdf.finish()
@@ -75,6 +75,11 @@ fn points(thousandths: u32) -> f32 {
 #[expect(clippy::cast_precision_loss, reason = "an advance is some thousands at most")]
 fn whole(n: u32) -> f32 {
     n as f32
+}
+
+/// As small as it gets: a message with a document in one field has a limit.
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec_zlib(bytes, 10)
 }
 
 fn draw(lines: &[Line]) -> Vec<u8> {
@@ -130,7 +135,10 @@ fn embed(pdf: &mut Pdf, font: Ref, refs: &mut Refs, glyphs: &Glyphs) {
         .stem_v(80.0)
         .font_file2(file);
     let length = i32::try_from(subset.len()).unwrap_or(i32::MAX);
-    pdf.stream(file, &subset).pair(Name(b"Length1"), length);
-    pdf.cmap(unicode, &to_unicode.finish()).name(Name(b"IPS-UCS")).system_info(ADOBE_IDENTITY);
+    pdf.stream(file, &packed(&subset)).filter(Filter::FlateDecode).pair(Name(b"Length1"), length);
+    let to_unicode = to_unicode.finish();
+    let mut written = pdf.cmap(unicode, &to_unicode);
+    written.name(Name(b"IPS-UCS")).system_info(ADOBE_IDENTITY);
+    written.finish();
     pdf.stream(map, &to_glyph);
 }

@@ -5,6 +5,7 @@ mod codes;
 mod endpoints;
 mod export;
 mod operate;
+mod reconcile;
 pub(super) mod show;
 
 use super::edge::{Caller, Streamed, service, whole};
@@ -23,6 +24,7 @@ use backfill::backfill_deliveries;
 use endpoints::{get_endpoint_status, pause_endpoint, resume_endpoint};
 use export::export_deliveries;
 use operate::{cancel_delivery, park_delivery, rerender_delivery, retry_deliveries};
+use reconcile::reconcile_documents;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -36,6 +38,7 @@ service! {
         park_delivery(ParkDeliveryRequest) -> ParkDeliveryResponse = PARK_DELIVERY;
         cancel_delivery(CancelDeliveryRequest) -> CancelDeliveryResponse = CANCEL_DELIVERY;
         backfill_deliveries(BackfillDeliveriesRequest) -> BackfillDeliveriesResponse = BACKFILL_DELIVERIES;
+        reconcile_documents(ReconcileDocumentsRequest) -> ReconcileDocumentsResponse = RECONCILE_DOCUMENTS;
         get_endpoint_status(GetEndpointStatusRequest) -> GetEndpointStatusResponse = GET_ENDPOINT_STATUS;
         pause_endpoint(PauseEndpointRequest) -> PauseEndpointResponse = PAUSE_ENDPOINT;
         resume_endpoint(ResumeEndpointRequest) -> ResumeEndpointResponse = RESUME_ENDPOINT;

@@ -1,6 +1,7 @@
 //! Every kind of question, one file each. All take a [`Scope`]; what lies outside it does not exist.
 
 pub(super) mod deliveries;
+pub(super) mod documents;
 pub(super) mod endpoints;
 pub(super) mod entries;
 pub(super) mod facts;

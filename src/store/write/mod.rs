@@ -9,6 +9,7 @@ mod outbox;
 mod outcome;
 mod patient;
 mod referral;
+mod report;
 
 pub use audit::ReadAudit;
 pub use inbound::{MakeReply, Receive, ReceivedReferral};
@@ -18,6 +19,7 @@ pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Late, Seen, S
 pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use patient::UpdatePatient;
 pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
+pub use report::{InList, Reconcile, Report};
 
 use super::error::{Refusal, WriteError};
 use super::record::{Actor, Answer, Answered, Audit, RequestKey};

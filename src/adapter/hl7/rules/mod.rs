@@ -140,7 +140,11 @@ fn wire(bytes: &[u8], limits: Limits) -> Vec<Fault> {
 fn order_of(message: &Message, envelope: &Envelope, version: Version, faults: &mut Vec<Fault>) {
     let msh_9 = at(message.msh(), 9);
     let Some(structure) = tables::structure_of(&envelope.message_code(), &envelope.trigger()) else {
-        return faults.push(fault(msh_9, "is a message type without rules here", "MDM, REF, RRI and ACK have them"));
+        return faults.push(fault(
+            msh_9,
+            "is a message type without rules here",
+            "MDM, ORU, REF, RRI and ACK have them",
+        ));
     };
     let declared = envelope.structure();
     if !declared.is_empty() && declared != structure {
@@ -182,7 +186,9 @@ fn fields_of(segment: Segment<'_>, version: Version, limits: Limits, faults: &mu
     }
     for number in 1..=segment.field_count() {
         let standard = tables::longest(id, number, version);
-        let max = match limits.obx_5_chars_max.filter(|_| (id, number) == ("OBX", 5)) {
+        // The endpoint's limit is for texts: a document's piece has a setting of its own.
+        let of_text = (id, number) == ("OBX", 5) && segment.field(2).raw() != "ED";
+        let max = match limits.obx_5_chars_max.filter(|_| of_text) {
             Some(own) => Some(own.min(standard.unwrap_or(own))),
             None => standard,
         };

@@ -24,6 +24,7 @@ pub fn structure_of(code: &str, trigger: &str) -> Option<&'static str> {
         ("ACK", _) => "ACK",
         ("MDM", "T02" | "T04" | "T06" | "T08" | "T10") => "MDM_T02",
         ("MDM", "T01" | "T03" | "T05" | "T07" | "T09" | "T11") => "MDM_T01",
+        ("ORU", "R01") => "ORU_R01",
         ("REF", "I12" | "I13" | "I14" | "I15") => "REF_I12",
         ("RRI", "I12" | "I13" | "I14" | "I15") => "RRI_I12",
         _ => return None,
@@ -46,6 +47,11 @@ pub fn grammar(structure: &str, version: Version) -> Option<String> {
         ("MDM_T01", V2_5_1) => format!("MSH [{{SFT}}] EVN PID PV1 {orders} TXA"),
         ("MDM_T02", V2_4) => "MSH EVN PID PV1 TXA {OBX}".into(),
         ("MDM_T02", V2_5_1) => format!("MSH [{{SFT}}] EVN PID PV1 {orders} TXA {{OBX [{{NTE}}]}}"),
+        // Without orders (ORC): a document as a result has none.
+        ("ORU_R01", V2_4) => "MSH {PID [PD1] [{NTE}] [PV1 [PV2]] {OBR [{NTE}] [{OBX [{NTE}]}]}} [DSC]".into(),
+        ("ORU_R01", V2_5_1) => {
+            "MSH [{SFT}] {PID [PD1] [{NTE}] [{NK1}] [PV1 [PV2]] {OBR [{NTE}] [{OBX [{NTE}]}]}} [DSC]".into()
+        }
         ("REF_I12", V2_4) => format!("MSH {provider} {insured} {TAIL}"),
         ("REF_I12", V2_5_1) => format!("MSH [{{SFT}}] {provider} {insured} {TAIL}"),
         ("RRI_I12", V2_4) => format!("MSH [MSA] {provider} {TAIL}"),
@@ -62,6 +68,7 @@ pub fn required(segment: &str, version: Version) -> &'static [usize] {
         ("PID", _) => &[3, 5],
         ("PV1", _) => &[2],
         ("TXA", _) => &[1, 2, 12, 17],
+        ("OBR", _) => &[4],
         ("OBX", _) => &[3, 11],
         ("RF1", _) => &[6],
         ("PRD", _) => &[1],

@@ -1,0 +1,214 @@
+//! `[result]`: files that come back, which document each speaks of, and what it says.
+
+use super::fault::suggest;
+use super::reply::Row;
+use super::table::{Reader, TomlFile};
+use std::collections::BTreeMap;
+use toml::de::DeTable;
+
+/// Whose id a result file's name (without its ending) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultId {
+    ControlId,
+    DocumentId,
+}
+
+/// How a file with this ending is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResultFile {
+    /// That it is there says it all.
+    Means(Row),
+    /// XML: texts of the first element of that name. CSV: columns of that name in its one row.
+    Reads { status: String, record_id: Option<String> },
+}
+
+/// The rules for one pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultRules {
+    pub id: ResultId,
+    /// By the file's ending, in small letters.
+    pub endings: BTreeMap<String, ResultFile>,
+    /// What a status inside a file means; one that is not listed is unknown.
+    pub statuses: BTreeMap<String, Row>,
+}
+
+/// What a file says under the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultSays {
+    pub row: Row,
+    /// The status word or the ending. Only what the pack lists is named.
+    pub code: String,
+    pub record_id: Option<String>,
+}
+
+const ROWS: [(&str, Row); 4] =
+    [("positive", Row::Positive), ("refused", Row::Refused), ("duplicate", Row::Duplicate), ("unknown", Row::Unknown)];
+
+fn row(word: &str) -> Option<Row> {
+    ROWS.iter().find(|(w, _)| *w == word).map(|(_, row)| *row)
+}
+
+impl ResultRules {
+    /// `[result]` of a manifest.
+    pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Self {
+        let r = Reader::new(file, table, line, "[result]");
+        let id = match r.required("id", "document_id") {
+            Some((word, _)) if word == "document_id" => ResultId::DocumentId,
+            Some((word, _)) if word == "control_id" => ResultId::ControlId,
+            Some((word, line)) => {
+                file.fault_at(line, format!("id \"{word}\" is neither"), suggest(&word, ["document_id", "control_id"]));
+                ResultId::DocumentId
+            }
+            None => ResultId::DocumentId,
+        };
+        let mut endings = BTreeMap::new();
+        let mut statuses = BTreeMap::new();
+        for (key, item) in table.iter().filter(|(k, _)| k.get_ref() != "id") {
+            let (name, line) = (key.get_ref().to_string(), file.line(key.span()));
+            match (name.as_str(), item.get_ref().as_str(), item.get_ref().as_table()) {
+                ("statuses", _, Some(list)) => {
+                    for (status, means) in list {
+                        match means.get_ref().as_str().and_then(row) {
+                            Some(row) => drop(statuses.insert(status.get_ref().to_string(), row)),
+                            None => file.fault_at(
+                                file.line(status.span()),
+                                "a status has an unknown meaning",
+                                "positive, refused, duplicate or unknown",
+                            ),
+                        }
+                    }
+                }
+                (ending, Some(word), _) if is_ending(ending) => match row(word) {
+                    Some(row) => drop(endings.insert(name.clone(), ResultFile::Means(row))),
+                    None => file.fault_at(
+                        line,
+                        format!("files ending in {ending} have the unknown meaning \"{word}\""),
+                        suggest(word, ROWS.iter().map(|(w, _)| *w)),
+                    ),
+                },
+                ("xml" | "csv", _, Some(inner)) => {
+                    let r = Reader::new(file, inner, line, format!("[result] {name}"));
+                    let status = r.required("status", "Status");
+                    let record_id = r.text("record_id").map(|(t, _)| t);
+                    r.finish();
+                    endings.extend(status.map(|(status, _)| (name.clone(), ResultFile::Reads { status, record_id })));
+                }
+                _ => file.fault_at(
+                    line,
+                    format!("\"{name}\" in [result] is not understood"),
+                    "write ok = \"positive\" for an ending, xml = { status = \"Status\" } to look inside, or statuses = { … }",
+                ),
+            }
+        }
+        if endings.is_empty() {
+            r.fault("[result] names no ending", "add ok = \"positive\" and err = \"refused\"");
+        }
+        let inside = endings.values().any(|f| matches!(f, ResultFile::Reads { .. }));
+        if inside && statuses.is_empty() {
+            r.fault("[result] looks into files and lists no statuses", "add statuses = { FILED = \"positive\" }");
+        }
+        Self { id, endings, statuses }
+    }
+
+    /// What a file with this ending says; `None`: such files are none of ours.
+    pub fn says(&self, ending: &str, bytes: &[u8]) -> Option<ResultSays> {
+        let ending = ending.to_ascii_lowercase();
+        let says = match self.endings.get(&ending)? {
+            ResultFile::Means(row) => ResultSays { row: *row, code: ending, record_id: None },
+            ResultFile::Reads { status, record_id } => {
+                let names = [Some(status.as_str()), record_id.as_deref()];
+                let [found, id] = inside(&ending, bytes, names);
+                match found.and_then(|f| self.statuses.get(&f).map(|row| (f, *row))) {
+                    Some((word, row)) => ResultSays { row, code: word, record_id: id },
+                    None => ResultSays { row: Row::Unknown, code: "unlisted".into(), record_id: None },
+                }
+            }
+        };
+        Some(says)
+    }
+}
+
+fn is_ending(text: &str) -> bool {
+    (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// The values of these names in an XML or CSV file; what is there twice is not there.
+fn inside(ending: &str, bytes: &[u8], names: [Option<&str>; 2]) -> [Option<String>; 2] {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start_matches('\u{feff}');
+    let nothing = [const { None }; 2];
+    if ending == "csv" {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let Ok(head) = reader.headers().cloned() else { return nothing };
+        let mut rows = reader.records();
+        let (Some(Ok(row)), None) = (rows.next(), rows.next()) else { return nothing };
+        return names.map(|name| {
+            let at = head.iter().position(|h| Some(h.trim()) == name)?;
+            Some(row.get(at)?.trim().to_owned()).filter(|v| !v.is_empty())
+        });
+    }
+    let Ok(document) = roxmltree::Document::parse(text) else { return nothing };
+    names.map(|name| {
+        let mut found = document.descendants().filter(|n| n.is_element() && Some(n.tag_name().name()) == name);
+        let (first, second) = (found.next()?, found.next());
+        let value = first.text().unwrap_or_default().trim().to_owned();
+        (second.is_none() && !value.is_empty()).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::Faults;
+    use super::*;
+    use std::cell::RefCell;
+
+    fn read(text: &str) -> (ResultRules, Vec<String>) {
+        let faults = RefCell::new(Faults::default());
+        let file = TomlFile::new("adapter.toml", text, &faults);
+        let root = file.root().expect("TOML");
+        let rules = ResultRules::read(&file, &root, 1);
+        (rules, faults.into_inner().0.iter().map(ToString::to_string).collect())
+    }
+
+    const RULES: &str = "id = \"document_id\"\nok = \"positive\"\nerr = \"refused\"\n\
+        xml = { status = \"Status\", record_id = \"DocumentId\" }\ncsv = { status = \"status\" }\n\
+        statuses = { FILED = \"positive\", REJECTED = \"refused\" }\n";
+
+    #[test]
+    fn an_ending_or_a_listed_status_says_it_and_nothing_else_is_positive() {
+        let (rules, faults) = read(RULES);
+        assert!(faults.is_empty(), "{faults:?}");
+        let row = |ending: &str, bytes: &str| rules.says(ending, bytes.as_bytes()).map(|s| s.row);
+        assert_eq!(row("ok", ""), Some(Row::Positive));
+        assert_eq!(row("OK", "anything"), Some(Row::Positive));
+        assert_eq!(row("err", ""), Some(Row::Refused));
+        assert_eq!(row("tmp", ""), None);
+        let xml = "<r><Status>FILED</Status><DocumentId>D-7</DocumentId></r>";
+        assert_eq!(rules.says("xml", xml.as_bytes()).and_then(|s| s.record_id).as_deref(), Some("D-7"));
+        for unknown in [
+            "<r><Status>FILED",
+            "<r><Status>filed</Status></r>",
+            "<r/>",
+            "",
+            "<r><Status>FILED</Status><Status>REJECTED</Status></r>",
+        ] {
+            assert_eq!(row("xml", unknown), Some(Row::Unknown), "{unknown}");
+        }
+        assert_eq!(row("csv", "id,status\n1,REJECTED\n"), Some(Row::Refused));
+        assert_eq!(row("csv", "id,status\n1,FILED\n2,REJECTED\n"), Some(Row::Unknown));
+    }
+
+    #[test]
+    fn rules_that_cannot_be_meant_are_named() {
+        for (text, word) in [
+            ("ok = \"positive\"", "no \"id\""),
+            ("id = \"document_id\"\n", "names no ending"),
+            ("id = \"patient\"\nok = \"positive\"", "neither"),
+            ("id = \"document_id\"\nok = \"yes\"", "unknown meaning"),
+            ("id = \"document_id\"\nxml = { status = \"S\" }", "no statuses"),
+            ("id = \"document_id\"\nok = 3", "not understood"),
+        ] {
+            let (_, faults) = read(text);
+            assert!(faults.iter().any(|f| f.contains(word)), "{text}: {faults:?}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Files that come back into an endpoint's folders: results of single documents, and lists of what the record holds.
+//!
+//! A file is read when it has stood still for a while, its word is stored with its bytes, and then it is moved to `done/`. When the bridge
+//! stops in between, it is read again: the same file makes the same reply, which the store has already.
+
+use super::reconcile::{Reconciling, read_list, reconcile};
+use crate::adapter::{Pack, ResultId};
+use crate::domain::ambient::Clock;
+use crate::domain::delivery::{Delivery, EvidenceKind};
+use crate::domain::ids::{EntryId, ReplyId};
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::verdict::Verdict;
+use crate::store::record::{Actor, Raw, Reply, RequestKey};
+use crate::store::write::{Call, Report};
+use crate::store::{Scope, Store, StoreError, WriteError};
+use crate::verdict::of_result;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Files looked at in one round; the others wait for the next.
+const FILES_A_ROUND: usize = 500;
+/// Where files go that were taken in, and those that cannot be.
+const DONE: &str = "done";
+const UNREAD: &str = "unread";
+
+/// One endpoint's folders.
+pub struct FolderSource {
+    pub store: Store,
+    pub scope: Scope,
+    pub clock: Arc<dyn Clock>,
+    pub endpoint: EndpointId,
+    pub trust: OdsCode,
+    /// As people know it.
+    pub name: String,
+    pub time_zone: TimeZone,
+    pub pack: Arc<Pack>,
+    pub results: Option<PathBuf>,
+    pub lists: Option<PathBuf>,
+    pub poll_interval: Duration,
+    pub settle_time: Duration,
+    pub max_file_bytes: usize,
+}
+
+/// A file that has stood still.
+struct Found {
+    folder: PathBuf,
+    name: String,
+    changed: Timestamp,
+    /// `None`: larger than the limit.
+    bytes: Option<Vec<u8>>,
+}
+
+/// Looks until `stop`.
+pub async fn watch(source: FolderSource, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(e) = round(&source).await {
+            tracing::warn!(endpoint = %source.endpoint, reason = %e, "a folder could not be taken in; looking again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(source.poll_interval) => {}
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("a folder cannot be used ({0})")]
+    Folder(io::ErrorKind),
+    #[error("{0}")]
+    Store(#[from] WriteError),
+    #[error("a thread of ours ended early")]
+    Thread,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(e: io::Error) -> Self {
+        Self::Folder(e.kind())
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e.into())
+    }
+}
+
+async fn round(source: &FolderSource) -> Result<(), Trouble> {
+    if let Some(folder) = &source.results {
+        for file in still(source, folder).await? {
+            result(source, file).await?;
+        }
+    }
+    if let Some(folder) = &source.lists {
+        for file in still(source, folder).await? {
+            list(source, file).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Trouble> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| Trouble::Thread)??)
+}
+
+/// The files that have not changed for the settle time, by name.
+async fn still(source: &FolderSource, folder: &Path) -> Result<Vec<Found>, Trouble> {
+    let (folder, settle, max) = (folder.to_owned(), source.settle_time, source.max_file_bytes);
+    let now = source.clock.now();
+    blocking(move || {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            // Links are not followed: whoever may write here says nothing about other places.
+            if !name.starts_with('.') && entry.file_type()?.is_file() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        let mut found = Vec::new();
+        for name in names.into_iter().take(FILES_A_ROUND) {
+            let path = folder.join(&name);
+            let meta = match std::fs::symlink_metadata(&path) {
+                Ok(meta) => meta,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            let changed = Timestamp::try_from(meta.modified()?).unwrap_or(Timestamp::UNIX_EPOCH);
+            let age = Duration::try_from(now.duration_since(changed)).unwrap_or(Duration::ZERO);
+            if age < settle {
+                continue;
+            }
+            let bytes = if meta.len() > max as u64 { None } else { Some(std::fs::read(&path)?) };
+            found.push(Found { folder: folder.clone(), name, changed, bytes });
+        }
+        Ok(found)
+    })
+    .await
+}
+
+/// One result file: its word, stored; then out of the way.
+async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
+    let Some(rules) = &source.pack.manifest.result else { return Ok(()) };
+    let Some((stem, ending)) = file.name.rsplit_once('.') else { return Ok(()) };
+    let Some(bytes) = file.bytes.clone() else {
+        tracing::error!(endpoint = %source.endpoint, limit = source.max_file_bytes, "a result file is larger than the limit; put aside unread");
+        return away(file, UNREAD).await;
+    };
+    // Files of other endings are somebody else's.
+    let Some(says) = rules.says(ending, &bytes) else { return Ok(()) };
+    let delivery = match rules.id {
+        ResultId::DocumentId => match stem.parse::<EntryId>() {
+            Ok(id) => source.store.deliveries_of_documents(&source.scope, &source.endpoint, [id]).await?.pop(),
+            Err(_) => None,
+        },
+        ResultId::ControlId => source.store.delivery_of_control_id(&source.scope, &source.endpoint, stem).await?,
+    };
+    let report = Report {
+        endpoint: source.endpoint.clone(),
+        delivery: delivery.as_ref().map(|d: &Delivery| d.id),
+        evidence: EvidenceKind::VendorReport,
+        reply: reply(source, &file, bytes, of_result(says)),
+    };
+    match source.store.report(report).await {
+        Ok(Some(d)) => {
+            tracing::info!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "result file");
+        }
+        Ok(None) => tracing::warn!(endpoint = %source.endpoint, "a result file that fits nothing we sent; kept"),
+        // It was taken in before, and the bridge stopped before it was moved.
+        Err(WriteError::Store(StoreError::Conflict(_))) => {}
+        Err(e) => return Err(e.into()),
+    }
+    away(file, DONE).await
+}
+
+/// The same file gives the same id, whenever it is read: that is how a second reading is noticed.
+fn reply(source: &FolderSource, file: &Found, bytes: Vec<u8>, verdict: Verdict) -> Reply {
+    let changed = file.changed.as_nanosecond().to_be_bytes();
+    let hash = digest(&[source.endpoint.as_str().as_bytes(), file.name.as_bytes(), &changed, &bytes]);
+    let mut random = [0u8; 10];
+    random.copy_from_slice(&hash[..10]);
+    let millis = u64::try_from(file.changed.as_millisecond()).unwrap_or(0);
+    Reply {
+        id: ReplyId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()),
+        endpoint: source.endpoint.clone(),
+        delivery_id: None,
+        attempt_id: None,
+        received_at: source.clock.now(),
+        verdict,
+        unmatched: false,
+        bytes: Raw(bytes),
+    }
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// One list of what the record holds. Its sheet is left beside it in `done/`.
+async fn list(source: &FolderSource, file: Found) -> Result<(), Trouble> {
+    if !file.name.to_ascii_lowercase().ends_with(".csv") {
+        return Ok(());
+    }
+    let limit = "larger than the limit".to_owned();
+    let read = file.bytes.as_deref().map_or(Err(limit), read_list);
+    let listed = match read {
+        Ok(listed) => listed,
+        Err(what) => {
+            tracing::error!(endpoint = %source.endpoint, reason = %what, "a reconciliation list cannot be read; put aside");
+            return away(file, UNREAD).await;
+        }
+    };
+    let bytes = file.bytes.as_deref().unwrap_or_default();
+    let whole = digest(&[b"list", source.endpoint.as_str().as_bytes(), file.name.as_bytes(), bytes]);
+    let call = |number: u32| Call {
+        actor: Actor::bridge(),
+        scope: source.scope.clone(),
+        request: RequestKey { key: digest(&[&whole, &number.to_be_bytes()]), content: whole },
+        trace: None,
+    };
+    let now = source.clock.now();
+    let reconciling = Reconciling {
+        store: &source.store,
+        scope: &source.scope,
+        trust: &source.trust,
+        endpoint: &source.endpoint,
+        name: &source.name,
+        time_zone: source.time_zone.clone(),
+        now,
+    };
+    let done = match reconcile(
+        &reconciling,
+        &listed,
+        day_of(&file.name),
+        "a list in the endpoint's folder",
+        false,
+        &call,
+    )
+    .await
+    {
+        Ok(done) => done,
+        Err(super::reconcile::ReconcileError::Write(e)) => return Err(e.into()),
+        Err(e) => {
+            tracing::error!(endpoint = %source.endpoint, reason = %e, "a reconciliation list cannot be used; put aside");
+            return away(file, UNREAD).await;
+        }
+    };
+    tracing::info!(endpoint = %source.endpoint, listed = done.sheet.listed, filed = done.newly_filed, "reconciled");
+    let sheet = (file.folder.join(DONE), format!("{}.sheet.txt", file.name), done.paper);
+    blocking(move || {
+        let (folder, name, paper) = sheet;
+        std::fs::create_dir_all(&folder)?;
+        let unfinished = folder.join(format!(".{name}"));
+        std::fs::write(&unfinished, paper)?;
+        std::fs::rename(unfinished, folder.join(name))
+    })
+    .await?;
+    away(file, DONE).await
+}
+
+/// The day a list is of, where its name says one: `held-2026-03-02.csv`.
+fn day_of(name: &str) -> Option<Date> {
+    (0..name.len().saturating_sub(9)).find_map(|at| name.get(at..at + 10)?.parse().ok())
+}
+
+/// Moves a file away in one step. One of the same name that is there already keeps it.
+async fn away(file: Found, to: &'static str) -> Result<(), Trouble> {
+    blocking(move || {
+        let folder = file.folder.join(to);
+        std::fs::create_dir_all(&folder)?;
+        let mut target = folder.join(&file.name);
+        if target.exists() {
+            let short = file.changed.as_nanosecond();
+            target = folder.join(format!("{}.{short}", file.name));
+        }
+        std::fs::rename(file.folder.join(&file.name), target)?;
+        for folder in [&folder, &file.folder] {
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_its_day_in_its_name() {
+        assert_eq!(day_of("held-2026-03-02.csv"), "2026-03-02".parse().ok());
+        assert_eq!(day_of("2026-13-02.csv"), None);
+        assert_eq!(day_of("held.csv"), None);
+        assert_eq!(day_of("ŵŵŵŵŵŵŵŵŵŵ.csv"), None);
+    }
+}

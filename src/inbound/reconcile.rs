@@ -1,0 +1,194 @@
+//! A list of what the record really holds, against what was sent: files what matches, and makes the sheet that a person signs. The same for
+//! a call and for a list that was left in a folder.
+
+use crate::domain::ids::EntryId;
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::reconcile::{DAY_MAX, LISTED_MAX, Listed, Sheet, compare, on_paper};
+use crate::store::record::Raw;
+use crate::store::write::{Call, InList, Reconcile};
+use crate::store::{Scope, Store, StoreError, WriteError};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// Documents filed in one commit: others' writes wait behind it.
+const BATCH: usize = 200;
+/// Documents looked up at once.
+const LOOK_UP: usize = 1_000;
+/// Longest id in a list, in characters.
+const ID_CHARS_MAX: usize = 100;
+
+/// One endpoint, as reconciling needs it.
+pub struct Reconciling<'a> {
+    pub store: &'a Store,
+    pub scope: &'a Scope,
+    pub trust: &'a OdsCode,
+    pub endpoint: &'a EndpointId,
+    /// As people know it.
+    pub name: &'a str,
+    /// In whose days the trust counts.
+    pub time_zone: TimeZone,
+    pub now: Timestamp,
+}
+
+/// What came of a list.
+#[derive(Debug, Clone)]
+pub struct Reconciled {
+    pub sheet: Sheet,
+    pub newly_filed: usize,
+    /// The sheet for signing.
+    pub paper: String,
+}
+
+/// Why a list was not held against anything.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error("there is no such day in the trust's time zone")]
+    NoSuchDay,
+    #[error("more than {DAY_MAX} documents were written that day; that is more than one sheet can hold")]
+    TooMany,
+}
+
+impl From<StoreError> for ReconcileError {
+    fn from(e: StoreError) -> Self {
+        Self::Write(e.into())
+    }
+}
+
+/// `day`: `None` = yesterday. `call`: who does it, for each commit under a key of its own, so that a repeat does what is left.
+///
+/// # Errors
+/// The store's; a day nobody had; too many documents.
+pub async fn reconcile(
+    r: &Reconciling<'_>,
+    listed: &[Listed],
+    day: Option<Date>,
+    source: &str,
+    dry_run: bool,
+    call: &(dyn Fn(u32) -> Call + Send + Sync),
+) -> Result<Reconciled, ReconcileError> {
+    let today = r.now.to_zoned(r.time_zone.clone()).date();
+    let day = day.map_or_else(|| today.yesterday(), Ok).map_err(|_| ReconcileError::NoSuchDay)?;
+    let midnight = |d: Date| d.to_zoned(r.time_zone.clone()).map(|z| z.timestamp());
+    let next = day.tomorrow().map_err(|_| ReconcileError::NoSuchDay)?;
+    let (Ok(from), Ok(until)) = (midnight(day), midnight(next)) else { return Err(ReconcileError::NoSuchDay) };
+
+    let mut entries: Vec<EntryId> = listed.iter().filter_map(Listed::entry).collect();
+    entries.sort_unstable();
+    entries.dedup();
+    let known = known(r, &entries).await?;
+    let mut newly_filed = 0;
+    if !dry_run {
+        for (number, part) in (0u32..).zip(known.chunks(BATCH)) {
+            let documents = part.iter().filter_map(|d| {
+                let row = listed.iter().find(|l| l.entry() == Some(d.entry_id))?;
+                let text = format!("{},{}", row.document_id, row.record_id.as_deref().unwrap_or_default());
+                Some(InList { delivery: d.id, record_id: row.record_id.clone(), row: Raw(text.into_bytes()) })
+            });
+            let write = Reconcile {
+                call: call(number),
+                trust: r.trust.clone(),
+                endpoint: r.endpoint.clone(),
+                documents: documents.collect(),
+                source: source.to_owned(),
+            };
+            let answered = r.store.reconcile(write).await?;
+            newly_filed += answered.answer().more.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        }
+        if known.is_empty() {
+            // That a list was looked at is worth remembering even when it named nothing of ours.
+            let nothing = Reconcile {
+                call: call(0),
+                trust: r.trust.clone(),
+                endpoint: r.endpoint.clone(),
+                documents: Vec::new(),
+                source: source.to_owned(),
+            };
+            r.store.reconcile(nothing).await?;
+        }
+    }
+    // As they are now, after what the list proved.
+    let known = self::known(r, &entries).await?;
+    let of_day = r.store.deliveries_made_between(r.scope, r.endpoint, (from, until), DAY_MAX + 1).await?;
+    if of_day.len() > DAY_MAX {
+        return Err(ReconcileError::TooMany);
+    }
+    let both: Vec<_> = of_day.iter().chain(&known).cloned().collect();
+    let chains = r.store.chains_of(r.scope, r.endpoint, &both).await?;
+    let sheet = compare(day, listed, &of_day, &known, &chains);
+    let paper = on_paper(&sheet, &format!("{} ({})", r.name, r.endpoint), source, newly_filed, dry_run);
+    Ok(Reconciled { sheet, newly_filed, paper })
+}
+
+async fn known(r: &Reconciling<'_>, entries: &[EntryId]) -> Result<Vec<crate::domain::delivery::Delivery>, StoreError> {
+    let mut known = Vec::new();
+    for part in entries.chunks(LOOK_UP) {
+        known.extend(r.store.deliveries_of_documents(r.scope, r.endpoint, part.iter().copied()).await?);
+    }
+    Ok(known)
+}
+
+/// Reads a list: CSV with a header that has `document_id`, and perhaps `record_id`; other columns are left alone.
+///
+/// # Errors
+/// What is wrong, with the line, and what to do. Never what stands there.
+pub fn read_list(bytes: &[u8]) -> Result<Vec<Listed>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "the list is not UTF-8; save it as CSV UTF-8".to_owned())?;
+    let mut reader = csv::ReaderBuilder::new().from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let head = reader.headers().map_err(|_| "the list has no header line".to_owned())?.clone();
+    let column = |name: &str| head.iter().position(|h| h.trim().eq_ignore_ascii_case(name));
+    let Some(at) = column("document_id") else {
+        return Err("the list's first line names no column document_id; add the header".into());
+    };
+    let record = column("record_id");
+    let mut listed = Vec::new();
+    for (number, row) in reader.records().enumerate() {
+        let line = number + 2;
+        let row = row.map_err(|_| format!("line {line} of the list has another number of columns than its header"))?;
+        let value = |at: usize| row.get(at).map(str::trim).filter(|v| !v.is_empty());
+        let Some(document_id) = value(at) else {
+            return Err(format!("line {line} of the list has no document_id; take the line out"));
+        };
+        let record_id = record.and_then(value);
+        let long = [Some(document_id), record_id].into_iter().flatten().any(|v| v.chars().count() > ID_CHARS_MAX);
+        if long || row.iter().any(|v| v.chars().any(char::is_control)) {
+            return Err(format!("line {line} of the list holds an id that is none; at most {ID_CHARS_MAX} characters"));
+        }
+        if listed.len() == LISTED_MAX {
+            return Err(format!("the list has more than {LISTED_MAX} documents; split it by day"));
+        }
+        listed.push(Listed { document_id: document_id.to_owned(), record_id: record_id.map(str::to_owned) });
+    }
+    Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_by_its_header_and_a_damaged_one_is_refused_whole() {
+        let list = read_list(b"\xef\xbb\xbfname,Record_ID,document_id\nx, R1 ,A\ny,,B^IPS\n").expect("a list");
+        assert_eq!(list[0], Listed { document_id: "A".into(), record_id: Some("R1".into()) });
+        assert_eq!(list[1].record_id, None);
+        for (bytes, word) in [
+            (&b"id\nA\n"[..], "document_id"),
+            (b"document_id,record_id\nA\n", "line 2"),
+            (b"document_id,x\nA,1\n,2\n", "line 3"),
+            (b"document_id\n\xff\n", "UTF-8"),
+        ] {
+            let e = read_list(bytes).expect_err("damaged");
+            assert!(e.contains(word), "{e}");
+        }
+        assert!(read_list(b"document_id\n").expect("empty").is_empty());
+    }
+
+    #[test]
+    fn an_id_with_a_namespace_is_still_ours() {
+        let listed = |id: &str| Listed { document_id: id.into(), record_id: None };
+        assert_eq!(listed("01JNBRZC5M8Q4T7V9XA2E3F4G1").entry(), listed("01JNBRZC5M8Q4T7V9XA2E3F4G1^IPS").entry());
+        assert_eq!(listed("D-4471").entry(), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! Deliveries by what a far end knows of them: the document's id, the message's control id; and those of one day.
+
+use super::super::dialect::{on, statement};
+use super::super::error::StoreError;
+use super::super::{Scope, Store};
+use super::{all, micros, uuids};
+use crate::domain::delivery::Delivery;
+use crate::domain::ids::{DeliveryId, EntryId};
+use crate::domain::organisation::EndpointId;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+// Entries are found by their key, deliveries by their subject: both have an index, `entry_id` alone has none.
+statement!(
+    OF_DOCUMENTS,
+    "SELECT d.payload FROM entry e JOIN delivery d ON d.subject_id = e.subject_id AND d.entry_id = e.id \
+     WHERE e.id IN {uuids} AND d.endpoint_id = $2 ORDER BY d.id"
+);
+statement!(
+    OF_CONTROL_ID,
+    "SELECT d.payload FROM rendering r JOIN delivery d ON d.id = r.delivery_id WHERE r.endpoint_id = $1 AND r.control_id = $2"
+);
+statement!(
+    MADE_BETWEEN,
+    "SELECT payload FROM delivery WHERE endpoint_id = $1 AND created_at >= $2 AND created_at < $3 ORDER BY created_at, id LIMIT $4"
+);
+
+impl Store {
+    /// The deliveries of these documents (a document's id is its entry's) at one endpoint.
+    pub async fn deliveries_of_documents(
+        &self,
+        scope: &Scope,
+        endpoint: &EndpointId,
+        documents: impl IntoIterator<Item = EntryId>,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let sql = OF_DOCUMENTS.for_pool(&self.readers);
+        let ids = uuids(documents.into_iter().map(|d| d.0));
+        let rows: Vec<(String,)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(ids).bind(endpoint.as_str()).fetch_all(p).await)?;
+        seen(scope, rows)
+    }
+
+    /// The delivery that a message with this control id was made for.
+    pub async fn delivery_of_control_id(
+        &self,
+        scope: &Scope,
+        endpoint: &EndpointId,
+        control_id: &str,
+    ) -> Result<Option<Delivery>, StoreError> {
+        let sql = OF_CONTROL_ID.for_pool(&self.readers);
+        let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(endpoint.as_str())
+            .bind(control_id)
+            .fetch_all(p)
+            .await)?;
+        Ok(seen(scope, rows)?.pop())
+    }
+
+    /// An endpoint's deliveries made from `from` on and before `until`, oldest first, `limit` at most.
+    pub async fn deliveries_made_between(
+        &self,
+        scope: &Scope,
+        endpoint: &EndpointId,
+        (from, until): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let sql = MADE_BETWEEN.for_pool(&self.readers);
+        let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(endpoint.as_str())
+            .bind(micros(from))
+            .bind(micros(until))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(p)
+            .await)?;
+        seen(scope, rows)
+    }
+
+    /// Every delivery at the endpoint of the notes and outcomes that these are of.
+    pub async fn chains_of(
+        &self,
+        scope: &Scope,
+        endpoint: &EndpointId,
+        deliveries: &[Delivery],
+    ) -> Result<Vec<Delivery>, StoreError> {
+        const PART: usize = 500;
+        let mut subjects: Vec<Uuid> = deliveries.iter().map(|d| d.subject.uuid()).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let mut chains = Vec::new();
+        for part in subjects.chunks(PART) {
+            chains.extend(self.deliveries_of(scope, part.iter().copied()).await?);
+        }
+        chains.retain(|d: &Delivery| d.endpoint == *endpoint);
+        chains.sort_by_key(|d| d.id);
+        chains.dedup_by_key(|d: &mut Delivery| -> DeliveryId { d.id });
+        Ok(chains)
+    }
+}
+
+fn seen(scope: &Scope, rows: Vec<(String,)>) -> Result<Vec<Delivery>, StoreError> {
+    let mut deliveries: Vec<Delivery> = all(rows, "delivery")?;
+    deliveries.retain(|d| scope.has_endpoint(&d.trust, &d.endpoint));
+    Ok(deliveries)
+}

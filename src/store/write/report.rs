@@ -1,0 +1,160 @@
+//! What the far end says of documents outside any attempt: result files, and lists of what the record holds. Both name a document by an id of
+//! ours; whoever calls has looked the delivery up, because which delivery an id belongs to never changes.
+
+use super::super::error::WriteError;
+use super::super::record::{Actor, Answer, Answered, Raw, Reply};
+use super::super::rows::{Keys, View};
+use super::super::writer::{Ctx, Write};
+use super::accept::happen;
+use super::{About, Call, audit};
+use crate::domain::decide::Happened;
+use crate::domain::delivery::{Delivery, EvidenceKind, State};
+use crate::domain::ids::{DeliveryId, ReplyId};
+use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::verdict::{Level, Meaning, Verdict};
+
+/// One report about one document.
+pub struct Report {
+    pub endpoint: EndpointId,
+    /// `None`: it names no document of ours and is kept as unmatched.
+    pub delivery: Option<DeliveryId>,
+    /// What a positive report proves.
+    pub evidence: EvidenceKind,
+    pub reply: Reply,
+}
+
+fn needs_delivery(view: &View, keys: &mut Keys, id: DeliveryId) {
+    keys.deliveries.insert(id);
+    if let Some(d) = view.deliveries.get(&id) {
+        keys.chains.insert(d.subject.uuid());
+        keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+    }
+}
+
+impl Write for Report {
+    /// The delivery as it is now; `None`: kept as unmatched.
+    type Answer = Option<Delivery>;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        if let Some(id) = self.delivery {
+            needs_delivery(view, keys, id);
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<Delivery>, WriteError> {
+        let delivery = self.delivery.and_then(|id| view.deliveries.get(&id)).filter(|d| d.endpoint == self.endpoint);
+        // Nobody can speak of a document that never left.
+        let Some(before) = delivery.filter(|d| d.attempts > 0).cloned() else {
+            view.replies.push(Reply { unmatched: true, delivery_id: None, ..self.reply.clone() });
+            return Ok(None);
+        };
+        view.replies.push(Reply { delivery_id: Some(before.id), unmatched: false, ..self.reply.clone() });
+        let verdict = self.reply.verdict.clone();
+        let evidence = (verdict.meaning == Meaning::Positive).then_some(self.evidence);
+        let happened = Happened::Late { verdict, evidence, reply: self.reply.id };
+        let after = happen(view, ctx, &before, &happened, "bridge")?;
+        let why = format!("{} ({})", self.evidence.words(), self.reply.verdict.code);
+        let about = About {
+            trust: &after.trust,
+            action: "delivery.report",
+            kind: "delivery",
+            id: after.id.0,
+            patient: Some(after.patient_id),
+            why: &why,
+        };
+        audit(view, &Actor::bridge(), ctx.now, &about);
+        Ok(Some(after))
+    }
+}
+
+/// One document that the record's own list has.
+#[derive(Debug, Clone)]
+pub struct InList {
+    pub delivery: DeliveryId,
+    /// 1 to 100 characters.
+    pub record_id: Option<String>,
+    /// As the list has it.
+    pub row: Raw,
+}
+
+/// Some documents that the record's own list has. `more` of the answer is how many of them it filed.
+pub struct Reconcile {
+    pub call: Call,
+    pub trust: OdsCode,
+    pub endpoint: EndpointId,
+    pub documents: Vec<InList>,
+    /// Where the list came from, for the audit: 1 to 200 characters, no patient data.
+    pub source: String,
+}
+
+impl Write for Reconcile {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        for document in &self.documents {
+            needs_delivery(view, keys, document.delivery);
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        let mut done = Vec::new();
+        let mut filed = 0;
+        for document in &self.documents {
+            let seen = view.deliveries.get(&document.delivery).filter(|d| {
+                d.endpoint == self.endpoint && self.call.scope.has_endpoint(&d.trust, &d.endpoint) && d.attempts > 0
+            });
+            let Some(before) = seen.cloned() else { continue };
+            let verdict = Verdict {
+                meaning: Meaning::Positive,
+                level: Level::Application,
+                code: "listed".into(),
+                duplicate: false,
+                record_id: document.record_id.clone(),
+            };
+            let reply = Reply {
+                id: ReplyId::new(ctx.now, ctx.entropy),
+                endpoint: self.endpoint.clone(),
+                delivery_id: Some(before.id),
+                attempt_id: None,
+                received_at: ctx.now,
+                verdict: verdict.clone(),
+                unmatched: false,
+                bytes: document.row.clone(),
+            };
+            let happened = Happened::Late { verdict, evidence: Some(EvidenceKind::Reconciled), reply: reply.id };
+            let after = happen(view, ctx, &before, &happened, &self.call.actor.principal)?;
+            done.push(after.id);
+            // The same list every night adds nothing to what it said before.
+            if after == before {
+                continue;
+            }
+            view.replies.push(reply);
+            filed += usize::from(after.state == State::Filed && before.state != State::Filed);
+            let about = About {
+                trust: &after.trust,
+                action: "delivery.reconcile",
+                kind: "delivery",
+                id: after.id.0,
+                patient: Some(after.patient_id),
+                why: &self.source,
+            };
+            audit(view, &self.call.actor, ctx.now, &about);
+        }
+        let why = format!("{}: {} listed documents, {}", self.endpoint, self.documents.len(), self.source);
+        let about = About {
+            trust: &self.trust,
+            action: "endpoint.reconcile",
+            kind: "endpoint",
+            id: uuid::Uuid::nil(),
+            patient: None,
+            why: &why,
+        };
+        audit(view, &self.call.actor, ctx.now, &about);
+        let more = serde_json::json!(filed);
+        Ok(self.call.answer(view, Answer { subject: uuid::Uuid::nil(), version: 0, deliveries: done, more }))
+    }
+}

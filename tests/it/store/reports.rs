@@ -1,0 +1,165 @@
+//! What the far end says of documents outside any attempt: result files and lists.
+
+use super::*;
+use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
+use ips_bridge::domain::ids::{DeliveryId, EntryId};
+use ips_bridge::domain::reconcile::{Finding, Listed, Standing};
+use ips_bridge::domain::verdict::{Level, Meaning, Verdict};
+use ips_bridge::inbound::reconcile::{Reconciled, Reconciling, reconcile};
+use ips_bridge::store::record::{Raw, RequestKey};
+use ips_bridge::store::write::{Call, InList, Operation, Reconcile, Report};
+use ips_bridge::store::{Scope, StoreError, WriteError};
+
+fn yes() -> Verdict {
+    verdict(Meaning::Positive, Level::Application, "ok")
+}
+
+fn report(bridge: &Bridge, delivery: Option<DeliveryId>, verdict: Verdict) -> Report {
+    let reply = bridge.reply(&epr(), verdict);
+    Report { endpoint: epr(), delivery, evidence: EvidenceKind::VendorReport, reply }
+}
+
+fn numbered(n: u8) -> Call {
+    Call { request: RequestKey { key: [n; 32], content: [1; 32] }, ..call(&rx9()) }
+}
+
+async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> Reconciled {
+    let reconciling = Reconciling {
+        store: &bridge.store,
+        scope: &Scope::system(),
+        trust: &rx9(),
+        endpoint: &epr(),
+        name: "EPR",
+        time_zone: jiff::tz::TimeZone::UTC,
+        now: bridge.now(),
+    };
+    let today = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let call = |part: u32| numbered(number + u8::try_from(part).unwrap());
+    reconcile(&reconciling, listed, Some(today), "list.csv", dry_run, &call).await.unwrap()
+}
+
+async fn listed(bridge: &Bridge, delivery: DeliveryId) -> Listed {
+    let document_id = bridge.delivery(delivery).await.document_id();
+    Listed { document_id, record_id: Some("R-1".into()) }
+}
+
+#[tokio::test]
+async fn a_report_files_what_was_received_and_the_same_file_read_twice_is_one_report() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Accepted).await;
+        let first = report(&bridge, Some(delivery), yes());
+        let again = Report { reply: first.reply.clone(), ..report(&bridge, Some(delivery), yes()) };
+        let filed = bridge.store.report(first).await.unwrap().expect("matched");
+        assert_eq!(filed.state.word(), "FILED");
+        assert_eq!(filed.evidence.last().map(|e| e.kind), Some(EvidenceKind::VendorReport));
+        let twice = bridge.store.report(again).await;
+        assert!(matches!(twice, Err(WriteError::Store(StoreError::Conflict(_)))), "{twice:?}");
+        assert_eq!(bridge.delivery(delivery).await.version, filed.version);
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refusing_report_parks_and_one_about_nothing_sent_is_kept_as_unmatched() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let sent = bridge.write(&of, "First.").await.delivery();
+        bridge.send(sent, Sent::Accepted).await;
+        let never = bridge.write(&of, "Second.").await.delivery();
+        let no = verdict(Meaning::Refused, Level::Application, "err");
+        let parked = bridge.store.report(report(&bridge, Some(sent), no)).await.unwrap().expect("matched");
+        assert_eq!(parked.park.map(|p| p.reason), Some(ParkReason::Refused));
+        for nobody in [None, Some(never)] {
+            assert_eq!(bridge.store.report(report(&bridge, nobody, yes())).await.unwrap(), None);
+        }
+        let elsewhere = Report { endpoint: anew(), ..report(&bridge, Some(sent), yes()) };
+        assert_eq!(bridge.store.report(elsewhere).await.unwrap(), None, "another endpoint's word counts for nothing");
+        assert_eq!(bridge.state(never).await, "QUEUED");
+        let unmatched = "SELECT COUNT(*) FROM reply WHERE delivery_id IS NULL";
+        assert_eq!(raw::number(&test.url, unmatched).await, 3);
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_files_what_it_has_and_says_what_is_missing_doubled_or_unexpected() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let mut made = Vec::new();
+        for (text, sent) in [("a", Sent::Accepted), ("b", Sent::Accepted), ("c", Sent::Filed), ("d", Sent::Silence)] {
+            let delivery = bridge.write(&of, text).await.delivery();
+            bridge.send(delivery, sent).await;
+            if sent == Sent::Silence {
+                let cancel = Operation::Cancel { may_be_in_record_acknowledged: true };
+                bridge.operate(delivery, cancel).await.unwrap();
+            }
+            made.push(delivery);
+        }
+        let waits = bridge.write(&of, "e").await.delivery();
+        let (has, missing, gone, cancelled) = (made[0], made[1], made[2], made[3]);
+        let stranger = Listed { document_id: EntryId(uuid::Uuid::from_u128(7)).to_string(), record_id: None };
+        let has_row = listed(&bridge, has).await;
+        let list = [has_row.clone(), has_row, listed(&bridge, cancelled).await, stranger];
+
+        let would = held(&bridge, &list, 1, true).await;
+        assert_eq!((bridge.state(has).await, would.newly_filed), ("ACCEPTED", 0), "a dry run changes nothing");
+
+        let done = held(&bridge, &list, 1, false).await;
+        assert_eq!(done.newly_filed, 2);
+        let filed = bridge.delivery(has).await;
+        assert_eq!((filed.state.word(), filed.record_id.as_deref()), ("FILED", Some("R-1")));
+        assert_eq!(filed.evidence.last().map(|e| e.kind), Some(EvidenceKind::Reconciled));
+        assert_eq!(bridge.state(cancelled).await, "FILED", "it is in the record, whoever cancelled it");
+        assert_eq!(bridge.state(missing).await, "ACCEPTED", "absence is told, never acted on");
+        assert_eq!(bridge.state(gone).await, "FILED");
+        let s = &done.sheet;
+        assert_eq!((s.written, s.count(Standing::InRecord), s.count(Standing::Missing)), (5, 2, 2));
+        assert_eq!((s.count(Standing::Waiting), s.finding(Finding::CancelledHere)), (1, 1));
+        assert_eq!((s.finding(Finding::Doubled), s.finding(Finding::Unknown)), (1, 1));
+        assert!(s.adds_up());
+        assert!(s.found.iter().any(|f| f.delivery == Some(waits) && f.finding == Finding::Waiting));
+
+        // The same call again does nothing more, and neither does the same list tomorrow.
+        let version = bridge.delivery(has).await.version;
+        held(&bridge, &list, 1, false).await;
+        let replies = raw::number(&test.url, "SELECT COUNT(*) FROM reply").await;
+        assert_eq!(held(&bridge, &list, 2, false).await.newly_filed, 0);
+        assert_eq!(bridge.delivery(has).await.version, version);
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM reply").await, replies);
+        let audited = "SELECT COUNT(*) FROM audit WHERE action = 'delivery.reconcile'";
+        assert_eq!(raw::number(&test.url, audited).await, 2);
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_never_left_cannot_be_filed_by_a_list() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let never = bridge.write(&of, "First.").await.delivery();
+        let row = Raw(b"x".to_vec());
+        let write = Reconcile {
+            call: numbered(9),
+            trust: rx9(),
+            endpoint: epr(),
+            documents: vec![InList { delivery: never, record_id: None, row }],
+            source: "list.csv".into(),
+        };
+        let answered = bridge.store.reconcile(write).await.unwrap();
+        assert!(answered.answer().deliveries.is_empty());
+        let done = held(&bridge, &[listed(&bridge, never).await], 20, false).await;
+        assert_eq!((done.sheet.finding(Finding::Unknown), done.sheet.count(Standing::Waiting)), (1, 1));
+        assert!(done.sheet.adds_up());
+        assert_eq!(bridge.state(never).await, "QUEUED");
+        bridge.close().await;
+    }
+}
