@@ -116,7 +116,7 @@ impl Pack {
         if options.require_mapped_staff && staff.is_empty() {
             return Err(RenderError::NoStaffId);
         }
-        let made = self.document(&plan, input)?;
+        let made = self.document(&plan, input, false)?;
         let with_document = made.as_ref().map(|m| m.told(input));
         let input = with_document.as_ref().unwrap_or(input);
         let printed = self.templates.render(&plan.entry.template, input, &plan.facts)?;
@@ -143,7 +143,7 @@ impl Pack {
             Some(d) => self.templates.trace(&d.page, input, &plan.facts)?,
             None => Vec::new(),
         };
-        let made = self.document(&plan, input)?;
+        let made = self.document(&plan, input, true)?;
         let with_document = made.as_ref().map(|m| m.told(input));
         let input = with_document.as_ref().unwrap_or(input);
         printed.extend(self.templates.trace(&plan.entry.template, input, &plan.facts)?);

@@ -31,7 +31,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         batch::PATIENTS_BY_LOCAL;
         batch::REFERRALS_BY_EXTERNAL;
         batch::LANES;
-        documents::OF_DOCUMENTS ["delivery_by_subject"];
+        documents::SUBJECTS_OF;
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
         documents::MADE_BETWEEN ["delivery_by_creation"];
         batch::REQUESTS;

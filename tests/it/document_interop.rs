@@ -12,7 +12,8 @@ fn pdf(pack: &Pack, bytes: &[u8]) -> Option<Vec<u8>> {
         let files = FileSet::decode(bytes).expect("files").files;
         return files.into_iter().find(|f| f.name.ends_with(".pdf")).map(|f| f.bytes);
     }
-    let message = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    // Some are in Latin-1; a document in base64 is ASCII in all of them.
+    let message = String::from_utf8_lossy(bytes);
     let rows = message.split('\r').filter(|l| l.starts_with("OBX|") && l.contains("|ED|"));
     let pieces = rows.map(|l| l.split('|').nth(5).and_then(|f| f.split('^').nth(4)).expect("OBX-5.5"));
     let whole: Vec<u8> = pieces.flat_map(|p| STANDARD.decode(p).expect("base64")).collect();

@@ -1,6 +1,6 @@
 //! A bridge whose EPR is a folder: documents go in whole, result files and lists come back, a restart makes no second copy.
 
-use crate::e2e_support::{Bridge, PATIENCE, Stage, TRUST, document_id};
+use crate::e2e_support::{Bridge, PATIENCE, Stage, TRUST};
 use crate::support::wait_until;
 use ips_bridge::wire::v1;
 use std::fs;
@@ -52,6 +52,11 @@ document_type = "IPS-NOTE"
         folders.out, folders.results, folders.lists
     );
     (Stage::sqlite([text.parse().expect("TOML")]), folders, held)
+}
+
+/// As file names have it: without a namespace.
+fn document_id(delivery: &v1::Delivery) -> String {
+    crate::e2e_support::document_id(delivery).trim_end_matches("^IPS").to_owned()
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -65,7 +65,7 @@ fn a_character_the_font_lacks_is_refused_and_named_by_number_only() {
 
 #[test]
 fn more_pages_than_anybody_reads_are_refused() {
-    let e = make(DocumentKind::Pdf, &elements(&"\n".repeat(25_000))).expect_err("too many");
+    let e = make(DocumentKind::Pdf, &elements(&"\n".repeat(60_000))).expect_err("too many");
     assert!(e.to_string().contains("500 pages"));
 }
 
