@@ -29,12 +29,15 @@ pub struct FolderSettings {
 pub struct Folder {
     settings: std::sync::Arc<FolderSettings>,
     closed: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    /// Tries so far: each has unfinished names of its own, so that one that hangs and wakes again gives no other's half file a name.
+    tries: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
 /// A folder that was there a moment ago.
 #[derive(Debug)]
 pub struct OpenFolder {
     settings: std::sync::Arc<FolderSettings>,
+    try_number: u64,
 }
 
 /// Before its time a file has this beginning: watchers are told to look for other names, and it is never ours to send.
@@ -42,7 +45,7 @@ const UNFINISHED: &str = ".ips-unfinished-";
 
 impl Folder {
     pub fn new(settings: FolderSettings) -> Self {
-        Self { settings: std::sync::Arc::new(settings), closed: std::sync::Arc::default() }
+        Self { settings: std::sync::Arc::new(settings), closed: Default::default(), tries: Default::default() }
     }
 
     /// # Errors
@@ -52,16 +55,22 @@ impl Folder {
             return Err(NotSent::PoolClosed);
         }
         let settings = self.settings.clone();
+        let try_number = self.tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let look = tokio::task::spawn_blocking({
             let path = settings.path.clone();
             move || match fs::metadata(&path) {
-                Ok(m) if m.is_dir() => Ok(()),
+                Ok(m) if m.is_dir() => {
+                    if try_number == 0 {
+                        sweep(&path);
+                    }
+                    Ok(())
+                }
                 Ok(_) => Err(io::ErrorKind::NotADirectory),
                 Err(e) => Err(e.kind()),
             }
         });
         match tokio::time::timeout(settings.write_timeout, look).await {
-            Ok(Ok(Ok(()))) => Ok(OpenFolder { settings }),
+            Ok(Ok(Ok(()))) => Ok(OpenFolder { settings, try_number }),
             Ok(Ok(Err(kind))) => Err(NotSent::Folder { what: "cannot be looked into", kind }),
             Ok(Err(_)) | Err(_) => Err(NotSent::Folder { what: "does not answer", kind: io::ErrorKind::TimedOut }),
         }
@@ -80,8 +89,8 @@ impl OpenFolder {
             Ok(set) => set,
             Err(e) => return Exchange::not_sent(NotSent::Files(e), Vec::new()),
         };
-        let within = settings.write_timeout;
-        let writing = tokio::task::spawn_blocking(move || write(&settings, &set));
+        let (within, try_number) = (settings.write_timeout, self.try_number);
+        let writing = tokio::task::spawn_blocking(move || write(&settings, &set, try_number));
         let sent = match tokio::time::timeout(within, writing).await {
             Ok(Ok(sent)) => sent,
             // It may go on and end well: the same files again are no second copy.
@@ -92,7 +101,7 @@ impl OpenFolder {
     }
 }
 
-fn write(settings: &FolderSettings, set: &FileSet) -> Sent {
+fn write(settings: &FolderSettings, set: &FileSet, try_number: u64) -> Sent {
     let receipt = |outcome| Sent::Reply(Receipt { id: set.id.clone(), outcome }.encode());
     let cannot = |what, e: &io::Error| Sent::NotSent(NotSent::Folder { what, kind: e.kind() });
     let mut missing: Vec<&NamedFile> = Vec::new();
@@ -109,7 +118,7 @@ fn write(settings: &FolderSettings, set: &FileSet) -> Sent {
     }
     let mut unfinished = Unfinished(Vec::new());
     for file in &missing {
-        let path = settings.path.join(format!("{UNFINISHED}{}", file.name));
+        let path = settings.path.join(format!("{UNFINISHED}{}-{try_number}-{}", std::process::id(), file.name));
         unfinished.0.push(path.clone());
         if let Err(e) = put(&path, &file.bytes, settings.file_mode) {
             return cannot("cannot be written into", &e);
@@ -138,8 +147,18 @@ struct Unfinished(Vec<PathBuf>);
 impl Drop for Unfinished {
     fn drop(&mut self) {
         for path in &self.0 {
-            // One that cannot be removed is written over by the next try.
+            // One that cannot be removed is swept away at the next start.
             let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// What a crash left unfinished. Whose bytes these were nobody knows any more.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            // One that cannot be removed disturbs nobody: no name is used twice.
+            let _ = fs::remove_file(entry.path());
         }
     }
 }
@@ -171,11 +190,6 @@ fn there(path: &Path, bytes: &[u8]) -> io::Result<There> {
 }
 
 fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    // Left over from a crash: whose bytes these are nobody knows any more.
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

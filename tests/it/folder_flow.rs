@@ -2,6 +2,8 @@
 
 use crate::e2e_support::{Bridge, PATIENCE, Stage, TRUST};
 use crate::support::wait_until;
+use ips_bridge::app::SystemClock;
+use ips_bridge::domain::ambient::Clock;
 use ips_bridge::wire::v1;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -155,7 +157,7 @@ async fn a_list_left_in_the_folder_files_and_leaves_its_sheet_and_the_call_does_
         bridge.client.until_state(note.id(), State::Accepted).await;
     }
     let first = document_id(&bridge.client.delivery(one.id()).await);
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get("Europe/London").expect("a zone")).date();
+    let today = SystemClock.now().to_zoned(jiff::tz::TimeZone::get("Europe/London").expect("a zone")).date();
     let name = format!("held-{today}.csv");
     fs::write(folders.lists.join(&name), format!("document_id,record_id\n{first},R-1\n")).expect("written");
     let filed = bridge.client.filed(one.id()).await;

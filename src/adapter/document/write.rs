@@ -64,15 +64,11 @@ pub fn write(title: &str, pages: &[Vec<Line>], glyphs: &Glyphs) -> Vec<u8> {
     pdf.finish()
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a place on a page is below 2^24 thousandths of a point, which f32 holds exactly"
-)]
+/// A place on a page is below 2^24 thousandths of a point, which f32 holds exactly.
 fn points(thousandths: u32) -> f32 {
     thousandths as f32 / 1000.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an advance is some thousands at most")]
 fn whole(n: u32) -> f32 {
     n as f32
 }
