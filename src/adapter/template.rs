@@ -203,7 +203,7 @@ fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
         return Err(Error::from(ErrorKind::UndefinedError));
     }
     let escaping = match state.auto_escape() {
-        AutoEscape::Custom(word) => Escaping::named(&word),
+        AutoEscape::Custom(word) => Escaping::named(word),
         _ => Escaping::Hl7,
     };
     if value.is_safe() {
