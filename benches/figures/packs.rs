@@ -73,6 +73,7 @@ fn input() -> v1::RenderInput {
     let now: ips_bridge::wire::Timestamp = jiff::Timestamp::now().into();
     let settings = serde_json::to_value(settings()).expect("JSON");
     v1::RenderInput {
+        document: None,
         entry: Some(v1::Entry {
             id: "01JNBRZC5M8Q4T7V9XA2E3F4G1".into(),
             kind: v1::EntryKind::Note.into(),
