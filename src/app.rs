@@ -7,6 +7,7 @@ mod ambient;
 mod edge;
 pub mod endpoints;
 pub mod metrics;
+mod room;
 mod senders;
 mod serve;
 pub mod telemetry;

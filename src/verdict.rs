@@ -43,12 +43,12 @@ pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str) -> Verdict {
 
 /// Whether these bytes are a reply to the message with this control id (MSA-2 = MSH-10, exactly).
 pub fn correlates(reply: &[u8], control_id: &str) -> bool {
-    Reply::read(reply).is_ok_and(|r| r.control_id == control_id)
+    Reply::answers(reply).is_some_and(|id| id == control_id)
 }
 
 /// The control id a reply answers, if it is a reply: for late acknowledgements, which come on their own.
 pub fn answers(reply: &[u8]) -> Option<String> {
-    Reply::read(reply).ok().map(|r| r.control_id)
+    Reply::answers(reply)
 }
 
 /// AA or CA. With an error beside it the sender contradicts itself, unless the error is none (0) or only a warning.
@@ -61,7 +61,8 @@ fn positive(reply: &Reply, rules: &ReplyRules) -> Row {
 
 /// AE, AR, CE or CR: the error codes decide where the rules list one, else the acknowledgement code does.
 fn negative(reply: &Reply, rules: &ReplyRules) -> Row {
-    let errors = || reply.errors.iter().filter(|e| e.code != "0" && !matches!(e.severity, Some('W' | 'I')));
+    let coded = |e: &&ReplyError| !e.code.is_empty() && e.code != "0" && !matches!(e.severity, Some('W' | 'I'));
+    let errors = || reply.errors.iter().filter(coded);
     let listed = || errors().filter_map(|e| rules.errors.get(&e.code).copied()).filter(|r| *r != Row::Positive);
     // The worst wins: one fault that never mends itself outweighs any that may.
     for row in [Row::Refused, Row::Duplicate, Row::Unknown, Row::Retry] {
@@ -151,6 +152,9 @@ mod tests {
             "NTE|1",
             "MSA|AA|C1\rMSA|AA|C1",
             "MSA|AA|C1\rERR||PID^1^3|204^x|E",
+            "MSA|AA|C1\rERR||PID^1^3|Patient not known|E||||rejected",
+            "MSA|AA|C1\rERR||PID^1^3||E",
+            "MSA|CA|C1\rERR||||F",
         ] {
             assert_eq!(judge(msa).meaning, Meaning::Unknown, "{msa}");
         }

@@ -49,6 +49,7 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
         entropy: parts.entropy.clone(),
         principals,
         endpoints: parts.endpoints.iter().map(|e| endpoint_facts(e, parts.config)).collect(),
+        retired: parts.config.retired_endpoints.iter().cloned().collect(),
         packs: parts.packs.clone(),
         settings: Settings {
             max_request_bytes: server.max_request_bytes,

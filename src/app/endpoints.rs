@@ -4,6 +4,7 @@ use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::{Pack, Packs, RenderOptions, ReplyRules, Status};
 use crate::config::{Config, Endpoint, Trust};
+use crate::domain::organisation::TeamId;
 use crate::domain::policy::{EndpointPolicy, Environment};
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
@@ -22,6 +23,8 @@ pub struct Ready {
     pub settings: Map<String, Value>,
     pub reply_rules: ReplyRules,
     pub site: Site,
+    /// The trust's teams.
+    pub teams: Vec<TeamId>,
     pub options: RenderOptions,
     pub sender: Sender,
     pub strays: mpsc::Receiver<Stray>,
@@ -89,6 +92,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
         settings,
         reply_rules,
         site,
+        teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
         options,
         sender,
         strays,

@@ -3,6 +3,7 @@
 use super::edge::{self, EdgeParts};
 use super::endpoints::{self, Ready};
 use super::metrics::{self, Metrics};
+use super::room::{self, Room};
 use super::tls;
 use crate::adapter::Packs;
 use crate::config::{Config, StoreUrl};
@@ -120,6 +121,7 @@ pub async fn start(
     }
     parts.spawn(serve);
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
+    parts.spawn(room::keep(Room::new(&config), store.clone(), stop.clone()));
     parts.spawn(housekeeping(store.clone(), clock, config.limits.request_id_retention, stop.clone()));
     ready.send_replace(true);
     Ok(Running {
@@ -145,6 +147,7 @@ fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
                 release_after: t.release_after,
                 untouched_after: t.untouched_after,
                 time_zone: t.time_zone.clone(),
+                teams: t.teams.iter().map(|team| team.id.clone()).collect(),
             };
             (t.ods.clone(), rules)
         })
@@ -153,7 +156,15 @@ fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
         policies: endpoints.iter().map(|e| (e.config.id.clone(), e.policy.clone())).collect(),
         routes: config.routes.clone(),
         trusts,
-        limits: Limits { max_open_deliveries: i64::try_from(config.limits.max_open_deliveries).unwrap_or(i64::MAX) },
+        limits: limits(&config.limits),
+    }
+}
+
+fn limits(limits: &crate::config::Limits) -> Limits {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    Limits {
+        max_open_deliveries: count(limits.max_open_deliveries),
+        max_open_deliveries_per_endpoint: count(limits.max_open_deliveries_per_endpoint),
     }
 }
 
@@ -252,6 +263,8 @@ async fn listen(
         time_zone_name: ready.site.trust.time_zone.clone(),
         ack_mode: listen.ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
+        teams: ready.teams.clone(),
+        default_team: listen.default_team.clone(),
         allowed: listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect(),
     });
     let answer = move |received: Received| {

@@ -5,6 +5,7 @@ mod late;
 
 use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
 use super::ids::{RenderingId, ReplyId};
+use super::person::Identity;
 use super::policy::{AfterUnknown, EndpointPolicy};
 use super::verdict::{Meaning, Verdict};
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ pub enum Happened {
     Claimed,
     /// The bytes are stored and are about to leave. From here on they may have been received.
     Begun { rendering: RenderingId },
-    /// A safety hold, or a rendering that is not possible.
+    /// A safety hold, or a message that cannot be made or cannot travel: no byte of it left.
     Held { reason: ParkReason, detail: String },
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
@@ -29,10 +30,13 @@ pub enum Happened {
     LeaseExpired,
     /// Evidence outside an attempt: a late acknowledgement, exactly correlated; a read-back; a report.
     Late { verdict: Verdict, evidence: Option<EvidenceKind>, reply: ReplyId },
+    /// A positive answer to a message of it that was made anew since, for another identity or another far end: wherever that one stands, it
+    /// is not where this delivery goes now.
+    EarlierConfirmed { verdict: Verdict },
     /// A person sends it again, the same bytes.
-    Retried,
-    /// A person has it made anew.
-    Rerendered { may_be_in_record_acknowledged: bool },
+    Retried { may_be_in_record_acknowledged: bool },
+    /// A person has it made anew. `identity_now`: who the patient is at that moment, which they approve if that is why it was held.
+    Rerendered { may_be_in_record_acknowledged: bool, identity_now: Option<Box<Identity>> },
     /// A person stops it.
     Stopped { why: String },
     /// A person gives it up.
@@ -93,16 +97,13 @@ pub fn decide(
             format!("attempt {}: message stored, about to be sent", d.attempts)
         }
         Happened::Held { reason, detail } => {
-            sending(before, "holding it", false)?;
+            needs(before, "holding it", "SENDING", &[State::Sending])?;
+            not_begun(&mut d);
             park(&mut d, *reason, detail)
         }
         Happened::NotSent => {
             needs(before, "putting it back", "SENDING", &[State::Sending])?;
-            if d.begun {
-                // Nothing left, so it was no attempt.
-                d.attempts = d.attempts.saturating_sub(1);
-            }
-            d.begun = false;
+            not_begun(&mut d);
             d.state = State::Queued;
             d.next_attempt_at = None;
             "not sent: the endpoint could not be reached; still queued".to_owned()
@@ -138,20 +139,32 @@ pub fn decide(
                 None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
             }
         }
-        Happened::Retried => {
+        Happened::EarlierConfirmed { verdict } => match late::earlier_confirmed(&mut d, verdict) {
+            Some(step) => step,
+            None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
+        },
+        Happened::Retried { may_be_in_record_acknowledged } => {
             needs(before, "a retry", "PARKED", &[State::Parked])?;
+            // Where the record recognises repeats the same bytes do no harm; elsewhere they may stand there twice.
+            let repeats_harm = policy.after_unknown != AfterUnknown::Resend && before.may_have_been_received();
+            if repeats_harm && !may_be_in_record_acknowledged {
+                return Err(CannotHappen::MayBeInRecord);
+            }
             requeue(&mut d);
             "sent again by a person's decision: the same bytes, at the head of the lane".to_owned()
         }
-        Happened::Rerendered { may_be_in_record_acknowledged } => {
+        Happened::Rerendered { may_be_in_record_acknowledged, identity_now } => {
             needs(before, "re-rendering", "PARKED", &[State::Parked])?;
             if before.may_have_been_received() && !may_be_in_record_acknowledged {
                 return Err(CannotHappen::MayBeInRecord);
             }
-            if let Some(reason) = d.park.as_ref().map(|p| p.reason).filter(|r| r.can_be_overridden())
-                && !d.overridden.contains(&reason)
-            {
-                d.overridden.push(reason);
+            if let Some(reason) = d.park.as_ref().map(|p| p.reason).filter(|r| r.can_be_overridden()) {
+                if !d.overridden.contains(&reason) {
+                    d.overridden.push(reason);
+                }
+                if matches!(reason, ParkReason::IdentityChanged | ParkReason::IdentityChangedAfterSend) {
+                    d.approved.clone_from(identity_now);
+                }
             }
             d.rendering = None;
             requeue(&mut d);
@@ -202,7 +215,15 @@ fn needs(d: &Delivery, what: &'static str, needs: &'static str, states: &[State]
     if states.contains(&d.state) { Ok(()) } else { Err(CannotHappen::WrongState { state: d.state, what, needs }) }
 }
 
-/// An attempt begins once, is held only before it begins, and can go unanswered only after.
+/// Nothing left, so it was no attempt.
+fn not_begun(d: &mut Delivery) {
+    if d.begun {
+        d.attempts = d.attempts.saturating_sub(1);
+    }
+    d.begun = false;
+}
+
+/// An attempt begins once, and can go unanswered only after.
 fn sending(d: &Delivery, what: &'static str, begun: bool) -> Result<(), CannotHappen> {
     let needs = if begun { "SENDING with its attempt begun" } else { "SENDING with no attempt begun" };
     if d.state == State::Sending && d.begun == begun {

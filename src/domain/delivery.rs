@@ -3,6 +3,7 @@
 use super::entry::{EntryAction, EntryKind, Subject};
 use super::ids::{DeliveryId, EntryId, PatientId, ReferralId, RenderingId, ReplyId};
 use super::organisation::{EndpointId, OdsCode};
+use super::person::Identity;
 use super::policy::{AcknowledgedBy, FiledBy};
 use super::verdict::{Level, Verdict};
 use jiff::Timestamp;
@@ -218,6 +219,9 @@ pub struct Delivery {
     pub unknown_resends: u32,
     /// Holds that a person has looked at and overridden.
     pub overridden: Vec<ParkReason>,
+    /// Who the patient was when a person last approved a change of identity: that one may be sent, and no later one.
+    #[serde(default)]
+    pub approved: Option<Box<Identity>>,
     /// The EPR's own id of the document.
     pub record_id: Option<String>,
     pub release_at: Option<Timestamp>,

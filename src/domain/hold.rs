@@ -22,6 +22,16 @@ pub struct MadeFrom {
     pub identity: Identity,
     /// [`EndpointPolicy::fingerprint`] of then.
     pub endpoint: String,
+    /// It says that it came late.
+    #[serde(default)]
+    pub late: bool,
+}
+
+impl MadeFrom {
+    /// Whether it was made for the person the patient is now, and for the far end that the endpoint leads to now.
+    pub fn holds_now(&self, identity_now: &Identity, policy: &EndpointPolicy) -> bool {
+        self.identity.same_person(identity_now) && self.endpoint == policy.fingerprint
+    }
 }
 
 /// Everything the holds look at, as it is now.
@@ -34,6 +44,8 @@ pub struct Facts<'a> {
     pub predecessor: Option<&'a Delivery>,
     /// The author's id in the EPR, from the trust's staff table.
     pub author_mapped: bool,
+    /// What goes out now must say that it came late.
+    pub late_now: bool,
     /// Of the rendering that would be sent again, when there is one.
     pub made_from: Option<&'a MadeFrom>,
 }
@@ -51,10 +63,10 @@ pub enum Clearance {
 pub fn clearance(f: &Facts<'_>) -> Clearance {
     let overridden = |reason| f.delivery.overridden.contains(&reason);
     let seen = f.delivery.may_have_been_received();
-    // Who looked at a change of identity approved that identity, the one it was then rendered with, and no later one.
+    // Who looked at a change of identity approved the identity of that moment, and no later one.
     let looked_at = overridden(ParkReason::IdentityChanged) || overridden(ParkReason::IdentityChangedAfterSend);
-    let meant = if looked_at { f.made_from.map(|made| &made.identity) } else { Some(&f.entry.identity) };
-    if meant.is_some_and(|meant| !meant.same_person(f.identity_now)) {
+    let approved = f.made_from.map(|made| &made.identity).or(f.delivery.approved.as_deref()).filter(|_| looked_at);
+    if !approved.unwrap_or(&f.entry.identity).same_person(f.identity_now) {
         let reason = if seen { ParkReason::IdentityChangedAfterSend } else { ParkReason::IdentityChanged };
         return Clearance::Hold(reason);
     }
@@ -90,6 +102,8 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
                 Clearance::RenderAnew
             }
         }
+        // It waited longer than when it was made: the reader must be told.
+        Some(made) if f.late_now && !made.late && !seen => Clearance::RenderAnew,
         _ => Clearance::Go,
     }
 }

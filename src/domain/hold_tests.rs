@@ -26,6 +26,7 @@ fn identity(nhs_number: &str, family: &str) -> Identity {
 }
 
 /// Everything a hold looks at; a test changes one thing.
+#[derive(Clone)]
 struct Case {
     delivery: Delivery,
     entry: Entry,
@@ -34,6 +35,7 @@ struct Case {
     referral: Referral,
     predecessor: Option<Delivery>,
     author_mapped: bool,
+    late_now: bool,
     made_from: Option<MadeFrom>,
 }
 
@@ -104,6 +106,7 @@ impl Case {
             referral,
             predecessor: None,
             author_mapped: true,
+            late_now: false,
             made_from: None,
         }
     }
@@ -117,14 +120,18 @@ impl Case {
             referral: &self.referral,
             predecessor: self.predecessor.as_ref(),
             author_mapped: self.author_mapped,
+            late_now: self.late_now,
             made_from: self.made_from.as_ref(),
         })
     }
 
     /// A rendering was made, and no byte of it has left.
     fn rendered(mut self) -> Self {
-        self.made_from =
-            Some(MadeFrom { identity: self.identity_now.clone(), endpoint: self.policy.fingerprint.clone() });
+        self.made_from = Some(MadeFrom {
+            identity: self.identity_now.clone(),
+            endpoint: self.policy.fingerprint.clone(),
+            late: false,
+        });
         self
     }
 
@@ -138,7 +145,10 @@ impl Case {
     /// A person has looked at this hold and has it made anew.
     fn looked_at(mut self, reason: ParkReason) -> Self {
         let held = Happened::Held { reason, detail: String::new() };
-        let anew = Happened::Rerendered { may_be_in_record_acknowledged: true };
+        let anew = Happened::Rerendered {
+            may_be_in_record_acknowledged: true,
+            identity_now: Some(Box::new(self.identity_now.clone())),
+        };
         self.delivery = after(&self.delivery, &self.policy, &[Happened::Claimed, held, anew]);
         self.made_from = None;
         self
@@ -167,9 +177,13 @@ fn who_looked_at_a_changed_identity_approved_that_one_and_no_later_one() {
     let married = identity("9990000018", "Other");
     let case = Case { identity_now: married, ..Case::new() }.looked_at(ParkReason::IdentityChanged);
     assert_eq!(case.clearance(), Clearance::Go);
+    // Before the first rendering, and after it.
+    let later = identity("9990000026", "Another");
+    let not_yet_made = Case { identity_now: later.clone(), ..case.clone() };
+    assert_eq!(not_yet_made.clearance(), Clearance::Hold(ParkReason::IdentityChanged));
     let case = case.rendered();
     assert_eq!(case.clearance(), Clearance::Go);
-    let merged = Case { identity_now: identity("9990000026", "Another"), ..case };
+    let merged = Case { identity_now: later, ..case };
     assert_eq!(merged.clearance(), Clearance::Hold(ParkReason::IdentityChanged));
 }
 
@@ -236,6 +250,14 @@ fn what_no_byte_of_was_seen_is_made_anew_when_identity_or_endpoint_change() {
     let mut case = Case::new().rendered();
     case.policy.fingerprint = "pack@2".into();
     assert_eq!(case.clearance(), Clearance::RenderAnew);
+}
+
+#[test]
+fn what_waited_unsent_until_it_was_late_is_made_anew_to_say_so() {
+    let late = Case { late_now: true, ..Case::new().rendered() };
+    assert_eq!(late.clearance(), Clearance::RenderAnew);
+    let seen = Case { late_now: true, ..Case::new().sent() };
+    assert_eq!(seen.clearance(), Clearance::Go, "a resend is of the same bytes");
 }
 
 #[test]

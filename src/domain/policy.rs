@@ -105,6 +105,31 @@ pub struct EndpointPolicy {
     pub fingerprint: String,
 }
 
+impl EndpointPolicy {
+    /// For an endpoint that config has no more: nothing is sent to it, and people still put what waited for it in order.
+    pub fn retired(id: EndpointId, trust: OdsCode) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            trust,
+            environment: Environment::Test,
+            filed_by: FiledBy::Reconciled,
+            acknowledged_by: AcknowledgedBy::Engine,
+            after_unknown: AfterUnknown::Park,
+            max_unknown_resends: 0,
+            max_refused_retries: 1,
+            ack_mode: AckMode::Original,
+            evidence_overdue_after: Duration::from_secs(24 * 3600),
+            back_off: BackOff { first: Duration::from_secs(60), cap: Duration::from_secs(3600) },
+            require_verified_nhs_number: true,
+            require_mapped_staff: true,
+            max_text_chars: 0,
+            replaces_in_place: false,
+            fingerprint: "retired".into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ pub use receive::receive;
 
 use crate::adapter::{Pack, ReplyRules};
 use crate::domain::ambient::{Clock, Entropy};
-use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::organisation::{EndpointId, OdsCode, TeamId};
 use crate::domain::policy::AckMode;
 use crate::store::Store;
 use jiff::tz::TimeZone;
@@ -34,6 +34,10 @@ pub struct Source {
     pub time_zone_name: String,
     pub ack_mode: AckMode,
     pub control_id_prefix: String,
+    /// The trust's teams; empty: whatever a referral names.
+    pub teams: Vec<TeamId>,
+    /// The team of a referral that names none of them.
+    pub default_team: Option<TeamId>,
     /// Allowed pairs of MSH-3 and MSH-4; empty: any.
     pub allowed: Vec<(String, String)>,
 }

@@ -40,12 +40,16 @@ async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteErro
     let now = inbound.received_at;
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
     if !inbound.control_id.is_empty() {
-        if let Some(same) = before.iter().find(|b| b.content == inbound.content) {
-            tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
-            return Ok(unpack_frames(&same.reply.0));
+        match before.iter().find(|b| b.content == inbound.content) {
+            // What was refused may be taken now, when what it was refused for has been mended.
+            Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
+            Some(same) => {
+                tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
+                return Ok(unpack_frames(&same.reply.0));
+            }
+            // Same id, other bytes: not a repeat. Processed, flagged and counted.
+            None => inbound.reused_control_id = !before.is_empty(),
         }
-        // Same id, other bytes: not a repeat. Processed, flagged and counted.
-        inbound.reused_control_id = !before.is_empty();
     }
     if let Some((taken, wrong)) = refused_outright(source, &envelope, &inbound) {
         return refuse(source, &envelope, inbound, taken, &[wrong]).await;

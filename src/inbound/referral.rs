@@ -25,11 +25,17 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
             broken.0.iter().map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))).collect()
         }
     })?;
+    let mut details = message.details;
+    let ours = source.teams.is_empty() || source.teams.contains(&details.team);
+    // What names none of our teams goes to the one that config says; without one it is refused, by the rule for every new referral.
+    if let Some(team) = source.default_team.as_ref().filter(|_| !ours) {
+        details.team = team.clone();
+    }
     Ok(CreateReferral {
         call: call(source, inbound),
         trust: source.trust.clone(),
         patient: PatientIs::Described(Box::new(message.patient)),
-        details: message.details,
+        details,
         // A clock that runs ahead must not make a referral of tomorrow.
         received_at: message.received_at.map_or(now, |at| at.min(now)),
         received_from: Some((source.endpoint.clone(), parsed.control_id.clone())),

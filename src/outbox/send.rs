@@ -1,7 +1,7 @@
 //! One delivery in hand, from its holds to its settling.
 
 use super::prepare::{Prepared, prepare};
-use super::{Endpoint, Shared, trace};
+use super::{Endpoint, Shared, strays, trace};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{ParkReason, State};
 use crate::domain::ids::{AttemptId, ReplyId};
@@ -9,7 +9,7 @@ use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::record::{Raw, Reply};
 use crate::store::write::{Begin, Begun, Claimed, Feeling, Settle};
 use crate::store::{StoreError, WriteError};
-use crate::transport::{Exchange, NotSent, Sent};
+use crate::transport::{Exchange, NotSent, Sent, Stray, StrayKind};
 use crate::verdict::{correlates, verdict};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
@@ -19,12 +19,14 @@ struct Ending {
     attempt: Option<AttemptId>,
     happened: Happened,
     replies: Vec<Reply>,
+    /// Perhaps late acknowledgements of earlier messages: weighed once this attempt is settled.
+    late: Vec<Stray>,
     feeling: Feeling,
 }
 
 impl Ending {
     fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
-        Self { attempt: None, happened, replies: Vec::new(), feeling }
+        Self { attempt: None, happened, replies: Vec::new(), late: Vec::new(), feeling }
     }
 }
 
@@ -34,7 +36,7 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
     trace::continue_from(&span, claimed.delivery.trace.as_deref());
     async {
         let started = Instant::now();
-        let ending = match ending(shared, endpoint, &claimed).await {
+        let mut ending = match ending(shared, endpoint, &claimed).await {
             Ok(ending) => ending,
             Err(e) => {
                 // Nothing was begun: the lease runs out and the lane is claimed anew.
@@ -43,7 +45,11 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
             }
         };
         shared.watch.attempt(endpoint.policy.id.as_str(), word(&ending.happened), started.elapsed());
+        let late = std::mem::take(&mut ending.late);
         settle(shared, endpoint, &claimed, ending).await;
+        for stray in late {
+            strays::keep(shared, endpoint, stray).await;
+        }
     }
     .instrument(span)
     .await;
@@ -69,9 +75,14 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
         with,
         seen,
     };
-    let attempt = match shared.store.begin(begin).await? {
-        Begun::Attempt(id) => id,
-        Begun::Stale => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
+    let attempt = match shared.store.begin(begin).await {
+        Ok(Begun::Attempt(id)) => id,
+        Ok(Begun::Stale) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
+        Err(e) => {
+            // Stored or not: no byte has left, and none will.
+            tracing::warn!(reason = %e, "an attempt could not be begun; nothing was sent, and it is tried again");
+            return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
+        }
     };
     let exchange = way.send(&bytes, &|reply| correlates(reply, &control_id)).await;
     drop(way);
@@ -98,9 +109,11 @@ fn after(
         unmatched,
         bytes: Raw(bytes),
     };
-    // What came back and is not the answer is kept beside the attempt, and credited to nothing.
-    let mut replies: Vec<Reply> =
-        exchange.strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
+    // What came back and is not the answer is kept beside the attempt, and credited to nothing; unless it is by this way that the
+    // endpoint's late acknowledgements come.
+    let (late, strays): (Vec<Stray>, Vec<Stray>) =
+        exchange.strays.into_iter().partition(|s| endpoint.late_replies_on_connection && s.kind == StrayKind::Frame);
+    let mut replies: Vec<Reply> = strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(bytes) => {
             let verdict = verdict(&bytes, &endpoint.reply_rules, control_id);
@@ -112,7 +125,7 @@ fn after(
         Sent::NotSent(e) => not_sent(&e),
         Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),
     };
-    Ending { attempt: Some(attempt), happened, replies, feeling }
+    Ending { attempt: Some(attempt), happened, replies, late, feeling }
 }
 
 fn not_sent(e: &NotSent) -> (Happened, Feeling) {

@@ -31,6 +31,7 @@ const ONCE: &str = "Do not write it again.";
 pub fn sentence(delivery: &Delivery, epr: Epr<'_>) -> String {
     let told = Told { d: delivery, name: epr.name, withdraws: delivery.action == EntryAction::Withdraw };
     match delivery.state {
+        State::Queued | State::BackingOff if epr.acknowledged_by.is_none() => told.unserved(),
         State::Queued => told.queued(),
         State::Sending => told.sending(),
         State::BackingOff => told.backing_off(),
@@ -48,8 +49,24 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// Nobody sends to that endpoint any more.
+    fn unserved(&self) -> String {
+        let name = self.name;
+        let so_far = match (self.withdraws, self.d.may_have_been_received()) {
+            (true, _) => format!("Not yet withdrawn in {name}"),
+            (false, true) => format!("Perhaps in {name}"),
+            (false, false) => format!("Not in {name}"),
+        };
+        format!("{so_far}: the bridge no longer sends to {name}. The integration team has it.{}", self.once())
+    }
+
     fn queued(&self) -> String {
         let name = self.name;
+        if self.d.action == EntryAction::Replace && self.d.predecessor.is_some() {
+            return format!(
+                "Waiting until {name} has confirmed the version before it; then it goes by itself. If that version waits for somebody, so does this one. {ONCE}"
+            );
+        }
         match (self.withdraws, self.d.may_have_been_received()) {
             (false, false) => format!("Waiting to be sent to {name}; it goes by itself. Nothing for you to do. {ONCE}"),
             (false, true) => {

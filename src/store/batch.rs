@@ -16,12 +16,14 @@ use crate::domain::referral::Referral;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 statement!(PATIENTS, "SELECT payload FROM patient WHERE id IN {uuids}");
 statement!(REFERRALS, "SELECT payload FROM referral WHERE id IN {uuids}");
 statement!(NOTES, "SELECT payload FROM note WHERE id IN {uuids}");
 statement!(OUTCOMES, "SELECT payload FROM outcome WHERE id IN {uuids}");
+statement!(OUTCOMES_OF, "SELECT payload FROM outcome WHERE referral_id IN {uuids}");
 statement!(ENTRIES, "SELECT payload FROM entry WHERE id IN {uuids}");
 statement!(DELIVERIES, "SELECT payload FROM delivery WHERE id IN {uuids}");
 statement!(CHAINS, "SELECT payload FROM delivery WHERE subject_id IN {uuids}");
@@ -196,6 +198,21 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
         load_lanes(tx, view, &lanes).await?;
         for key in lanes {
             view.lanes.load(key, None);
+        }
+    }
+
+    let referrals: Vec<ReferralId> =
+        keys.outcomes_of.into_iter().filter(|r| !view.outcomes_of.contains_key(r)).collect();
+    if !referrals.is_empty() {
+        anything = true;
+        let list = json!(referrals.iter().map(|r| r.0.to_string()).collect::<Vec<_>>()).to_string();
+        let rows: Vec<Outcome> = payloads(tx, OUTCOMES_OF.for_tx(tx), list, "outcome").await?;
+        for referral in referrals {
+            view.outcomes_of.insert(referral, BTreeSet::new());
+        }
+        for row in rows {
+            view.outcomes_of.entry(row.referral_id).or_default().insert(row.id);
+            view.outcomes.load(row.id, Some(row));
         }
     }
 

@@ -92,6 +92,8 @@ pub(super) struct Keys {
     pub referrals_by_external: BTreeSet<ExternalKey>,
     pub notes: BTreeSet<NoteId>,
     pub outcomes: BTreeSet<OutcomeId>,
+    /// All outcomes of a referral.
+    pub outcomes_of: BTreeSet<ReferralId>,
     pub entries: BTreeSet<EntryId>,
     pub deliveries: BTreeSet<DeliveryId>,
     /// All deliveries of a subject.
@@ -116,6 +118,7 @@ pub(super) struct View {
     pub referrals_by_external: Rows<ExternalKey, ReferralId>,
     pub notes: Rows<NoteId, Note>,
     pub outcomes: Rows<OutcomeId, Outcome>,
+    pub outcomes_of: HashMap<ReferralId, BTreeSet<OutcomeId>>,
     pub entries: Rows<EntryId, Entry>,
     pub deliveries: Rows<DeliveryId, Delivery>,
     pub chains: HashMap<Uuid, Vec<DeliveryId>>,
@@ -171,6 +174,13 @@ impl View {
     pub fn put_patient(&mut self, patient: Patient) {
         self.patient_versions.push(patient.clone());
         self.patients.put(patient.id, patient);
+    }
+
+    pub fn put_outcome(&mut self, outcome: Outcome) {
+        if let Some(of_referral) = self.outcomes_of.get_mut(&outcome.referral_id) {
+            of_referral.insert(outcome.id);
+        }
+        self.outcomes.put(outcome.id, outcome);
     }
 
     pub fn put_referral(&mut self, referral: Referral) {

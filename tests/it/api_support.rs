@@ -91,6 +91,7 @@ pub fn rulebook(limits: Limits, north: &str) -> Arc<Rulebook> {
         release_after: Duration::ZERO,
         untouched_after: Duration::from_secs(28 * 24 * 3600),
         time_zone: TimeZone::get("Europe/London").expect("a zone"),
+        teams: vec![],
     };
     Arc::new(Rulebook {
         policies: policies().into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect(),
@@ -222,6 +223,7 @@ pub fn parts(
         entropy: Arc::new(Seeded::new(11)),
         principals,
         endpoints: facts(&packs),
+        retired: Default::default(),
         packs,
         settings: Settings::default(),
         tls,

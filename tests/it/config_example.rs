@@ -82,7 +82,7 @@ fn a_variable_stands_for_one_setting() {
     let config = load(&[
         ("IPS_BRIDGE__STORE__URL", "postgres://bridge@db.example/ips"),
         ("IPS_BRIDGE__STORE__PASSWORD", "opensesame"),
-        ("IPS_BRIDGE__LIMITS__PAGE_SIZE", "20"),
+        ("IPS_BRIDGE__LIMITS__MAX_OPEN_DELIVERIES_PER_ENDPOINT", "20"),
         ("IPS_BRIDGE__LIMITS__SHUTDOWN_GRACE", "90s"),
         ("IPS_BRIDGE__SERVER__GRPC_WEB", "false"),
         ("IPS_BRIDGE__RETIRED_ENDPOINTS", "rx9-old-rio, rx9-older"),
@@ -92,7 +92,7 @@ fn a_variable_stands_for_one_setting() {
     .expect("no fault");
     assert_eq!(config.store.url, StoreUrl::Postgres("postgres://bridge@db.example/ips".to_owned()));
     assert_eq!(config.store.password.as_ref().map(Secret::expose), Some("opensesame"));
-    assert_eq!((config.limits.page_size, config.server.grpc_web), (20, false));
+    assert_eq!((config.limits.max_open_deliveries_per_endpoint, config.server.grpc_web), (20, false));
     assert_eq!(config.limits.shutdown_grace, Duration::from_secs(90));
     assert_eq!(config.retired_endpoints.len(), 2);
 }

@@ -191,7 +191,7 @@ fn unknown_keys_are_refused_with_what_was_probably_meant() {
         ("a slip", &[rz9("max_connections = 8", "max_conections = 8")]),
         ("below the wrong header", &[rz9("max_connections = 8", "max_connections = 8\nmax_per_minute = 60")]),
         ("an unknown section", &[b(MAIN, "[store]", "[storage]")]),
-        ("a main section in a trust's file", &[rz9("[[trust]]", "[limits]\npage_size = 10\n[[trust]]")]),
+        ("a main section in a trust's file", &[rz9("[[trust]]", "[limits]\nmin_free_disk_bytes = 10\n[[trust]]")]),
         ("nothing like it", &[b(MAIN, "url = ", "zebra = 1\nurl = ")]),
         ("in an inline table", &[rz9("site_ods = \"RZ901\"", "site = \"RZ901\"")]),
     ]);
@@ -386,7 +386,7 @@ fn a_wrong_variable_is_named() {
     let (_, said) = load_broken(
         &[],
         &[
-            ("IPS_BRIDGE__LIMITS__PAGE_SIZE", "many"),
+            ("IPS_BRIDGE__LIMITS__MIN_FREE_DISK_BYTES", "many"),
             ("IPS_BRIDGE__SERVER__LISTN", "127.0.0.1:1"),
             ("IPS_BRIDGE__ENDPOINT__RZ9_RIO__NAME", "Rio"),
             ("IPS_BRIDGE__SERVER", "x"),
@@ -398,10 +398,7 @@ fn a_wrong_variable_is_named() {
 #[test]
 fn relations_between_limits_hold() {
     let said = each(&[
-        (
-            "one endpoint may fill everything",
-            &[b(MAIN, "[store]", "[limits]\nmax_open_deliveries = 1000\npage_size = 2000\n[store]")],
-        ),
+        ("one endpoint may fill everything", &[b(MAIN, "[store]", "[limits]\nmax_open_deliveries = 1000\n[store]")]),
         ("stopping sooner than a send ends", &[b(MAIN, "[store]", "[limits]\nshutdown_grace = \"10s\"\n[store]")]),
         ("an endpoint that gets nothing", &[b(RY9, "endpoint = \"ry9-systmone\"", "endpoint = \"ry9-paris\"")]),
         (

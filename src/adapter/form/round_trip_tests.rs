@@ -65,6 +65,10 @@ fn line(max: usize) -> BoxedStrategy<String> {
         .boxed()
 }
 
+fn family() -> BoxedStrategy<String> {
+    line(80).prop_filter("a name", |t| crate::domain::text::family_name(t, 80).is_ok()).boxed()
+}
+
 fn maybe(max: usize) -> BoxedStrategy<Option<String>> {
     prop::option::of(line(max)).boxed()
 }
@@ -82,7 +86,7 @@ fn time() -> BoxedStrategy<Option<Timestamp>> {
 
 fn any_patient() -> impl Strategy<Value = v1::PatientDetails> {
     let identifiers = prop::collection::btree_map("[A-Za-z0-9._-]{1,40}", "[!-~]{1,40}", 1..20);
-    let name = (line(80), line(80), maybe(20));
+    let name = (family(), line(80), maybe(20));
     let address = prop::option::of((prop::collection::vec(line(100), 0..5), maybe(100), maybe(100), maybe(10)));
     let number = prop::sample::select(vec!["9990000018", "9990000026", "9990000034", "9990000042", "9990000050"]);
     (prop::option::of((number, 1i32..7)), identifiers, name, day(), 1i32..5, address, maybe(40)).prop_map(

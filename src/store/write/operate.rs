@@ -15,7 +15,7 @@ use crate::domain::organisation::{EndpointId, OdsCode};
 /// One thing done to some deliveries.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    Retry,
+    Retry { may_be_in_record_acknowledged: bool },
     Rerender { may_be_in_record_acknowledged: bool },
     Park,
     Cancel { may_be_in_record_acknowledged: bool },
@@ -40,11 +40,15 @@ impl Operate {
             .ok_or(Refusal::NotFound("delivery"))
     }
 
-    fn happened(&self) -> (Happened, &'static str) {
+    fn happened(&self, view: &View, id: DeliveryId) -> (Happened, &'static str) {
         match &self.operation {
-            Operation::Retry => (Happened::Retried, "delivery.retry"),
+            Operation::Retry { may_be_in_record_acknowledged: ack } => {
+                (Happened::Retried { may_be_in_record_acknowledged: *ack }, "delivery.retry")
+            }
             Operation::Rerender { may_be_in_record_acknowledged: ack } => {
-                (Happened::Rerendered { may_be_in_record_acknowledged: *ack }, "delivery.rerender")
+                let patient = view.deliveries.get(&id).and_then(|d| view.patients.get(&d.patient_id));
+                let identity_now = patient.map(|p| Box::new(p.details.identity()));
+                (Happened::Rerendered { may_be_in_record_acknowledged: *ack, identity_now }, "delivery.rerender")
             }
             Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
             Operation::Cancel { may_be_in_record_acknowledged: ack } => {
@@ -67,6 +71,7 @@ impl Write for Operate {
         for d in self.deliveries.iter().filter_map(|id| view.deliveries.get(id)) {
             keys.chains.insert(d.subject.uuid());
             keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+            keys.patients.insert(d.patient_id);
         }
     }
 
@@ -74,11 +79,11 @@ impl Write for Operate {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
-        let (happened, action) = self.happened();
         let (mut done, mut not_done) = (Vec::new(), Vec::new());
         let mut version = 0;
         let mut single = serde_json::Value::Null;
         for id in self.deliveries.clone() {
+            let (happened, action) = self.happened(view, id);
             let result =
                 self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
             match result {
@@ -192,7 +197,7 @@ impl Write for Backfill {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
-        let policy = accept::policy(ctx, &self.endpoint).ok().filter(|p| self.call.scope.has_endpoint(&p.trust, &p.id));
+        let policy = ctx.rules.policies.get(&self.endpoint).filter(|p| self.call.scope.has_endpoint(&p.trust, &p.id));
         let trust = policy.ok_or(Refusal::NotFound("endpoint"))?.trust.clone();
         let mut made = Vec::new();
         for id in self.entries.clone() {

@@ -315,7 +315,9 @@ impl Write for Settle {
         keys.endpoints.insert(self.endpoint.clone());
         if let Some(d) = view.deliveries.get(&self.delivery_id) {
             keys.chains.insert(d.subject.uuid());
+            keys.patients.insert(d.patient_id);
         }
+        keys.renderings.extend(self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id));
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Delivery, WriteError> {
@@ -333,14 +335,18 @@ impl Write for Settle {
         view.replies.extend_from_slice(&self.replies);
         self.feel(view, lease.as_ref());
         // Without the token this is no longer the sender speaking: only what was *heard* counts, as late evidence.
+        let answered = self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id);
         let happened = match (&self.happened, holds) {
+            (Happened::Replied { verdict, .. }, _) if made_for_others(view, ctx, &before, answered, verdict) => {
+                Happened::EarlierConfirmed { verdict: verdict.clone() }
+            }
             (happened, true) => happened.clone(),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
             (_, false) => return Ok(before),
         };
         if holds
             && before.state != State::Sending
-            && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. })
+            && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. } | Happened::EarlierConfirmed { .. })
         {
             return Ok(before);
         }
@@ -357,6 +363,26 @@ fn late(
     let by = ctx.rules.policies.get(&d.endpoint).map(|p| p.acknowledged_by);
     let evidence = by.filter(|_| verdict.meaning == Meaning::Positive).map(|by| EvidenceKind::of(&verdict, by));
     Happened::Late { verdict, evidence, reply }
+}
+
+/// Whether this positive answer is to a rendering that was given up since, and made for another identity or another far end than the delivery
+/// is for now: then it says nothing of where the delivery goes.
+fn made_for_others(
+    view: &View,
+    ctx: &Ctx<'_>,
+    d: &Delivery,
+    answered: Option<RenderingId>,
+    verdict: &crate::domain::verdict::Verdict,
+) -> bool {
+    let Some(answered) = answered.filter(|a| verdict.meaning == Meaning::Positive && d.rendering != Some(*a)) else {
+        return false;
+    };
+    let now = view.patients.get(&d.patient_id).map(|p| p.details.identity());
+    let made_from = view.renderings.get(&answered).map(|r| &r.made_from);
+    match (made_from, now, ctx.rules.policies.get(&d.endpoint)) {
+        (Some(made_from), Some(now), Some(policy)) => !made_from.holds_now(&now, policy),
+        _ => true,
+    }
 }
 
 impl Settle {
@@ -435,6 +461,7 @@ impl Write for Late {
                 if let Some(d) = view.deliveries.get(&r.delivery_id) {
                     keys.chains.insert(d.subject.uuid());
                     keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+                    keys.patients.insert(d.patient_id);
                 }
             }
         }
@@ -443,13 +470,19 @@ impl Write for Late {
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<DeliveryId>, WriteError> {
         let key = (self.endpoint.clone(), self.control_id.clone());
-        let rendering = view.renderings_by_control.get(&key).and_then(|r| view.renderings.get(r));
+        let answered = view.renderings_by_control.get(&key).copied();
+        let rendering = answered.and_then(|r| view.renderings.get(&r));
         let Some(delivery) = rendering.and_then(|r| view.deliveries.get(&r.delivery_id)).cloned() else {
             view.replies.push(Reply { unmatched: true, ..self.reply.clone() });
             return Ok(None);
         };
         view.replies.push(Reply { delivery_id: Some(delivery.id), unmatched: false, ..self.reply.clone() });
-        let happened = late(ctx, &delivery, self.reply.verdict.clone(), self.reply.id);
+        let verdict = self.reply.verdict.clone();
+        let happened = if made_for_others(view, ctx, &delivery, answered, &verdict) {
+            Happened::EarlierConfirmed { verdict }
+        } else {
+            late(ctx, &delivery, verdict, self.reply.id)
+        };
         happen(view, ctx, &delivery, &happened, "bridge")?;
         Ok(Some(delivery.id))
     }

@@ -13,6 +13,7 @@ use crate::domain::ids::{EntryId, PatientId, ReferralId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::person::{Author, Patient, PatientDetails};
 use crate::domain::referral::{CloseReason, DeclineReason, Referral, ReferralDetails, ReferralState};
+use crate::domain::rule::Violations;
 use crate::domain::text::{Private, folded_name};
 use jiff::Timestamp;
 
@@ -93,6 +94,25 @@ fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<O
 }
 
 impl CreateReferral {
+    /// The referral that has this external id already, if it is this one told again: the same patient, and not over.
+    pub(super) fn known_already(&self, view: &View, id: ReferralId) -> Result<Referral, Refusal> {
+        let known = view.referrals.get(&id).ok_or(Refusal::NotFound("referral"))?;
+        let patient = match &self.patient {
+            PatientIs::Known(id) => Some(*id),
+            PatientIs::Described(details) => recognise(view, &self.trust, details)?.map(|p| p.id),
+        };
+        if patient != Some(known.patient_id) {
+            return Err(Refusal::PatientMismatch);
+        }
+        match known.state {
+            ReferralState::Received | ReferralState::Accepted => Ok(known.clone()),
+            ReferralState::Declined | ReferralState::Closed => Err(Refusal::WrongState(
+                "the referral with this id is over; a new one needs an id of its own, or a person takes it up here"
+                    .into(),
+            )),
+        }
+    }
+
     fn patient(&self, view: &View, ctx: &Ctx<'_>) -> Result<(Patient, bool), Refusal> {
         match &self.patient {
             PatientIs::Known(id) => {
@@ -133,7 +153,10 @@ impl Write for CreateReferral {
             }
             PatientIs::Described(details) => patient_needs(view, keys, &self.trust, details),
         }
-        keys.referrals_by_external.extend(self.details.external_ids.iter().map(|e| external_key(&self.trust, e)));
+        for key in self.details.external_ids.iter().map(|e| external_key(&self.trust, e)) {
+            keys.referrals.extend(view.referrals_by_external.get(&key));
+            keys.referrals_by_external.insert(key);
+        }
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
@@ -142,6 +165,12 @@ impl Write for CreateReferral {
         }
         if !self.call.scope.has_trust(&self.trust) {
             return Err(Refusal::NotFound("trust").into());
+        }
+        let teams = ctx.rules.trusts.get(&self.trust).map(|t| t.teams.as_slice()).unwrap_or_default();
+        if !teams.is_empty() && !teams.contains(&self.details.team) {
+            let mut broken = Violations::default();
+            broken.add("details.team", "is not one of the trust's teams");
+            return Err(Refusal::Broken(broken).into());
         }
         for external in &self.details.external_ids {
             if let Some(id) = view.referrals_by_external.get(&external_key(&self.trust, external)) {

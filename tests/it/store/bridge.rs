@@ -211,7 +211,11 @@ impl Bridge {
             delivery_id: claimed.delivery.id,
             endpoint: claimed.delivery.endpoint.clone(),
             number: 1,
-            made_from: MadeFrom { identity: claimed.patient.details.identity(), endpoint: "pack@1".into() },
+            made_from: MadeFrom {
+                identity: claimed.patient.details.identity(),
+                endpoint: "pack@1".into(),
+                late: false,
+            },
             pack: "pack@1".into(),
             created_at: self.now(),
             bytes: Raw(format!("MSH|^~\\&|{control_id}\r").into_bytes()),

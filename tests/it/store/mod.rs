@@ -16,6 +16,7 @@ mod opening;
 mod people;
 mod property;
 mod raw;
+mod refusing;
 mod rules;
 mod scope;
 mod texts;

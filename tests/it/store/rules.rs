@@ -97,6 +97,7 @@ pub fn rulebook() -> Rulebook {
             release_after: Duration::ZERO,
             untouched_after: Duration::from_secs(30 * 86_400),
             time_zone: jiff::tz::TimeZone::UTC,
+            teams: vec![],
         };
         (trust(t), rules)
     });

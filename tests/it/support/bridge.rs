@@ -230,6 +230,7 @@ impl Bridge {
             entropy: self.entropy.clone(),
             principals: api::Principals::development([trust()], [endpoint_id()]),
             endpoints: vec![endpoint],
+            retired: Default::default(),
             packs: Packs::load_folder(&packs()).expect("our own packs have no fault"),
             settings: api::Settings::default(),
             tls: None,
@@ -311,6 +312,8 @@ impl Bridge {
             time_zone_name: "Europe/London".into(),
             ack_mode: AckMode::Original,
             control_id_prefix: "T".into(),
+            teams: Vec::new(),
+            default_team: None,
             allowed: Vec::new(),
         }
     }
@@ -466,6 +469,7 @@ fn rulebook(tweaks: &Tweaks) -> Rulebook {
         release_after: Duration::ZERO,
         untouched_after: Duration::from_secs(7 * 86_400),
         time_zone: london(),
+        teams: vec![],
     };
     Rulebook {
         policies: HashMap::from([(endpoint_id(), Arc::new(tweaks.policy.clone()))]),
