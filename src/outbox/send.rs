@@ -73,7 +73,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
         Begun::Attempt(id) => id,
         Begun::Stale => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
     };
-    let exchange = way.send(&bytes, &|reply| correlates(reply, &control_id)).await;
+    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &control_id)).await;
     drop(way);
     Ok(after(shared, endpoint, claimed, attempt, &control_id, exchange))
 }
