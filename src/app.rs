@@ -7,7 +7,7 @@ mod ambient;
 mod edge;
 pub mod endpoints;
 pub mod metrics;
-mod senders;
+pub mod senders;
 mod serve;
 pub mod telemetry;
 mod tls;

@@ -1,7 +1,7 @@
 //! One delivery in hand, from its holds to its settling.
 
 use super::prepare::{Prepared, prepare};
-use super::{Endpoint, Shared, trace};
+use super::{Endpoint, Shared, ask, trace};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{ParkReason, State};
 use crate::domain::ids::{AttemptId, ReplyId};
@@ -15,15 +15,15 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// What came of a delivery, before it is settled.
-struct Ending {
-    attempt: Option<AttemptId>,
-    happened: Happened,
-    replies: Vec<Reply>,
-    feeling: Feeling,
+pub(super) struct Ending {
+    pub attempt: Option<AttemptId>,
+    pub happened: Happened,
+    pub replies: Vec<Reply>,
+    pub feeling: Feeling,
 }
 
 impl Ending {
-    fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
+    pub fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
         Self { attempt: None, happened, replies: Vec::new(), feeling }
     }
 }
@@ -42,7 +42,10 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
                 return;
             }
         };
-        shared.watch.attempt(endpoint.policy.id.as_str(), word(&ending.happened), started.elapsed());
+        match &ending.happened {
+            Happened::Asked { answer, .. } => shared.watch.asked(endpoint.policy.id.as_str(), ask::word(answer)),
+            happened => shared.watch.attempt(endpoint.policy.id.as_str(), word(happened), started.elapsed()),
+        }
         settle(shared, endpoint, &claimed, ending).await;
     }
     .instrument(span)
@@ -50,6 +53,9 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
 }
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Ending, WriteError> {
+    if claimed.delivery.asking.is_some() {
+        return Ok(ask::ask(shared, endpoint, claimed).await);
+    }
     let (bytes, control_id, with, seen) = match prepare(shared, endpoint, claimed).await? {
         Prepared::Hold { reason, detail } => {
             return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));

@@ -50,6 +50,9 @@ struct Told<'a> {
 impl Told<'_> {
     fn queued(&self) -> String {
         let name = self.name;
+        if self.d.asking.is_some() {
+            return self.backing_off();
+        }
         match (self.withdraws, self.d.may_have_been_received()) {
             (false, false) => format!("Waiting to be sent to {name}; it goes by itself. Nothing for you to do. {ONCE}"),
             (false, true) => {
@@ -63,6 +66,9 @@ impl Told<'_> {
 
     fn sending(&self) -> String {
         let name = self.name;
+        if self.d.asking.is_some() {
+            return self.backing_off();
+        }
         if self.withdraws {
             return format!("The withdrawal is on its way to {name}. Nothing for you to do.");
         }
@@ -77,7 +83,11 @@ impl Told<'_> {
         } else {
             format!("{name} could not take {what} yet")
         };
-        format!("{known}; the bridge tries again by itself. Nothing for you to do.{}", self.once())
+        let then = match &self.d.asking {
+            Some(_) => "the bridge asks whether it is there before it sends anything again",
+            None => "the bridge tries again by itself",
+        };
+        format!("{known}; {then}. Nothing for you to do.{}", self.once())
     }
 
     fn accepted(&self) -> String {

@@ -98,6 +98,7 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: Vec::new(),
         record_id: None,
         next_attempt_at: None,

@@ -180,6 +180,7 @@ fn add(
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: Vec::new(),
         record_id: None,
         release_at: accepting.release_at,
