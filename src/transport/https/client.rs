@@ -29,9 +29,14 @@ const READY_WITHIN: Duration = Duration::from_millis(100);
 /// Time and randomness, from whoever owns them.
 #[derive(Clone)]
 pub struct Ambient {
-    pub now: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>,
-    pub random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub now: Arc<TellTime>,
+    pub random: Arc<FillRandom>,
 }
+
+/// What time it is.
+pub type TellTime = dyn Fn() -> jiff::Timestamp + Send + Sync;
+/// Fills bytes by chance.
+pub type FillRandom = dyn Fn(&mut [u8]) + Send + Sync;
 
 /// How to reach one endpoint and how long to wait for it.
 #[derive(Clone)]
