@@ -8,7 +8,7 @@ mod edge;
 pub mod endpoints;
 pub mod metrics;
 mod room;
-mod senders;
+pub mod senders;
 mod serve;
 pub mod telemetry;
 mod tls;

@@ -2,10 +2,12 @@
 
 use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
-use crate::adapter::{Pack, Packs, RenderOptions, ReplyRules, Status};
-use crate::config::{Config, Endpoint, Trust};
+use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
+use crate::config::{Config, Endpoint, Transport, Trust};
 use crate::domain::organisation::TeamId;
-use crate::domain::policy::{EndpointPolicy, Environment};
+use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy};
+use crate::outbox::ReadBack;
+use crate::transport::https::Ambient;
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
 use crate::wire::v1;
@@ -27,17 +29,19 @@ pub struct Ready {
     pub teams: Vec<TeamId>,
     pub options: RenderOptions,
     pub sender: Sender,
+    /// The pack's way to ask the record.
+    pub read_back: Option<Arc<dyn ReadBack>>,
     pub strays: mpsc::Receiver<Stray>,
     pub certificates: Vec<CertificateFacts>,
 }
 
 /// Every endpoint of config, or everything that is wrong with them, one sentence each.
-pub fn ready(config: &Config, packs: &Packs) -> Result<Vec<Ready>, Vec<String>> {
+pub fn ready(config: &Config, packs: &Packs, ambient: &Ambient) -> Result<Vec<Ready>, Vec<String>> {
     let mut faults = Vec::new();
     let mut endpoints = Vec::new();
     for endpoint in &config.endpoints {
         let Some(trust) = config.trust(&endpoint.trust) else { continue };
-        match one(endpoint, trust, packs) {
+        match one(endpoint, trust, packs, ambient) {
             Ok(ready) => endpoints.push(ready),
             Err(list) => faults.extend(list.into_iter().map(|f| format!("endpoint {}: {f}", endpoint.id))),
         }
@@ -45,7 +49,7 @@ pub fn ready(config: &Config, packs: &Packs) -> Result<Vec<Ready>, Vec<String>> 
     if faults.is_empty() { Ok(endpoints) } else { Err(faults) }
 }
 
-fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<String>> {
+fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> Result<Ready, Vec<String>> {
     let pin = match &endpoint.pack_version {
         Some(version) => format!("{}@{version}", endpoint.adapter),
         None => endpoint.adapter.to_string(),
@@ -54,8 +58,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     let said = |faults: Vec<crate::adapter::Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut faults = Vec::new();
     let mut given = endpoint.settings.clone();
-    let default_team = endpoint.listen.as_ref().and_then(|l| l.default_team.as_ref());
-    if let Some(team) = default_team.filter(|_| pack.manifest.settings.get("default_team").is_some()) {
+    if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
         given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
     }
     let settings = pack.settings(&given).map_err(|f| faults.extend(said(f))).unwrap_or_default();
@@ -63,7 +66,21 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
     }
-    let way_out = senders::way_out(endpoint).map_err(|e| faults.push(e));
+    if pack.manifest.format == Format::Hl7v2 {
+        for (there, what) in [
+            (
+                matches!(endpoint.transport, Transport::Https(_)),
+                "transport = \"https\" carries no such thing; say \"mllp\"",
+            ),
+            (endpoint.listen_https.is_some(), "[endpoint.listen_https] takes FHIR; use [endpoint.listen]"),
+        ] {
+            if there {
+                faults.push(format!("the pack {} speaks HL7 v2, and {what}", pack.pin()));
+            }
+        }
+    }
+    let read_back = read_back(endpoint, &pack).map_err(|e| faults.push(e)).ok().flatten();
+    let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
     let (Ok(reply_rules), Ok(WayOut { sender, strays, certificates }), true) =
         (reply_rules, way_out, faults.is_empty())
     else {
@@ -95,9 +112,22 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
         teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
         options,
         sender,
+        read_back,
         strays,
         certificates,
     })
+}
+
+/// How the pack asks the record. Where config has it asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
+fn read_back(endpoint: &Endpoint, pack: &Pack) -> Result<Option<Arc<dyn ReadBack>>, String> {
+    let asked = endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack;
+    if asked {
+        return Err(format!(
+            "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
+            pack.pin()
+        ));
+    }
+    Ok(None)
 }
 
 /// Everything that shapes the bytes or decides who gets them. When it changes, what was not yet seen is made anew, and what may have been

@@ -4,14 +4,17 @@ use super::edge::{self, EdgeParts};
 use super::endpoints::{self, Ready};
 use super::metrics::{self, Metrics};
 use super::room::{self, Room};
+use super::senders;
 use super::tls;
 use crate::adapter::Packs;
 use crate::config::{Config, StoreUrl};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
-use crate::inbound::{Source, receive};
+use crate::domain::policy::AckMode;
+use crate::inbound::{FhirSource, Source, receive, receive_fhir};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
+use crate::transport::https;
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -82,7 +85,7 @@ pub async fn start(
     }
     let packs = Packs::load_folder(&config.packs.folder)
         .map_err(|faults| StartError(faults.iter().map(ToString::to_string).collect()))?;
-    let endpoints = endpoints::ready(&config, &packs).map_err(StartError)?;
+    let endpoints = endpoints::ready(&config, &packs, &senders::ambient(&clock, &entropy)).map_err(StartError)?;
     let rules = Arc::new(rulebook(&config, &endpoints));
     let settings = Settings {
         url: url(&config.store),
@@ -110,6 +113,7 @@ pub async fn start(
     let mut listeners = Vec::new();
     for endpoint in &endpoints {
         listeners.extend(listen(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
+        listeners.extend(listen_https(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
     }
     let metrics_address = metrics_page.map(|(address, serve)| {
         parts.spawn(serve);
@@ -222,6 +226,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         options: ready.options,
         site: ready.site,
         sender: ready.sender,
+        read_back: ready.read_back,
         strays: ready.strays,
     }
 }
@@ -250,7 +255,27 @@ async fn listen(
     };
     let listener = Listener::new(tcp, settings);
     let address = listener.local_addr().map_err(|e| what(&e))?;
-    let source = Arc::new(Source {
+    let allowed = listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect();
+    let source = Arc::new(source(ready, store, clock, entropy, listen.ack_mode, allowed));
+    let answer = move |received: Received| {
+        let source = source.clone();
+        async move { Answer { frames: receive(&source, received.bytes).await, ..Answer::default() } }
+    };
+    let stop = stop.clone();
+    parts.spawn(listener.run(stop, answer));
+    Ok(Some((ready.config.id.to_string(), address)))
+}
+
+/// What receiving needs to know of an endpoint.
+fn source(
+    ready: &Ready,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    ack_mode: AckMode,
+    allowed: Vec<(String, String)>,
+) -> Source {
+    Source {
         store: store.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -261,18 +286,46 @@ async fn listen(
         reply_rules: ready.reply_rules.clone(),
         time_zone: ready.config.time_zone.clone(),
         time_zone_name: ready.site.trust.time_zone.clone(),
-        ack_mode: listen.ack_mode,
+        ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
         teams: ready.teams.clone(),
-        default_team: listen.default_team.clone(),
-        allowed: listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect(),
-    });
-    let answer = move |received: Received| {
-        let source = source.clone();
-        async move { Answer { frames: receive(&source, received.bytes).await, ..Answer::default() } }
+        default_team: ready.config.listen.as_ref().and_then(|l| l.default_team.clone()),
+        allowed,
+    }
+}
+
+/// The endpoint's own FHIR listener, where it has one.
+async fn listen_https(
+    ready: &Ready,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    stop: &CancellationToken,
+    parts: &mut JoinSet<()>,
+) -> Result<Option<(String, SocketAddr)>, StartError> {
+    let Some(listen) = &ready.config.listen_https else { return Ok(None) };
+    let what = |e: &dyn std::fmt::Display| {
+        StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
     };
-    let stop = stop.clone();
-    parts.spawn(listener.run(stop, answer));
+    let tcp = TcpListener::bind(listen.address).await.map_err(|e| what(&e))?;
+    let tls = listen.tls.as_ref().map(|t| tls::server(t, &["http/1.1"])).transpose().map_err(|e| what(&e))?;
+    let settings = https::ListenerSettings {
+        tls,
+        bearer: listen.bearer.as_ref().map(|b| b.expose().to_owned()),
+        max_connections: listen.max_connections as usize,
+        request_timeout: listen.request_timeout,
+        max_body_bytes: listen.max_body_bytes,
+    };
+    let listener = https::Listener::new(tcp, settings);
+    let address = listener.local_addr().map_err(|e| what(&e))?;
+    let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
+    let (pack, settings, zone) = (ready.pack.clone(), ready.settings.clone(), ready.site.trust.time_zone.clone());
+    let fhir = Arc::new(FhirSource { source, parse: Box::new(move |bytes| pack.parse(bytes, &settings, &zone)) });
+    let answer = move |arrived| {
+        let fhir = fhir.clone();
+        async move { receive_fhir(&fhir, arrived).await }
+    };
+    parts.spawn(listener.run(stop.clone(), answer));
     Ok(Some((ready.config.id.to_string(), address)))
 }
 

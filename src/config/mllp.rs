@@ -89,15 +89,7 @@ pub(super) fn read_listen(mut s: Section<'_>, owner: Option<&Trust>) -> Option<L
     let tls_given = s.has("tls");
     let tls = s.table("tls").and_then(listener_tls);
     let default_team = s.optional("default_team", named(TeamId::parse));
-    if let (Some(team), Some(owner)) = (&default_team, owner)
-        && !owner.teams.iter().any(|t| t.id == *team)
-    {
-        s.fault(
-            "default_team",
-            format!("is \"{team}\", which is no team of {}", owner.ods),
-            "use the id of one of the trust's teams",
-        );
-    }
+    known_team(&s, default_team.as_ref(), owner);
     let sources: Vec<MessageSource> = s.tables("sources").into_iter().filter_map(source).collect();
     let listen = Listen {
         ack_mode: s.or("ack_mode", "\"original\"", choice(ACK_MODES)),
@@ -124,6 +116,19 @@ pub(super) fn read_listen(mut s: Section<'_>, owner: Option<&Trust>) -> Option<L
         );
     }
     Some(listen)
+}
+
+/// The team must be one of the trust's.
+pub(super) fn known_team(s: &Section<'_>, team: Option<&TeamId>, owner: Option<&Trust>) {
+    if let (Some(team), Some(owner)) = (team, owner)
+        && !owner.teams.iter().any(|t| t.id == *team)
+    {
+        s.fault(
+            "default_team",
+            format!("is \"{team}\", which is no team of {}", owner.ods),
+            "use the id of one of the trust's teams",
+        );
+    }
 }
 
 fn source(mut s: Section<'_>) -> Option<MessageSource> {

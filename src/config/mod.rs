@@ -8,10 +8,13 @@
 //!
 //! `config/ips-bridge.toml` documents every key; a test holds it and the defaults here together.
 
+mod ask;
 mod endpoint;
 mod evidence;
 mod fault;
 mod files;
+mod https;
+mod listen_https;
 mod maintenance;
 mod mllp;
 mod principal;
@@ -31,6 +34,8 @@ mod values;
 pub use endpoint::{Endpoint, LEASE_MARGIN};
 pub use evidence::Approval;
 pub use fault::Fault;
+pub use https::{Auth as HttpsAuth, Https, Proof as HttpsProof, Token as HttpsToken, Url};
+pub use listen_https::ListenHttps;
 pub use maintenance::{Maintenance, Window};
 pub use mllp::{Listen, MessageSource, Mllp};
 pub use principal::{Principal, Role, San};

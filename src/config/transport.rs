@@ -1,5 +1,6 @@
 //! `transport = "…"` and its section: how bytes reach an endpoint. What the rest of config, and `app`, ask about it is answered here.
 
+use super::https::{self, Https};
 use super::mllp::{self, Mllp};
 use super::section::Section;
 use super::values::{text, wrong};
@@ -9,6 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub enum Transport {
     Mllp(Mllp),
+    Https(Https),
 }
 
 impl Transport {
@@ -16,6 +18,7 @@ impl Transport {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Mllp(_) => "mllp",
+            Self::Https(_) => "https",
         }
     }
 
@@ -23,6 +26,7 @@ impl Transport {
     pub fn place(&self) -> String {
         match self {
             Self::Mllp(mllp) => mllp.address.to_string(),
+            Self::Https(https) => https.base_url.0.clone(),
         }
     }
 
@@ -30,6 +34,7 @@ impl Transport {
     pub fn longest_send(&self) -> Duration {
         match self {
             Self::Mllp(mllp) => mllp.connect_timeout + mllp.send_timeout + mllp.reply_timeout,
+            Self::Https(https) => https.longest_send(),
         }
     }
 
@@ -37,6 +42,7 @@ impl Transport {
     pub fn max_connections(&self) -> u32 {
         match self {
             Self::Mllp(mllp) => mllp.max_connections,
+            Self::Https(https) => https.max_connections,
         }
     }
 
@@ -44,6 +50,7 @@ impl Transport {
     pub fn max_message_bytes(&self) -> usize {
         match self {
             Self::Mllp(mllp) => mllp.max_frame_bytes,
+            Self::Https(https) => https.max_body_bytes,
         }
     }
 
@@ -51,6 +58,7 @@ impl Transport {
     pub fn late_replies_on_connection(&self) -> bool {
         match self {
             Self::Mllp(mllp) => mllp.late_replies_on_connection,
+            Self::Https(_) => false,
         }
     }
 
@@ -58,32 +66,47 @@ impl Transport {
     pub fn can_ask(&self) -> bool {
         match self {
             Self::Mllp(_) => false,
+            Self::Https(_) => true,
         }
     }
 
     pub fn has_tls(&self) -> bool {
         match self {
             Self::Mllp(mllp) => mllp.tls.is_some(),
+            Self::Https(https) => https.tls.is_some(),
         }
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Mllp,
+    Https,
+}
+
 /// Which section to read. `None` when something is missing or wrong; it has then been said.
 pub(super) fn read(s: &mut Section<'_>) -> Option<Transport> {
-    let kind = s.required("transport", "say transport = \"mllp\"", |node| match text(20)(node)?.as_str() {
-        "mllp" => Ok(()),
-        later @ ("https" | "mesh" | "folder" | "feed") => {
-            wrong(format!("is \"{later}\", which this release does not have yet"), "use \"mllp\" until it does")
-        }
-        other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\""),
-    });
-    match s.table("mllp") {
-        Some(section) => mllp::read(section).map(Transport::Mllp),
-        None => {
-            if kind.is_some() && !s.has("mllp") {
-                s.fault("mllp", "is missing", "add [endpoint.mllp] with address = \"host:port\"");
-            }
-            None
-        }
+    let kind =
+        s.required("transport", "say transport = \"mllp\" or \"https\"", |node| match text(20)(node)?.as_str() {
+            "mllp" => Ok(Kind::Mllp),
+            "https" => Ok(Kind::Https),
+            later @ ("mesh" | "folder" | "feed") => wrong(
+                format!("is \"{later}\", which this release does not have yet"),
+                "use \"mllp\" or \"https\" until it does",
+            ),
+            other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\" or \"https\""),
+        });
+    let mllp = s.table("mllp").and_then(mllp::read).map(Transport::Mllp);
+    let https = s.table("https").and_then(https::read).map(Transport::Https);
+    let (own, other, section, hint) = match kind? {
+        Kind::Mllp => (mllp, "https", "mllp", "add [endpoint.mllp] with address = \"host:port\""),
+        Kind::Https => (https, "mllp", "https", "add [endpoint.https] with base_url = \"https://host/path\""),
+    };
+    if !s.has(section) {
+        s.fault(section, "is missing", hint);
     }
+    if s.has(other) {
+        s.warn(other, format!("has no meaning with transport = \"{section}\""), "remove it, or change transport");
+    }
+    own
 }

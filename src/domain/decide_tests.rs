@@ -1,6 +1,7 @@
 //! One test per rule, in the words of the design; the fixtures that the domain's other tests share.
 
 use super::*;
+use crate::domain::ask::AskRules;
 use crate::domain::delivery::WaitingFor;
 use crate::domain::entry::{EntryAction, Subject};
 use crate::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
@@ -11,6 +12,10 @@ use uuid::Uuid;
 
 #[path = "decide_table_tests.rs"]
 mod table;
+#[path = "decide_ask_tests.rs"]
+mod ask;
+#[path = "decide_ask_walk_tests.rs"]
+mod ask_walk;
 #[path = "decide_walk_tests.rs"]
 mod walk;
 
@@ -32,6 +37,7 @@ pub fn policy() -> EndpointPolicy {
         ack_mode: AckMode::Original,
         evidence_overdue_after: Duration::from_secs(60),
         back_off: BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) },
+        asks: AskRules::default(),
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 60_000,
@@ -67,6 +73,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: vec![],
         approved: None,
         record_id: None,
@@ -208,11 +215,11 @@ fn silence_garbage_and_a_lease_that_expired_after_the_beginning_are_unknown() {
     for outcome in [no_answer(), garbage, Happened::LeaseExpired] {
         let d = attempt(&policy(), outcome.clone());
         assert_eq!((d.state, d.unresolved), (State::BackingOff, 1), "{outcome:?}");
-        for after_unknown in [AfterUnknown::Park, AfterUnknown::Query] {
-            let d = attempt(&EndpointPolicy { after_unknown, ..policy() }, outcome.clone());
-            assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
-            assert!(d.may_have_been_received());
-        }
+        let d = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() }, outcome.clone());
+        assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
+        assert!(d.may_have_been_received());
+        let d = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Query, ..policy() }, outcome.clone());
+        assert_eq!((d.state, d.asking.is_some(), d.may_have_been_received()), (State::BackingOff, true, true));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The words of the field, every rule about them, and the one decision that moves a delivery. No I/O, no async, no clock.
 
 pub mod ambient;
+pub mod ask;
 pub mod chain;
 pub mod decide;
 pub mod delivery;

@@ -5,9 +5,11 @@
 //! ```
 
 mod answer;
+mod fhir;
 mod receive;
 mod referral;
 
+pub use fhir::{FhirSource, Parse, receive_fhir};
 pub use receive::receive;
 
 use crate::adapter::{Pack, ReplyRules};

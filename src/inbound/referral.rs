@@ -67,7 +67,7 @@ pub fn answer(source: &Source, envelope: &Envelope, now: Timestamp) -> MakeReply
     let other =
         no(Wrong::new(207, "the referral could not be taken; it is kept and the integration team is shown why"));
     Box::new(move |result| match result {
-        Ok(()) => yes.clone(),
+        Ok(_) => yes.clone(),
         Err(Refusal::PatientMismatch) => mismatch.clone(),
         Err(_) => other.clone(),
     })

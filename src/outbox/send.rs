@@ -1,7 +1,7 @@
 //! One delivery in hand, from its holds to its settling.
 
 use super::prepare::{Prepared, prepare};
-use super::{Endpoint, Shared, strays, trace};
+use super::{Endpoint, Shared, ask, strays, trace};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{ParkReason, State};
 use crate::domain::ids::{AttemptId, ReplyId};
@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// What came of a delivery, before it is settled.
-struct Ending {
-    attempt: Option<AttemptId>,
-    happened: Happened,
-    replies: Vec<Reply>,
+pub(super) struct Ending {
+    pub attempt: Option<AttemptId>,
+    pub happened: Happened,
+    pub replies: Vec<Reply>,
     /// Perhaps late acknowledgements of earlier messages: weighed once this attempt is settled.
-    late: Vec<Stray>,
-    feeling: Feeling,
+    pub late: Vec<Stray>,
+    pub feeling: Feeling,
 }
 
 impl Ending {
-    fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
+    pub fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
         Self { attempt: None, happened, replies: Vec::new(), late: Vec::new(), feeling }
     }
 }
@@ -44,7 +44,10 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
                 return;
             }
         };
-        shared.watch.attempt(endpoint.policy.id.as_str(), word(&ending.happened), started.elapsed());
+        match &ending.happened {
+            Happened::Asked { answer, .. } => shared.watch.asked(endpoint.policy.id.as_str(), ask::word(answer)),
+            happened => shared.watch.attempt(endpoint.policy.id.as_str(), word(happened), started.elapsed()),
+        }
         let late = std::mem::take(&mut ending.late);
         settle(shared, endpoint, &claimed, ending).await;
         for stray in late {
@@ -56,6 +59,9 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
 }
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Ending, WriteError> {
+    if claimed.delivery.asking.is_some() {
+        return Ok(ask::ask(shared, endpoint, claimed).await);
+    }
     let (bytes, control_id, with, seen) = match prepare(shared, endpoint, claimed).await? {
         Prepared::Hold { reason, detail } => {
             return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));
@@ -84,7 +90,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
             return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
         }
     };
-    let exchange = way.send(&bytes, &|reply| correlates(reply, &control_id)).await;
+    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &control_id)).await;
     drop(way);
     Ok(after(shared, endpoint, claimed, attempt, &control_id, exchange))
 }

@@ -67,6 +67,9 @@ impl Told<'_> {
                 "Waiting until {name} has confirmed the version before it; then it goes by itself. If that version waits for somebody, so does this one. {ONCE}"
             );
         }
+        if self.d.asking.is_some() {
+            return self.backing_off();
+        }
         match (self.withdraws, self.d.may_have_been_received()) {
             (false, false) => format!("Waiting to be sent to {name}; it goes by itself. Nothing for you to do. {ONCE}"),
             (false, true) => {
@@ -80,6 +83,9 @@ impl Told<'_> {
 
     fn sending(&self) -> String {
         let name = self.name;
+        if self.d.asking.is_some() {
+            return self.backing_off();
+        }
         if self.withdraws {
             return format!("The withdrawal is on its way to {name}. Nothing for you to do.");
         }
@@ -94,7 +100,11 @@ impl Told<'_> {
         } else {
             format!("{name} could not take {what} yet")
         };
-        format!("{known}; the bridge tries again by itself. Nothing for you to do.{}", self.once())
+        let then = match &self.d.asking {
+            Some(_) => "the bridge asks whether it is there before it sends anything again",
+            None => "the bridge tries again by itself",
+        };
+        format!("{known}; {then}. Nothing for you to do.{}", self.once())
     }
 
     fn accepted(&self) -> String {

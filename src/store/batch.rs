@@ -65,7 +65,9 @@ statement!(
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        ORDER BY d.lane_seq LIMIT 1)) AS head \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
+        ORDER BY d.ask_at LIMIT 1)) AS head \
      FROM lane WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3 {lock skip}"
 );
 statement!(OPEN, "SELECT open FROM feed WHERE id = 1");

@@ -61,12 +61,12 @@ statement!(
 statement!(
     PUT_DELIVERIES,
     "INSERT INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, park_reason, waiting_for, blocked, due_at, \
-       created_at, accepted_at, filed_at, position, payload) \
+       created_at, accepted_at, filed_at, position, payload, ask_at) \
      SELECT {0:uuid}, {1:uuid}, {2:uuid}, {3:text}, {4:uuid}, {5:text}, {6:int}, {7:text}, {8:text}, {9:text}, {10:int}, {11:int}, {12:int}, {13:int}, \
-       {14:int}, {15:int}, {16:text} FROM {rows} WHERE true \
+       {14:int}, {15:int}, {16:text}, {17:int} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, lane_seq = excluded.lane_seq, state = excluded.state, \
        park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, blocked = excluded.blocked, due_at = excluded.due_at, \
-       accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload"
+       accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at"
 );
 statement!(
     PUT_LANES,
@@ -80,7 +80,9 @@ statement!(
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        ORDER BY d.lane_seq LIMIT 1)) END \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.ask_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
+        ORDER BY d.ask_at LIMIT 1)) END \
      WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})"
 );
 statement!(
@@ -318,7 +320,8 @@ fn delivery_row(view: &View, d: &Delivery, position: i64) -> Value {
         d.accepted_at.map(micros),
         d.filed_at.map(micros),
         position,
-        payload(d)
+        payload(d),
+        d.ask_at().map(micros)
     ])
 }
 

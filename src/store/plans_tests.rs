@@ -5,7 +5,8 @@ use super::read::{deliveries, endpoints, entries, facts, inbound, patients, refe
 use super::{batch, flush};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-const TABLES: &str = include_str!("../../migrations/0001_record.sql");
+const TABLES: &str =
+    concat!(include_str!("../../migrations/0001_record.sql"), include_str!("../../migrations/0002_ask.sql"));
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
 fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
@@ -32,8 +33,8 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         batch::REFERRALS_BY_EXTERNAL;
         batch::LANES;
         batch::REQUESTS;
-        batch::CLAIMABLE ["lane_due", "delivery_ready"];
-        flush::SET_HEADS ["delivery_ready"];
+        batch::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
+        flush::SET_HEADS ["delivery_ready", "delivery_asks"];
         flush::PUT_LANES;
         flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
         deliveries::DELIVERY;

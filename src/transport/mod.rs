@@ -4,6 +4,8 @@
 //! application), or *unsure*. Whoever calls decides what a reply means; this module only says what happened on the wire.
 //! Nothing here prints message bytes: every type that holds some has a `Debug` that gives their number.
 
+pub mod http_message;
+pub mod https;
 pub mod mllp;
 mod net;
 mod sender;
@@ -80,12 +82,17 @@ pub enum NotSent {
     /// A fault of the message, not of the link: it will be the same at every try.
     #[error("the message cannot be framed: {0}")]
     Message(#[from] FrameError),
+    /// The same, where the message is a request.
+    #[error("the message is no request that can be sent: {0}")]
+    Request(http_message::HttpMessageError),
+    #[error("no access token from {from}: {reason}")]
+    Token { from: String, reason: String },
 }
 
 impl NotSent {
     /// Whether the fault lies in the message, so that trying again cannot help and the endpoint is not to blame.
     pub fn is_message_fault(&self) -> bool {
-        matches!(self, Self::Message(_))
+        matches!(self, Self::Message(_) | Self::Request(_))
     }
 }
 
@@ -111,6 +118,8 @@ pub enum Unsure {
     Mismatched,
     #[error("the far end answered with bytes that are no frame; the connection was closed")]
     NotFramed,
+    #[error("the far end answered with bytes that are no HTTP; the connection was closed")]
+    NotHttp,
     #[error("too many replies to other messages came while waiting")]
     TooManyStrays,
 }

@@ -1,8 +1,8 @@
 //! The way out to one endpoint, whatever carries the bytes. The outbox knows only this: open the way, then send.
 
-use super::mllp;
 use super::tls::CertificateFacts;
 use super::{Exchange, NotSent};
+use super::{https, mllp};
 
 /// Says whether bytes that came back are the answer to what was sent.
 pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
@@ -11,12 +11,14 @@ pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
 #[derive(Debug, Clone)]
 pub enum Sender {
     Mllp(mllp::Pool),
+    Https(https::Pool),
 }
 
 /// A way that is open and ours alone until it is dropped.
 #[derive(Debug)]
 pub enum Open {
     Mllp(mllp::Connection),
+    Https(https::Connection),
 }
 
 impl Sender {
@@ -27,6 +29,7 @@ impl Sender {
     pub async fn open(&self) -> Result<Open, NotSent> {
         match self {
             Self::Mllp(pool) => pool.connect().await.map(Open::Mllp),
+            Self::Https(pool) => pool.connect().await.map(Open::Https),
         }
     }
 
@@ -34,6 +37,7 @@ impl Sender {
     pub fn close(&self) {
         match self {
             Self::Mllp(pool) => pool.close(),
+            Self::Https(pool) => pool.close(),
         }
     }
 
@@ -41,15 +45,18 @@ impl Sender {
     pub fn peer_certificate(&self) -> Option<CertificateFacts> {
         match self {
             Self::Mllp(pool) => pool.peer_certificate(),
+            Self::Https(pool) => pool.peer_certificate(),
         }
     }
 }
 
 impl Open {
-    /// Sends one message and waits for its reply. When this future is dropped half way, whether the message was seen is unknown.
-    pub async fn send(&mut self, bytes: &[u8], matches: Matches<'_>) -> Exchange {
+    /// Sends one message and waits for its reply. `id` names the message, where the way itself carries a name. When this future is dropped half way, whether the message was seen is unknown.
+    pub async fn send(&mut self, bytes: &[u8], id: &str, matches: Matches<'_>) -> Exchange {
         match self {
             Self::Mllp(connection) => connection.send(bytes, matches).await,
+            // What comes back on a request's own connection is its reply; HTTP knows no other.
+            Self::Https(connection) => connection.send(bytes, id).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The author's sentence for every state and every reason: what is known, who has it, and that nobody writes it twice.
 
+use ips_bridge::domain::ask::{Asking, Because};
 use ips_bridge::domain::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
 use ips_bridge::domain::entry::{EntryAction, Subject};
 use ips_bridge::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
@@ -54,6 +55,7 @@ fn delivery(state: State) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: vec![],
         approved: None,
         record_id: None,
@@ -111,6 +113,10 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
         add(state.word(), delivery(state));
         add(&format!("{} after an unknown outcome", state.word()), Delivery { unresolved: 1, ..delivery(state) });
         add(&format!("{} withdrawal", state.word()), Delivery { action: EntryAction::Withdraw, ..delivery(state) });
+    }
+    for state in [State::Queued, State::Sending, State::BackingOff] {
+        let asking = Some(Asking::new(Because::OutcomeUnknown));
+        add(&format!("{} asking", state.word()), Delivery { unresolved: 1, asking, ..delivery(state) });
     }
     use EvidenceKind::*;
     for kind in [TransportAck, ApplicationAck, ReadBack, VendorReport, Reconciled] {

@@ -36,7 +36,7 @@ fn the_example_has_three_trusts_and_four_endpoints_and_no_fault() {
 fn an_endpoint_carries_what_its_trust_decided() {
     let config = load(&[]).expect("no fault");
     let paris = config.endpoint(&endpoint("ry9-paris")).expect("there");
-    let Transport::Mllp(mllp) = &paris.transport;
+    let Transport::Mllp(mllp) = &paris.transport else { panic!("over mllp") };
     assert_eq!(mllp.address.to_string(), "127.0.0.1:2603");
     assert_eq!(paris.longest_send(), Duration::from_secs(3 + 10 + 45));
     assert_eq!(paris.lease, Duration::from_secs(3 + 10 + 45 + 15), "computed: longer than any send");

@@ -114,8 +114,8 @@ async fn would_retry(
 }
 
 fn may_stand_twice(c: &Caller, d: &Delivery) -> bool {
-    let resend = c.store().rules().policies.get(&d.endpoint).is_some_and(|p| p.after_unknown == AfterUnknown::Resend);
-    !resend && d.may_have_been_received()
+    let policy = c.store().rules().policies.get(&d.endpoint);
+    policy.is_none_or(|p| p.after_unknown == AfterUnknown::Park) && d.may_have_been_received()
 }
 
 /// The selection, part by part.

@@ -104,6 +104,7 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: Vec::new(),
         approved: None,
         record_id: None,

@@ -192,6 +192,7 @@ fn add(
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: Vec::new(),
         approved: None,
         record_id: None,

@@ -6,6 +6,7 @@ use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::referral::CreateReferral;
 use super::{About, audit};
+use crate::domain::ids::ReferralId;
 use crate::domain::referral::{Referral, ReferralState};
 
 /// A message that changes nothing: unreadable, refused, ignored, or not yet understood.
@@ -21,7 +22,7 @@ pub struct ReceivedReferral {
 }
 
 /// The acknowledgement for what became of a message.
-pub type MakeReply = Box<dyn Fn(Result<(), &Refusal>) -> Vec<u8> + Send + Sync>;
+pub type MakeReply = Box<dyn Fn(Result<ReferralId, &Refusal>) -> Vec<u8> + Send + Sync>;
 
 fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
     let action = match inbound.state {
@@ -87,9 +88,10 @@ impl Write for ReceivedReferral {
         let mut inbound = self.inbound.clone();
         let result = match self.referral.decide(view, ctx) {
             Ok(answered) => {
-                inbound.referral_id = Some(crate::domain::ids::ReferralId(answered.answer().subject));
+                let id = ReferralId(answered.answer().subject);
+                inbound.referral_id = Some(id);
                 inbound.state = InboundState::Applied;
-                Ok(())
+                Ok(id)
             }
             // The same referral again, by another message or by the API: it is one referral, and we have it.
             Err(WriteError::Refused(Refusal::ExternalIdTaken(id))) => {
@@ -98,6 +100,7 @@ impl Write for ReceivedReferral {
                     inbound.state = InboundState::Applied;
                     inbound.reason = "the referral was known already".into();
                     self.answers_to(view, ctx, known);
+                    id
                 })
             }
             Err(WriteError::Refused(refusal)) => Err(refusal),
@@ -112,7 +115,7 @@ impl Write for ReceivedReferral {
                 other => other.to_string(),
             };
         }
-        let reply = (self.reply)(result.as_ref().map(|_| ()));
+        let reply = (self.reply)(result.as_ref().copied());
         inbound.reply = Raw(reply.clone());
         keep(view, ctx, inbound);
         Ok(reply)

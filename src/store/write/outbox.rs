@@ -7,6 +7,7 @@ use super::super::writer::{Ctx, Write};
 use super::accept::happen;
 use super::{About, audit};
 use crate::domain::ambient::{from_micros, micros};
+use crate::domain::ask::Answer;
 use crate::domain::decide::{Happened, later};
 use crate::domain::delivery::{Delivery, EvidenceKind, State};
 use crate::domain::entry::Entry;
@@ -96,9 +97,10 @@ impl Write for Claim {
                 continue;
             }
             let Some(delivery) = head.and_then(|h| view.deliveries.get(&h)).cloned() else { continue };
+            let asks = delivery.ask_at().is_some_and(|at| at <= ctx.now);
             let free = matches!(delivery.state, State::Queued | State::BackingOff) && delivery.due_at() <= ctx.now;
             let predecessor = delivery.predecessor.and_then(|p| view.deliveries.get(&p));
-            if !free || crate::domain::chain::blocked(delivery.action, predecessor) {
+            if !asks && (!free || crate::domain::chain::blocked(delivery.action, predecessor)) {
                 continue;
             }
             let (Some(entry), Some(patient), Some(referral)) = (
@@ -114,7 +116,7 @@ impl Write for Claim {
             };
             let mut later_versions = view.chain(delivery.subject.uuid(), &self.endpoint);
             later_versions.retain(|d| d.lane_seq > delivery.lane_seq);
-            if crate::domain::chain::overtaken(&later_versions) {
+            if !asks && crate::domain::chain::overtaken(&later_versions) {
                 happen(
                     view,
                     ctx,
@@ -124,7 +126,8 @@ impl Write for Claim {
                 )?;
                 continue;
             }
-            let delivery = happen(view, ctx, &delivery, &Happened::Claimed, "bridge")?;
+            // Asking about what was received changes nothing of it before the answer is there.
+            let delivery = if asks { delivery } else { happen(view, ctx, &delivery, &Happened::Claimed, "bridge")? };
             let token = LeaseToken::new(ctx.now, ctx.entropy);
             lane = view.lanes.get(&key).cloned().unwrap_or(lane);
             lane.lease = Some(Lease { token, until, delivery_id: delivery.id });
@@ -342,11 +345,18 @@ impl Write for Settle {
             }
             (happened, true) => happened.clone(),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
+            (asked @ Happened::Asked { answer: Answer::Found { .. }, .. }, false) => asked.clone(),
             (_, false) => return Ok(before),
         };
         if holds
             && before.state != State::Sending
-            && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. } | Happened::EarlierConfirmed { .. })
+            && !matches!(
+                happened,
+                Happened::Replied { .. }
+                    | Happened::Late { .. }
+                    | Happened::EarlierConfirmed { .. }
+                    | Happened::Asked { .. }
+            )
         {
             return Ok(before);
         }

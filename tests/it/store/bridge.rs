@@ -397,7 +397,9 @@ impl Bridge {
                 )
             };
             let first = |state| lane.iter().filter(free).find(|d| d.state == state);
-            let head = first(BackingOff).or(first(Queued)).map_or("-".into(), |d| micros(d.due_at()).to_string());
+            let asks = lane.iter().filter_map(|d| d.ask_at()).min();
+            let due = first(BackingOff).or(first(Queued)).map(|d| d.due_at()).or(asks);
+            let head = due.map_or("-".into(), |at| micros(at).to_string());
             let sending = lane.iter().filter(|d| d.state == Sending).count();
             assert!(sending <= 1, "two are being sent in one lane");
             if lease == "-" {

@@ -2,7 +2,7 @@
 
 use super::*;
 use ips_bridge::domain::delivery::{ParkReason, State, WaitingFor};
-use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId};
+use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId, ReferralId};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
 use ips_bridge::domain::referral::ReferralState;
 use ips_bridge::store::Scope;
@@ -369,7 +369,8 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
                 bytes: Raw(b"MSH|".to_vec()),
                 reply: Raw(vec![]),
             };
-            let reply = |r: Result<(), &ips_bridge::store::Refusal>| r.map_or(b"AE".to_vec(), |()| b"AA".to_vec());
+            let reply =
+                |r: Result<ReferralId, &ips_bridge::store::Refusal>| r.map_or(b"AE".to_vec(), |_| b"AA".to_vec());
             (inbound.id, ReceivedReferral { inbound, referral, reply: Box::new(reply) })
         };
         let (id, first) = receive("1", details.clone());
@@ -448,7 +449,9 @@ async fn a_referral_made_by_the_api_first_is_answered_to_the_epr_that_tells_it_a
         };
         let mut referral = told();
         referral.received_from = Some((epr(), "7".into()));
-        let reply = |r: Result<(), &ips_bridge::store::Refusal>| r.map_or(b"AE".to_vec(), |()| b"AA".to_vec());
+        let reply = |r: Result<ips_bridge::domain::ids::ReferralId, &ips_bridge::store::Refusal>| {
+            r.map_or(b"AE".to_vec(), |_| b"AA".to_vec())
+        };
         let again = ReceivedReferral { inbound, referral, reply: Box::new(reply) };
         assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AA");
         let id = ips_bridge::domain::ids::ReferralId(made.answer().subject);

@@ -12,6 +12,7 @@ use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Pack, Packs, RenderOptions};
 use ips_bridge::api;
 use ips_bridge::domain::ambient::{Clock, Entropy};
+use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::delivery::{Delivery, State};
 use ips_bridge::domain::ids::{DeliveryId, NoteId, OutcomeId, ReferralId};
 use ips_bridge::domain::nhs_number::NhsNumber;
@@ -77,6 +78,8 @@ pub struct Tweaks {
     pub author: Author,
     /// The traceparent of every call.
     pub trace: Option<String>,
+    /// How the record is asked.
+    pub read_back: Option<Arc<dyn outbox::ReadBack>>,
     /// No worker: what is written stays queued.
     pub without_outbox: bool,
 }
@@ -97,6 +100,7 @@ impl Default for Tweaks {
             ack_mode: AckMode::Original,
             evidence_overdue_after: Duration::from_secs(3600),
             back_off,
+            asks: AskRules::default(),
             require_verified_nhs_number: false,
             require_mapped_staff: false,
             max_text_chars: 60_000,
@@ -122,6 +126,7 @@ impl Default for Tweaks {
             referral: referral(),
             author: author(),
             trace: None,
+            read_back: None,
             without_outbox: false,
         }
     }
@@ -263,6 +268,7 @@ impl Bridge {
             site: self.site(&policy),
             late_replies_on_connection: client.late_replies_on_connection,
             sender: Sender::Mllp(Pool::new(client, strays_out)),
+            read_back: tweaks.read_back,
             strays,
             lease: tweaks.lease,
             probe: tweaks.probe,
@@ -577,5 +583,6 @@ pub struct Unwatched;
 
 impl Watch for Unwatched {
     fn attempt(&self, _: &str, _: &'static str, _: Duration) {}
+    fn asked(&self, _: &str, _: &'static str) {}
     fn filed(&self, _: &str, _: Duration) {}
 }

@@ -9,6 +9,7 @@ mod judges;
 mod places;
 mod stores;
 mod waiting;
+pub mod web_end;
 
 pub use ambient::{Seeded, SetClock};
 pub use judges::{hl7_judges, shared};
