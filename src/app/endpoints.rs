@@ -2,7 +2,7 @@
 
 use super::tls;
 use crate::adapter::compose::Site;
-use crate::adapter::{Pack, Packs, RenderOptions, ReplyRules, Status};
+use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
 use crate::config::{Config, Endpoint, Transport, Trust};
 use crate::domain::policy::{EndpointPolicy, Environment};
 use crate::transport::Stray;
@@ -62,6 +62,16 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     let reply_rules = pack.reply_rules(&endpoint.reply).map_err(|f| faults.extend(said(f)));
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
+    }
+    let carries = match &endpoint.transport {
+        Transport::Mllp(_) => Format::Hl7v2,
+    };
+    if pack.format() != carries {
+        let (is, can) = (pack.format().name(), carries.name());
+        faults.push(format!(
+            "the pack {} is of format {is}, and the endpoint's transport carries {can}; name another pack",
+            pack.pin()
+        ));
     }
     let pool = pool(endpoint).map_err(|e| faults.push(e));
     let (Ok(reply_rules), Ok((pool, strays, certificates)), true) = (reply_rules, pool, faults.is_empty()) else {
