@@ -181,6 +181,13 @@ impl Pack {
         self.manifest.reads_back.then(|| fhir::read_back(rendering)).flatten()
     }
 
+    /// Whether this entry, under these (resolved) settings, can only be sent with the record's own id of the document it speaks of: without one
+    /// it has to wait for the answer (or the read-back) that gives it.
+    pub fn names_by_record_id(&self, entry: &str, settings: &JsonMap<String, Value>) -> bool {
+        let row = self.manifest.render_entry(entry, settings).and_then(|e| e.request.as_ref());
+        row.is_some_and(|r| r.parts().any(|part| part.source.contains("message.replaces.record_id")))
+    }
+
     /// Whether replacements keep the first document's id under these (resolved) settings.
     pub fn keeps_document_id(&self, settings: &JsonMap<String, Value>) -> bool {
         self.manifest.render_entry("note.replace", settings).is_some_and(|e| e.keeps_document_id)

@@ -272,7 +272,7 @@ fn replied(
         Meaning::Positive => {
             positive(d, policy, EvidenceKind::of(verdict, policy.acknowledged_by), verdict, reply, now)
         }
-        Meaning::Refused if verdict.duplicate => may_already_be_filed(d, verdict),
+        Meaning::Refused | Meaning::Unknown if verdict.duplicate => may_already_be_filed(d, verdict),
         // An earlier attempt of unknown outcome stays one: this answers only the attempt in hand.
         Meaning::Refused => park(d, ParkReason::Refused, &verdict.code),
         Meaning::Retry if d.refused_retries < policy.max_refused_retries => {

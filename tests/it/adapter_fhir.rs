@@ -55,6 +55,15 @@ fn every_request_names_its_own_document_first_and_can_be_asked_for() {
 }
 
 #[test]
+fn a_pack_says_which_entries_need_the_records_own_id() {
+    let pack = uk_core();
+    let given = "identifier_system = 'https://s.example'\nstaff_system = 'https://s.example'\nreferral_system = 'https://s.example'\noutcome_as = 'observation'";
+    let settings = pack.settings(&given.parse().expect("TOML")).expect("good settings");
+    let needs: Vec<&str> = pack.renders().into_iter().filter(|e| pack.names_by_record_id(e, &settings)).collect();
+    assert_eq!(needs, ["note.withdraw", "outcome.replace", "outcome.withdraw"]);
+}
+
+#[test]
 fn any_whole_http_reply_correlates_and_nothing_else_does() {
     let rules = ReplyRules::of(Format::Fhir);
     assert!(correlates(b"HTTP 500\n\n", &rules, "C1"));
@@ -158,6 +167,55 @@ fn each_of_many_breaks_is_named_with_file_line_and_remedy() {
         let hit = hit.unwrap_or_else(|| panic!("{file}:{line} {put}\n  {}", shown.join("\n  ")));
         assert!(!hit.hint.is_empty(), "{hit}");
         assert!(shown.iter().all(|f| !f.contains("Testpatient") && !f.contains("9990000018")), "{shown:?}");
+    }
+}
+
+#[test]
+fn a_damaged_referral_is_refused_by_field_name_and_never_by_value() {
+    let pack = uk_core();
+    let given = "identifier_system = 'https://s.example'\nstaff_system = 'https://s.example'\nreferral_system = 'https://s.example'\noutcome_as = 'document'";
+    let settings = pack.settings(&given.parse().expect("TOML")).expect("good settings");
+    for example in ["parse-service-request", "parse-bundle"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("adapters/fhir-uk-core/examples")
+            .join(example)
+            .join("message.json");
+        let text = fs::read_to_string(file).expect("a message");
+        let whole: Value = serde_json::from_str(&text).expect("JSON");
+        let mut pointers = Vec::new();
+        leaves(&whole, "", &mut pointers);
+        let mut refused = 0;
+        for pointer in &pointers {
+            for damage in [
+                Value::Null,
+                serde_json::json!({"x": ["Testpatient"]}),
+                serde_json::json!(1.5),
+                serde_json::json!([["a"], "b"]),
+            ] {
+                let mut damaged = whole.clone();
+                *damaged.pointer_mut(pointer).expect("a leaf") = damage;
+                if let Err(e) = pack.parse(damaged.to_string().as_bytes(), &settings, "Europe/London") {
+                    refused += 1;
+                    let said = e.to_string();
+                    let names = ["Testpatient", "9990000018", "Adeyemi", "07700", "SO99"];
+                    assert!(names.iter().all(|n| !said.contains(n)), "{example} {pointer}: {said}");
+                }
+            }
+        }
+        assert!(refused > 30, "only {refused}");
+        // A message cut short is never half a referral.
+        for end in (0..text.trim_end().len()).filter(|n| text.is_char_boundary(*n)) {
+            let said = pack.parse(&text.as_bytes()[..end], &settings, "Europe/London");
+            assert!(matches!(said, Err(ParseError::Unreadable(_))), "{example} cut at {end}");
+        }
+    }
+}
+
+fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(k, v)| leaves(v, &format!("{at}/{k}"), found)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{at}/{i}"), found)),
+        _ => found.push(at.to_owned()),
     }
 }
 

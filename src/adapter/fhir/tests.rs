@@ -213,6 +213,18 @@ fn no_value_can_change_the_shape_of_what_is_made_or_where_it_goes() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_text_an_author_may_write_is_carried_exactly(text in "[\\PC\t\n]{1,200}") {
+        let mut value = sample();
+        value["entry"]["text"] = json!(text);
+        let request = render_of(r#"{"resourceType": "Basic", "t": "{{ entry.text }}", "d": {"$text": "doc.txt", "$as": "text"}}"#, &value);
+        let body: Value = serde_json::from_slice(&request.expect("made").body).expect("JSON");
+        proptest::prop_assert_eq!(&body["t"], &json!(text));
+        proptest::prop_assert_eq!(&body["d"], &json!(format!("one\ntwo\n\n{text}")));
+    }
+}
+
 #[test]
 fn a_text_that_does_not_come_back_exactly_is_not_sent() {
     for template in [

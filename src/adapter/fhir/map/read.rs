@@ -174,6 +174,7 @@ fn made(file: &TomlFile<'_>, name: &str, line: u32) -> Option<Made> {
     match name {
         "fhir_date" => Some(Made::Date),
         "fhir_time" => Some(Made::Time),
+        "flag" => Some(Made::Flag),
         shared if shared.starts_with("code:") || FILTERS.iter().any(|f| f.name == shared) => {
             filter(file, shared, line).map(Made::Shared)
         }
