@@ -1,8 +1,8 @@
 //! The tables of `adapters/README.md`, made from what the engine really offers; a test compares them with the file.
 
 use super::filters::{FILTERS, FilterDoc};
-use super::map;
 use super::settings::ENGINE_SETTINGS;
+use super::{fhir, map};
 
 /// Name of the part and its Markdown.
 pub fn tables() -> Vec<(&'static str, String)> {
@@ -15,7 +15,12 @@ pub fn tables() -> Vec<(&'static str, String)> {
         "| setting | if not declared | may be | what it does |\n|---|---|---|---|\n{}",
         settings.collect::<String>()
     );
-    vec![("filters", filters(FILTERS)), ("map-filters", filters(map::FILTERS)), ("engine-settings", settings)]
+    vec![
+        ("filters", filters(FILTERS)),
+        ("map-filters", filters(map::FILTERS)),
+        ("fhir-map-filters", filters(fhir::map::FILTERS)),
+        ("engine-settings", settings),
+    ]
 }
 
 fn filters(list: &[FilterDoc]) -> String {

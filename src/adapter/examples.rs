@@ -6,9 +6,12 @@
 //! | `render-*` | `input.json` (RenderInput), `settings.toml` | `expected.hl7` (LF line ends) or `expected.err` |
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
+//!
+//! In a fhir pack: `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers.
 
 use super::fault::{Fault, Faults};
 use super::input;
+use super::manifest::Format;
 use super::pack::Pack;
 use super::render::RenderOptions;
 use super::sources::Sources;
@@ -47,34 +50,45 @@ impl Outcome {
 }
 
 /// Turns a reply into a verdict: given by the caller, because verdicts are made above this module.
-pub type Judge = fn(&[u8], &super::ReplyRules, &str) -> crate::domain::verdict::Verdict;
+pub type Judge = fn(&[u8], &super::ReplyRules, &str, &[u8]) -> crate::domain::verdict::Verdict;
 
 /// Control id that example replies answer.
 pub const REPLY_CONTROL_ID: &str = "IPS0EXAMPLE000000001";
 /// Time zone of example trusts when a message is parsed.
 const ZONE: &str = "Europe/London";
 
-const RENDER_FILES: &[&str] = &["input.json", "settings.toml", "expected.hl7", "expected.err"];
-const PARSE_FILES: &[&str] = &["message.hl7", "settings.toml", "expected.json", "expected.err"];
-const REPLY_FILES: &[&str] = &["reply.hl7", "reply.toml", "expected.verdict"];
+/// The files of a format's cases: render, parse, reply.
+fn files_of(format: Format, kind: CaseKind) -> &'static [&'static str] {
+    match (format, kind) {
+        (Format::Hl7v2, CaseKind::Render) => &["input.json", "settings.toml", "expected.hl7", "expected.err"],
+        (Format::Hl7v2, CaseKind::Parse) => &["message.hl7", "settings.toml", "expected.json", "expected.err"],
+        (Format::Hl7v2, CaseKind::Reply) => &["reply.hl7", "reply.toml", "expected.verdict"],
+        (Format::Fhir, CaseKind::Render) => &["input.json", "settings.toml", "expected.http", "expected.err"],
+        (Format::Fhir, CaseKind::Parse) => &["message.json", "settings.toml", "expected.json", "expected.err"],
+        (Format::Fhir, CaseKind::Reply) => &["reply.http", "request.http", "reply.toml", "expected.verdict"],
+    }
+}
+
+const EXPECTED: &[&str] = &["expected.hl7", "expected.http", "expected.json", "expected.err", "expected.verdict"];
 
 /// The cases of a pack, by name; folders and files that are none are faults.
-pub fn cases(sources: &Sources, faults: &mut Faults) -> Vec<Case> {
+pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for path in sources.under("examples") {
         let Some((name, file)) = path["examples/".len()..].split_once('/') else {
             faults.add(path, 0, "lies beside the cases", "put it into a folder such as examples/render-note/");
             continue;
         };
-        let (kind, files) = match name.split_once('-').map(|(kind, _)| kind) {
-            Some("render") => (CaseKind::Render, RENDER_FILES),
-            Some("parse") => (CaseKind::Parse, PARSE_FILES),
-            Some("reply") => (CaseKind::Reply, REPLY_FILES),
+        let kind = match name.split_once('-').map(|(kind, _)| kind) {
+            Some("render") => CaseKind::Render,
+            Some("parse") => CaseKind::Parse,
+            Some("reply") => CaseKind::Reply,
             _ => {
                 faults.add(path, 0, "is in a folder that is no case", "name the folder render-…, parse-… or reply-…");
                 continue;
             }
         };
+        let files = files_of(format, kind);
         if !files.contains(&file) {
             faults.add(path, 0, "is not a file that such a case has", format!("it has {}", files.join(", ")));
         }
@@ -104,6 +118,9 @@ impl Pack {
         let value = self.example_input(case, faults)?;
         let covers = input::entry_name(&value).map(str::to_owned);
         Some(match self.render_value(&value, &RenderOptions::default()) {
+            Ok(rendered) if self.manifest.format == Format::Fhir => {
+                Outcome { file: "expected.http", text: rendered.text_for_display, covers }
+            }
             Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers },
             Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
         })
@@ -153,14 +170,22 @@ impl Pack {
 
     /// The wire form of an example message, which is kept with LF line ends.
     pub(super) fn example_message(&self, path: &str, faults: &mut Faults) -> Option<Vec<u8>> {
-        Some(self.sources.text(path, faults)?.replace('\n', "\r").into_bytes())
+        let text = self.sources.text(path, faults)?;
+        Some(if self.manifest.format == Format::Fhir { text } else { text.replace('\n', "\r") }.into_bytes())
     }
 
     fn run_parse(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
-        let bytes = self.example_message(&format!("examples/{}/message.hl7", case.name), faults)?;
+        let file = if self.manifest.format == Format::Fhir { "message.json" } else { "message.hl7" };
+        let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
         let settings = self.example_settings(case, faults)?;
-        let covers = super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()));
-        Some(match self.parse(&bytes, &settings, ZONE) {
+        let parsed = self.parse(&bytes, &settings, ZONE);
+        let covers = match self.manifest.format {
+            Format::Hl7v2 => {
+                super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()))
+            }
+            Format::Fhir => parsed.as_ref().ok().map(|p| p.message_type.clone()),
+        };
+        Some(match parsed {
             Ok(p) => {
                 let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
                 Outcome { file: "expected.json", text: format!("{value:#}\n"), covers }
@@ -173,7 +198,14 @@ impl Pack {
     }
 
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
-        let bytes = self.example_message(&format!("examples/{}/reply.hl7", case.name), faults)?;
+        let is_fhir = self.manifest.format == Format::Fhir;
+        let of = |file: &str| format!("examples/{}/{file}", case.name);
+        let bytes = self.example_message(&of(if is_fhir { "reply.http" } else { "reply.hl7" }), faults)?;
+        let sent = if is_fhir && self.sources.bytes(&of("request.http")).is_some() {
+            self.example_message(&of("request.http"), faults)?
+        } else {
+            Vec::new()
+        };
         let path = format!("examples/{}/reply.toml", case.name);
         let own = match self.sources.bytes(&path) {
             Some(_) => self
@@ -185,7 +217,7 @@ impl Pack {
             None => toml::Table::new(),
         };
         let rules = self.reply_rules(&own).map_err(|list| faults.0.extend(list)).ok()?;
-        let v = judge(&bytes, &rules, REPLY_CONTROL_ID);
+        let v = judge(&bytes, &rules, REPLY_CONTROL_ID, &sent);
         let mut text = format!("meaning = {}\nlevel = {}\ncode = {:?}\n", json!(v.meaning), json!(v.level), v.code);
         if v.duplicate {
             text.push_str("duplicate = true\n");
@@ -198,7 +230,7 @@ impl Pack {
 
     /// The names of its cases.
     pub fn examples(&self) -> Vec<String> {
-        cases(&self.sources, &mut Faults::default()).into_iter().map(|c| c.name).collect()
+        cases(&self.sources, self.manifest.format, &mut Faults::default()).into_iter().map(|c| c.name).collect()
     }
 
     /// What a render case makes; nothing for other cases and for those that fail.
@@ -212,9 +244,7 @@ impl Pack {
     pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
         let path = format!("examples/{}/{}", case.name, outcome.file);
         let bless = "if this is right, run adapter test --bless and review the change";
-        for other in
-            ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
-        {
+        for other in EXPECTED.iter().filter(|f| **f != outcome.file) {
             let other = format!("examples/{}/{other}", case.name);
             if self.sources.bytes(&other).is_some() {
                 return Err(Fault::new(&other, 0, format!("is expected, but the case gives {}", outcome.file), bless));
@@ -254,7 +284,7 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
         Err(faults) => return Report { faults, ..report },
     };
     let mut faults = Faults::default();
-    for case in cases(&pack.sources, &mut faults) {
+    for case in cases(&pack.sources, pack.manifest.format, &mut faults) {
         let outcome = match pack.run(&case, judge) {
             Ok(outcome) => outcome,
             Err(list) => {
@@ -285,9 +315,7 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
 
 fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
     let folder = folder.join("examples").join(&case.name);
-    for stale in
-        ["expected.hl7", "expected.json", "expected.err", "expected.verdict"].iter().filter(|f| **f != outcome.file)
-    {
+    for stale in EXPECTED.iter().filter(|f| **f != outcome.file) {
         match fs::remove_file(folder.join(stale)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}

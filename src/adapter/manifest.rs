@@ -2,6 +2,7 @@
 
 use super::codes::Missing;
 use super::fault::{Faults, suggest};
+use super::fhir;
 use super::input::ENTRIES;
 use super::reply::ReplyRules;
 use super::settings::{Kind, Settings};
@@ -27,12 +28,14 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Hl7v2,
+    Fhir,
 }
 
 impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Hl7v2 => "hl7v2",
+            Self::Fhir => "fhir",
         }
     }
 }
@@ -46,6 +49,10 @@ pub struct RenderEntry {
     pub when: Vec<(String, String)>,
     /// OBX-3.1 of the rows that carry the accepted text: a text, or `settings.<name>`. It is read back and compared.
     pub text_code: Option<String>,
+    /// For fhir packs: what is sent, the template being its body.
+    pub request: Option<fhir::RequestRow>,
+    /// For fhir packs: where the accepted text stands. It is read back and compared.
+    pub text_at: Option<fhir::TextAt>,
     /// For a replacement: the record keeps the first document's id (HL7 v2 T08), so that a withdrawal can always name it.
     pub keeps_document_id: bool,
     /// Why it has no example.
@@ -88,6 +95,8 @@ pub struct Manifest {
     pub parse: Vec<ParseEntry>,
     pub codes: Vec<CodesEntry>,
     pub reply: ReplyRules,
+    /// The record can be asked for what was sent, by its identifier.
+    pub reads_back: bool,
     /// Why replies have no examples.
     pub reply_exempt: Option<String>,
 }
@@ -135,13 +144,15 @@ impl Manifest {
         }
         let (status, evidence) = status(&r);
         let format = r.required("format", "hl7v2");
-        if let Some((name, line)) = format.as_ref().filter(|(f, _)| f != Format::Hl7v2.name()) {
+        let known = [Format::Hl7v2, Format::Fhir];
+        if let Some((name, line)) = format.as_ref().filter(|(f, _)| known.iter().all(|k| f != k.name())) {
             file.fault_at(
                 *line,
                 format!("the format \"{name}\" is not one of this bridge"),
-                "write format = \"hl7v2\"",
+                suggest(name, known.iter().map(|k| k.name())),
             );
         }
+        let format = format.filter(|(f, _)| f == Format::Fhir.name()).map_or(Format::Hl7v2, |_| Format::Fhir);
         let owners = r.texts("owners");
         if owners.as_ref().is_none_or(|(o, _)| o.is_empty()) {
             r.fault(
@@ -158,15 +169,19 @@ impl Manifest {
             status,
             evidence,
             owners: owners.map(|(o, _)| o).unwrap_or_default(),
-            format: Format::Hl7v2,
+            format,
             render: r
                 .tables("render")
                 .into_iter()
-                .filter_map(|(t, line)| render_entry(file, t, line, &settings))
+                .filter_map(|(t, line)| render_entry(file, t, line, &settings, format))
                 .collect(),
-            parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line)).collect(),
+            parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line, format)).collect(),
             codes: r.table("codes").map(|(t, _)| codes_entries(file, t)).unwrap_or_default(),
-            reply: r.table("reply").map(|(t, _)| ReplyRules::read(file, t)).unwrap_or_default(),
+            reply: match r.table("reply") {
+                Some((t, _)) => ReplyRules::read(file, t, format),
+                None => ReplyRules::of(format),
+            },
+            reads_back: r.table("read_back").is_some_and(|(t, line)| read_back(file, t, line, format)),
             reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
             settings,
         };
@@ -250,7 +265,13 @@ fn status(r: &Reader<'_, '_>) -> (Status, Option<String>) {
     (status, evidence)
 }
 
-fn render_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, settings: &Settings) -> Option<RenderEntry> {
+fn render_entry(
+    file: &TomlFile<'_>,
+    table: &DeTable<'_>,
+    line: u32,
+    settings: &Settings,
+    format: Format,
+) -> Option<RenderEntry> {
     let r = Reader::new(file, table, line, "[[render]]");
     let entry = r.required("entry", "note.create").and_then(|(name, line)| {
         let known = ENTRIES.iter().find(|e| **e == name).copied();
@@ -308,18 +329,74 @@ fn render_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, settings: &
         }
         code
     });
+    let request = r.table("request").and_then(|(t, line)| fhir::RequestRow::read(file, t, line));
+    let text_at = r.table("text_at").and_then(|(t, line)| fhir::text_at(file, t, line));
+    match format {
+        Format::Hl7v2 if r.item("request").or(r.item("text_at")).is_some() => {
+            r.fault("request and text_at are for fhir packs", "remove them; text_code names the text's OBX rows")
+        }
+        Format::Fhir if text_code.is_some() => r.fault("text_code is for hl7v2 packs", "write text_at"),
+        Format::Fhir => {
+            if r.item("request").is_none() {
+                r.fault(
+                    "this [[render]] does not say what request it makes",
+                    "add request = { method = \"POST\", path = \"DocumentReference\" }",
+                );
+            }
+            let carries_text = entry.is_some_and(|e| !e.ends_with(".withdraw") && e != "referral_reply.create");
+            if carries_text && r.item("text_at").is_none() {
+                r.fault(
+                    "this [[render]] does not say where the accepted text stands",
+                    "add text_at = { path = \"$.…\", as = \"base64\" }: it is read back before anything is sent",
+                );
+            }
+        }
+        Format::Hl7v2 => {}
+    }
     let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
     let exempt = exempt(&r);
     r.finish();
-    Some(RenderEntry { entry: entry?, template: template?, when, text_code, keeps_document_id, exempt, line })
+    Some(RenderEntry {
+        entry: entry?,
+        template: template?,
+        when,
+        text_code,
+        request,
+        text_at,
+        keeps_document_id,
+        exempt,
+        line,
+    })
 }
 
-fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<ParseEntry> {
+/// `[read_back] by = "identifier"`
+fn read_back(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format) -> bool {
+    let r = Reader::new(file, table, line, "[read_back]");
+    let by = r.required("by", "identifier");
+    if let Some((word, line)) = by.as_ref().filter(|(word, _)| word != "identifier") {
+        file.fault_at(*line, format!("`by` cannot be \"{word}\""), "write by = \"identifier\"");
+    }
+    if format != Format::Fhir {
+        r.fault("[read_back] is for fhir packs", "remove it: HL7 v2 has no question for one document");
+    }
+    r.finish();
+    by.is_some()
+}
+
+fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format) -> Option<ParseEntry> {
     let r = Reader::new(file, table, line, "[[parse]]");
     let message = r.required("message", "REF^I12");
     if let Some((m, line)) = &message {
         let good = |p: &str| p.len() == 3 && p.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
+        if format == Format::Fhir {
+            if !fhir::resource::is_type(m) {
+                file.fault_at(
+                    *line,
+                    format!("message \"{m}\" is not a resource type"),
+                    "write for example \"ServiceRequest\"",
+                );
+            }
+        } else if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
             file.fault_at(
                 *line,
                 format!("message \"{m}\" is not a type and a trigger"),

@@ -2,6 +2,7 @@
 
 use super::codes::CodeTable;
 use super::fault::{Fault, Faults, suggest};
+use super::fhir;
 use super::hl7::{Charset, Envelope, Message};
 use super::manifest::{FILE, Format, Manifest};
 use super::map::{Around, FieldFault, Map};
@@ -18,6 +19,7 @@ pub struct Pack {
     pub manifest: Manifest,
     pub(super) templates: Templates,
     pub(super) maps: BTreeMap<String, Map>,
+    pub(super) fhir_maps: BTreeMap<String, fhir::map::Map>,
     pub(super) tables: Arc<BTreeMap<String, CodeTable>>,
     pub(super) sources: Sources,
     fingerprint: String,
@@ -90,7 +92,9 @@ impl Pack {
             }
         }
         let tables = Arc::new(tables);
-        let templates = Templates::load(&sources, &manifest.settings, &tables, &mut faults);
+        let parts: Vec<&fhir::Part> =
+            manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts).collect();
+        let templates = Templates::load(&sources, (&manifest.settings, manifest.format), &tables, &parts, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
             faults.add(
@@ -100,24 +104,32 @@ impl Pack {
                 suggest(&entry.template, known),
             );
         }
-        let mut maps = BTreeMap::new();
+        let (mut maps, mut fhir_maps) = (BTreeMap::new(), BTreeMap::new());
         for entry in &manifest.parse {
-            if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_some() {
+            if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_none() {
+                continue;
+            }
+            if manifest.format == Format::Fhir {
+                fhir_maps
+                    .extend(fhir::map::Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
+            } else {
                 maps.extend(Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
             }
         }
-        for map in maps.values() {
-            for name in map.tables().filter(|n| !tables.contains_key(*n)) {
+        let named = maps.values().map(|m| (&m.file, m.tables().collect::<Vec<_>>(), m.settings().collect::<Vec<_>>()));
+        let fhir_named = fhir_maps.values().map(|m| (&m.file, m.tables().collect(), m.settings().collect()));
+        for (file, named_tables, named_settings) in named.chain(fhir_named) {
+            for name in named_tables.into_iter().filter(|n| !tables.contains_key(*n)) {
                 faults.add(
-                    &map.file,
+                    file,
                     0,
                     format!("there is no code table \"{name}\""),
                     suggest(name, tables.keys().map(String::as_str)),
                 );
             }
-            for name in map.settings().filter(|n| manifest.settings.get(n).is_none()) {
+            for name in named_settings.into_iter().filter(|n| manifest.settings.get(n).is_none()) {
                 faults.add(
-                    &map.file,
+                    file,
                     0,
                     format!("there is no setting \"{name}\""),
                     suggest(name, manifest.settings.names()),
@@ -125,7 +137,7 @@ impl Pack {
             }
         }
         let fingerprint = sources.fingerprint();
-        faults.into_result(Self { manifest, templates, maps, tables, sources, fingerprint })
+        faults.into_result(Self { manifest, templates, maps, fhir_maps, tables, sources, fingerprint })
     }
 
     /// `id@version`.
@@ -161,6 +173,19 @@ impl Pack {
     /// Whether an entry such as `note.create` can be rendered under these (resolved) settings.
     pub fn covers(&self, entry: &str, settings: &JsonMap<String, Value>) -> bool {
         self.manifest.render_entry(entry, settings).is_some()
+    }
+
+    /// A request that asks the record whether it holds what this rendering sent (`[read_back]`); `None` where the pack cannot ask.
+    /// `verdict::read_back` judges the reply.
+    pub fn read_back(&self, rendering: &[u8]) -> Option<Vec<u8>> {
+        self.manifest.reads_back.then(|| fhir::read_back(rendering)).flatten()
+    }
+
+    /// Whether this entry, under these (resolved) settings, can only be sent with the record's own id of the document it speaks of: without one
+    /// it has to wait for the answer (or the read-back) that gives it.
+    pub fn names_by_record_id(&self, entry: &str, settings: &JsonMap<String, Value>) -> bool {
+        let row = self.manifest.render_entry(entry, settings).and_then(|e| e.request.as_ref());
+        row.is_some_and(|r| r.parts().any(|part| part.source.contains("message.replaces.record_id")))
     }
 
     /// Whether replacements keep the first document's id under these (resolved) settings.
@@ -202,12 +227,15 @@ impl Pack {
                 "use an IANA name, for example Europe/London",
             )])
         })?;
+        let around = Around { settings, tables: &self.tables, zone: &zone };
+        if self.manifest.format == Format::Fhir {
+            return fhir::map::parse(self, bytes, &around);
+        }
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
         let entry = self.manifest.parse.iter().find(|p| p.message == message_type);
         let map = entry.and_then(|e| self.maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
-        let around = Around { settings, tables: &self.tables, zone: &zone };
         let mapped = map.apply(&message, &around);
         let torn: Vec<FieldFault> = message
             .set_aside()

@@ -2,10 +2,11 @@
 //! What cannot be carried whole is refused with the reason, never altered.
 
 use super::fault::Fault;
+use super::fhir;
 use super::filters::Facts;
 use super::hl7::{Charset, Message, Path, rules};
 use super::input;
-use super::manifest::{FILE, RenderEntry};
+use super::manifest::{FILE, Format, RenderEntry};
 use super::pack::Pack;
 use super::stop::Stop;
 use super::template::{Printed, Stopped};
@@ -16,7 +17,7 @@ use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
 
 /// Longest message, in bytes, whatever the endpoint says: an MLLP frame.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the endpoint demands beyond the pack's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +70,7 @@ fn first(faults: &[Fault]) -> String {
 }
 
 impl RenderError {
-    fn one(file: &str, line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn one(file: &str, line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::NotRenderable(vec![Fault::new(file, line, what, hint)])
     }
 }
@@ -86,9 +87,9 @@ impl From<Box<Stopped>> for RenderError {
 }
 
 /// What the settings say about making bytes.
-struct Plan<'p> {
-    entry: &'p RenderEntry,
-    facts: Arc<Facts>,
+pub(super) struct Plan<'p> {
+    pub entry: &'p RenderEntry,
+    pub facts: Arc<Facts>,
     charset: Charset,
 }
 
@@ -115,6 +116,9 @@ impl Pack {
         if options.require_mapped_staff && staff.is_empty() {
             return Err(RenderError::NoStaffId);
         }
+        if self.manifest.format == Format::Fhir {
+            return fhir::render(self, &plan, input, options);
+        }
         let printed = self.templates.render(&plan.entry.template, input, &plan.facts)?;
         let segments = segments(&printed);
         let bytes = encode(&segments, text, plan.charset)?;
@@ -129,6 +133,9 @@ impl Pack {
     /// Each piece of output with the expression that printed it.
     pub(super) fn trace(&self, input: &Value) -> Result<Vec<Printed>, RenderError> {
         let plan = self.plan(input)?;
+        if self.manifest.format == Format::Fhir {
+            return fhir::trace(self, &plan, input);
+        }
         Ok(self.templates.trace(&plan.entry.template, input, &plan.facts)?)
     }
 

@@ -4,12 +4,14 @@ use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
 use crate::config::{Config, Endpoint, Transport, Trust};
+use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy};
-use crate::outbox::ReadBack;
+use crate::outbox::{Question, ReadBack};
 use crate::transport::https::Ambient;
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
+use crate::verdict;
 use crate::wire::v1;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -66,18 +68,21 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
     }
-    if pack.manifest.format == Format::Hl7v2 {
-        for (there, what) in [
-            (
-                matches!(endpoint.transport, Transport::Https(_)),
-                "transport = \"https\" carries no such thing; say \"mllp\"",
-            ),
-            (endpoint.listen_https.is_some(), "[endpoint.listen_https] takes FHIR; use [endpoint.listen]"),
-        ] {
-            if there {
-                faults.push(format!("the pack {} speaks HL7 v2, and {what}", pack.pin()));
-            }
-        }
+    let carries = match &endpoint.transport {
+        Transport::Mllp(_) => Format::Hl7v2,
+        Transport::Https(_) => Format::Fhir,
+    };
+    let listens = [
+        (endpoint.listen.is_some(), "listen", Format::Hl7v2),
+        (endpoint.listen_https.is_some(), "listen_https", Format::Fhir),
+    ];
+    let unfit = std::iter::once((true, "transport", carries)).chain(listens);
+    for (_, what, format) in unfit.filter(|(there, _, format)| *there && pack.format() != *format) {
+        let (is, can) = (pack.format().name(), format.name());
+        faults.push(format!(
+            "the pack {} is of format {is}, and the endpoint's {what} carries {can}; name another pack",
+            pack.pin()
+        ));
     }
     let read_back = read_back(endpoint, &pack).map_err(|e| faults.push(e)).ok().flatten();
     let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
@@ -119,15 +124,34 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
 }
 
 /// How the pack asks the record. Where config has it asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
-fn read_back(endpoint: &Endpoint, pack: &Pack) -> Result<Option<Arc<dyn ReadBack>>, String> {
-    let asked = endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack;
-    if asked {
+fn read_back(endpoint: &Endpoint, pack: &Arc<Pack>) -> Result<Option<Arc<dyn ReadBack>>, String> {
+    if pack.manifest.reads_back {
+        return Ok(Some(Arc::new(ByPack(pack.clone()))));
+    }
+    if endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack {
         return Err(format!(
             "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
             pack.pin()
         ));
     }
     Ok(None)
+}
+
+/// A pack asks by the identifier in what was sent, and judges the answer against it.
+struct ByPack(Arc<Pack>);
+
+impl ReadBack for ByPack {
+    fn request(&self, question: Question<'_>) -> Option<Vec<u8>> {
+        self.0.read_back(question.rendering)
+    }
+
+    fn judge(&self, reply: &[u8], question: Question<'_>) -> Answer {
+        match verdict::read_back(reply, question.rendering) {
+            verdict::ReadBack::Found { record_id } => Answer::Found { record_id: Some(record_id) },
+            verdict::ReadBack::NotFound => Answer::NotFound,
+            verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },
+        }
+    }
 }
 
 /// Everything that shapes the bytes or decides who gets them. When it changes, what was not yet seen is made anew, and what may have been

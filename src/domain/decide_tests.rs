@@ -276,6 +276,14 @@ fn a_duplicate_after_an_unknown_may_already_be_filed() {
 }
 
 #[test]
+fn an_unknown_that_is_to_be_asked_for_is_not_sent_again_meanwhile() {
+    let query = Verdict { duplicate: true, ..verdict(Meaning::Unknown, Level::Application) };
+    let resends = EndpointPolicy { after_unknown: AfterUnknown::Resend, max_unknown_resends: 9, ..policy() };
+    let d = attempt(&resends, replied(query));
+    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::MayAlreadyBeFiled), true));
+}
+
+#[test]
 fn a_late_duplicate_is_never_taken_for_a_refusal() {
     let p = enhanced();
     let unknown = attempt(&p, no_answer());

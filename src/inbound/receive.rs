@@ -167,7 +167,7 @@ async fn late_acknowledgement(source: &Source, bytes: &[u8]) -> Result<Vec<Vec<u
         delivery_id: None,
         attempt_id: None,
         received_at: now,
-        verdict: verdict(bytes, &source.reply_rules, &control_id),
+        verdict: verdict(bytes, &source.reply_rules, &control_id, b""),
         unmatched: true,
         bytes: Raw(bytes.to_vec()),
     };

@@ -90,9 +90,9 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
             return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
         }
     };
-    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &control_id)).await;
+    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &endpoint.reply_rules, &control_id)).await;
     drop(way);
-    Ok(after(shared, endpoint, claimed, attempt, &control_id, exchange))
+    Ok(after(shared, endpoint, claimed, attempt, (&control_id, &bytes), exchange))
 }
 
 /// What an exchange means.
@@ -101,7 +101,7 @@ fn after(
     endpoint: &Endpoint,
     claimed: &Claimed,
     attempt: AttemptId,
-    control_id: &str,
+    (control_id, bytes): (&str, &[u8]),
     exchange: Exchange,
 ) -> Ending {
     let now = shared.clock.now();
@@ -121,9 +121,9 @@ fn after(
         exchange.strays.into_iter().partition(|s| endpoint.late_replies_on_connection && s.kind == StrayKind::Frame);
     let mut replies: Vec<Reply> = strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
     let (happened, feeling) = match exchange.sent {
-        Sent::Reply(bytes) => {
-            let verdict = verdict(&bytes, &endpoint.reply_rules, control_id);
-            let kept = reply(bytes, verdict.clone(), false);
+        Sent::Reply(heard) => {
+            let verdict = verdict(&heard, &endpoint.reply_rules, control_id, bytes);
+            let kept = reply(heard, verdict.clone(), false);
             let happened = Happened::Replied { verdict, reply: kept.id };
             replies.push(kept);
             (happened, Feeling::Reached)

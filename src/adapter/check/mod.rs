@@ -21,7 +21,7 @@ pub fn check(folder: &Path, judge: Judge) -> Report {
     let mut done = vec![format!("{}: manifest, templates, maps and code tables read", pack.pin())];
 
     tidy::check(&pack, &mut faults);
-    let cases = cases(&pack.sources, &mut faults);
+    let cases = cases(&pack.sources, pack.manifest.format, &mut faults);
     let mut outcomes: Vec<(Case, Outcome)> = Vec::new();
     for case in cases {
         match pack.run(&case, judge) {
@@ -65,7 +65,7 @@ fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
             FILE,
             entry.line,
             format!("{} has no example", entry.message),
-            "add examples/parse-…/message.hl7, then adapter test --bless",
+            "add examples/parse-…/message.hl7 (or .json), then adapter test --bless",
         );
     }
     let has = |kind: CaseKind, failing: bool| outcomes.iter().any(|(c, o)| c.kind == kind && o.failed() == failing);

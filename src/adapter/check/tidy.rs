@@ -53,6 +53,8 @@ fn unused(pack: &Pack, faults: &mut Faults) {
     }
     for table in &manifest.codes {
         let named = |text: &str| {
+            // In JSON the quotes of a quoted name are escaped.
+            let text = text.replace("\\\"", "\"");
             [format!("code(\"{}\")", table.name), format!("code('{}')", table.name)].iter().any(|c| text.contains(c))
         };
         let in_template = pack
@@ -60,7 +62,9 @@ fn unused(pack: &Pack, faults: &mut Faults) {
             .under("templates")
             .filter_map(|p| pack.sources.bytes(p))
             .any(|b| named(&String::from_utf8_lossy(b)));
-        if !in_template && !pack.maps.values().any(|m| m.tables().any(|t| t == table.name)) {
+        let in_map = pack.maps.values().any(|m| m.tables().any(|t| t == table.name))
+            || pack.fhir_maps.values().any(|m| m.tables().any(|t| t == table.name));
+        if !in_template && !in_map {
             faults.add(
                 FILE,
                 table.line,

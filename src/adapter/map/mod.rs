@@ -3,6 +3,8 @@
 mod read;
 mod row;
 
+pub(super) use read::{constant, filter, find};
+pub(super) use row::As;
 pub use row::FILTERS;
 
 use super::codes::CodeTable;
@@ -202,7 +204,7 @@ impl Each {
 }
 
 /// Puts a value under a dotted path, making the objects on the way.
-fn put(root: &mut Value, path: &str, value: Value) {
+pub(super) fn put(root: &mut Value, path: &str, value: Value) {
     let mut at = root;
     for part in path.split('.') {
         if !at.is_object() {

@@ -129,7 +129,7 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
 }
 
 /// `ours` within a message of ours, or what is wrong with it.
-fn find(makes: &str, ours: &str) -> Result<Option<&'static Shape>, (String, String)> {
+pub(in crate::adapter) fn find(makes: &str, ours: &str) -> Result<Option<&'static Shape>, (String, String)> {
     if input::fields(makes).is_none() {
         return Ok(None);
     }
@@ -252,7 +252,7 @@ fn condition(file: &TomlFile<'_>, text: &str, line: u32) -> Option<(Path, bool)>
     }
 }
 
-fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
+pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
     Some(match name.split_once(':') {
         Some(("code", table)) if !table.is_empty() => As::Code(table.to_owned()),
         None => match name {
@@ -281,7 +281,7 @@ fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
     })
 }
 
-fn constant(value: &DeValue<'_>) -> Option<serde_json::Value> {
+pub(in crate::adapter) fn constant(value: &DeValue<'_>) -> Option<serde_json::Value> {
     Some(match value {
         DeValue::String(s) => serde_json::Value::String(s.to_string()),
         DeValue::Boolean(b) => serde_json::Value::Bool(*b),

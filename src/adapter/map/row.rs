@@ -35,7 +35,7 @@ pub const FILTERS: &[FilterDoc] = &[
 
 /// What becomes of a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum As {
+pub(in crate::adapter) enum As {
     Text,
     Date,
     Time,
@@ -189,7 +189,7 @@ impl Row {
 }
 
 impl As {
-    fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
+    pub(in crate::adapter) fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
         let trimmed = text.trim();
         Ok(match self {
             Self::Text => Value::String(trimmed.to_owned()),

@@ -9,7 +9,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("wire", &[]),
     ("config", &["domain"]),
-    ("adapter", &["domain", "wire"]),
+    // A pack renders whole requests: the envelope is the one thing it shares with the wire.
+    ("adapter", &["domain", "wire", "transport::http_message"]),
     ("store", &["domain"]),
     ("verdict", &["domain", "adapter", "transport"]),
     ("outbox", &["domain", "store", "adapter", "transport", "verdict"]),
