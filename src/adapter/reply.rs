@@ -59,6 +59,11 @@ impl Default for ReplyRules {
     }
 }
 
+/// The meanings a row may have.
+pub fn meanings() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
+
 impl ReplyRules {
     /// `[reply]` of a manifest, over the default rows.
     pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>) -> Self {

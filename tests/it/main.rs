@@ -5,6 +5,7 @@
 
 mod adapter_breaks;
 mod adapter_interop;
+mod adapter_overlay;
 mod adapter_packs;
 mod adapter_text;
 mod api_calls;

@@ -3,6 +3,7 @@
 mod read;
 mod row;
 
+pub use read::from_table;
 pub use row::FILTERS;
 
 use super::codes::CodeTable;
