@@ -8,6 +8,9 @@
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
 //!
 //! In a fhir pack: `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers.
+//! A pack that extends another runs its cases too. One of which it has no file of its own runs with the base's settings, so
+//! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
+//! be carried ([`super::inherited`]).
 
 use super::fault::{Fault, Faults};
 use super::input;
@@ -31,6 +34,8 @@ pub enum CaseKind {
 pub struct Case {
     pub name: String,
     pub kind: CaseKind,
+    /// The base that it is taken over from, unless this pack has a file of it.
+    pub from: Option<String>,
 }
 
 /// What a case gave.
@@ -41,6 +46,8 @@ pub struct Outcome {
     pub text: String,
     /// `note.create`, `REF^I12`, or nothing for replies.
     pub covers: Option<String>,
+    /// The line of the `[[render]]` that it shows.
+    pub row: Option<u32>,
 }
 
 impl Outcome {
@@ -93,7 +100,7 @@ pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case
             faults.add(path, 0, "is not a file that such a case has", format!("it has {}", files.join(", ")));
         }
         if cases.last().is_none_or(|c| c.name != name) {
-            cases.push(Case { name: name.into(), kind });
+            cases.push(Case { name: name.into(), kind, from: sources.case_from(name) });
         }
     }
     cases
@@ -117,12 +124,14 @@ impl Pack {
     fn run_render(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
         let value = self.example_input(case, faults)?;
         let covers = input::entry_name(&value).map(str::to_owned);
+        let settings = value.get("settings").and_then(Value::as_object);
+        let row = covers.as_deref().zip(settings).and_then(|(e, s)| self.manifest.render_entry(e, s)).map(|e| e.line);
         Some(match self.render_value(&value, &RenderOptions::default()) {
             Ok(rendered) if self.manifest.format == Format::Fhir => {
-                Outcome { file: "expected.http", text: rendered.text_for_display, covers }
+                Outcome { file: "expected.http", text: rendered.text_for_display, covers, row }
             }
-            Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers },
-            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
+            Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers, row },
+            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers, row },
         })
     }
 
@@ -155,7 +164,7 @@ impl Pack {
 
     fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {
         let path = format!("examples/{}/settings.toml", case.name);
-        let mut given = self.manifest.settings.examples();
+        let mut given = self.settings_of(case);
         if self.sources.bytes(&path).is_some() {
             let own: toml::Table = self
                 .sources
@@ -188,12 +197,15 @@ impl Pack {
         Some(match parsed {
             Ok(p) => {
                 let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
-                Outcome { file: "expected.json", text: format!("{value:#}\n"), covers }
+                Outcome { file: "expected.json", text: format!("{value:#}\n"), covers, row: None }
             }
-            Err(super::ParseError::Fields(list)) => {
-                Outcome { file: "expected.err", text: list.iter().map(|f| format!("{f}\n")).collect(), covers }
-            }
-            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
+            Err(super::ParseError::Fields(list)) => Outcome {
+                file: "expected.err",
+                text: list.iter().map(|f| format!("{f}\n")).collect(),
+                covers,
+                row: None,
+            },
+            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers, row: None },
         })
     }
 
@@ -225,7 +237,7 @@ impl Pack {
         if let Some(id) = &v.record_id {
             text.push_str(&format!("record_id = {id:?}\n"));
         }
-        Some(Outcome { file: "expected.verdict", text, covers: None })
+        Some(Outcome { file: "expected.verdict", text, covers: None, row: None })
     }
 
     /// The names of its cases.
@@ -233,9 +245,9 @@ impl Pack {
         cases(&self.sources, self.manifest.format, &mut Faults::default()).into_iter().map(|c| c.name).collect()
     }
 
-    /// What a render case makes; nothing for other cases and for those that fail.
+    /// What a render case makes with this pack's settings; nothing for other cases and for those that fail.
     pub fn render_example(&self, name: &str, options: &RenderOptions) -> Option<super::Rendered> {
-        let case = Case { name: name.into(), kind: CaseKind::Render };
+        let case = Case { name: name.into(), kind: CaseKind::Render, from: None };
         let input = self.example_input(&case, &mut Faults::default())?;
         self.render_value(&input, options).ok()
     }
@@ -243,7 +255,12 @@ impl Pack {
     /// Compares a case with what it expects.
     pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
         let path = format!("examples/{}/{}", case.name, outcome.file);
-        let bless = "if this is right, run adapter test --bless and review the change";
+        let bless = match &case.from {
+            None => "if this is right, run adapter test --bless and review the change",
+            Some(_) => {
+                "if this is right, run adapter test --bless, which writes an expected file of this pack's own, and review it"
+            }
+        };
         for other in EXPECTED.iter().filter(|f| **f != outcome.file) {
             let other = format!("examples/{}/{other}", case.name);
             if self.sources.bytes(&other).is_some() {
@@ -292,6 +309,24 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
                 continue;
             }
         };
+        let (case, outcome) = match pack.still_carried(&case, &outcome, judge) {
+            Ok(()) => (case, outcome),
+            // Blessed, the case becomes the pack's own.
+            Err(_) if bless => {
+                let own = Case { from: None, ..case };
+                match pack.run(&own, judge) {
+                    Ok(outcome) => (own, outcome),
+                    Err(list) => {
+                        faults.0.extend(list);
+                        continue;
+                    }
+                }
+            }
+            Err(list) => {
+                faults.0.extend(list);
+                (case, outcome)
+            }
+        };
         match pack.judge(&case, &outcome) {
             Ok(()) => report.done.push(format!("{}: as expected", case.name)),
             Err(_) if bless => match write(folder, &case, &outcome) {
@@ -309,12 +344,13 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
     if report.done.is_empty() && faults.0.is_empty() {
         faults.add("examples", 0, "there are no cases", "add examples/render-…/input.json");
     }
-    report.faults = faults.into_result(()).err().unwrap_or_default();
+    report.faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     report
 }
 
 fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
     let folder = folder.join("examples").join(&case.name);
+    fs::create_dir_all(&folder)?;
     for stale in EXPECTED.iter().filter(|f| **f != outcome.file) {
         match fs::remove_file(folder.join(stale)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
@@ -342,7 +378,7 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
         .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
     value["settings"] = Value::Object(settings);
     pack.render_value(&value, &RenderOptions::default()).map(|r| r.bytes).map_err(|e| match e {
-        super::RenderError::NotRenderable(faults) => faults,
+        super::RenderError::NotRenderable(faults) => pack.sources.located(faults),
         other => vec![Fault::new("input", 0, other.to_string(), "")],
     })
 }

@@ -4,6 +4,7 @@ use super::codes::Missing;
 use super::fault::{Faults, suggest};
 use super::fhir;
 use super::input::ENTRIES;
+use super::overlay;
 use super::reply::ReplyRules;
 use super::settings::{Kind, Settings};
 use super::sources::Sources;
@@ -99,23 +100,28 @@ pub struct Manifest {
     pub reads_back: bool,
     /// Why replies have no examples.
     pub reply_exempt: Option<String>,
+    /// The pack it is laid over.
+    pub extends: Option<String>,
+    /// Where its own lines begin, behind those of its bases.
+    pub own_from: u32,
 }
 
 impl Manifest {
     /// Reads `adapter.toml`; every fault goes to `faults`, and what could be read is returned so that the rest is checked too.
     pub fn read(sources: &Sources, faults: &mut Faults) -> Option<Self> {
-        let text = sources.text(FILE, faults)?;
+        let texts = sources.manifests(faults)?;
+        let text = texts.concat();
         let cell = RefCell::new(std::mem::take(faults));
         let manifest = {
             let file = TomlFile::new(FILE, &text, &cell);
-            file.root().map(|root| Self::from_table(sources, &file, &root))
+            overlay::root(sources, &file, &texts).map(|(root, line)| Self::from_table(sources, &file, line, &root))
         };
         *faults = cell.into_inner();
         manifest
     }
 
-    fn from_table(sources: &Sources, file: &TomlFile<'_>, root: &DeTable<'_>) -> Self {
-        let r = Reader::new(file, root, 1, "the manifest");
+    pub(super) fn from_table(sources: &Sources, file: &TomlFile<'_>, line: u32, root: &DeTable<'_>) -> Self {
+        let r = Reader::new(file, root, line, "the manifest");
         match r.integer("schema") {
             Some((SCHEMA, _)) => {}
             Some((_, line)) => {
@@ -183,8 +189,12 @@ impl Manifest {
             },
             reads_back: r.table("read_back").is_some_and(|(t, line)| read_back(file, t, line, format)),
             reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
+            extends: r.text("extends").map(|(t, _)| t),
+            own_from: line,
             settings,
         };
+        // Read already, where the pack was laid over its base.
+        r.item("without");
         if manifest.render.is_empty() && manifest.parse.is_empty() {
             r.fault("the pack neither renders nor parses anything", "add a [[render]] or a [[parse]]");
         }

@@ -9,7 +9,7 @@ use super::map::{Around, FieldFault, Map};
 use super::reply::ReplyRules;
 use super::sources::Sources;
 use super::template::Templates;
-use super::{settings, table};
+use super::{inherited, settings, table};
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -22,6 +22,8 @@ pub struct Pack {
     pub(super) fhir_maps: BTreeMap<String, fhir::map::Map>,
     pub(super) tables: Arc<BTreeMap<String, CodeTable>>,
     pub(super) sources: Sources,
+    /// What examples of each base start from, by the base's id.
+    pub(super) base_examples: BTreeMap<String, JsonMap<String, Value>>,
     fingerprint: String,
 }
 
@@ -78,10 +80,10 @@ impl Pack {
         Self::from_sources(Sources::read(folder)?)
     }
 
-    /// The seam for `extends`: whatever lies under the overlay is already in the sources.
+    /// Whatever lies under an overlay is already in the sources.
     pub fn from_sources(sources: Sources) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let Some(manifest) = Manifest::read(&sources, &mut faults) else { return Err(faults.0) };
+        let Some(manifest) = Manifest::read(&sources, &mut faults) else { return Err(sources.located(faults.0)) };
         let mut tables = BTreeMap::new();
         for entry in &manifest.codes {
             if let Some(text) = named_file(&sources, &entry.file, entry.line, "codes", &mut faults) {
@@ -136,8 +138,10 @@ impl Pack {
                 );
             }
         }
+        Faults(sources.located(faults.0)).into_result(())?;
         let fingerprint = sources.fingerprint();
-        faults.into_result(Self { manifest, templates, maps, fhir_maps, tables, sources, fingerprint })
+        let base_examples = inherited::examples_of_bases(&sources);
+        Ok(Self { manifest, templates, maps, fhir_maps, tables, sources, base_examples, fingerprint })
     }
 
     /// `id@version`.
@@ -294,9 +298,10 @@ impl Packs {
             }
             match Pack::load(&entry.path()) {
                 Ok(pack) => drop(packs.0.insert(name, Arc::new(pack))),
-                Err(list) => {
-                    faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f }))
-                }
+                Err(list) => faults.0.extend(list.into_iter().map(|f| {
+                    let file = f.file.strip_prefix("../").map_or_else(|| format!("{name}/{}", f.file), str::to_owned);
+                    Fault { file, ..f }
+                })),
             }
         }
         faults.into_result(packs)

@@ -102,7 +102,10 @@ impl Pack {
         let given = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
         let settings = self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)?;
         value["settings"] = Value::Object(settings);
-        self.render_value(&value, options)
+        self.render_value(&value, options).map_err(|e| match e {
+            RenderError::NotRenderable(faults) => RenderError::NotRenderable(self.sources.located(faults)),
+            other => other,
+        })
     }
 
     /// As [`Pack::render`], from the input as templates see it, settings resolved.

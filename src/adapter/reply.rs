@@ -135,6 +135,11 @@ impl Default for Hl7Rules {
     }
 }
 
+/// The meanings a row may have.
+pub fn meanings() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
+
 impl Hl7Rules {
     /// Changes one row, or says what is wrong with it.
     fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {

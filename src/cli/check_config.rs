@@ -40,6 +40,9 @@ pub struct Args {
     /// As JSON.
     #[arg(long)]
     json: bool,
+    /// Print the JSON Schema of the configuration instead, for editors.
+    #[arg(long, conflicts_with_all = ["connect", "json"])]
+    schema: bool,
 }
 
 /// One thing that was tried.
@@ -50,6 +53,9 @@ struct Tried {
 }
 
 pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    if args.schema {
+        return out.json(&crate::config::schema());
+    }
     install_crypto_provider();
     let (config, mut faults) = match config_file::load(&args.config) {
         Ok(config) => (Some(config), Vec::new()),

@@ -1,5 +1,6 @@
 //! The documented file and the code say the same.
 
+use super::schema::everything;
 use super::*;
 use std::collections::BTreeSet;
 use tree::{Node, Value};
@@ -39,15 +40,6 @@ fn values(text: &str) -> BTreeMap<String, String> {
     flatten("", &tree, &mut values);
     values.remove("");
     values
-}
-
-/// The documented file with `#key = value` and `#[section]` brought to life.
-fn everything() -> String {
-    let live = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if !rest.is_empty() && !rest.starts_with([' ', '#']) => rest.to_owned(),
-        _ => line.to_owned(),
-    };
-    DOCUMENTED.lines().map(live).collect::<Vec<_>>().join("\n")
 }
 
 fn read_everything() -> (Result<Config, Vec<Fault>>, Keys) {

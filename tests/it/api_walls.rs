@@ -361,6 +361,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
             v1::PreviewEntryRequest {
                 endpoint_id: PARIS.into(),
                 what: Some(v1::preview_entry_request::What::DeliveryId(delivery.clone())),
+                with_input: true,
             }
             .encode_to_vec(),
         ),

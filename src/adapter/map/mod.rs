@@ -3,6 +3,7 @@
 mod read;
 mod row;
 
+pub use read::from_table;
 pub(super) use read::{constant, filter, find};
 pub(super) use row::As;
 pub use row::FILTERS;

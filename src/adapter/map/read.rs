@@ -26,7 +26,7 @@ impl Map {
     }
 }
 
-fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
+pub fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
     let makes = head.required("makes", "CreateReferralRequest");
     if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
