@@ -8,6 +8,7 @@ use crate::adapter::Packs;
 use crate::config::{Config, StoreUrl};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
+use crate::domain::organisation::EndpointId;
 use crate::inbound::{Source, receive};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
@@ -120,7 +121,13 @@ pub async fn start(
     }
     parts.spawn(serve);
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
-    parts.spawn(housekeeping(store.clone(), clock, config.limits.request_id_retention, stop.clone()));
+    let ignored: Vec<(EndpointId, Duration)> = config
+        .endpoints
+        .iter()
+        .filter_map(|e| e.listen.as_ref().map(|l| (e.id.clone(), l.ignored_raw_retention)))
+        .collect();
+    let retention = config.limits.request_id_retention;
+    parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
     Ok(Running {
         grpc,
@@ -253,6 +260,8 @@ async fn listen(
         time_zone_name: ready.site.trust.time_zone.clone(),
         ack_mode: listen.ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
+        accept: listen.accept.clone(),
+        keeps_ignored: !listen.ignored_raw_retention.is_zero(),
         allowed: listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect(),
     });
     let answer = move |received: Received| {
@@ -265,15 +274,29 @@ async fn listen(
 }
 
 /// Forgets what need not be remembered any longer, once an hour.
-async fn housekeeping(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
+async fn housekeeping(
+    store: Store,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    ignored: Vec<(EndpointId, Duration)>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
         }
-        let before =
-            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX));
-        if let Ok(before) = before
+        let ago = |retention: Duration| {
+            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX))
+        };
+        for (endpoint, retention) in &ignored {
+            if let Ok(before) = ago(*retention)
+                && let Err(e) = store.forget_ignored(endpoint, before).await
+            {
+                tracing::warn!(%endpoint, reason = %e, "the bytes of ignored messages could not be forgotten; trying again in an hour");
+            }
+        }
+        if let Ok(before) = ago(retention)
             && let Err(e) = store.forget_requests(before).await
         {
             tracing::warn!(reason = %e, "old request ids could not be forgotten; trying again in an hour");

@@ -110,6 +110,8 @@ impl ParkReason {
                 | Self::EndpointChangedAfterSend
                 | Self::NhsNumberUnverified
                 | Self::ReferralClosed
+                | Self::Deceased
+                | Self::Merged
         )
     }
 }

@@ -11,6 +11,7 @@ use super::wait_until;
 use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Pack, Packs, RenderOptions};
 use ips_bridge::api;
+use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::{Clock, Entropy};
 use ips_bridge::domain::delivery::{Delivery, State};
 use ips_bridge::domain::ids::{DeliveryId, NoteId, OutcomeId, ReferralId};
@@ -311,6 +312,8 @@ impl Bridge {
             ack_mode: AckMode::Original,
             control_id_prefix: "T".into(),
             allowed: Vec::new(),
+            accept: Accept::default(),
+            keeps_ignored: false,
         }
     }
 
