@@ -5,7 +5,7 @@ use super::fault::{Fault, Faults, suggest};
 use super::fhir;
 use super::hl7::{Charset, Envelope, Message};
 use super::manifest::{FILE, Format, Manifest};
-use super::map::{Around, FieldFault, Map};
+use super::map::{Around, FieldFault, Map, Mapped};
 use super::reply::ReplyRules;
 use super::sources::Sources;
 use super::template::Templates;
@@ -218,6 +218,17 @@ impl Pack {
         settings: &JsonMap<String, Value>,
         trust_zone: &str,
     ) -> Result<Parsed, ParseError> {
+        let (parsed, faults) = self.read(bytes, settings, trust_zone)?;
+        if faults.is_empty() { Ok(parsed) } else { Err(ParseError::Fields(faults)) }
+    }
+
+    /// As [`Pack::parse`], but with what could be read beside what could not: enough, perhaps, to tell whose message it is.
+    pub fn read(
+        &self,
+        bytes: &[u8],
+        settings: &JsonMap<String, Value>,
+        trust_zone: &str,
+    ) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
         let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
         let zone = match settings::engine(settings, "time_zone").as_str() {
             "" => TimeZone::get(trust_zone),
@@ -233,27 +244,23 @@ impl Pack {
         })?;
         let around = Around { settings, tables: &self.tables, zone: &zone };
         if self.manifest.format == Format::Fhir {
-            return fhir::map::parse(self, bytes, &around);
+            return fhir::map::parse(self, bytes, &around).map(|parsed| (parsed, Vec::new()));
         }
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
         let entry = self.manifest.parse.iter().find(|p| p.message == message_type);
         let map = entry.and_then(|e| self.maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
-        let mapped = map.apply(&message, &around);
-        let torn: Vec<FieldFault> = message
-            .set_aside()
-            .iter()
-            .map(|s| FieldFault { field: "message".into(), from: format!("line {}", s.line), what: s.why.to_string() })
-            .collect();
-        match (mapped, torn.is_empty()) {
-            (Ok(m), true) => {
-                let control_id = envelope.control_id().into_owned();
-                Ok(Parsed { message_type, control_id, makes: map.makes.clone(), value: m.value, nulls: m.nulls })
-            }
-            (Ok(_), false) => Err(ParseError::Fields(torn)),
-            (Err(faults), _) => Err(ParseError::Fields(torn.into_iter().chain(faults).collect())),
-        }
+        let (mapped, faults) = map.apply(&message, &around);
+        let torn = message.set_aside().iter().map(|s| FieldFault {
+            field: "message".into(),
+            from: format!("line {}", s.line),
+            what: s.why.to_string(),
+        });
+        let control_id = envelope.control_id().into_owned();
+        let Mapped { value, nulls } = mapped;
+        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls };
+        Ok((parsed, torn.chain(faults).collect()))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::adapter::Packs;
 use crate::config::{Config, StoreUrl};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
+use crate::domain::organisation::EndpointId;
 use crate::domain::policy::AckMode;
 use crate::inbound::{FhirSource, Source, receive, receive_fhir};
 use crate::outbox;
@@ -126,7 +127,13 @@ pub async fn start(
     parts.spawn(serve);
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
     parts.spawn(room::keep(Room::new(&config), store.clone(), stop.clone()));
-    parts.spawn(housekeeping(store.clone(), clock, config.limits.request_id_retention, stop.clone()));
+    let ignored: Vec<(EndpointId, Duration)> = config
+        .endpoints
+        .iter()
+        .filter_map(|e| e.listen.as_ref().map(|l| (e.id.clone(), l.ignored_raw_retention)))
+        .collect();
+    let retention = config.limits.request_id_retention;
+    parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
     Ok(Running {
         grpc,
@@ -290,6 +297,8 @@ fn source(
         control_id_prefix: ready.config.control_id_prefix.clone(),
         teams: ready.teams.clone(),
         default_team: ready.config.listen.as_ref().and_then(|l| l.default_team.clone()),
+        accept: ready.config.listen.as_ref().map(|l| l.accept.clone()).unwrap_or_default(),
+        keeps_ignored: ready.config.listen.as_ref().is_some_and(|l| !l.ignored_raw_retention.is_zero()),
         allowed,
     }
 }
@@ -330,15 +339,29 @@ async fn listen_https(
 }
 
 /// Forgets what need not be remembered any longer, once an hour.
-async fn housekeeping(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
+async fn housekeeping(
+    store: Store,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    ignored: Vec<(EndpointId, Duration)>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
         }
-        let before =
-            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX));
-        if let Ok(before) = before
+        let ago = |retention: Duration| {
+            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX))
+        };
+        for (endpoint, retention) in &ignored {
+            if let Ok(before) = ago(*retention)
+                && let Err(e) = store.forget_ignored(endpoint, before).await
+            {
+                tracing::warn!(%endpoint, reason = %e, "the bytes of ignored messages could not be forgotten; trying again in an hour");
+            }
+        }
+        if let Ok(before) = ago(retention)
             && let Err(e) = store.forget_requests(before).await
         {
             tracing::warn!(reason = %e, "old request ids could not be forgotten; trying again in an hour");

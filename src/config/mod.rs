@@ -8,6 +8,7 @@
 //!
 //! `config/ips-bridge.toml` documents every key; a test holds it and the defaults here together.
 
+mod accept;
 mod ask;
 mod endpoint;
 mod evidence;

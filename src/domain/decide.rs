@@ -176,7 +176,10 @@ pub fn decide(
                 if !d.overridden.contains(&reason) {
                     d.overridden.push(reason);
                 }
-                if matches!(reason, ParkReason::IdentityChanged | ParkReason::IdentityChangedAfterSend) {
+                if matches!(
+                    reason,
+                    ParkReason::IdentityChanged | ParkReason::IdentityChangedAfterSend | ParkReason::Merged
+                ) {
                     d.approved.clone_from(identity_now);
                 }
             }

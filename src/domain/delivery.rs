@@ -112,6 +112,8 @@ impl ParkReason {
                 | Self::EndpointChangedAfterSend
                 | Self::NhsNumberUnverified
                 | Self::ReferralClosed
+                | Self::Deceased
+                | Self::Merged
         )
     }
 }

@@ -32,6 +32,7 @@ struct Case {
     entry: Entry,
     policy: EndpointPolicy,
     identity_now: Identity,
+    standing: Standing,
     referral: Referral,
     predecessor: Option<Delivery>,
     author_mapped: bool,
@@ -83,6 +84,8 @@ impl Case {
             received_control_id: None,
             touched_at: at(0),
             employer_approach: None,
+            close_text: None,
+            told_at: None,
         };
         let entry = Entry {
             id: EntryId(uuid::Uuid::from_u128(1)),
@@ -103,6 +106,7 @@ impl Case {
             entry,
             policy: policy(),
             identity_now: identity,
+            standing: Standing::default(),
             referral,
             predecessor: None,
             author_mapped: true,
@@ -117,6 +121,7 @@ impl Case {
             entry: &self.entry,
             policy: &self.policy,
             identity_now: &self.identity_now,
+            standing: &self.standing,
             referral: &self.referral,
             predecessor: self.predecessor.as_ref(),
             author_mapped: self.author_mapped,
@@ -270,4 +275,98 @@ fn what_may_have_been_seen_is_held_when_identity_or_endpoint_change() {
     assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
     // A person decides: made anew under what holds now.
     assert_eq!(case.looked_at(ParkReason::EndpointChangedAfterSend).clearance(), Clearance::Go);
+}
+
+/// The same, for an entry that says something of the patient's care.
+fn outcome() -> Case {
+    use crate::domain::outcome::{OutcomeContent, OutcomeKind};
+    let content = OutcomeContent {
+        kind: OutcomeKind::StatusRecorded {
+            status: crate::domain::referral::EmploymentStatus::SeekingWork,
+            recorded_on: jiff::civil::date(2026, 3, 2),
+            weekly_minutes: None,
+        },
+        remark: None,
+    };
+    let mut case = Case::new();
+    case.entry.subject = Subject::Outcome(crate::domain::ids::OutcomeId(uuid::Uuid::from_u128(1)));
+    case.entry.body = Body::Outcome(Action::Create(content));
+    case
+}
+
+fn died() -> Standing {
+    use crate::domain::standing::Death;
+    Standing { death: Some(Death { deceased: true, died_on: None, told_at: at(50) }), ..Standing::default() }
+}
+
+#[test]
+fn what_is_written_of_somebody_who_died_waits_for_a_person_and_goes_when_that_person_says_so() {
+    assert_eq!(outcome().clearance(), Clearance::Go);
+    let case = Case { standing: died(), ..outcome() };
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::Deceased));
+    assert_eq!(case.looked_at(ParkReason::Deceased).clearance(), Clearance::Go);
+    let resend = Case { standing: died(), ..outcome().sent() };
+    assert_eq!(resend.clearance(), Clearance::Hold(ParkReason::Deceased), "before each resend, too");
+    let back =
+        Standing { death: died().death.map(|d| crate::domain::standing::Death { deceased: false, ..d }), ..died() };
+    assert_eq!(Case { standing: back, ..outcome() }.clearance(), Clearance::Go, "it was a mistake, and taken back");
+}
+
+#[test]
+fn taking_an_entry_back_and_declining_a_referral_are_not_held_by_a_death() {
+    assert_eq!(Case { standing: died(), ..Case::new() }.clearance(), Clearance::Go, "a withdrawal");
+    let mut case = Case { standing: died(), ..Case::new() };
+    case.entry.subject = Subject::Referral(case.referral.id);
+    for (accepted, expected) in [(false, Clearance::Go), (true, Clearance::Hold(ParkReason::Deceased))] {
+        case.entry.body = Body::ReferralReply(ReferralReply {
+            accepted,
+            decline_reason: None,
+            reason_text: None,
+            assigned_to: None,
+            answered_at: at(100),
+            in_reply_to: None,
+        });
+        assert_eq!(case.clearance(), expected);
+    }
+}
+
+#[test]
+fn nothing_goes_to_an_identity_that_lost_or_may_have_lost_in_a_merge_and_nobody_overrules_that() {
+    use crate::domain::ids::PatientId;
+    use crate::domain::standing::Doubt;
+    let merged = Standing { merged_into: Some(PatientId(uuid::Uuid::from_u128(9))), ..Standing::default() };
+    for standing in [
+        merged,
+        Standing { doubt: Some(Doubt::MergeUnclear), ..Standing::default() },
+        Standing { doubt: Some(Doubt::RecordRemoved), ..Standing::default() },
+    ] {
+        let case = Case { standing, ..Case::new() };
+        assert_eq!(case.clearance(), Clearance::Hold(ParkReason::Merged), "a withdrawal, too");
+        assert_eq!(case.looked_at(ParkReason::Merged).clearance(), Clearance::Hold(ParkReason::Merged));
+    }
+}
+
+#[test]
+fn what_was_readdressed_goes_to_the_same_person_and_is_held_for_another_one() {
+    use crate::domain::ids::PatientId;
+    let moved = |now: Identity| {
+        let mut case = Case { identity_now: now, ..Case::new() };
+        case.delivery.patient_id = PatientId(uuid::Uuid::from_u128(9));
+        case
+    };
+    assert_eq!(moved(identity("9990000018", "Test")).clearance(), Clearance::Go);
+    let other = moved(identity("9990000026", "Test"));
+    assert_eq!(other.clearance(), Clearance::Hold(ParkReason::Merged));
+    let looked_at = other.looked_at(ParkReason::Merged);
+    assert_eq!(looked_at.clearance(), Clearance::Go);
+    let later = Case { identity_now: identity("9990000034", "Another"), ..looked_at.rendered() };
+    let later = Case {
+        made_from: Some(MadeFrom { identity: identity("9990000026", "Test"), endpoint: "pack@1".into(), late: false }),
+        ..later
+    };
+    assert_eq!(later.clearance(), Clearance::Hold(ParkReason::Merged), "approved was that identity, and no later one");
+    let mut seen = Case::new().sent();
+    seen.delivery.patient_id = PatientId(uuid::Uuid::from_u128(9));
+    seen.identity_now = identity("9990000026", "Test");
+    assert_eq!(seen.clearance(), Clearance::Hold(ParkReason::IdentityChangedAfterSend));
 }

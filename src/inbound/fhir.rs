@@ -152,6 +152,7 @@ fn kept(source: &Source, arrived: &Arrived) -> Inbound {
         state: InboundState::Parked,
         reason: String::new(),
         referral_id: None,
+        rule: None,
         reused_control_id: false,
         content,
         bytes: Raw(arrived.body.clone()),

@@ -5,6 +5,7 @@ use super::answer::{Taken, Wrong, frames, pack_frames};
 use crate::adapter::Parsed;
 use crate::adapter::form::{self, message::NotAReferral};
 use crate::adapter::hl7::Envelope;
+use crate::domain::standing::PatientKey;
 use crate::store::record::{Actor, Inbound, InboundState, RequestKey};
 use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedReferral};
 use crate::store::{Refusal, Scope};
@@ -40,6 +41,13 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
         received_at: message.received_at.map_or(now, |at| at.min(now)),
         received_from: Some((source.endpoint.clone(), parsed.control_id.clone())),
     })
+}
+
+/// What the referral's patient is recognised by.
+pub fn keys(create: &CreateReferral) -> Vec<PatientKey> {
+    let PatientIs::Described(details) = &create.patient else { return Vec::new() };
+    let number = details.nhs_number.map(PatientKey::NhsNumber);
+    number.into_iter().chain(details.local_identifiers.iter().cloned().map(PatientKey::Local)).collect()
 }
 
 /// The endpoint itself calls; the message is its own request id.

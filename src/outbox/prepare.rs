@@ -28,6 +28,7 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
         entry: &claimed.entry,
         policy: &endpoint.policy,
         identity_now: &identity_now,
+        standing: &claimed.patient.standing,
         referral: &claimed.referral,
         predecessor,
         author_mapped: staff.is_some(),

@@ -260,8 +260,9 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             ("the patient has died".to_owned(), lead("decides whether it still goes into the record"))
         }
         ParkReason::Merged => (
-            "the patient's record was joined with another one".to_owned(),
-            lead("checks to which person it belongs; then it goes"),
+            "the patient's record was joined with another one or taken out, and whose it is now is not certain"
+                .to_owned(),
+            lead("finds out to which person it belongs; then it goes"),
         ),
     }
 }

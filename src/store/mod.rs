@@ -150,6 +150,8 @@ writes! {
     receive(Receive) -> Vec<u8>, Accept;
     /// The acknowledgement to send.
     receive_referral(ReceivedReferral) -> Vec<u8>, Accept;
+    /// The acknowledgement to send.
+    receive_told(ReceivedTold) -> Vec<u8>, Accept;
     operate(Operate) -> record::Answered, Accept;
     set_paused(SetPaused) -> record::Answered, Accept;
     backfill(Backfill) -> record::Answered, Accept;

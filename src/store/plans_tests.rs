@@ -5,8 +5,11 @@ use super::read::{deliveries, endpoints, entries, facts, inbound, patients, refe
 use super::{batch, flush};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-const TABLES: &str =
-    concat!(include_str!("../../migrations/0001_record.sql"), include_str!("../../migrations/0002_ask.sql"));
+const TABLES: &str = concat!(
+    include_str!("../../migrations/0001_record.sql"),
+    include_str!("../../migrations/0002_ask.sql"),
+    include_str!("../../migrations/0003_inbound_patients.sql")
+);
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
 fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
@@ -30,6 +33,12 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         batch::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
         batch::PATIENTS_BY_NHS ["patient_by_nhs_number"];
         batch::PATIENTS_BY_LOCAL;
+        batch::PATIENTS_BY_FORMER_NHS;
+        batch::DELIVERIES_OF_LANES ["delivery_by_patient"];
+        batch::REFERRALS_OF ["referral_by_patient"];
+        batch::NOTES_OF ["note_by_patient"];
+        batch::OUTCOMES_OF ["outcome_by_patient"];
+        batch::DELIVERIES_OF ["delivery_by_patient"];
         batch::REFERRALS_BY_EXTERNAL;
         batch::LANES;
         batch::REQUESTS;
@@ -63,6 +72,9 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         facts::NOTES ["entry_by_subject"];
         inbound::BY_CONTROL_ID;
         patients::BY_NHS;
+        patients::BY_FORMER_NHS;
+        inbound::IGNORED_BY_RULE ["inbound_by_state_time"];
+        inbound::ARRIVED_SINCE ["inbound_by_state_time"];
         patients::BY_LOCAL;
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;

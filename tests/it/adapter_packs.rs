@@ -2,6 +2,7 @@
 
 use ips_bridge::adapter::{Pack, Packs, check, examples};
 use ips_bridge::verdict::verdict;
+use ips_bridge::wire::v1;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -56,25 +57,41 @@ fn the_folder_loads_without_the_template_pack() {
 }
 
 #[test]
-fn every_parsed_referral_is_a_create_referral_request() {
-    let mut seen = 0;
+fn every_parsed_message_is_one_of_ours() {
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
     for folder in packs() {
         let examples = std::fs::read_dir(folder.join("examples")).expect("examples");
         for file in examples.map(|e| e.expect("readable").path().join("expected.json")).filter(|f| f.is_file()) {
             let text = std::fs::read_to_string(&file).expect("readable");
             let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-            assert_eq!(value["makes"], "CreateReferralRequest");
-            let request: ips_bridge::wire::v1::CreateReferralRequest =
-                serde_json::from_value(value["fields"].clone()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-            assert!(
-                request.details.is_some() && request.patient.is_some() && request.received_at.is_some(),
-                "{}",
-                file.display()
-            );
-            seen += 1;
+            fn read<T: serde::de::DeserializeOwned>(fields: serde_json::Value, file: &Path) -> T {
+                serde_json::from_value(fields).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+            }
+            let (makes, fields) = (value["makes"].as_str().unwrap_or_default(), value["fields"].clone());
+            let whole = match makes {
+                "CreateReferralRequest" => {
+                    let m: v1::CreateReferralRequest = read(fields, &file);
+                    m.details.is_some() && m.patient.is_some() && m.received_at.is_some()
+                }
+                "ReferralChange" => {
+                    let m: v1::ReferralChange = read(fields, &file);
+                    !m.external_ids.is_empty() && m.changed_at.is_some()
+                }
+                "PatientChange" => {
+                    let m: v1::PatientChange = read(fields, &file);
+                    !m.local_identifiers.is_empty() && m.changed_at.is_some()
+                }
+                "PatientMerge" => {
+                    let m: v1::PatientMerge = read(fields, &file);
+                    !m.merges.is_empty() && m.merged_at.is_some()
+                }
+                other => panic!("{}: makes {other}", file.display()),
+            };
+            assert!(whole, "{}", file.display());
+            *seen.entry(makes.to_owned()).or_default() += 1;
         }
     }
-    assert!(seen > 5);
+    assert!(seen.len() == 4 && seen.values().all(|n| *n > 2), "{seen:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::person::Patient;
 use crate::domain::referral::{EmployerApproach, Referral, ReferralState};
 use crate::domain::rule::Violations;
+use crate::domain::standing::Standing;
 use crate::domain::text::Private;
 use crate::wire::{
     Timestamp,
@@ -334,6 +335,8 @@ fn a_list_of_referrals_leaves_the_reason_out() {
         received_control_id: None,
         touched_at: now(),
         employer_approach: Some(EmployerApproach { decided_on: today(), consented: true }),
+        close_text: None,
+        told_at: None,
     };
     let full = referral::show(&shown);
     assert!(full.details.as_ref().is_some_and(|d| d.reason.is_some()));
@@ -349,9 +352,44 @@ fn a_list_of_referrals_leaves_the_reason_out() {
 #[test]
 fn a_patient_shows_with_who_owns_the_record() {
     let details = fine(|b| patient::read_and_check(&patient_details(), "details", today(), b));
-    let shown =
-        Patient { id: PatientId(id(2)), trust: ods(), version: 4, details, created_at: now(), updated_at: now() };
+    let standing = Standing::default();
+    let shown = Patient {
+        id: PatientId(id(2)),
+        trust: ods(),
+        version: 4,
+        details,
+        created_at: now(),
+        updated_at: now(),
+        standing,
+    };
     let shown = patient::show(&shown);
     assert_eq!((shown.trust_ods.as_str(), shown.version, shown.id.len()), ("RXX", 4, 26));
     assert_same(&shown.details, &Some(patient_details()));
+}
+
+#[test]
+fn a_patient_shows_that_they_were_merged_died_or_are_in_doubt() {
+    use crate::domain::standing::{Death, Doubt};
+    let details = fine(|b| patient::read_and_check(&patient_details(), "details", today(), b));
+    let standing = Standing {
+        merged_into: Some(PatientId(id(9))),
+        absorbed: vec![PatientId(id(8))],
+        doubt: Some(Doubt::MergeUnclear),
+        death: Some(Death { deceased: true, died_on: Some(crate::domain::text::Private(today())), told_at: now() }),
+        location_shielded: true,
+        ..Standing::default()
+    };
+    let patient_now = Patient {
+        id: PatientId(id(2)),
+        trust: ods(),
+        version: 4,
+        details,
+        created_at: now(),
+        updated_at: now(),
+        standing,
+    };
+    let shown = patient::show(&patient_now);
+    assert_eq!((shown.merged_into, shown.absorbed.len()), (Some(PatientId(id(9)).to_string()), 1));
+    assert!(shown.identity_in_doubt && shown.deceased && shown.location_shielded);
+    assert_eq!(shown.died_on, Some(today().to_string()));
 }

@@ -166,6 +166,7 @@ fn add(
         patient_id: entry.patient_id,
         next_seq: 1,
         lease: None,
+        moves_to: None,
     });
     let lane_seq = lane.next_seq;
     view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });

@@ -24,7 +24,7 @@ pub struct ReceivedReferral {
 /// The acknowledgement for what became of a message.
 pub type MakeReply = Box<dyn Fn(Result<ReferralId, &Refusal>) -> Vec<u8> + Send + Sync>;
 
-fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
+pub(super) fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
     let action = match inbound.state {
         InboundState::Applied => "inbound.apply",
         InboundState::Ignored => "inbound.ignore",

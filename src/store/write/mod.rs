@@ -3,12 +3,14 @@
 mod accept;
 mod audit;
 mod inbound;
+mod merge;
 mod note;
 mod operate;
 mod outbox;
 mod outcome;
 mod patient;
 mod referral;
+mod told;
 
 pub use audit::ReadAudit;
 pub use inbound::{MakeReply, Receive, ReceivedReferral};
@@ -18,6 +20,7 @@ pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Late, Seen, S
 pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use patient::UpdatePatient;
 pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
+pub use told::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
 
 use super::error::{Refusal, WriteError};
 use super::record::{Actor, Answer, Answered, Audit, RequestKey};

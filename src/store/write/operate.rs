@@ -9,7 +9,7 @@ use super::{About, Call, audit};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Entry, Subject};
-use crate::domain::ids::{DeliveryId, EntryId};
+use crate::domain::ids::{DeliveryId, EntryId, PatientId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 
 /// One thing done to some deliveries.
@@ -184,7 +184,7 @@ impl Write for Backfill {
         keys.entries.extend(&self.entries);
         for entry in self.entries.iter().filter_map(|e| view.entries.get(e)) {
             keys.chains.insert(entry.subject.uuid());
-            keys.lanes.insert((self.endpoint.clone(), entry.patient_id));
+            keys.lanes.extend(patient_of(view, entry).map(|patient| (self.endpoint.clone(), patient)));
             match entry.subject {
                 Subject::Note(id) => drop(keys.notes.insert(id)),
                 Subject::Outcome(id) => drop(keys.outcomes.insert(id)),
@@ -201,7 +201,9 @@ impl Write for Backfill {
         let trust = policy.ok_or(Refusal::NotFound("endpoint"))?.trust.clone();
         let mut made = Vec::new();
         for id in self.entries.clone() {
-            let Some(entry) = view.entries.get(&id).filter(|e| e.trust == trust).cloned() else { continue };
+            let Some(mut entry) = view.entries.get(&id).filter(|e| e.trust == trust).cloned() else { continue };
+            // Whose it is by now: the entry itself keeps the patient it was written for.
+            entry.patient_id = patient_of(view, &entry).unwrap_or(entry.patient_id);
             if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || !stands(view, &entry) {
                 continue;
             }
@@ -232,6 +234,15 @@ impl Write for Backfill {
                 more: serde_json::json!(self.entries.len()),
             },
         ))
+    }
+}
+
+/// Whose note or outcome it is now, after merges. `None` while that is not read.
+fn patient_of(view: &View, entry: &Entry) -> Option<PatientId> {
+    match entry.subject {
+        Subject::Note(id) => view.notes.get(&id).map(|n| n.patient_id),
+        Subject::Outcome(id) => view.outcomes.get(&id).map(|o| o.patient_id),
+        Subject::Referral(_) => Some(entry.patient_id),
     }
 }
 

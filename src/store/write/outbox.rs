@@ -49,6 +49,7 @@ impl Write for Claim {
         for c in view.claimable.get(&self.endpoint).into_iter().flatten() {
             let key = (self.endpoint.clone(), c.patient_id);
             let leased = view.lanes.get(&key).and_then(|l| l.lease.as_ref()).map(|l| l.delivery_id);
+            super::merge::lead_on_needs(view, keys, &key);
             keys.lanes.insert(key);
             // When a worker is gone, another of the same chain may be what goes first then.
             let subject = leased.and_then(|id| view.deliveries.get(&id)).map(|d| d.subject.uuid());
@@ -93,14 +94,17 @@ impl Write for Claim {
                     head = first_of(view, chain.iter().map(|d| d.id).chain(head));
                 }
             }
-            if room == 0 {
+            // A merged patient's lane leads on: what is in it goes from the lane it leads to.
+            if super::merge::lead_on(view, ctx, &key) || room == 0 {
                 continue;
             }
             let Some(delivery) = head.and_then(|h| view.deliveries.get(&h)).cloned() else { continue };
             let asks = delivery.ask_at().is_some_and(|at| at <= ctx.now);
             let free = matches!(delivery.state, State::Queued | State::BackingOff) && delivery.due_at() <= ctx.now;
             let predecessor = delivery.predecessor.and_then(|p| view.deliveries.get(&p));
-            if !asks && (!free || crate::domain::chain::blocked(delivery.action, predecessor)) {
+            let here = delivery.patient_id == c.patient_id;
+            let waits = !free || crate::domain::chain::blocked(delivery.action, predecessor);
+            if !here || (!asks && waits) {
                 continue;
             }
             let (Some(entry), Some(patient), Some(referral)) = (
@@ -312,7 +316,9 @@ impl Write for Settle {
     type Answer = Delivery;
 
     fn needs(&self, view: &View, keys: &mut Keys) {
-        keys.lanes.insert((self.endpoint.clone(), self.patient_id));
+        let lane = (self.endpoint.clone(), self.patient_id);
+        super::merge::lead_on_needs(view, keys, &lane);
+        keys.lanes.insert(lane);
         keys.deliveries.insert(self.delivery_id);
         keys.attempts.extend(self.attempt);
         keys.endpoints.insert(self.endpoint.clone());
@@ -332,7 +338,7 @@ impl Write for Settle {
         let lease = lane.as_ref().and_then(|l| l.lease.clone()).filter(|l| l.token == self.token);
         let holds = lease.is_some();
         if let (true, Some(lane)) = (holds, lane) {
-            view.lanes.put(key, Lane { lease: None, ..lane });
+            view.lanes.put(key.clone(), Lane { lease: None, ..lane });
         }
         self.end_attempt(view, ctx);
         view.replies.extend_from_slice(&self.replies);
@@ -360,7 +366,9 @@ impl Write for Settle {
         {
             return Ok(before);
         }
-        Ok(happen(view, ctx, &before, &happened, "bridge")?)
+        let settled = happen(view, ctx, &before, &happened, "bridge")?;
+        super::merge::lead_on(view, ctx, &key);
+        Ok(view.deliveries.get(&settled.id).cloned().unwrap_or(settled))
     }
 }
 

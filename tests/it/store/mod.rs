@@ -12,6 +12,7 @@ mod gate;
 mod lanes;
 mod leases;
 mod lists;
+mod merges;
 mod opening;
 mod people;
 mod property;

@@ -44,6 +44,7 @@ async fn known(bridge: &Bridge) -> Known {
         state: InboundState::Received,
         reason: String::new(),
         referral_id: None,
+        rule: None,
         reused_control_id: false,
         content: vec![1; 32],
         bytes: Raw(b"MSH|".to_vec()),

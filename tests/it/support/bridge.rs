@@ -11,6 +11,7 @@ use super::wait_until;
 use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Pack, Packs, RenderOptions};
 use ips_bridge::api;
+use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::{Clock, Entropy};
 use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::delivery::{Delivery, State};
@@ -321,6 +322,8 @@ impl Bridge {
             teams: Vec::new(),
             default_team: None,
             allowed: Vec::new(),
+            accept: Accept::default(),
+            keeps_ignored: false,
         }
     }
 
