@@ -1,132 +1,61 @@
 //! 7 reply + pack rules -> verdict. Anything the rules do not list is unknown: never filed, never refused for good.
 
-use crate::adapter::hl7::{AckCode, Charset, Message, Reply, ReplyError};
-use crate::adapter::{ReplyRules, ResultSays, Row};
-use crate::domain::verdict::{Level, Meaning, Verdict};
-use crate::transport::file_set::{Outcome, Receipt};
+mod folder;
+mod hl7;
+mod http;
+
+pub use folder::of_result;
+pub use http::{ReadBack, read_back};
+
+use crate::adapter::ReplyRules;
+use crate::domain::verdict::Verdict;
+use crate::transport::file_set::Receipt;
+use crate::transport::http_message;
 
 /// Longest code text, in characters.
 const CODE_CHARS_MAX: usize = 60;
 /// Longest record id, in characters.
 const RECORD_ID_CHARS_MAX: usize = 100;
 
-/// What a reply to the message with this control id means. Late application acknowledgements are judged by the same rules.
-pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str) -> Verdict {
+/// What a reply to the message with this control id means. `sent` are that message's bytes, as they were stored: an HTTP reply is held against
+/// what was asked for. A late HL7 acknowledgement is judged by the same rules; there they may be empty.
+pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str, sent: &[u8]) -> Verdict {
     if let Some(receipt) = Receipt::decode(reply) {
-        return of_folder(&receipt, control_id);
+        return folder::of_receipt(&receipt, control_id);
     }
-    let Ok(read) = Reply::read(reply) else { return Verdict::unreadable() };
-    let level = if read.code.is_commit() { Level::Transport } else { Level::Application };
-    let mut code = read.code.as_str().to_owned();
-    if read.control_id != control_id {
-        return Verdict {
-            meaning: Meaning::Unknown,
-            level,
-            code: format!("{code} for another message"),
-            duplicate: false,
-            record_id: None,
-        };
+    match rules {
+        ReplyRules::Hl7(rules) => hl7::verdict(reply, rules, control_id),
+        ReplyRules::Http(rules) => http::verdict(reply, rules, sent),
     }
-    for error in &read.errors {
-        let shown = shown(&error.code);
-        if code.len() + 1 + shown.len() <= CODE_CHARS_MAX && !code.split(' ').any(|c| c == shown) {
-            code.push(' ');
-            code.push_str(shown);
-        }
+}
+
+/// Whether these bytes are a reply to the message with this control id: MSA-2 = MSH-10, exactly. HTTP answers on the request's own stream, so
+/// there any whole reply is.
+pub fn correlates(reply: &[u8], rules: &ReplyRules, control_id: &str) -> bool {
+    match rules {
+        ReplyRules::Hl7(_) => hl7::correlates(reply, control_id),
+        ReplyRules::Http(_) => http_message::Reply::parse(reply).is_ok(),
     }
-    let row = if read.code.is_positive() { positive(&read, rules) } else { negative(&read, rules) };
-    let meaning = match row {
-        Row::Positive => Meaning::Positive,
-        Row::Refused | Row::Duplicate => Meaning::Refused,
-        Row::Retry => Meaning::Retry,
-        Row::Unknown => Meaning::Unknown,
-    };
-    let record_id = if meaning == Meaning::Positive { record_id(reply, rules) } else { None };
-    Verdict { meaning, level, code, duplicate: row == Row::Duplicate, record_id }
 }
 
-/// What a folder's receipt means. That files lie in a folder is the transport's word: who picks them up has said nothing yet.
-fn of_folder(receipt: &Receipt, control_id: &str) -> Verdict {
-    let meaning = match receipt.outcome {
-        _ if receipt.id != control_id => Meaning::Unknown,
-        Outcome::Written | Outcome::AlreadyThere => Meaning::Positive,
-        Outcome::NameTaken => Meaning::Refused,
-    };
-    let code = receipt.outcome.word().to_owned();
-    Verdict { meaning, level: Level::Transport, code, duplicate: false, record_id: None }
-}
-
-/// What a result file means that the far end left for us, by what the pack reads in it.
-pub fn of_result(says: ResultSays) -> Verdict {
-    let meaning = match says.row {
-        Row::Positive => Meaning::Positive,
-        Row::Refused | Row::Duplicate => Meaning::Refused,
-        Row::Retry => Meaning::Retry,
-        Row::Unknown => Meaning::Unknown,
-    };
-    let good = |id: &String| {
-        let length = id.chars().count();
-        (1..=RECORD_ID_CHARS_MAX).contains(&length) && !id.chars().any(char::is_control)
-    };
-    let record_id = says.record_id.filter(|id| meaning == Meaning::Positive && good(id));
-    let code = says.code.chars().take(CODE_CHARS_MAX).collect();
-    Verdict { meaning, level: Level::Application, code, duplicate: says.row == Row::Duplicate, record_id }
-}
-
-/// Whether these bytes are a reply to the message with this control id (MSA-2 = MSH-10, exactly).
-pub fn correlates(reply: &[u8], control_id: &str) -> bool {
-    Reply::read(reply).is_ok_and(|r| r.control_id == control_id)
-}
-
-/// The control id a reply answers, if it is a reply: for late acknowledgements, which come on their own.
+/// The control id that an HL7 acknowledgement answers, if it is one: for late ones, which come on their own. HTTP has none.
 pub fn answers(reply: &[u8]) -> Option<String> {
-    Reply::read(reply).ok().map(|r| r.control_id)
+    hl7::answers(reply)
 }
 
-/// AA or CA. With an error beside it the sender contradicts itself, unless the error is none (0) or only a warning.
-fn positive(reply: &Reply, rules: &ReplyRules) -> Row {
-    let harmless = |e: &ReplyError| {
-        e.code == "0" || matches!(e.severity, Some('W' | 'I')) || rules.errors.get(&e.code) == Some(&Row::Positive)
-    };
-    if reply.errors.iter().all(harmless) { of(reply.code, rules) } else { Row::Unknown }
-}
-
-/// AE, AR, CE or CR: the error codes decide where the rules list one, else the acknowledgement code does.
-fn negative(reply: &Reply, rules: &ReplyRules) -> Row {
-    let errors = || reply.errors.iter().filter(|e| e.code != "0" && !matches!(e.severity, Some('W' | 'I')));
-    let listed = || errors().filter_map(|e| rules.errors.get(&e.code).copied()).filter(|r| *r != Row::Positive);
-    // The worst wins: one fault that never mends itself outweighs any that may.
-    for row in [Row::Refused, Row::Duplicate, Row::Unknown, Row::Retry] {
-        if listed().any(|r| r == row) {
-            return row;
-        }
+/// Adds a code to those that are shown, once, where there is room.
+fn shorten(code: &mut String, more: &str) {
+    if code.len() + 1 + more.len() <= CODE_CHARS_MAX && !code.split(' ').any(|c| c == more) {
+        code.push(' ');
+        code.push_str(more);
     }
-    match reply.code {
-        AckCode::AE if errors().next().is_none() => rules.ae_without_code,
-        code => of(code, rules),
-    }
-}
-
-fn of(code: AckCode, rules: &ReplyRules) -> Row {
-    rules.acks.get(code.as_str()).copied().unwrap_or(Row::Unknown)
-}
-
-/// Codes hold a digit and are short; what does not look like one could be a name.
-fn shown(code: &str) -> &str {
-    if crate::adapter::is_error_code(code) { code } else { "other" }
-}
-
-fn record_id(reply: &[u8], rules: &ReplyRules) -> Option<String> {
-    let path = rules.record_id.as_ref()?;
-    let message = Message::read(reply, Charset::Utf8).ok()?;
-    let id = path.read(&message).ok()?.into_value()?.trim().to_owned();
-    let good = !id.is_empty() && id.chars().count() <= RECORD_ID_CHARS_MAX && !id.chars().any(char::is_control);
-    good.then_some(id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::verdict::{Level, Meaning};
+    use crate::transport::file_set::Outcome;
 
     fn judge(msa: &str) -> Verdict {
         judge_by(msa, &ReplyRules::default())
@@ -134,7 +63,7 @@ mod tests {
 
     fn judge_by(msa: &str, rules: &ReplyRules) -> Verdict {
         let bytes = format!("MSH|^~\\&|EPR|RZZ|IPS|RZZ|20260302101530||ACK^T02^ACK|A1|T|2.4\r{msa}\r");
-        verdict(bytes.as_bytes(), rules, "C1")
+        verdict(bytes.as_bytes(), rules, "C1", b"")
     }
 
     #[test]
@@ -183,11 +112,14 @@ mod tests {
             "NTE|1",
             "MSA|AA|C1\rMSA|AA|C1",
             "MSA|AA|C1\rERR||PID^1^3|204^x|E",
+            "MSA|AA|C1\rERR||PID^1^3|Patient not known|E||||rejected",
+            "MSA|AA|C1\rERR||PID^1^3||E",
+            "MSA|CA|C1\rERR||||F",
         ] {
             assert_eq!(judge(msa).meaning, Meaning::Unknown, "{msa}");
         }
-        assert_eq!(verdict(b"", &ReplyRules::default(), "C1"), Verdict::unreadable());
-        assert_eq!(verdict(b"HTTP/1.1 200 OK", &ReplyRules::default(), "C1"), Verdict::unreadable());
+        assert_eq!(verdict(b"", &ReplyRules::default(), "C1", b""), Verdict::unreadable());
+        assert_eq!(verdict(b"HTTP/1.1 200 OK", &ReplyRules::default(), "C1", b""), Verdict::unreadable());
     }
 
     #[test]
@@ -232,15 +164,16 @@ mod tests {
             (Outcome::NameTaken, Meaning::Refused),
         ] {
             let receipt = Receipt { id: "C1".into(), outcome }.encode();
-            let v = verdict(&receipt, &ReplyRules::default(), "C1");
+            let v = verdict(&receipt, &ReplyRules::default(), "C1", b"");
             assert_eq!((v.meaning, v.level), (meaning, Level::Transport));
-            assert_eq!(verdict(&receipt, &ReplyRules::default(), "C2").meaning, Meaning::Unknown);
+            assert_eq!(verdict(&receipt, &ReplyRules::default(), "C2", b"").meaning, Meaning::Unknown);
         }
     }
 
     #[test]
     fn correlation_is_exact() {
         let bytes = b"MSH|^~\\&|E|R|I|R|20260302||ACK|A1|T|2.4\rMSA|AA|C1\r";
+        let correlates = |bytes: &[u8], id: &str| super::correlates(bytes, &ReplyRules::default(), id);
         assert!(
             correlates(bytes, "C1") && !correlates(bytes, "C") && !correlates(bytes, "c1") && !correlates(b"", "C1")
         );

@@ -45,6 +45,13 @@ pub struct Site {
     pub in_place: bool,
 }
 
+impl Site {
+    /// Whether an entry that leaves now must say that it came late.
+    pub fn is_late(&self, entry: &Entry, now: Timestamp) -> bool {
+        now.duration_since(entry.recorded_at).unsigned_abs() > self.late_after
+    }
+}
+
 /// `None`: the rows do not fit together (a withdrawal of nothing); a fault of ours, never of the author.
 pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
     let spoken_of = chain::speaks_of(c.before, c.entry.action());
@@ -61,7 +68,6 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
     if spoken_of.is_none() && entry.action == i32::from(v1::EntryAction::Replace) {
         entry.action = v1::EntryAction::Create.into();
     }
-    let waited = c.time.duration_since(c.entry.recorded_at).unsigned_abs();
     Some(v1::RenderInput {
         entry: Some(entry),
         patient: Some(form::patient::show_details(&c.patient.details)),
@@ -86,7 +92,7 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
                 _ => None,
             },
             time: Some(c.time.into()),
-            is_late: waited > c.site.late_after,
+            is_late: c.site.is_late(c.entry, c.time),
             processing_id: match c.site.environment {
                 Environment::Live => "P".into(),
                 Environment::Test => "T".into(),

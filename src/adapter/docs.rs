@@ -1,8 +1,9 @@
 //! The tables of `adapters/README.md`, made from what the engine really offers; a test compares them with the file.
 
 use super::filters::{FILTERS, FilterDoc};
-use super::map;
+use super::input::{self, ShapeKind};
 use super::settings::ENGINE_SETTINGS;
+use super::{fhir, map};
 
 /// Name of the part and its Markdown.
 pub fn tables() -> Vec<(&'static str, String)> {
@@ -15,7 +16,58 @@ pub fn tables() -> Vec<(&'static str, String)> {
         "| setting | if not declared | may be | what it does |\n|---|---|---|---|\n{}",
         settings.collect::<String>()
     );
-    vec![("filters", filters(FILTERS)), ("map-filters", filters(map::FILTERS)), ("engine-settings", settings)]
+    vec![
+        ("filters", filters(FILTERS)),
+        ("map-filters", filters(map::FILTERS)),
+        ("fhir-map-filters", filters(fhir::map::FILTERS)),
+        ("engine-settings", settings),
+        ("template-inputs", inputs()),
+    ]
+}
+
+/// Messages inside messages that are shown.
+const MAX_DEPTH: usize = 6;
+
+/// Every path that a template can use, from the proto.
+fn inputs() -> String {
+    let mut rows = String::from("| path | holds |\n|---|---|\n");
+    paths("RenderInput", "", 0, &mut rows);
+    rows
+}
+
+fn paths(message: &str, before: &str, depth: usize, rows: &mut String) {
+    for shape in input::fields(message).unwrap_or_default() {
+        let path = format!("{before}{}", shape.name);
+        let list = if shape.repeated { "list of " } else { "" };
+        let null = if shape.optional && !shape.repeated { ", or null" } else { "" };
+        let holds = match &shape.kind {
+            ShapeKind::Scalar => format!("{list}{}{null}", shape.word),
+            ShapeKind::Enum(name) => format!("{list}{}{null}", words_of(name)),
+            ShapeKind::Message(name) => format!("{list}{name}{null}"),
+            ShapeKind::Open => "the endpoint's settings, as the manifest names them: `settings.charset` …".into(),
+        };
+        rows.push_str(&format!("| `{path}` | {holds} |\n"));
+        if let ShapeKind::Message(name) = &shape.kind
+            && depth < MAX_DEPTH
+        {
+            let each = if shape.repeated { "[]" } else { "" };
+            paths(name, &format!("{path}{each}."), depth + 1, rows);
+        }
+    }
+}
+
+/// The words of an enum: `Gender` is `GENDER_…`.
+fn words_of(name: &str) -> String {
+    let mut prefix = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !prefix.is_empty() {
+            prefix.push('_');
+        }
+        prefix.push(c.to_ascii_uppercase());
+    }
+    prefix.push('_');
+    let words = input::enum_words().filter(|w| w.starts_with(&prefix)).map(|w| format!("`{w}`"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn filters(list: &[FilterDoc]) -> String {

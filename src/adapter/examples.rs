@@ -6,6 +6,11 @@
 //! | `render-*` | `input.json` (RenderInput), `settings.toml` | `expected.hl7` (LF line ends), for documents `expected.files`, or `expected.err` |
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
+//!
+//! In a fhir pack: `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers.
+//! A pack that extends another runs its cases too. One of which it has no file of its own runs with the base's settings, so
+//! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
+//! be carried ([`super::inherited`]).
 
 use super::fault::{Fault, Faults};
 use super::input;
@@ -29,6 +34,8 @@ pub enum CaseKind {
 pub struct Case {
     pub name: String,
     pub kind: CaseKind,
+    /// The base that it is taken over from, unless this pack has a file of it.
+    pub from: Option<String>,
 }
 
 /// What a case gave.
@@ -39,6 +46,8 @@ pub struct Outcome {
     pub text: String,
     /// `note.create`, `REF^I12`, or nothing for replies.
     pub covers: Option<String>,
+    /// The line of the `[[render]]` that it shows.
+    pub row: Option<u32>,
 }
 
 impl Outcome {
@@ -48,41 +57,55 @@ impl Outcome {
 }
 
 /// Turns a reply into a verdict: given by the caller, because verdicts are made above this module.
-pub type Judge = fn(&[u8], &super::ReplyRules, &str) -> crate::domain::verdict::Verdict;
+pub type Judge = fn(&[u8], &super::ReplyRules, &str, &[u8]) -> crate::domain::verdict::Verdict;
 
 /// Control id that example replies answer.
 pub const REPLY_CONTROL_ID: &str = "IPS0EXAMPLE000000001";
 /// Time zone of example trusts when a message is parsed.
 const ZONE: &str = "Europe/London";
 
-const RENDER_FILES: &[&str] = &["input.json", "settings.toml", "expected.hl7", "expected.files", "expected.err"];
+/// The files of a format's cases: render, parse, reply.
+fn files_of(format: Format, kind: CaseKind) -> &'static [&'static str] {
+    match (format, kind) {
+        (Format::Hl7v2, CaseKind::Render) => &["input.json", "settings.toml", "expected.hl7", "expected.err"],
+        (Format::Document, CaseKind::Render) => &["input.json", "settings.toml", "expected.files", "expected.err"],
+        (Format::Fhir, CaseKind::Render) => &["input.json", "settings.toml", "expected.http", "expected.err"],
+        (Format::Hl7v2 | Format::Document, CaseKind::Parse) => {
+            &["message.hl7", "settings.toml", "expected.json", "expected.err"]
+        }
+        (Format::Fhir, CaseKind::Parse) => &["message.json", "settings.toml", "expected.json", "expected.err"],
+        (Format::Hl7v2 | Format::Document, CaseKind::Reply) => &["reply.hl7", "reply.toml", "expected.verdict"],
+        (Format::Fhir, CaseKind::Reply) => &["reply.http", "request.http", "reply.toml", "expected.verdict"],
+    }
+}
+
 /// What a case may expect: one of them.
-const EXPECTED: [&str; 5] = ["expected.hl7", "expected.files", "expected.json", "expected.err", "expected.verdict"];
-const PARSE_FILES: &[&str] = &["message.hl7", "settings.toml", "expected.json", "expected.err"];
-const REPLY_FILES: &[&str] = &["reply.hl7", "reply.toml", "expected.verdict"];
+const EXPECTED: &[&str] =
+    &["expected.hl7", "expected.files", "expected.http", "expected.json", "expected.err", "expected.verdict"];
 
 /// The cases of a pack, by name; folders and files that are none are faults.
-pub fn cases(sources: &Sources, faults: &mut Faults) -> Vec<Case> {
+pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for path in sources.under("examples") {
         let Some((name, file)) = path["examples/".len()..].split_once('/') else {
             faults.add(path, 0, "lies beside the cases", "put it into a folder such as examples/render-note/");
             continue;
         };
-        let (kind, files) = match name.split_once('-').map(|(kind, _)| kind) {
-            Some("render") => (CaseKind::Render, RENDER_FILES),
-            Some("parse") => (CaseKind::Parse, PARSE_FILES),
-            Some("reply") => (CaseKind::Reply, REPLY_FILES),
+        let kind = match name.split_once('-').map(|(kind, _)| kind) {
+            Some("render") => CaseKind::Render,
+            Some("parse") => CaseKind::Parse,
+            Some("reply") => CaseKind::Reply,
             _ => {
                 faults.add(path, 0, "is in a folder that is no case", "name the folder render-…, parse-… or reply-…");
                 continue;
             }
         };
+        let files = files_of(format, kind);
         if !files.contains(&file) {
             faults.add(path, 0, "is not a file that such a case has", format!("it has {}", files.join(", ")));
         }
         if cases.last().is_none_or(|c| c.name != name) {
-            cases.push(Case { name: name.into(), kind });
+            cases.push(Case { name: name.into(), kind, from: sources.case_from(name) });
         }
     }
     cases
@@ -106,12 +129,17 @@ impl Pack {
     fn run_render(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
         let value = self.example_input(case, faults)?;
         let covers = input::entry_name(&value).map(str::to_owned);
+        let settings = value.get("settings").and_then(Value::as_object);
+        let row = covers.as_deref().zip(settings).and_then(|(e, s)| self.manifest.render_entry(e, s)).map(|e| e.line);
         Some(match self.render_value(&value, &RenderOptions::default()) {
             Ok(rendered) if self.manifest.format == Format::Document => {
-                Outcome { file: "expected.files", text: rendered.text_for_display, covers }
+                Outcome { file: "expected.files", text: rendered.text_for_display, covers, row }
             }
-            Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers },
-            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
+            Ok(rendered) if self.manifest.format == Format::Fhir => {
+                Outcome { file: "expected.http", text: rendered.text_for_display, covers, row }
+            }
+            Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers, row },
+            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers, row },
         })
     }
 
@@ -144,7 +172,7 @@ impl Pack {
 
     fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {
         let path = format!("examples/{}/settings.toml", case.name);
-        let mut given = self.manifest.settings.examples();
+        let mut given = self.settings_of(case);
         if self.sources.bytes(&path).is_some() {
             let own: toml::Table = self
                 .sources
@@ -159,27 +187,45 @@ impl Pack {
 
     /// The wire form of an example message, which is kept with LF line ends.
     pub(super) fn example_message(&self, path: &str, faults: &mut Faults) -> Option<Vec<u8>> {
-        Some(self.sources.text(path, faults)?.replace('\n', "\r").into_bytes())
+        let text = self.sources.text(path, faults)?;
+        Some(if self.manifest.format == Format::Fhir { text } else { text.replace('\n', "\r") }.into_bytes())
     }
 
     fn run_parse(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
-        let bytes = self.example_message(&format!("examples/{}/message.hl7", case.name), faults)?;
+        let file = if self.manifest.format == Format::Fhir { "message.json" } else { "message.hl7" };
+        let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
         let settings = self.example_settings(case, faults)?;
-        let covers = super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()));
-        Some(match self.parse(&bytes, &settings, ZONE) {
+        let parsed = self.parse(&bytes, &settings, ZONE);
+        let covers = match self.manifest.format {
+            Format::Hl7v2 | Format::Document => {
+                super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()))
+            }
+            Format::Fhir => parsed.as_ref().ok().map(|p| p.message_type.clone()),
+        };
+        Some(match parsed {
             Ok(p) => {
                 let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
-                Outcome { file: "expected.json", text: format!("{value:#}\n"), covers }
+                Outcome { file: "expected.json", text: format!("{value:#}\n"), covers, row: None }
             }
-            Err(super::ParseError::Fields(list)) => {
-                Outcome { file: "expected.err", text: list.iter().map(|f| format!("{f}\n")).collect(), covers }
-            }
-            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers },
+            Err(super::ParseError::Fields(list)) => Outcome {
+                file: "expected.err",
+                text: list.iter().map(|f| format!("{f}\n")).collect(),
+                covers,
+                row: None,
+            },
+            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers, row: None },
         })
     }
 
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
-        let bytes = self.example_message(&format!("examples/{}/reply.hl7", case.name), faults)?;
+        let is_fhir = self.manifest.format == Format::Fhir;
+        let of = |file: &str| format!("examples/{}/{file}", case.name);
+        let bytes = self.example_message(&of(if is_fhir { "reply.http" } else { "reply.hl7" }), faults)?;
+        let sent = if is_fhir && self.sources.bytes(&of("request.http")).is_some() {
+            self.example_message(&of("request.http"), faults)?
+        } else {
+            Vec::new()
+        };
         let path = format!("examples/{}/reply.toml", case.name);
         let own = match self.sources.bytes(&path) {
             Some(_) => self
@@ -191,7 +237,7 @@ impl Pack {
             None => toml::Table::new(),
         };
         let rules = self.reply_rules(&own).map_err(|list| faults.0.extend(list)).ok()?;
-        let v = judge(&bytes, &rules, REPLY_CONTROL_ID);
+        let v = judge(&bytes, &rules, REPLY_CONTROL_ID, &sent);
         let mut text = format!("meaning = {}\nlevel = {}\ncode = {:?}\n", json!(v.meaning), json!(v.level), v.code);
         if v.duplicate {
             text.push_str("duplicate = true\n");
@@ -199,17 +245,17 @@ impl Pack {
         if let Some(id) = &v.record_id {
             text.push_str(&format!("record_id = {id:?}\n"));
         }
-        Some(Outcome { file: "expected.verdict", text, covers: None })
+        Some(Outcome { file: "expected.verdict", text, covers: None, row: None })
     }
 
     /// The names of its cases.
     pub fn examples(&self) -> Vec<String> {
-        cases(&self.sources, &mut Faults::default()).into_iter().map(|c| c.name).collect()
+        cases(&self.sources, self.manifest.format, &mut Faults::default()).into_iter().map(|c| c.name).collect()
     }
 
-    /// What a render case makes; nothing for other cases and for those that fail.
+    /// What a render case makes with this pack's settings; nothing for other cases and for those that fail.
     pub fn render_example(&self, name: &str, options: &RenderOptions) -> Option<super::Rendered> {
-        let case = Case { name: name.into(), kind: CaseKind::Render };
+        let case = Case { name: name.into(), kind: CaseKind::Render, from: None };
         let input = self.example_input(&case, &mut Faults::default())?;
         self.render_value(&input, options).ok()
     }
@@ -217,7 +263,12 @@ impl Pack {
     /// Compares a case with what it expects.
     pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
         let path = format!("examples/{}/{}", case.name, outcome.file);
-        let bless = "if this is right, run adapter test --bless and review the change";
+        let bless = match &case.from {
+            None => "if this is right, run adapter test --bless and review the change",
+            Some(_) => {
+                "if this is right, run adapter test --bless, which writes an expected file of this pack's own, and review it"
+            }
+        };
         for other in EXPECTED.iter().filter(|f| **f != outcome.file) {
             let other = format!("examples/{}/{other}", case.name);
             if self.sources.bytes(&other).is_some() {
@@ -258,12 +309,30 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
         Err(faults) => return Report { faults, ..report },
     };
     let mut faults = Faults::default();
-    for case in cases(&pack.sources, &mut faults) {
+    for case in cases(&pack.sources, pack.manifest.format, &mut faults) {
         let outcome = match pack.run(&case, judge) {
             Ok(outcome) => outcome,
             Err(list) => {
                 faults.0.extend(list);
                 continue;
+            }
+        };
+        let (case, outcome) = match pack.still_carried(&case, &outcome, judge) {
+            Ok(()) => (case, outcome),
+            // Blessed, the case becomes the pack's own.
+            Err(_) if bless => {
+                let own = Case { from: None, ..case };
+                match pack.run(&own, judge) {
+                    Ok(outcome) => (own, outcome),
+                    Err(list) => {
+                        faults.0.extend(list);
+                        continue;
+                    }
+                }
+            }
+            Err(list) => {
+                faults.0.extend(list);
+                (case, outcome)
             }
         };
         match pack.judge(&case, &outcome) {
@@ -283,12 +352,13 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
     if report.done.is_empty() && faults.0.is_empty() {
         faults.add("examples", 0, "there are no cases", "add examples/render-…/input.json");
     }
-    report.faults = faults.into_result(()).err().unwrap_or_default();
+    report.faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     report
 }
 
 fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
     let folder = folder.join("examples").join(&case.name);
+    fs::create_dir_all(&folder)?;
     for stale in EXPECTED.iter().filter(|f| **f != outcome.file) {
         match fs::remove_file(folder.join(stale)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
@@ -316,7 +386,7 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
         .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
     value["settings"] = Value::Object(settings);
     pack.render_value(&value, &RenderOptions::default()).map(|r| r.bytes).map_err(|e| match e {
-        super::RenderError::NotRenderable(faults) => faults,
+        super::RenderError::NotRenderable(faults) => pack.sources.located(faults),
         other => vec![Fault::new("input", 0, other.to_string(), "")],
     })
 }

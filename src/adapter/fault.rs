@@ -16,6 +16,11 @@ impl Fault {
     pub fn new(file: &str, line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { file: file.into(), line, what: what.into(), hint: hint.into() }
     }
+
+    /// The same, when the file is the base's that a pack lies over: as seen from the pack's folder.
+    pub fn of_base(self, base: &str) -> Self {
+        if self.file.starts_with("../") { self } else { Self { file: format!("../{base}/{}", self.file), ..self } }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -1,17 +1,19 @@
 //! What templates can do to a value. The table is the documentation: `adapters/README.md` holds it, and a test compares.
 
 use super::codes::CodeTable;
+use super::fhir::as_form;
 use super::hl7::{
     Delimiters,
     escape::{LineFeeds, escape},
 };
+use super::manifest::Format;
 use super::stop::Stop;
 use super::text::TextRules;
 use crate::domain::nhs_number::NhsNumber;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use minijinja::{
     Environment, Error, State,
-    value::{Object, Value, ValueKind},
+    value::{Object, Serde, Value, ValueKind},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -111,7 +113,40 @@ pub const FILTERS: &[FilterDoc] = &[
         does: "stops the message when the value is longer; nothing is ever cut",
     },
     FilterDoc { name: "plus", example: "{{ loop.index | plus(1) }}", does: "adds to a whole number" },
+    FilterDoc {
+        name: "fhir_time",
+        example: "{{ entry.occurred_at | fhir_time }}",
+        does: "an instant as FHIR writes it, to the second, with the offset of the endpoint's time zone: 2026-07-01T10:00:00+01:00 (fhir packs)",
+    },
+    FilterDoc {
+        name: "base64",
+        example: "{{ entry.text | base64 }}",
+        does: "the UTF-8 bytes of a text in base64, as an attachment's data (fhir packs; for a document of several parts use $text)",
+    },
+    FilterDoc {
+        name: "sha1",
+        example: "{{ entry.text | sha1 }}",
+        does: "the SHA-1 of a text's UTF-8 bytes in base64, as an attachment's hash (fhir packs)",
+    },
+    FilterDoc {
+        name: "byte_count",
+        example: "{{ entry.text | byte_count }}",
+        does: "how many UTF-8 bytes a text has, as an attachment's size (fhir packs)",
+    },
 ];
+
+/// Filters that only one format has a use for.
+const HL7_ONLY: &[&str] = &["hl7_time", "hl7_date", "obx_text", "components"];
+const FHIR_ONLY: &[&str] = &["fhir_time", "base64", "sha1", "byte_count"];
+
+/// What templates of a format may use.
+pub fn offered(format: Format) -> impl Iterator<Item = &'static str> {
+    let others = match format {
+        Format::Hl7v2 | Format::Document => FHIR_ONLY,
+        Format::Fhir => HL7_ONLY,
+    };
+    FILTERS.iter().map(|f| f.name).filter(move |name| !others.contains(name))
+}
 
 /// `is` tests there are.
 pub const TESTS: &[&str] = &["none"];
@@ -252,6 +287,15 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
         let sum = v.as_i64().filter(|_| v.is_integer()).and_then(|n| n.checked_add(more));
         Ok(sum.ok_or_else(|| Stop::fault("plus needs a whole number", "use it on loop.index or another count"))?)
     });
+    env.add_filter("fhir_time", |state: &State, v: Value| {
+        let at = instant(&text(&v)?)?;
+        Facts::of(state, |f| Ok(at.to_zoned(f.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()))
+    });
+    for form in ["base64", "sha1", "byte_count"] {
+        env.add_filter(form, move |v: Value| -> Result<Value, Error> {
+            Ok(Value::from(Serde(as_form(&text(&v)?, form))))
+        });
+    }
     env.add_test("none", |v: Value| v.is_none());
 }
 

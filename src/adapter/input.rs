@@ -16,6 +16,10 @@ pub struct Shape {
     pub name: String,
     pub kind: ShapeKind,
     pub repeated: bool,
+    /// May be null: declared optional, a message, or one of several.
+    pub optional: bool,
+    /// What a scalar is, in a word.
+    pub word: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,14 @@ fn shapes(message: &DescriptorProto) -> Vec<Shape> {
             _ => ShapeKind::Scalar,
         };
         let repeated = f.label() == fdp::Label::Repeated;
-        Shape { name: f.name().to_owned(), kind, repeated }
+        let word = match (f.r#type(), f.type_name()) {
+            (fdp::Type::Bool, _) => "true or false",
+            (fdp::Type::String, _) => "text",
+            (fdp::Type::Message, ".google.protobuf.Timestamp") => "instant",
+            _ => "number",
+        };
+        let optional = f.oneof_index.is_some() || f.r#type() == fdp::Type::Message;
+        Shape { name: f.name().to_owned(), kind, repeated, optional, word }
     };
     message.field.iter().map(shape).collect()
 }

@@ -3,9 +3,9 @@
 
 use super::escaping::Escaping;
 use super::fault::{Faults, line_of, suggest};
-use super::filters::{FILTERS, TESTS};
+use super::filters::{TESTS, offered};
 use super::input::{self, Shape, ShapeKind};
-use super::manifest::{FILE, RenderEntry};
+use super::manifest::{FILE, Format, RenderEntry};
 use super::settings::Settings;
 use super::template::Templates;
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +30,7 @@ pub struct Tag {
 
 /// What the rest of the pack says about the words in a template.
 pub struct Known<'k> {
+    pub format: Format,
     pub settings: &'k Settings,
     pub tables: &'k BTreeSet<String>,
     pub templates: &'k BTreeSet<String>,
@@ -248,8 +249,8 @@ fn expression(
                     "use | plus(1) for a count, and write texts one after another".into(),
                 );
             }
-            (Some(Token::Mark('|')), Token::Word(name)) if !FILTERS.iter().any(|f| f.name == *name) => {
-                fault(format!("there is no filter \"{name}\""), suggest(name, FILTERS.iter().map(|f| f.name)));
+            (Some(Token::Mark('|')), Token::Word(name)) if !offered(known.format).any(|f| f == *name) => {
+                fault(format!("there is no filter \"{name}\""), suggest(name, offered(known.format)));
             }
             (Some(Token::Mark('|')), Token::Word("code")) => match list.get(i + 1..i + 4) {
                 Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) if known.tables.contains(*table) => {}

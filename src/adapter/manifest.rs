@@ -3,7 +3,9 @@
 use super::codes::Missing;
 use super::document::entry::DocumentEntry;
 use super::fault::{Faults, suggest};
+use super::fhir;
 use super::input::ENTRIES;
+use super::overlay;
 use super::reply::ReplyRules;
 use super::result::ResultRules;
 use super::settings::{Kind, Settings};
@@ -31,6 +33,7 @@ pub enum Format {
     Hl7v2,
     /// A document and an index file that names it.
     Document,
+    Fhir,
 }
 
 impl Format {
@@ -38,11 +41,14 @@ impl Format {
         match self {
             Self::Hl7v2 => "hl7v2",
             Self::Document => "document",
+            Self::Fhir => "fhir",
         }
     }
 
+    pub const ALL: [Self; 3] = [Self::Hl7v2, Self::Fhir, Self::Document];
+
     fn parse(word: &str) -> Option<Self> {
-        [Self::Hl7v2, Self::Document].into_iter().find(|f| f.name() == word)
+        Self::ALL.into_iter().find(|f| f.name() == word)
     }
 }
 
@@ -55,6 +61,10 @@ pub struct RenderEntry {
     pub when: Vec<(String, String)>,
     /// OBX-3.1 of the rows that carry the accepted text: a text, or `settings.<name>`. It is read back and compared.
     pub text_code: Option<String>,
+    /// For fhir packs: what is sent, the template being its body.
+    pub request: Option<fhir::RequestRow>,
+    /// For fhir packs: where the accepted text stands. It is read back and compared.
+    pub text_at: Option<fhir::TextAt>,
     /// For a replacement: the record keeps the first document's id (HL7 v2 T08), so that a withdrawal can always name it.
     pub keeps_document_id: bool,
     /// The document made before the message.
@@ -101,25 +111,32 @@ pub struct Manifest {
     pub reply: ReplyRules,
     /// What files that come back mean.
     pub result: Option<ResultRules>,
+    /// The record can be asked for what was sent, by its identifier.
+    pub reads_back: bool,
     /// Why replies have no examples.
     pub reply_exempt: Option<String>,
+    /// The pack it is laid over.
+    pub extends: Option<String>,
+    /// Where its own lines begin, behind those of its bases.
+    pub own_from: u32,
 }
 
 impl Manifest {
     /// Reads `adapter.toml`; every fault goes to `faults`, and what could be read is returned so that the rest is checked too.
     pub fn read(sources: &Sources, faults: &mut Faults) -> Option<Self> {
-        let text = sources.text(FILE, faults)?;
+        let texts = sources.manifests(faults)?;
+        let text = texts.concat();
         let cell = RefCell::new(std::mem::take(faults));
         let manifest = {
             let file = TomlFile::new(FILE, &text, &cell);
-            file.root().map(|root| Self::from_table(sources, &file, &root))
+            overlay::root(sources, &file, &texts).map(|(root, line)| Self::from_table(sources, &file, line, &root))
         };
         *faults = cell.into_inner();
         manifest
     }
 
-    fn from_table(sources: &Sources, file: &TomlFile<'_>, root: &DeTable<'_>) -> Self {
-        let r = Reader::new(file, root, 1, "the manifest");
+    pub(super) fn from_table(sources: &Sources, file: &TomlFile<'_>, line: u32, root: &DeTable<'_>) -> Self {
+        let r = Reader::new(file, root, line, "the manifest");
         match r.integer("schema") {
             Some((SCHEMA, _)) => {}
             Some((_, line)) => {
@@ -152,7 +169,7 @@ impl Manifest {
             file.fault_at(
                 *line,
                 format!("the format \"{name}\" is not one of this bridge"),
-                "write format = \"hl7v2\" or format = \"document\"",
+                suggest(name, Format::ALL.iter().map(|k| k.name())),
             );
         }
         let format = format.and_then(|(name, _)| Format::parse(&name)).unwrap_or(Format::Hl7v2);
@@ -178,13 +195,21 @@ impl Manifest {
                 .into_iter()
                 .filter_map(|(t, line)| render_entry(file, t, line, &settings, format))
                 .collect(),
-            parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line)).collect(),
+            parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line, format)).collect(),
             codes: r.table("codes").map(|(t, _)| codes_entries(file, t)).unwrap_or_default(),
-            reply: r.table("reply").map(|(t, _)| ReplyRules::read(file, t)).unwrap_or_default(),
+            reply: match r.table("reply") {
+                Some((t, _)) => ReplyRules::read(file, t, format),
+                None => ReplyRules::of(format),
+            },
+            reads_back: r.table("read_back").is_some_and(|(t, line)| read_back(file, t, line, format)),
             result: r.table("result").map(|(t, line)| ResultRules::read(file, t, line)),
             reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
+            extends: r.text("extends").map(|(t, _)| t),
+            own_from: line,
             settings,
         };
+        // Read already, where the pack was laid over its base.
+        r.item("without");
         if manifest.render.is_empty() && manifest.parse.is_empty() {
             r.fault("the pack neither renders nor parses anything", "add a [[render]] or a [[parse]]");
         }
@@ -329,19 +354,76 @@ fn render_entry(
         }
         code
     });
+    let request = r.table("request").and_then(|(t, line)| fhir::RequestRow::read(file, t, line));
+    let text_at = r.table("text_at").and_then(|(t, line)| fhir::text_at(file, t, line));
+    match format {
+        Format::Hl7v2 | Format::Document if r.item("request").or(r.item("text_at")).is_some() => {
+            r.fault("request and text_at are for fhir packs", "remove them; text_code names the text's OBX rows")
+        }
+        Format::Fhir if text_code.is_some() => r.fault("text_code is for hl7v2 packs", "write text_at"),
+        Format::Fhir => {
+            if r.item("request").is_none() {
+                r.fault(
+                    "this [[render]] does not say what request it makes",
+                    "add request = { method = \"POST\", path = \"DocumentReference\" }",
+                );
+            }
+            let carries_text = entry.is_some_and(|e| !e.ends_with(".withdraw") && e != "referral_reply.create");
+            if carries_text && r.item("text_at").is_none() {
+                r.fault(
+                    "this [[render]] does not say where the accepted text stands",
+                    "add text_at = { path = \"$.…\", as = \"base64\" }: it is read back before anything is sent",
+                );
+            }
+        }
+        Format::Hl7v2 | Format::Document => {}
+    }
     let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
     let document = DocumentEntry::read(file, &r, line, settings, format == Format::Document);
     let exempt = exempt(&r);
     r.finish();
-    Some(RenderEntry { entry: entry?, template: template?, when, text_code, keeps_document_id, document, exempt, line })
+    Some(RenderEntry {
+        entry: entry?,
+        template: template?,
+        when,
+        text_code,
+        request,
+        text_at,
+        keeps_document_id,
+        document,
+        exempt,
+        line,
+    })
 }
 
-fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<ParseEntry> {
+/// `[read_back] by = "identifier"`
+fn read_back(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format) -> bool {
+    let r = Reader::new(file, table, line, "[read_back]");
+    let by = r.required("by", "identifier");
+    if let Some((word, line)) = by.as_ref().filter(|(word, _)| word != "identifier") {
+        file.fault_at(*line, format!("`by` cannot be \"{word}\""), "write by = \"identifier\"");
+    }
+    if format != Format::Fhir {
+        r.fault("[read_back] is for fhir packs", "remove it: HL7 v2 has no question for one document");
+    }
+    r.finish();
+    by.is_some()
+}
+
+fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format) -> Option<ParseEntry> {
     let r = Reader::new(file, table, line, "[[parse]]");
     let message = r.required("message", "REF^I12");
     if let Some((m, line)) = &message {
         let good = |p: &str| p.len() == 3 && p.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
+        if format == Format::Fhir {
+            if !fhir::resource::is_type(m) {
+                file.fault_at(
+                    *line,
+                    format!("message \"{m}\" is not a resource type"),
+                    "write for example \"ServiceRequest\"",
+                );
+            }
+        } else if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
             file.fault_at(
                 *line,
                 format!("message \"{m}\" is not a type and a trigger"),

@@ -2,13 +2,14 @@
 
 use super::codes::CodeTable;
 use super::fault::{Fault, Faults, suggest};
+use super::fhir;
 use super::hl7::{Charset, Envelope, Message};
 use super::manifest::{FILE, Format, Manifest};
-use super::map::{Around, FieldFault, Map};
+use super::map::{Around, FieldFault, Map, Mapped};
 use super::reply::ReplyRules;
 use super::sources::Sources;
 use super::template::Templates;
-use super::{settings, table};
+use super::{inherited, settings, table};
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -18,8 +19,11 @@ pub struct Pack {
     pub manifest: Manifest,
     pub(super) templates: Templates,
     pub(super) maps: BTreeMap<String, Map>,
+    pub(super) fhir_maps: BTreeMap<String, fhir::map::Map>,
     pub(super) tables: Arc<BTreeMap<String, CodeTable>>,
     pub(super) sources: Sources,
+    /// What examples of each base start from, by the base's id.
+    pub(super) base_examples: BTreeMap<String, JsonMap<String, Value>>,
     fingerprint: String,
 }
 
@@ -76,10 +80,10 @@ impl Pack {
         Self::from_sources(Sources::read(folder)?)
     }
 
-    /// The seam for `extends`: whatever lies under the overlay is already in the sources.
+    /// Whatever lies under an overlay is already in the sources.
     pub fn from_sources(sources: Sources) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let Some(manifest) = Manifest::read(&sources, &mut faults) else { return Err(faults.0) };
+        let Some(manifest) = Manifest::read(&sources, &mut faults) else { return Err(sources.located(faults.0)) };
         let mut tables = BTreeMap::new();
         for entry in &manifest.codes {
             if let Some(text) = named_file(&sources, &entry.file, entry.line, "codes", &mut faults) {
@@ -90,7 +94,9 @@ impl Pack {
             }
         }
         let tables = Arc::new(tables);
-        let templates = Templates::load(&sources, &manifest.settings, &tables, &mut faults);
+        let parts: Vec<&fhir::Part> =
+            manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts).collect();
+        let templates = Templates::load(&sources, (&manifest.settings, manifest.format), &tables, &parts, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
             faults.add(
@@ -103,32 +109,42 @@ impl Pack {
         for entry in &manifest.render {
             super::lint::parts(entry, &templates, &mut faults);
         }
-        let mut maps = BTreeMap::new();
+        let (mut maps, mut fhir_maps) = (BTreeMap::new(), BTreeMap::new());
         for entry in &manifest.parse {
-            if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_some() {
+            if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_none() {
+                continue;
+            }
+            if manifest.format == Format::Fhir {
+                fhir_maps
+                    .extend(fhir::map::Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
+            } else {
                 maps.extend(Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
             }
         }
-        for map in maps.values() {
-            for name in map.tables().filter(|n| !tables.contains_key(*n)) {
+        let named = maps.values().map(|m| (&m.file, m.tables().collect::<Vec<_>>(), m.settings().collect::<Vec<_>>()));
+        let fhir_named = fhir_maps.values().map(|m| (&m.file, m.tables().collect(), m.settings().collect()));
+        for (file, named_tables, named_settings) in named.chain(fhir_named) {
+            for name in named_tables.into_iter().filter(|n| !tables.contains_key(*n)) {
                 faults.add(
-                    &map.file,
+                    file,
                     0,
                     format!("there is no code table \"{name}\""),
                     suggest(name, tables.keys().map(String::as_str)),
                 );
             }
-            for name in map.settings().filter(|n| manifest.settings.get(n).is_none()) {
+            for name in named_settings.into_iter().filter(|n| manifest.settings.get(n).is_none()) {
                 faults.add(
-                    &map.file,
+                    file,
                     0,
                     format!("there is no setting \"{name}\""),
                     suggest(name, manifest.settings.names()),
                 );
             }
         }
+        Faults(sources.located(faults.0)).into_result(())?;
         let fingerprint = sources.fingerprint();
-        faults.into_result(Self { manifest, templates, maps, tables, sources, fingerprint })
+        let base_examples = inherited::examples_of_bases(&sources);
+        Ok(Self { manifest, templates, maps, fhir_maps, tables, sources, base_examples, fingerprint })
     }
 
     /// `id@version`.
@@ -166,6 +182,19 @@ impl Pack {
         self.manifest.render_entry(entry, settings).is_some()
     }
 
+    /// A request that asks the record whether it holds what this rendering sent (`[read_back]`); `None` where the pack cannot ask.
+    /// `verdict::read_back` judges the reply.
+    pub fn read_back(&self, rendering: &[u8]) -> Option<Vec<u8>> {
+        self.manifest.reads_back.then(|| fhir::read_back(rendering)).flatten()
+    }
+
+    /// Whether this entry, under these (resolved) settings, can only be sent with the record's own id of the document it speaks of: without one
+    /// it has to wait for the answer (or the read-back) that gives it.
+    pub fn names_by_record_id(&self, entry: &str, settings: &JsonMap<String, Value>) -> bool {
+        let row = self.manifest.render_entry(entry, settings).and_then(|e| e.request.as_ref());
+        row.is_some_and(|r| r.parts().any(|part| part.source.contains("message.replaces.record_id")))
+    }
+
     /// Whether replacements keep the first document's id under these (resolved) settings.
     pub fn keeps_document_id(&self, settings: &JsonMap<String, Value>) -> bool {
         self.manifest.render_entry("note.replace", settings).is_some_and(|e| e.keeps_document_id)
@@ -192,6 +221,17 @@ impl Pack {
         settings: &JsonMap<String, Value>,
         trust_zone: &str,
     ) -> Result<Parsed, ParseError> {
+        let (parsed, faults) = self.read(bytes, settings, trust_zone)?;
+        if faults.is_empty() { Ok(parsed) } else { Err(ParseError::Fields(faults)) }
+    }
+
+    /// As [`Pack::parse`], but with what could be read beside what could not: enough, perhaps, to tell whose message it is.
+    pub fn read(
+        &self,
+        bytes: &[u8],
+        settings: &JsonMap<String, Value>,
+        trust_zone: &str,
+    ) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
         let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
         let zone = match settings::engine(settings, "time_zone").as_str() {
             "" => TimeZone::get(trust_zone),
@@ -205,26 +245,25 @@ impl Pack {
                 "use an IANA name, for example Europe/London",
             )])
         })?;
+        let around = Around { settings, tables: &self.tables, zone: &zone };
+        if self.manifest.format == Format::Fhir {
+            return fhir::map::parse(self, bytes, &around).map(|parsed| (parsed, Vec::new()));
+        }
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
         let entry = self.manifest.parse.iter().find(|p| p.message == message_type);
         let map = entry.and_then(|e| self.maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
-        let around = Around { settings, tables: &self.tables, zone: &zone };
-        let mapped = map.apply(&message, &around);
-        let torn: Vec<FieldFault> = message
-            .set_aside()
-            .iter()
-            .map(|s| FieldFault { field: "message".into(), from: format!("line {}", s.line), what: s.why.to_string() })
-            .collect();
-        match (mapped, torn.is_empty()) {
-            (Ok(m), true) => {
-                let control_id = envelope.control_id().into_owned();
-                Ok(Parsed { message_type, control_id, makes: map.makes.clone(), value: m.value, nulls: m.nulls })
-            }
-            (Ok(_), false) => Err(ParseError::Fields(torn)),
-            (Err(faults), _) => Err(ParseError::Fields(torn.into_iter().chain(faults).collect())),
-        }
+        let (mapped, faults) = map.apply(&message, &around);
+        let torn = message.set_aside().iter().map(|s| FieldFault {
+            field: "message".into(),
+            from: format!("line {}", s.line),
+            what: s.why.to_string(),
+        });
+        let control_id = envelope.control_id().into_owned();
+        let Mapped { value, nulls } = mapped;
+        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls };
+        Ok((parsed, torn.chain(faults).collect()))
     }
 }
 
@@ -269,9 +308,10 @@ impl Packs {
             }
             match Pack::load(&entry.path()) {
                 Ok(pack) => drop(packs.0.insert(name, Arc::new(pack))),
-                Err(list) => {
-                    faults.0.extend(list.into_iter().map(|f| Fault { file: format!("{name}/{}", f.file), ..f }))
-                }
+                Err(list) => faults.0.extend(list.into_iter().map(|f| {
+                    let file = f.file.strip_prefix("../").map_or_else(|| format!("{name}/{}", f.file), str::to_owned);
+                    Fault { file, ..f }
+                })),
             }
         }
         faults.into_result(packs)

@@ -2,6 +2,7 @@
 //! What cannot be carried whole is refused with the reason, never altered.
 
 use super::fault::Fault;
+use super::fhir;
 use super::files;
 use super::filters::Facts;
 use super::hl7::{Charset, Message, Path, rules};
@@ -17,7 +18,7 @@ use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
 
 /// Longest message, in bytes, whatever the endpoint says: an MLLP frame.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the endpoint demands beyond the pack's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,7 +103,10 @@ impl Pack {
         let given = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
         let settings = self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)?;
         value["settings"] = Value::Object(settings);
-        self.render_value(&value, options)
+        self.render_value(&value, options).map_err(|e| match e {
+            RenderError::NotRenderable(faults) => RenderError::NotRenderable(self.sources.located(faults)),
+            other => other,
+        })
     }
 
     /// As [`Pack::render`], from the input as templates see it, settings resolved.
@@ -115,6 +119,9 @@ impl Pack {
         let staff = input.pointer("/author/epr_id").and_then(Value::as_str).unwrap_or_default();
         if options.require_mapped_staff && staff.is_empty() {
             return Err(RenderError::NoStaffId);
+        }
+        if self.manifest.format == Format::Fhir {
+            return fhir::render(self, &plan, input, options);
         }
         let made = self.document(&plan, input, false)?;
         let with_document = made.as_ref().map(|m| m.told(input));
@@ -139,6 +146,9 @@ impl Pack {
     /// Each piece of output with the expression that printed it.
     pub(super) fn trace(&self, input: &Value) -> Result<Vec<Printed>, RenderError> {
         let plan = self.plan(input)?;
+        if self.manifest.format == Format::Fhir {
+            return fhir::trace(self, &plan, input);
+        }
         let mut printed = match &plan.entry.document {
             Some(d) => self.templates.trace(&d.page, input, &plan.facts)?,
             None => Vec::new(),

@@ -1,10 +1,12 @@
 //! `[reply]`: which replies mean what. A pack states it, an endpoint may change single rows.
 
 use super::fault::{Faults, suggest};
+use super::fhir::HttpRules;
 use super::hl7::Path;
+use super::manifest::Format;
 use super::table::TomlFile;
 use std::collections::BTreeMap;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 /// What a listed code means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,83 @@ const ROWS: &[(&str, Row)] = &[
 /// MSA-1 codes (HL7 table 0008). Each has a row always.
 pub const ACK_CODES: &[&str] = &["AA", "AE", "AR", "CA", "CE", "CR"];
 
-/// The rules for one endpoint.
+/// The rules for one endpoint, in its format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplyRules {
+pub enum ReplyRules {
+    Hl7(Hl7Rules),
+    Http(HttpRules),
+}
+
+impl Default for ReplyRules {
+    fn default() -> Self {
+        Self::of(Format::Hl7v2)
+    }
+}
+
+impl ReplyRules {
+    /// The usual rules of a format.
+    pub fn of(format: Format) -> Self {
+        match format {
+            Format::Hl7v2 | Format::Document => Self::Hl7(Hl7Rules::default()),
+            Format::Fhir => Self::Http(HttpRules::default()),
+        }
+    }
+
+    /// `[reply]` of a manifest, over the usual rows.
+    pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>, format: Format) -> Self {
+        let mut rules = Self::of(format);
+        for (key, item) in table {
+            let line = file.line(key.span());
+            let rows = match item.get_ref() {
+                // issue.duplicate = "query", without quotes around the key
+                DeValue::Table(inner) if key.get_ref() == "issue" => {
+                    inner.iter().map(|(k, v)| (format!("issue.{}", k.get_ref()), v.get_ref().as_str())).collect()
+                }
+                one => vec![(key.get_ref().to_string(), one.as_str())],
+            };
+            for (key, value) in rows {
+                if let Err((what, hint)) = rules.set(&key, value) {
+                    file.fault_at(line, what, hint);
+                }
+            }
+        }
+        rules
+    }
+
+    fn set(&mut self, key: &str, value: Option<&str>) -> Result<(), (String, String)> {
+        let value = value.ok_or_else(|| {
+            (format!("reply row \"{key}\" must be a text"), "write for example \"204\" = \"refused\"".to_owned())
+        })?;
+        match self {
+            Self::Hl7(rules) => rules.set(key, value),
+            Self::Http(rules) => rules.set(key, value),
+        }
+    }
+
+    /// These rules with an endpoint's own rows.
+    pub fn with(&self, overrides: &toml::Table) -> Result<Self, Vec<super::fault::Fault>> {
+        let mut faults = Faults::default();
+        let mut rules = self.clone();
+        let mut put = |key: &str, value: Option<&str>| {
+            if let Err((what, hint)) = rules.set(key, value) {
+                faults.add("reply", 0, what, hint);
+            }
+        };
+        for (key, value) in overrides {
+            match value {
+                toml::Value::Table(inner) if key == "issue" => {
+                    inner.iter().for_each(|(k, v)| put(&format!("issue.{k}"), v.as_str()));
+                }
+                one => put(key, one.as_str()),
+            }
+        }
+        faults.into_result(rules)
+    }
+}
+
+/// What HL7 v2 acknowledgements mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hl7Rules {
     /// By MSA-1.
     pub acks: BTreeMap<String, Row>,
     /// By error code (ERR or MSA-6).
@@ -42,7 +118,7 @@ pub struct ReplyRules {
     pub record_id: Option<Path>,
 }
 
-impl Default for ReplyRules {
+impl Default for Hl7Rules {
     /// HL7 tables 0008 and 0357; AR and 200-204 never get better by sending again, 206 and 207 may.
     fn default() -> Self {
         let acks =
@@ -59,27 +135,12 @@ impl Default for ReplyRules {
     }
 }
 
-impl ReplyRules {
-    /// `[reply]` of a manifest, over the default rows.
-    pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>) -> Self {
-        let mut rules = Self::default();
-        for (key, item) in table {
-            let line = file.line(key.span());
-            let Some(value) = item.get_ref().as_str() else {
-                file.fault_at(
-                    line,
-                    format!("reply row \"{}\" must be a text", key.get_ref()),
-                    "write for example \"204\" = \"refused\"",
-                );
-                continue;
-            };
-            if let Err((what, hint)) = rules.set(key.get_ref(), value) {
-                file.fault_at(line, what, hint);
-            }
-        }
-        rules
-    }
+/// The meanings a row may have.
+pub fn meanings() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
 
+impl Hl7Rules {
     /// Changes one row, or says what is wrong with it.
     fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {
         if key == "record_id" {
@@ -121,25 +182,6 @@ impl ReplyRules {
             ));
         }
         Ok(())
-    }
-
-    /// These rules with an endpoint's own rows.
-    pub fn with(&self, overrides: &toml::Table) -> Result<Self, Vec<super::fault::Fault>> {
-        let mut faults = Faults::default();
-        let mut rules = self.clone();
-        for (key, value) in overrides {
-            let result = match value.as_str() {
-                Some(value) => rules.set(key, value),
-                None => Err((
-                    format!("reply row \"{key}\" must be a text"),
-                    "write for example \"204\" = \"refused\"".into(),
-                )),
-            };
-            if let Err((what, hint)) = result {
-                faults.add("reply", 0, what, hint);
-            }
-        }
-        faults.into_result(rules)
     }
 }
 

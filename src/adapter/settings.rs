@@ -230,6 +230,10 @@ impl Setting {
         }
     }
 
+    pub fn accepts(&self, value: &Value) -> bool {
+        self.check(value).is_ok()
+    }
+
     /// The value in its proper form, or the rule it breaks. Numbers may come as floats (protobuf's Struct has no others).
     fn check(&self, value: &Value) -> Result<Value, String> {
         match (&self.kind, value) {

@@ -1,9 +1,15 @@
-//! The files of a pack, read once. Everything else works on this, so that a pack laid over another one (`extends`) is only
-//! two of these put together.
+//! The files of a pack, read once. Everything else works on this. A pack that `extends` another is laid over it file by file:
+//! what it does not have itself is read from the base. Manifests are merged by [`super::overlay`].
 
 use super::fault::{Fault, Faults};
+use super::manifest::FILE;
+use super::overlay;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// Files a pack may have.
 const MAX_FILES: usize = 2_000;
@@ -11,6 +17,8 @@ const MAX_FILES: usize = 2_000;
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Folders inside folders.
 const MAX_DEPTH: usize = 4;
+/// Packs that lie one over another.
+const MAX_CHAIN: usize = 5;
 
 /// Relative path (with `/`) to bytes.
 #[derive(Debug, Clone, Default)]
@@ -18,14 +26,66 @@ pub struct Sources {
     /// The folder's name: the pack's id.
     pub name: String,
     files: BTreeMap<String, Vec<u8>>,
+    /// What lies under it.
+    base: Option<Box<Sources>>,
+    /// Cases of the base that make no sense here (`[without]`).
+    dropped: BTreeSet<String>,
 }
 
 impl Sources {
-    /// Reads the whole folder. Hidden files and editor backups (`~`) are left out; links are not followed.
+    /// Reads the pack's folder, and those of the packs it extends: they are its neighbours.
     pub fn read(folder: &Path) -> Result<Self, Vec<Fault>> {
+        // "." has no name and no neighbours; a link keeps the name it is called by.
+        let folder = match folder.file_name() {
+            Some(_) => folder.to_owned(),
+            None => folder.canonicalize().unwrap_or_else(|_| folder.to_owned()),
+        };
+        Self::read_chain(&folder, &mut Vec::new())
+    }
+
+    fn read_chain(folder: &Path, above: &mut Vec<String>) -> Result<Self, Vec<Fault>> {
+        let mut own = Self::read_folder(folder)?;
+        let Some(extends) = overlay::extends(&own)? else { return Ok(own) };
+        let fault = |what: String, hint: String| vec![Fault::new(FILE, extends.line, what, hint)];
+        above.push(own.name.clone());
+        if above.contains(&extends.base) {
+            let chain = above.join(" over ");
+            let what = format!("extends \"{}\", and so itself: {chain} over {}", extends.base, extends.base);
+            return Err(fault(what, "a base never extends what lies over it; take one extends out".into()));
+        }
+        if above.len() == MAX_CHAIN {
+            let what = format!("is one pack too many: at most {MAX_CHAIN} lie one over another");
+            return Err(fault(what, "extend a lower one of them".into()));
+        }
+        let neighbours = folder.parent().unwrap_or(Path::new(""));
+        let below = neighbours.join(&extends.base);
+        if !below.join(FILE).is_file() {
+            let what = format!("extends \"{}\", and there is no such pack beside it", extends.base);
+            let known: Vec<String> = packs_in(neighbours).into_iter().filter(|n| *n != own.name).collect();
+            let hint = super::fault::suggest(&extends.base, known.iter().map(String::as_str));
+            return Err(fault(
+                what,
+                if known.is_empty() { "put the base's folder beside this one".into() } else { hint },
+            ));
+        }
+        let base = Self::read_chain(&below, above)
+            .map_err(|list| list.into_iter().map(|f| f.of_base(&extends.base)).collect::<Vec<_>>())?;
+        extends.check_version(&base)?;
+        own.dropped = extends.without_examples;
+        Ok(own.over(base))
+    }
+
+    /// Laid over another pack.
+    pub fn over(mut self, base: Self) -> Self {
+        self.base = Some(Box::new(base));
+        self
+    }
+
+    /// Reads one folder. Hidden files and editor backups (`~`) are left out; links are not followed.
+    fn read_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
         let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let mut faults = Faults::default();
-        let mut sources = Self { name: name.clone(), files: BTreeMap::new() };
+        let mut sources = Self { name: name.clone(), ..Self::default() };
         if folder.is_dir() {
             sources.walk(folder, "", 0, &mut faults);
         } else {
@@ -82,11 +142,92 @@ impl Sources {
         Self {
             name: name.into(),
             files: files.into_iter().map(|(p, t)| (p.to_owned(), t.as_bytes().to_vec())).collect(),
+            ..Self::default()
         }
     }
 
+    /// The file, its own or else the base's.
     pub fn bytes(&self, path: &str) -> Option<&[u8]> {
-        self.files.get(path).map(Vec::as_slice)
+        let own = self.files.get(path).map(Vec::as_slice);
+        own.or_else(|| self.base.as_ref().filter(|_| self.inherits(path))?.bytes(path))
+    }
+
+    /// The pack it extends.
+    pub fn base(&self) -> Option<&Sources> {
+        self.base.as_deref()
+    }
+
+    /// Whether the file is the pack's own, not its base's.
+    pub fn is_own(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// The base that a case is taken over from; `None` when the pack itself has a file of it.
+    pub fn case_from(&self, case: &str) -> Option<String> {
+        let folder = format!("examples/{case}/");
+        let has = |pack: &&Sources| pack.files.keys().any(|p| p.starts_with(&folder));
+        let holder = self.chain().into_iter().rfind(has)?;
+        (!std::ptr::eq(holder, self)).then(|| holder.name.clone())
+    }
+
+    /// Manifests are merged, and a README speaks of its own pack. Whoever says what a case gives says it alone.
+    fn inherits(&self, path: &str) -> bool {
+        let Some((case, file)) = path.strip_prefix("examples/").and_then(|rest| rest.split_once('/')) else {
+            return path != FILE && path != "README.md";
+        };
+        let expected = format!("examples/{case}/expected.");
+        !self.dropped.contains(case)
+            && (!file.starts_with("expected.") || !self.files.keys().any(|p| p.starts_with(&expected)))
+    }
+
+    /// It and its bases, the lowest first.
+    fn chain(&self) -> Vec<&Sources> {
+        let mut chain = self.base.as_ref().map(|b| b.chain()).unwrap_or_default();
+        chain.push(self);
+        chain
+    }
+
+    /// The pack at a place in the chain, counted from the lowest.
+    pub fn layer(&self, index: usize) -> Option<&Sources> {
+        self.chain().get(index).copied()
+    }
+
+    /// Every manifest of the chain, the lowest first, each ending its last line.
+    pub fn manifests(&self, faults: &mut Faults) -> Option<Vec<String>> {
+        let mut texts = Vec::new();
+        for pack in self.chain() {
+            let mut text = pack.text(FILE, faults)?;
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            texts.push(text);
+        }
+        Some(texts)
+    }
+
+    /// Faults name files as this pack sees them, and lines of the joined manifests: here each gets the file it really stands in.
+    pub fn located(&self, faults: Vec<Fault>) -> Vec<Fault> {
+        if self.base.is_none() {
+            return faults;
+        }
+        let mut ends = Vec::new();
+        let mut last = 0;
+        for text in self.manifests(&mut Faults::default()).unwrap_or_default() {
+            last += u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX);
+            ends.push(last);
+        }
+        let chain = self.chain();
+        let place = |f: Fault| {
+            let at = match f.file.as_str() {
+                FILE if f.line == 0 => chain.len() - 1,
+                FILE => ends.iter().position(|end| f.line <= *end).unwrap_or(chain.len() - 1),
+                path => chain.iter().rposition(|p| p.is_own(path)).unwrap_or(chain.len() - 1),
+            };
+            let before = if f.file == FILE && at > 0 { ends[at - 1] } else { 0 };
+            let f = Fault { line: f.line.saturating_sub(before), ..f };
+            if at + 1 == chain.len() { f } else { f.of_base(&chain[at].name) }
+        };
+        faults.into_iter().map(place).collect()
     }
 
     /// The file as text, line ends as LF, without byte order mark.
@@ -110,19 +251,24 @@ impl Sources {
         }
     }
 
+    /// Every file, the base's too, in order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+        let mut all: BTreeSet<&str> = self.files.keys().map(String::as_str).collect();
+        if let Some(base) = &self.base {
+            all.extend(base.paths().filter(|p| self.inherits(p)));
+        }
+        all.into_iter()
     }
 
     pub fn under<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
         self.paths().filter(move |p| p.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
     }
 
-    /// SHA-256 over every file that shapes bytes (README and examples do not), in hexadecimal.
+    /// SHA-256 over every file that shapes bytes (README and examples do not), the bases' too, in hexadecimal.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for (path, bytes) in self.files.iter().filter(|(p, _)| !p.starts_with("examples/") && p.as_str() != "README.md")
-        {
+        let files = self.chain().into_iter().flat_map(|pack| &pack.files);
+        for (path, bytes) in files.filter(|(p, _)| !p.starts_with("examples/") && p.as_str() != "README.md") {
             for part in [path.as_bytes(), bytes] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);
@@ -130,6 +276,18 @@ impl Sources {
         }
         hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
+}
+
+/// Names of the folders that hold a pack.
+fn packs_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter(|e| e.path().join(FILE).is_file())
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with(['_', '.']))
+        .collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]

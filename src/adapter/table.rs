@@ -9,24 +9,72 @@ use toml::{
 
 type Item<'i> = Spanned<DeValue<'i>>;
 
+/// What a reader expects under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Anything,
+    Text,
+    Flag,
+    Integer,
+    Texts,
+    Table,
+    Tables,
+}
+
+/// A key that a reader asked for: what the schemas are made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The reader's name, e.g. `[[render]]`.
+    pub table: String,
+    pub key: &'static str,
+    pub wanted: Wanted,
+    pub required: bool,
+}
+
 /// One TOML file and where its faults go.
 pub struct TomlFile<'i> {
     pub path: &'i str,
     pub text: &'i str,
     faults: &'i RefCell<Faults>,
+    asked: RefCell<Vec<Asked>>,
 }
 
 impl<'i> TomlFile<'i> {
     pub fn new(path: &'i str, text: &'i str, faults: &'i RefCell<Faults>) -> Self {
-        Self { path, text, faults }
+        Self { path, text, faults, asked: RefCell::default() }
+    }
+
+    /// Every key that was asked for, each once.
+    pub fn asked(self) -> Vec<Asked> {
+        self.asked.into_inner()
+    }
+
+    fn note(&self, asked: Asked) {
+        let mut all = self.asked.borrow_mut();
+        match all.iter_mut().find(|a| a.table == asked.table && a.key == asked.key) {
+            None => all.push(asked),
+            Some(there) => {
+                there.required |= asked.required;
+                if there.wanted == Wanted::Anything {
+                    there.wanted = asked.wanted;
+                }
+            }
+        }
     }
 
     /// The whole file as a table; syntax errors become faults.
     pub fn root(&self) -> Option<DeTable<'i>> {
-        match DeTable::parse(self.text) {
-            Ok(table) => Some(table.into_inner()),
+        self.part(0..self.text.len())
+    }
+
+    /// A part of the text that is a file of its own; places count from the text's beginning.
+    pub fn part(&self, range: std::ops::Range<usize>) -> Option<DeTable<'i>> {
+        let start = range.start;
+        match DeTable::parse(self.text.get(range)?) {
+            Ok(table) if start == 0 => Some(table.into_inner()),
+            Ok(table) => Some(moved_table(table.into_inner(), start)),
             Err(e) => {
-                let line = e.span().map_or(0, |s| line_of(self.text, s.start));
+                let line = e.span().map_or(0, |s| line_of(self.text, start + s.start));
                 let what = e.message().lines().next().unwrap_or_default().to_owned();
                 self.fault_at(
                     line,
@@ -69,6 +117,11 @@ impl<'f, 'i> Reader<'f, 'i> {
 
     /// The item and its line.
     pub fn item(&self, key: &'static str) -> Option<(&'f Item<'i>, u32)> {
+        self.get(key, Wanted::Anything, false)
+    }
+
+    fn get(&self, key: &'static str, wanted: Wanted, required: bool) -> Option<(&'f Item<'i>, u32)> {
+        self.file.note(Asked { table: self.name.clone(), key, wanted, required });
         self.asked.borrow_mut().push(key);
         let (k, v) = self.table.iter().find(|(k, _)| k.get_ref() == key)?;
         Some((v, self.file.line(k.span())))
@@ -83,7 +136,7 @@ impl<'f, 'i> Reader<'f, 'i> {
     }
 
     pub fn text(&self, key: &'static str) -> Option<(String, u32)> {
-        let (item, line) = self.item(key)?;
+        let (item, line) = self.get(key, Wanted::Text, false)?;
         let text = item.get_ref().as_str().map(|t| (t.to_owned(), line));
         if text.is_none() {
             self.wrong(key, line, "a text", item.get_ref());
@@ -93,7 +146,7 @@ impl<'f, 'i> Reader<'f, 'i> {
 
     /// A text that must be there and not empty.
     pub fn required(&self, key: &'static str, example: &str) -> Option<(String, u32)> {
-        match self.item(key) {
+        match self.get(key, Wanted::Text, true) {
             None => {
                 self.fault(format!("{} has no \"{key}\"", self.name), format!("add {key} = \"{example}\""));
                 None
@@ -113,7 +166,7 @@ impl<'f, 'i> Reader<'f, 'i> {
     }
 
     pub fn flag(&self, key: &'static str) -> Option<bool> {
-        let (item, line) = self.item(key)?;
+        let (item, line) = self.get(key, Wanted::Flag, false)?;
         let flag = item.get_ref().as_bool();
         if flag.is_none() {
             self.wrong(key, line, "true or false", item.get_ref());
@@ -122,7 +175,7 @@ impl<'f, 'i> Reader<'f, 'i> {
     }
 
     pub fn integer(&self, key: &'static str) -> Option<(i64, u32)> {
-        let (item, line) = self.item(key)?;
+        let (item, line) = self.get(key, Wanted::Integer, false)?;
         let n = item.get_ref().as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
         if n.is_none() {
             self.wrong(key, line, "a whole number", item.get_ref());
@@ -132,7 +185,7 @@ impl<'f, 'i> Reader<'f, 'i> {
 
     /// One text or a list of texts.
     pub fn texts(&self, key: &'static str) -> Option<(Vec<String>, u32)> {
-        let (item, line) = self.item(key)?;
+        let (item, line) = self.get(key, Wanted::Texts, false)?;
         let list = match item.get_ref() {
             DeValue::String(one) => Some(vec![one.to_string()]),
             DeValue::Array(many) => many.iter().map(|i| i.get_ref().as_str().map(str::to_owned)).collect(),
@@ -145,7 +198,7 @@ impl<'f, 'i> Reader<'f, 'i> {
     }
 
     pub fn table(&self, key: &'static str) -> Option<(&'f DeTable<'i>, u32)> {
-        let (item, line) = self.item(key)?;
+        let (item, line) = self.get(key, Wanted::Table, false)?;
         let table = item.get_ref().as_table();
         if table.is_none() {
             self.wrong(key, line, "a table", item.get_ref());
@@ -155,7 +208,7 @@ impl<'f, 'i> Reader<'f, 'i> {
 
     /// Every table of `[[key]]`.
     pub fn tables(&self, key: &'static str) -> Vec<(&'f DeTable<'i>, u32)> {
-        let Some((item, line)) = self.item(key) else { return Vec::new() };
+        let Some((item, line)) = self.get(key, Wanted::Tables, false) else { return Vec::new() };
         let Some(list) = item.get_ref().as_array() else {
             self.wrong(key, line, "a list of tables", item.get_ref());
             return Vec::new();
@@ -175,6 +228,23 @@ impl<'f, 'i> Reader<'f, 'i> {
                 suggest(name, asked.iter().copied()),
             );
         }
+    }
+}
+
+fn moved_table(table: DeTable<'_>, by: usize) -> DeTable<'_> {
+    table.into_iter().map(|(key, item)| (moved(key, by, |key, _| key), moved(item, by, moved_value))).collect()
+}
+
+fn moved<T>(item: Spanned<T>, by: usize, inside: fn(T, usize) -> T) -> Spanned<T> {
+    let span = item.span();
+    Spanned::new(span.start + by..span.end + by, inside(item.into_inner(), by))
+}
+
+fn moved_value(value: DeValue<'_>, by: usize) -> DeValue<'_> {
+    match value {
+        DeValue::Table(table) => DeValue::Table(moved_table(table, by)),
+        DeValue::Array(list) => DeValue::Array(list.into_iter().map(|i| moved(i, by, moved_value)).collect()),
+        other => other,
     }
 }
 

@@ -4,13 +4,16 @@
 use super::codes::CodeTable;
 use super::escaping::Escaping;
 use super::fault::{Fault, Faults};
+use super::fhir;
 use super::filters::{self, Facts};
 use super::lint::{self, Known, Tag};
+use super::manifest::{FILE, Format};
 use super::settings::Settings;
 use super::sources::Sources;
 use super::stop::Stop;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior,
+    syntax::SyntaxConfig,
     value::{Serde, Value, ValueKind},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,11 +46,13 @@ pub struct Printed {
 }
 
 impl Templates {
-    /// Compiles everything under `templates/`. Template names are their paths below it.
+    /// Compiles everything under `templates/`, and the `parts` that stand in the manifest. Names of templates are their paths below the
+    /// folder.
     pub fn load(
         sources: &Sources,
-        settings: &Settings,
+        (settings, format): (&Settings, Format),
         tables: &Arc<BTreeMap<String, CodeTable>>,
+        parts: &[&fhir::Part],
         faults: &mut Faults,
     ) -> Self {
         let mut env = Environment::empty();
@@ -55,24 +60,44 @@ impl Templates {
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_fuel(Some(FUEL));
         env.set_recursion_limit(RECURSION);
-        env.set_auto_escape_callback(|name| AutoEscape::Custom(Escaping::of(name).word().into()));
-        env.set_formatter(print);
+        match format {
+            Format::Hl7v2 | Format::Document => {
+                env.set_auto_escape_callback(|name| AutoEscape::Custom(Escaping::of(name).word().into()));
+                env.set_formatter(print);
+            }
+            Format::Fhir => {
+                env.set_auto_escape_callback(fhir::print::escape_of);
+                env.set_formatter(fhir::print::print);
+                // A line that holds nothing but tags makes no line.
+                let lines = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+                env.set_syntax(lines.expect("the usual braces"));
+            }
+        }
         filters::install(&mut env, Arc::clone(tables));
 
         let mut files = HashMap::new();
         for path in sources.under("templates") {
             let Some(text) = sources.text(path, faults) else { continue };
+            let text = match format {
+                Format::Hl7v2 | Format::Document => Some(text),
+                Format::Fhir => fhir::template(path, text, faults),
+            };
+            let Some(text) = text else { continue };
             let tags = lint::tags(path, &text, faults);
             files.insert(path["templates/".len()..].to_owned(), (text, tags));
         }
+        for part in parts {
+            files.insert(part.name.clone(), (part.source.clone(), lint::tags(FILE, &part.source, faults)));
+        }
         let known = Known {
+            format,
             settings,
             tables: &tables.keys().cloned().collect(),
             templates: &files.keys().cloned().collect(),
             names: &files.values().flat_map(|(text, tags)| lint::names(text, tags)).collect::<BTreeSet<_>>(),
         };
         for (name, (text, tags)) in &files {
-            let path = format!("templates/{name}");
+            let path = file_of(name);
             let before = faults.0.len();
             lint::check(&path, text, tags, &known, faults);
             if let Err(e) = env.add_template_owned(name.clone(), text.clone()) {
@@ -130,7 +155,7 @@ impl Templates {
             .map(|s| {
                 let source = self.files.get(s.name()).map_or("", |(text, _)| text);
                 Printed {
-                    file: format!("templates/{}", s.name()),
+                    file: file_of(s.name()),
                     line: u32::try_from(s.line()).unwrap_or(0),
                     expression: source.get(s.source_range()).unwrap_or_default().trim().to_owned(),
                     output: text.get(s.output_range()).unwrap_or_default().to_owned(),
@@ -172,7 +197,7 @@ impl Templates {
             Stop::Fault { what, hint } => (what.clone(), hint.clone()),
             other => (other.to_string(), String::new()),
         };
-        let fault = Fault::new(&format!("templates/{name}"), line, format!("`{expression}` {what}"), hint);
+        let fault = Fault::new(&file_of(&name), line, format!("`{expression}` {what}"), hint);
         Box::new(Stopped { stop, fault })
     }
 
@@ -188,6 +213,11 @@ impl Templates {
             .map(|t| text[t.inner.clone()].trim_matches(['-', '+', ' ', '\n']).to_owned())
             .unwrap_or_default()
     }
+}
+
+/// The file a template stands in: its own, or the manifest.
+fn file_of(name: &str) -> String {
+    if name.starts_with(FILE) { FILE.to_owned() } else { format!("templates/{name}") }
 }
 
 fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {

@@ -7,12 +7,13 @@ use super::principal::Role;
 use super::rpc;
 use crate::adapter::compose::{Composition, compose, job_of};
 use crate::adapter::form::request;
-use crate::adapter::{Fault, Pack, ParseError, RenderError, Status};
+use crate::adapter::{Fault, Pack, ParseError, RenderError, Status, masked};
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{DeliveryId, random_80_bits};
 use crate::domain::organisation::EndpointId;
 use crate::domain::rule::Violations;
+use crate::store::record::Rendering as Made;
 use crate::wire::v1::{self, preview_entry_request::What};
 use std::sync::Arc;
 
@@ -84,14 +85,27 @@ async fn preview_entry(c: Caller, m: v1::PreviewEntryRequest) -> Result<v1::Prev
             if delivery.endpoint != endpoint {
                 return Err(Error::not_found("delivery"));
             }
-            let shown = match stored(&c, rendering, &delivery).await? {
-                Some(input) => rendered(rendering, &input),
-                None => fault("the document it speaks of is not known here", "wait until its predecessor is settled"),
-            };
+            // As it was sent, where another pack is to be tried on it; else as it would be sent now.
+            let made =
+                if m.with_input { c.store().attempts(&delivery).await?.pop().and_then(|a| a.rendering) } else { None };
+            let input = stored(&c, rendering, &delivery, made.as_ref()).await?;
             c.audit("delivery.preview", [&delivery]).await?;
+            let Some(input) = input else {
+                return Ok(fault(
+                    "the document it speaks of is not known here",
+                    "wait until its predecessor is settled",
+                ));
+            };
+            if m.with_input {
+                let seen = if c.is_masked() { masked(&input) } else { Some(input) };
+                let seen = seen.ok_or_else(|| Error::Internal("an input that cannot be masked".into()))?;
+                let shown = rendered(rendering, &seen);
+                return Ok(v1::PreviewEntryResponse { input: Some(seen), masked: c.is_masked(), ..shown });
+            }
+            let shown = rendered(rendering, &input);
             // The message holds the clinical text; whether it can be made at all does not.
             let message = if c.is_masked() { Default::default() } else { shown.message };
-            Ok(v1::PreviewEntryResponse { message, faults: shown.faults })
+            Ok(v1::PreviewEntryResponse { message, ..shown })
         }
     }
 }
@@ -103,9 +117,9 @@ enum Preview {
 
 fn rendered(r: &Rendering, input: &v1::RenderInput) -> v1::PreviewEntryResponse {
     match r.pack.render(input, &r.options) {
-        Ok(rendered) => v1::PreviewEntryResponse { message: rendered.bytes, faults: Vec::new() },
+        Ok(rendered) => v1::PreviewEntryResponse { message: rendered.bytes, ..Default::default() },
         Err(RenderError::NotRenderable(faults)) => {
-            v1::PreviewEntryResponse { message: Default::default(), faults: faults.iter().map(show_fault).collect() }
+            v1::PreviewEntryResponse { faults: faults.iter().map(show_fault).collect(), ..Default::default() }
         }
         Err(other) => fault(&other.to_string(), ""),
     }
@@ -113,7 +127,7 @@ fn rendered(r: &Rendering, input: &v1::RenderInput) -> v1::PreviewEntryResponse 
 
 fn fault(what: &str, hint: &str) -> v1::PreviewEntryResponse {
     let fault = v1::Fault { file: String::new(), line: 0, what: what.to_owned(), hint: hint.to_owned() };
-    v1::PreviewEntryResponse { message: Default::default(), faults: vec![fault] }
+    v1::PreviewEntryResponse { faults: vec![fault], ..Default::default() }
 }
 
 fn show_fault(f: &Fault) -> v1::Fault {
@@ -121,8 +135,13 @@ fn show_fault(f: &Fault) -> v1::Fault {
     v1::Fault { file: f.file.clone(), line, what: f.what.clone(), hint: f.hint.clone() }
 }
 
-/// What the template would see if the delivery were sent now.
-async fn stored(c: &Caller, r: &Rendering, delivery: &Delivery) -> Result<Option<v1::RenderInput>, Error> {
+/// What the template would see if the delivery were sent now, or under the control id and the time of a rendering of it.
+async fn stored(
+    c: &Caller,
+    r: &Rendering,
+    delivery: &Delivery,
+    made: Option<&Made>,
+) -> Result<Option<v1::RenderInput>, Error> {
     let (store, scope) = (c.store(), &c.scope);
     let lost = || Error::Internal(format!("delivery {} lacks a row it rests on", delivery.id));
     let entry = store.entry(scope, delivery.entry_id).await?.ok_or_else(lost)?;
@@ -140,7 +159,7 @@ async fn stored(c: &Caller, r: &Rendering, delivery: &Delivery) -> Result<Option
         Some(id) => store.outcome(scope, id).await?.and_then(|o| o.current),
         None => None,
     };
-    let control_id = random_80_bits(c.edge.entropy.as_ref());
+    let control_id = made.map_or_else(|| random_80_bits(c.edge.entropy.as_ref()), |m| m.control_id.clone());
     Ok(compose(&Composition {
         entry: &entry,
         spoken_of: spoken_of.as_ref(),
@@ -151,7 +170,7 @@ async fn stored(c: &Caller, r: &Rendering, delivery: &Delivery) -> Result<Option
         epr_staff: (r.staff)(&entry.author.staff_id),
         site: &r.site,
         control_id: &control_id,
-        time: c.now,
+        time: made.map_or(c.now, |m| m.created_at),
     }))
 }
 

@@ -19,7 +19,7 @@ use futures::Stream;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,6 +37,8 @@ pub struct Edge {
     pub entropy: Arc<dyn Entropy>,
     pub principals: Principals,
     pub endpoints: BTreeMap<EndpointId, EndpointFacts>,
+    /// Endpoints that are served no more and may still have deliveries.
+    pub retired: BTreeSet<EndpointId>,
     pub packs: Packs,
     pub settings: Settings,
     /// Streams end with it.
@@ -113,6 +115,11 @@ impl Caller {
     pub fn endpoint(&self, id: &EndpointId) -> Result<&EndpointFacts, Error> {
         let facts = self.edge.endpoints.get(id).filter(|e| self.scope.has_endpoint(&e.trust, id));
         facts.ok_or_else(|| Error::not_found("endpoint"))
+    }
+
+    /// An endpoint to choose deliveries by: one the caller may see, or one that is served no more. Which deliveries they see the store decides.
+    pub fn endpoint_or_retired(&self, id: &EndpointId) -> Result<(), Error> {
+        if self.edge.retired.contains(id) { Ok(()) } else { self.endpoint(id).map(|_| ()) }
     }
 
     /// A trust the caller may see.

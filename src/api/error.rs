@@ -127,7 +127,9 @@ impl Error {
                 Refusal::WrongState(_) => (Code::FailedPrecondition, ErrorReason::WrongState),
                 Refusal::NoEndpoint(_) => (Code::FailedPrecondition, ErrorReason::NoEndpoint),
                 Refusal::ConsentMissing => (Code::FailedPrecondition, ErrorReason::ConsentMissing),
-                Refusal::QueueFull { .. } => (Code::ResourceExhausted, ErrorReason::QueueFull),
+                Refusal::QueueFull { .. } | Refusal::EndpointFull { .. } | Refusal::DiskFull => {
+                    (Code::ResourceExhausted, ErrorReason::QueueFull)
+                }
                 Refusal::ExternalIdTaken(_) => (Code::AlreadyExists, ErrorReason::ExternalIdTaken),
                 Refusal::IdentifierTaken => (Code::AlreadyExists, ErrorReason::IdentifierTaken),
                 Refusal::MayBeInRecord => (Code::FailedPrecondition, ErrorReason::MayBeInRecord),

@@ -20,6 +20,7 @@ mod rpc;
 mod server;
 mod token;
 mod trace;
+mod undecoded;
 mod watch;
 
 pub use endpoint::{EndpointFacts, Rendering};

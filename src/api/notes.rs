@@ -116,6 +116,9 @@ async fn get_progress_note(c: Caller, m: v1::GetProgressNoteRequest) -> Result<v
     })
 }
 
+/// Whole notes on a page: of the largest there are, so many fit into the 4 MiB that a client takes unless told otherwise.
+const FULL_PAGE_MAX: u32 = 8;
+
 async fn list_progress_notes(
     c: Caller,
     m: v1::ListProgressNotesRequest,
@@ -133,7 +136,8 @@ async fn list_progress_notes(
     let view = broken.check("view", form::codes::view(m.view));
     whole!(broken; of, occurred_from, view);
     exists(&c, of).await?;
-    let size = page_size(m.page_size);
+    let view = if c.is_masked() { View::Basic } else { view };
+    let size = if view == View::Full { page_size(m.page_size).min(FULL_PAGE_MAX) } else { page_size(m.page_size) };
     let filter = v1::ListProgressNotesRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let page = Page { size: size + 1, after: binding.after(&m.page_token)? };
@@ -141,7 +145,6 @@ async fn list_progress_notes(
     let next_page_token = cut(&mut notes, size, |n: &Note| binding.token(n.id.0.as_bytes()));
     let newest = newest(&c, notes.iter().map(|n| n.id.0)).await?;
     c.audit("progress_note.list", &notes).await?;
-    let view = if c.is_masked() { View::Basic } else { view };
     let notes = notes.iter().map(|n| {
         let version = newest.get(&n.id.0).and_then(Entry::note_version);
         note::show(n, version.as_slice(), view)

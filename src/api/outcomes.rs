@@ -11,10 +11,10 @@ use crate::domain::entry::Entry;
 use crate::domain::ids::{OutcomeId, ReferralId};
 use crate::domain::note::{Action, WithdrawReason};
 use crate::domain::organisation::OdsCode;
-use crate::domain::outcome::{Outcome, OutcomeContent, OutcomeKind, OutcomeVersion};
+use crate::domain::outcome::{Outcome, OutcomeContent, OutcomeVersion};
 use crate::domain::rule::Violations;
 use crate::store::read::{Page, SubjectFilter};
-use crate::store::record::{Answer, RequestKey};
+use crate::store::record::Answer;
 use crate::store::write::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 use crate::wire::v1::{self, list_outcomes_request::Of};
 use jiff::Timestamp;
@@ -45,7 +45,6 @@ async fn record_outcome(c: Caller, m: v1::RecordOutcomeRequest) -> Result<v1::Re
     let author = form::required(m.author.as_ref(), "author", &mut broken, person::read_author);
     let content = read_content(&c, m.content.as_ref(), trust.as_ref(), &mut broken);
     whole!(broken; key, referral_id, expected, author, content);
-    fits_the_jobs_end(&c, &key, referral_id, &content).await?;
     let occurred_at = midnight(&c, trust.as_ref(), &content);
     let rules = c.store().rules().clone();
     let record = RecordOutcome { call: c.write(key), rules, referral_id, expected, author, content, occurred_at };
@@ -70,9 +69,6 @@ async fn correct_outcome(c: Caller, m: v1::CorrectOutcomeRequest) -> Result<v1::
     let content = read_content(&c, m.content.as_ref(), trust.as_ref(), &mut broken);
     let reason = request::reason(&m.reason, "reason", &mut broken);
     whole!(broken; key, outcome_id, version_seen, expected, author, content, reason);
-    if let Some(known) = &known {
-        fits_the_jobs_end(&c, &key, known.referral_id, &content).await?;
-    }
     let occurred_at = midnight(&c, trust.as_ref(), &content);
     let call = c.write(key);
     let correct = CorrectOutcome { call, outcome_id, version_seen, expected, author, content, occurred_at, reason };
@@ -112,35 +108,6 @@ fn read_content(
 fn midnight(c: &Caller, trust: Option<&OdsCode>, content: &OutcomeContent) -> Timestamp {
     let tz = trust.map_or(TimeZone::UTC, |t| c.time_zone(t));
     content.kind.on().to_zoned(tz).map_or(c.now, |z| z.timestamp())
-}
-
-/// Nobody is still in a job that ended before.
-async fn fits_the_jobs_end(
-    c: &Caller,
-    key: &RequestKey,
-    referral: ReferralId,
-    content: &OutcomeContent,
-) -> Result<(), Error> {
-    let OutcomeKind::StillInWork { job_id, on, .. } = &content.kind else { return Ok(()) };
-    let mut after = None;
-    loop {
-        let page = Page { size: 200, after };
-        let said = c.store().outcomes(&c.scope, SubjectFilter::Referral(referral), page).await?;
-        let ends_before = said.iter().filter_map(|o| o.current.as_ref()).any(|o| {
-            matches!(&o.kind, OutcomeKind::JobEnd { job_id: ended, ended_on, .. } if ended == job_id && ended_on < on)
-        });
-        // A call that was answered before the end was known is answered the same again.
-        if ends_before && c.store().answered(key).await?.is_none() {
-            let mut broken = Violations::default();
-            broken
-                .add("content.still_in_work.on", "must not lie after the job's end; correct or withdraw the end first");
-            return Err(Error::Broken(broken));
-        }
-        match said.last() {
-            Some(last) if said.len() == 200 => after = Some(last.id.0),
-            _ => return Ok(()),
-        }
-    }
 }
 
 /// The outcome at the version it had when the call was first answered, and its deliveries as they stood then.

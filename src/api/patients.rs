@@ -64,7 +64,7 @@ fn read_by(by: Option<&By>, broken: &mut Violations) -> Option<PatientBy> {
             person::read_local_identifier(id, "local_identifier", broken).map(PatientBy::Local)
         }
         Some(By::NameAndBirth(name)) => {
-            let family = broken.check("name_and_birth.family_name", text::line(&name.family_name, 80));
+            let family = broken.check("name_and_birth.family_name", text::family_name(&name.family_name, 80));
             let born = request::day(&name.date_of_birth, "name_and_birth.date_of_birth", broken);
             Some(PatientBy::NameAndBirth { family: family?.0, born: born? })
         }

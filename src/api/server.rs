@@ -6,10 +6,11 @@ use super::endpoint::EndpointFacts;
 use super::principal::Principals;
 use super::{
     adapters::Adapters, delivery::Deliveries, notes::ProgressNotes, outcomes::Outcomes, patients::Patients,
-    referrals::Referrals,
+    referrals::Referrals, undecoded,
 };
 use crate::adapter::Packs;
 use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::organisation::EndpointId;
 use crate::store::Store;
 use crate::wire::v1::adapter_service_server::AdapterServiceServer;
 use crate::wire::v1::delivery_service_server::DeliveryServiceServer;
@@ -17,6 +18,7 @@ use crate::wire::v1::outcome_service_server::OutcomeServiceServer;
 use crate::wire::v1::patient_service_server::PatientServiceServer;
 use crate::wire::v1::progress_note_service_server::ProgressNoteServiceServer;
 use crate::wire::v1::referral_service_server::ReferralServiceServer;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct ApiParts {
     pub principals: Principals,
     /// Every endpoint of the config.
     pub endpoints: Vec<EndpointFacts>,
+    /// Endpoints that are served no more and may still have deliveries.
+    pub retired: BTreeSet<EndpointId>,
     /// Every pack that is loaded.
     pub packs: Packs,
     pub settings: Settings,
@@ -94,13 +98,14 @@ pub async fn serve(parts: ApiParts, listener: TcpListener) -> Result<(), ServeEr
     if parts.tls.is_some() && parts.principals.is_development() {
         return Err(ServeError::DevelopmentWithTls);
     }
-    let ApiParts { store, clock, entropy, principals, endpoints, packs, settings, tls, shutdown } = parts;
+    let ApiParts { store, clock, entropy, principals, endpoints, retired, packs, settings, tls, shutdown } = parts;
     let edge = Arc::new(Edge {
         store,
         clock,
         entropy,
         principals,
         endpoints: endpoints.into_iter().map(|e| (e.id.clone(), e)).collect(),
+        retired,
         packs,
         settings,
         shutdown: shutdown.clone(),
@@ -126,11 +131,17 @@ pub async fn serve(parts: ApiParts, listener: TcpListener) -> Result<(), ServeEr
         stop.cancelled().await;
         say_goodbye(health).await;
     };
+    let tell = tower::util::MapResponseLayer::new(undecoded::told::<tonic::body::Body>);
     let serving = async move {
         if settings.grpc_web {
-            server.layer(GrpcWebLayer::new()).add_routes(routes).serve_with_incoming_shutdown(incoming, end).await
+            server
+                .layer(GrpcWebLayer::new())
+                .layer(tell)
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, end)
+                .await
         } else {
-            server.add_routes(routes).serve_with_incoming_shutdown(incoming, end).await
+            server.layer(tell).add_routes(routes).serve_with_incoming_shutdown(incoming, end).await
         }
     };
     tokio::select! {

@@ -49,6 +49,7 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
         entropy: parts.entropy.clone(),
         principals,
         endpoints: parts.endpoints.iter().map(|e| endpoint_facts(e, parts.config)).collect(),
+        retired: parts.config.retired_endpoints.iter().cloned().collect(),
         packs: parts.packs.clone(),
         settings: Settings {
             max_request_bytes: server.max_request_bytes,
@@ -180,7 +181,7 @@ pub fn watched(config: &Config, endpoints: &[Ready]) -> Watched {
         .map(|e| WatchedEndpoint {
             id: e.config.id.clone(),
             evidence_overdue_after: e.config.evidence_overdue_after,
-            listens: e.config.listen.is_some(),
+            listens: e.config.listen.is_some() || e.config.listen_https.is_some(),
         })
         .collect();
     Watched { endpoints, certificates }

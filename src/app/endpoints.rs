@@ -4,9 +4,14 @@ use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
 use crate::config::{Config, Endpoint, Transport, Trust};
-use crate::domain::policy::{EndpointPolicy, Environment};
+use crate::domain::ask::Answer;
+use crate::domain::organisation::TeamId;
+use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy};
+use crate::outbox::{Question, ReadBack};
+use crate::transport::https::Ambient;
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
+use crate::verdict;
 use crate::wire::v1;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -22,19 +27,23 @@ pub struct Ready {
     pub settings: Map<String, Value>,
     pub reply_rules: ReplyRules,
     pub site: Site,
+    /// The trust's teams.
+    pub teams: Vec<TeamId>,
     pub options: RenderOptions,
     pub sender: Sender,
+    /// The pack's way to ask the record.
+    pub read_back: Option<Arc<dyn ReadBack>>,
     pub strays: mpsc::Receiver<Stray>,
     pub certificates: Vec<CertificateFacts>,
 }
 
 /// Every endpoint of config, or everything that is wrong with them, one sentence each.
-pub fn ready(config: &Config, packs: &Packs) -> Result<Vec<Ready>, Vec<String>> {
+pub fn ready(config: &Config, packs: &Packs, ambient: &Ambient) -> Result<Vec<Ready>, Vec<String>> {
     let mut faults = Vec::new();
     let mut endpoints = Vec::new();
     for endpoint in &config.endpoints {
         let Some(trust) = config.trust(&endpoint.trust) else { continue };
-        match one(endpoint, trust, packs) {
+        match one(endpoint, trust, packs, ambient) {
             Ok(ready) => endpoints.push(ready),
             Err(list) => faults.extend(list.into_iter().map(|f| format!("endpoint {}: {f}", endpoint.id))),
         }
@@ -42,7 +51,7 @@ pub fn ready(config: &Config, packs: &Packs) -> Result<Vec<Ready>, Vec<String>> 
     if faults.is_empty() { Ok(endpoints) } else { Err(faults) }
 }
 
-fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<String>> {
+fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> Result<Ready, Vec<String>> {
     let pin = match &endpoint.pack_version {
         Some(version) => format!("{}@{version}", endpoint.adapter),
         None => endpoint.adapter.to_string(),
@@ -51,8 +60,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     let said = |faults: Vec<crate::adapter::Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut faults = Vec::new();
     let mut given = endpoint.settings.clone();
-    let default_team = endpoint.listen.as_ref().and_then(|l| l.default_team.as_ref());
-    if let Some(team) = default_team.filter(|_| pack.manifest.settings.get("default_team").is_some()) {
+    if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
         given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
     }
     let settings = pack.settings(&given).map_err(|f| faults.extend(said(f))).unwrap_or_default();
@@ -60,20 +68,30 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
     }
+    let carries = match &endpoint.transport {
+        Transport::Mllp(_) => Format::Hl7v2,
+        Transport::Https(_) => Format::Fhir,
+        Transport::Folder(_) => Format::Document,
+    };
+    let listens = [
+        (endpoint.listen.is_some(), "listen", Format::Hl7v2),
+        (endpoint.listen_https.is_some(), "listen_https", Format::Fhir),
+    ];
+    let unfit = std::iter::once((true, "transport", carries)).chain(listens);
+    for (_, what, format) in unfit.filter(|(there, _, format)| *there && pack.format() != *format) {
+        let (is, can) = (pack.format().name(), format.name());
+        faults.push(format!(
+            "the pack {} is of format {is}, and the endpoint's {what} carries {can}; name another pack",
+            pack.pin()
+        ));
+    }
+    let read_back = read_back(endpoint, &pack).map_err(|e| faults.push(e)).ok().flatten();
+    let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
     let results = matches!(&endpoint.transport, Transport::Folder(f) if f.inbox.results.is_some());
     if results && pack.manifest.result.is_none() {
         faults
             .push(format!("folder.results is set, but the pack {} has no [result]: nothing would be read", pack.pin()));
     }
-    if matches!(endpoint.transport, Transport::Folder(_)) != (pack.format() == Format::Document) {
-        let hint = "files in a folder need a pack of format document, and it needs a folder";
-        faults.push(format!(
-            "transport \"{}\" does not carry what the pack {} makes; {hint}",
-            endpoint.transport.word(),
-            pack.pin()
-        ));
-    }
-    let way_out = senders::way_out(endpoint).map_err(|e| faults.push(e));
     let (Ok(reply_rules), Ok(WayOut { sender, strays, certificates }), true) =
         (reply_rules, way_out, faults.is_empty())
     else {
@@ -102,11 +120,44 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs) -> Result<Ready, Vec<S
         settings,
         reply_rules,
         site,
+        teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
         options,
         sender,
+        read_back,
         strays,
         certificates,
     })
+}
+
+/// How the pack asks the record. Where config has it asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
+fn read_back(endpoint: &Endpoint, pack: &Arc<Pack>) -> Result<Option<Arc<dyn ReadBack>>, String> {
+    if pack.manifest.reads_back {
+        return Ok(Some(Arc::new(ByPack(pack.clone()))));
+    }
+    if endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack {
+        return Err(format!(
+            "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
+            pack.pin()
+        ));
+    }
+    Ok(None)
+}
+
+/// A pack asks by the identifier in what was sent, and judges the answer against it.
+struct ByPack(Arc<Pack>);
+
+impl ReadBack for ByPack {
+    fn request(&self, question: Question<'_>) -> Option<Vec<u8>> {
+        self.0.read_back(question.rendering)
+    }
+
+    fn judge(&self, reply: &[u8], question: Question<'_>) -> Answer {
+        match verdict::read_back(reply, question.rendering) {
+            verdict::ReadBack::Found { record_id } => Answer::Found { record_id: Some(record_id) },
+            verdict::ReadBack::NotFound => Answer::NotFound,
+            verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },
+        }
+    }
 }
 
 /// Everything that shapes the bytes or decides who gets them. When it changes, what was not yet seen is made anew, and what may have been

@@ -146,6 +146,10 @@ impl Metrics {
 }
 
 impl outbox::Watch for Metrics {
+    fn asked(&self, endpoint: &str, answer: &'static str) {
+        self.instruments.asks.with_label_values(&[endpoint, answer]).inc();
+    }
+
     fn attempt(&self, endpoint: &str, verdict: &'static str, took: Duration) {
         self.instruments.attempts.with_label_values(&[endpoint, verdict]).inc();
         self.instruments.attempt_seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());

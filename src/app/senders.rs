@@ -1,16 +1,21 @@
 //! The way out that an endpoint's config asks for.
 
 use super::tls;
-use crate::config::{Endpoint, Folder, Mllp, Transport};
+use crate::config::{Endpoint, Folder, Https, HttpsAuth, HttpsProof, HttpsToken, Mllp, Transport, Url};
+use crate::domain::ambient::{Clock, Entropy};
 use crate::transport::folder;
+use crate::transport::https::{self, AssertionKey, Auth, Base, ClientProof, REPLY_BYTES_MAX, TokenSettings};
 use crate::transport::mllp::{ClientSettings, Pool};
-use crate::transport::tls::CertificateFacts;
+use crate::transport::tls::{CertificateFacts, PemSource};
 use crate::transport::{Sender, Stray};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Idle connections are closed after this; engines on the other side close theirs sooner or later anyway.
 const IDLE: Duration = Duration::from_secs(300);
+/// Web servers keep unused connections for less time than engines do.
+const HTTPS_IDLE: Duration = Duration::from_secs(45);
 /// What arrives outside an exchange and waits to be kept.
 const STRAYS_WAITING_MAX: usize = 64;
 
@@ -25,10 +30,11 @@ pub struct WayOut {
 ///
 /// # Errors
 /// A sentence: certificates or keys that cannot be used.
-pub fn way_out(endpoint: &Endpoint) -> Result<WayOut, String> {
+pub fn way_out(endpoint: &Endpoint, ambient: &https::Ambient) -> Result<WayOut, String> {
     match &endpoint.transport {
         Transport::Mllp(mllp) => over_mllp(mllp),
         Transport::Folder(folder) => Ok(into_folder(folder)),
+        Transport::Https(https) => over_https(https, ambient),
     }
 }
 
@@ -48,6 +54,71 @@ fn over_mllp(mllp: &Mllp) -> Result<WayOut, String> {
     };
     let (keeper, strays) = mpsc::channel(STRAYS_WAITING_MAX);
     Ok(WayOut { sender: Sender::Mllp(Pool::new(settings, keeper)), strays, certificates })
+}
+
+/// Time and randomness as transports take them.
+pub fn ambient(clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> https::Ambient {
+    let (clock, entropy) = (clock.clone(), entropy.clone());
+    https::Ambient { now: Arc::new(move || clock.now()), random: Arc::new(move |bytes| entropy.fill(bytes)) }
+}
+
+fn over_https(config: &Https, ambient: &https::Ambient) -> Result<WayOut, String> {
+    let tls = config.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS: {e}"))?;
+    let mut certificates = tls.as_ref().map(|t| t.certificates()).unwrap_or_default();
+    let auth = match &config.auth {
+        HttpsAuth::Nothing => Auth::Nothing,
+        HttpsAuth::Basic { user, password } => {
+            Auth::Basic { user: user.clone(), password: password.expose().to_owned() }
+        }
+        HttpsAuth::Token(token) => {
+            let own = token.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS for the token: {e}"))?;
+            certificates.extend(own.iter().flat_map(|t| t.certificates()));
+            Auth::Token(Box::new(token_settings(token, own.or_else(|| tls.clone()))?))
+        }
+    };
+    let settings = https::ClientSettings {
+        base: base(&config.base_url)?,
+        tls: tls.filter(|_| config.base_url.is_tls()),
+        auth,
+        headers: config.headers.clone(),
+        max_connections: config.max_connections as usize,
+        connect_timeout: config.connect_timeout,
+        send_timeout: config.send_timeout,
+        reply_timeout: config.reply_timeout,
+        idle_timeout: HTTPS_IDLE,
+        max_request_bytes: config.max_body_bytes,
+        max_reply_bytes: REPLY_BYTES_MAX.max(config.max_body_bytes),
+        ambient: ambient.clone(),
+    };
+    // Nothing comes unasked over HTTP: the receiver ends at once.
+    let (_, strays) = mpsc::channel(1);
+    Ok(WayOut { sender: Sender::Https(https::Pool::new(settings)), strays, certificates })
+}
+
+fn base(url: &Url) -> Result<Base, String> {
+    Base::parse(&url.0).map_err(|e| format!("{} {e}", url.0))
+}
+
+fn token_settings(
+    token: &HttpsToken,
+    tls: Option<Arc<crate::transport::tls::ClientTls>>,
+) -> Result<TokenSettings, String> {
+    let proof = match &token.proof {
+        HttpsProof::Secret(secret) => ClientProof::Secret(secret.expose().to_owned()),
+        HttpsProof::SignedJwt { private_key, key_id, audience } => {
+            let pem = PemSource::Bytes(private_key.expose().as_bytes().to_vec());
+            let key = AssertionKey::load(&pem, key_id.clone()).map_err(|e| format!("auth.private_key: {e}"))?;
+            ClientProof::SignedJwt { key, audience: audience.clone() }
+        }
+    };
+    Ok(TokenSettings {
+        tls: tls.filter(|_| token.url.is_tls()),
+        url: base(&token.url)?,
+        client_id: token.client_id.clone(),
+        proof,
+        scope: token.scope.clone(),
+        timeout: token.timeout,
+    })
 }
 
 fn into_folder(folder: &Folder) -> WayOut {

@@ -3,15 +3,20 @@
 use super::edge::{self, EdgeParts};
 use super::endpoints::{self, Ready};
 use super::metrics::{self, Metrics};
+use super::room::{self, Room};
+use super::senders;
 use super::tls;
 use crate::adapter::Packs;
 use crate::config::{Config, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
+use crate::domain::organisation::EndpointId;
+use crate::domain::policy::AckMode;
 use crate::inbound::folder::{self, FolderSource};
-use crate::inbound::{Source, receive};
+use crate::inbound::{FhirSource, Source, receive, receive_fhir};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
+use crate::transport::https;
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -82,7 +87,7 @@ pub async fn start(
     }
     let packs = Packs::load_folder(&config.packs.folder)
         .map_err(|faults| StartError(faults.iter().map(ToString::to_string).collect()))?;
-    let endpoints = endpoints::ready(&config, &packs).map_err(StartError)?;
+    let endpoints = endpoints::ready(&config, &packs, &senders::ambient(&clock, &entropy)).map_err(StartError)?;
     let rules = Arc::new(rulebook(&config, &endpoints));
     let settings = Settings {
         url: url(&config.store),
@@ -110,6 +115,7 @@ pub async fn start(
     let mut listeners = Vec::new();
     for endpoint in &endpoints {
         listeners.extend(listen(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
+        listeners.extend(listen_https(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
         if let Some(source) = folders(endpoint, &store, &clock) {
             parts.spawn(folder::watch(source, stop.clone()));
         }
@@ -124,7 +130,14 @@ pub async fn start(
     }
     parts.spawn(serve);
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
-    parts.spawn(housekeeping(store.clone(), clock, config.limits.request_id_retention, stop.clone()));
+    parts.spawn(room::keep(Room::new(&config), store.clone(), stop.clone()));
+    let ignored: Vec<(EndpointId, Duration)> = config
+        .endpoints
+        .iter()
+        .filter_map(|e| e.listen.as_ref().map(|l| (e.id.clone(), l.ignored_raw_retention)))
+        .collect();
+    let retention = config.limits.request_id_retention;
+    parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
     Ok(Running {
         grpc,
@@ -149,6 +162,7 @@ fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
                 release_after: t.release_after,
                 untouched_after: t.untouched_after,
                 time_zone: t.time_zone.clone(),
+                teams: t.teams.iter().map(|team| team.id.clone()).collect(),
             };
             (t.ods.clone(), rules)
         })
@@ -157,7 +171,15 @@ fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
         policies: endpoints.iter().map(|e| (e.config.id.clone(), e.policy.clone())).collect(),
         routes: config.routes.clone(),
         trusts,
-        limits: Limits { max_open_deliveries: i64::try_from(config.limits.max_open_deliveries).unwrap_or(i64::MAX) },
+        limits: limits(&config.limits),
+    }
+}
+
+fn limits(limits: &crate::config::Limits) -> Limits {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    Limits {
+        max_open_deliveries: count(limits.max_open_deliveries),
+        max_open_deliveries_per_endpoint: count(limits.max_open_deliveries_per_endpoint),
     }
 }
 
@@ -215,6 +237,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         options: ready.options,
         site: ready.site,
         sender: ready.sender,
+        read_back: ready.read_back,
         strays: ready.strays,
     }
 }
@@ -243,7 +266,27 @@ async fn listen(
     };
     let listener = Listener::new(tcp, settings);
     let address = listener.local_addr().map_err(|e| what(&e))?;
-    let source = Arc::new(Source {
+    let allowed = listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect();
+    let source = Arc::new(source(ready, store, clock, entropy, listen.ack_mode, allowed));
+    let answer = move |received: Received| {
+        let source = source.clone();
+        async move { Answer { frames: receive(&source, received.bytes).await, ..Answer::default() } }
+    };
+    let stop = stop.clone();
+    parts.spawn(listener.run(stop, answer));
+    Ok(Some((ready.config.id.to_string(), address)))
+}
+
+/// What receiving needs to know of an endpoint.
+fn source(
+    ready: &Ready,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    ack_mode: AckMode,
+    allowed: Vec<(String, String)>,
+) -> Source {
+    Source {
         store: store.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -254,16 +297,48 @@ async fn listen(
         reply_rules: ready.reply_rules.clone(),
         time_zone: ready.config.time_zone.clone(),
         time_zone_name: ready.site.trust.time_zone.clone(),
-        ack_mode: listen.ack_mode,
+        ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
-        allowed: listen.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect(),
-    });
-    let answer = move |received: Received| {
-        let source = source.clone();
-        async move { Answer { frames: receive(&source, received.bytes).await, ..Answer::default() } }
+        teams: ready.teams.clone(),
+        default_team: ready.config.listen.as_ref().and_then(|l| l.default_team.clone()),
+        accept: ready.config.listen.as_ref().map(|l| l.accept.clone()).unwrap_or_default(),
+        keeps_ignored: ready.config.listen.as_ref().is_some_and(|l| !l.ignored_raw_retention.is_zero()),
+        allowed,
+    }
+}
+
+/// The endpoint's own FHIR listener, where it has one.
+async fn listen_https(
+    ready: &Ready,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    stop: &CancellationToken,
+    parts: &mut JoinSet<()>,
+) -> Result<Option<(String, SocketAddr)>, StartError> {
+    let Some(listen) = &ready.config.listen_https else { return Ok(None) };
+    let what = |e: &dyn std::fmt::Display| {
+        StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
     };
-    let stop = stop.clone();
-    parts.spawn(listener.run(stop, answer));
+    let tcp = TcpListener::bind(listen.address).await.map_err(|e| what(&e))?;
+    let tls = listen.tls.as_ref().map(|t| tls::server(t, &["http/1.1"])).transpose().map_err(|e| what(&e))?;
+    let settings = https::ListenerSettings {
+        tls,
+        bearer: listen.bearer.as_ref().map(|b| b.expose().to_owned()),
+        max_connections: listen.max_connections as usize,
+        request_timeout: listen.request_timeout,
+        max_body_bytes: listen.max_body_bytes,
+    };
+    let listener = https::Listener::new(tcp, settings);
+    let address = listener.local_addr().map_err(|e| what(&e))?;
+    let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
+    let (pack, settings, zone) = (ready.pack.clone(), ready.settings.clone(), ready.site.trust.time_zone.clone());
+    let fhir = Arc::new(FhirSource { source, parse: Box::new(move |bytes| pack.parse(bytes, &settings, &zone)) });
+    let answer = move |arrived| {
+        let fhir = fhir.clone();
+        async move { receive_fhir(&fhir, arrived).await }
+    };
+    parts.spawn(listener.run(stop.clone(), answer));
     Ok(Some((ready.config.id.to_string(), address)))
 }
 
@@ -289,15 +364,29 @@ fn folders(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>) -> Option<Folde
 }
 
 /// Forgets what need not be remembered any longer, once an hour.
-async fn housekeeping(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
+async fn housekeeping(
+    store: Store,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    ignored: Vec<(EndpointId, Duration)>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
         }
-        let before =
-            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX));
-        if let Ok(before) = before
+        let ago = |retention: Duration| {
+            clock.now().checked_sub(jiff::SignedDuration::try_from(retention).unwrap_or(jiff::SignedDuration::MAX))
+        };
+        for (endpoint, retention) in &ignored {
+            if let Ok(before) = ago(*retention)
+                && let Err(e) = store.forget_ignored(endpoint, before).await
+            {
+                tracing::warn!(%endpoint, reason = %e, "the bytes of ignored messages could not be forgotten; trying again in an hour");
+            }
+        }
+        if let Ok(before) = ago(retention)
             && let Err(e) = store.forget_requests(before).await
         {
             tracing::warn!(reason = %e, "old request ids could not be forgotten; trying again in an hour");

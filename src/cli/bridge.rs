@@ -136,6 +136,7 @@ impl Bridge {
         notes: progress_note_service_client::ProgressNoteServiceClient,
         outcomes: outcome_service_client::OutcomeServiceClient,
         patients: patient_service_client::PatientServiceClient,
+        adapters: adapter_service_client::AdapterServiceClient,
     }
 }
 

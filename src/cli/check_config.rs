@@ -7,13 +7,17 @@ use super::output::{Look, Out};
 use super::table::Table;
 use crate::adapter::Packs;
 use crate::app::endpoints::{self, Ready};
+use crate::app::senders;
+use crate::app::{SystemClock, SystemEntropy};
 use crate::config::{Config, Fault, Store, StoreUrl};
+use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::transport::tls::install_crypto_provider;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -30,12 +34,15 @@ pub struct Args {
     /// The configuration.
     #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
-    /// Connect to every endpoint (TCP and TLS; nothing is sent) and to the store (nothing is changed).
+    /// Connect to every endpoint (TCP and TLS, and for an access token where one is needed; no message is sent) and to the store (nothing is changed).
     #[arg(long)]
     connect: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
+    /// Print the JSON Schema of the configuration instead, for editors.
+    #[arg(long, conflicts_with_all = ["connect", "json"])]
+    schema: bool,
 }
 
 /// One thing that was tried.
@@ -46,6 +53,9 @@ struct Tried {
 }
 
 pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    if args.schema {
+        return out.json(&crate::config::schema());
+    }
     install_crypto_provider();
     let (config, mut faults) = match config_file::load(&args.config) {
         Ok(config) => (Some(config), Vec::new()),
@@ -91,7 +101,10 @@ fn whole(config: &Config) -> Result<Vec<Ready>, Vec<String>> {
     let packs = Packs::load_folder(&config.packs.folder)
         .map_err(|list| faults.extend(list.iter().map(ToString::to_string)))
         .ok();
-    let ready = packs.and_then(|packs| endpoints::ready(config, &packs).map_err(|list| faults.extend(list)).ok());
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let ambient = senders::ambient(&clock, &entropy);
+    let ready =
+        packs.and_then(|packs| endpoints::ready(config, &packs, &ambient).map_err(|list| faults.extend(list)).ok());
     match ready {
         Some(ready) if faults.is_empty() => Ok(ready),
         _ => Err(faults),

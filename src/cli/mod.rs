@@ -86,7 +86,7 @@ async fn run(command: Command, out: &mut Out) -> Result<(), Failure> {
         Command::CheckConfig(args) => check_config::run(args, out).await,
         Command::Demo(args) => demo::run(args, out).await,
         Command::SimulateEpr(args) => simulate_epr::run(*args, out).await,
-        Command::Adapter(args) => adapter::run(args, out),
+        Command::Adapter(args) => adapter::run(args, out).await,
         Command::Outbox(args) => outbox::run(args, out).await,
         Command::Endpoint(args) => endpoint::run(args, out).await,
         Command::Reconcile(args) => reconcile::run(args, out).await,

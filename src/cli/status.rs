@@ -84,7 +84,11 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
 
 fn wants_a_look(known: &Known) -> bool {
     let e = &known.status;
-    e.parked > 0 || e.evidence_overdue > 0 || !known.unexplained.is_empty() || e.gate == i32::from(EndpointGate::Closed)
+    e.parked > 0
+        || e.inbound_parked_last_day > 0
+        || e.evidence_overdue > 0
+        || !known.unexplained.is_empty()
+        || e.gate == i32::from(EndpointGate::Closed)
 }
 
 async fn look_at(bridge: &Bridge, status: EndpointStatus, now: Timestamp) -> Result<Known, Failure> {
@@ -174,6 +178,17 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
         e.parked,
         age(e.oldest_unfiled_at.as_ref(), now)
     ))?;
+    let ignored: i64 = e.inbound_ignored_last_day.iter().map(|i| i.count).sum();
+    if e.inbound_applied_last_day + e.inbound_parked_last_day + ignored > 0 {
+        let rules: Vec<String> = e.inbound_ignored_last_day.iter().map(|i| format!("{} {}", i.count, i.rule)).collect();
+        let rules = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
+        let parked = format!("{} parked", e.inbound_parked_last_day);
+        let parked = if e.inbound_parked_last_day > 0 { out.paint(Look::Bad, parked) } else { parked };
+        out.line(format!(
+            "  messages in    {} taken in, {parked}, {ignored} not for us{rules}",
+            e.inbound_applied_last_day
+        ))?;
+    }
     for ((reason, who), count) in &known.parked {
         let text =
             out.paint(Look::Bad, format!("{count} {reason}, for {}", if who.is_empty() { "nobody" } else { who }));

@@ -1,7 +1,9 @@
 //! `[[endpoint]]`: one EPR of one trust, what counts as filed there, and how to treat it.
 
+use super::ask;
 use super::evidence::{self, Approval};
 use super::fault::{Place, nearest};
+use super::listen_https::{self, ListenHttps};
 use super::maintenance::{self, Maintenance};
 use super::mllp::{self, Listen};
 use super::section::Section;
@@ -11,7 +13,8 @@ use super::trust::{Declared, Trust};
 use super::values::{
     Parsed, boolean, choice, days, duration, int, minutes, named, secs, show_duration, text, time_zone, wrong,
 };
-use crate::domain::organisation::{EndpointId, OdsCode, PackId};
+use crate::domain::ask::AskRules;
+use crate::domain::organisation::{EndpointId, OdsCode, PackId, TeamId};
 use crate::domain::policy::{AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -43,6 +46,7 @@ pub struct Endpoint {
     pub ack_mode: AckMode,
     pub evidence_overdue_after: Duration,
     pub back_off: BackOff,
+    pub asks: AskRules,
     /// Waiting times between probes while the endpoint is closed.
     pub probe: BackOff,
     pub max_per_minute: Option<u32>,
@@ -60,6 +64,7 @@ pub struct Endpoint {
     /// Laid over the pack's `[reply]`.
     pub reply: toml::Table,
     pub listen: Option<Listen>,
+    pub listen_https: Option<ListenHttps>,
     pub(super) places: Places,
 }
 
@@ -87,6 +92,7 @@ impl Endpoint {
             ack_mode: self.ack_mode,
             evidence_overdue_after: self.evidence_overdue_after,
             back_off: self.back_off,
+            asks: self.asks,
             require_verified_nhs_number: self.require_verified_nhs_number,
             require_mapped_staff: self.require_mapped_staff,
             max_text_chars: self.max_text_chars,
@@ -98,6 +104,12 @@ impl Endpoint {
     /// When the maintenance under way at `now` ends; `None` outside maintenance.
     pub fn in_maintenance(&self, now: Timestamp) -> Option<Timestamp> {
         self.maintenance.until(now)
+    }
+
+    /// The team a referral goes to that names none of ours, whichever way it comes in.
+    pub fn default_team(&self) -> Option<&TeamId> {
+        let over_https = || self.listen_https.as_ref().and_then(|l| l.default_team.as_ref());
+        self.listen.as_ref().and_then(|l| l.default_team.as_ref()).or_else(over_https)
     }
 
     /// The longest one send can take from connecting to its reply.
@@ -122,6 +134,13 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
     let transport = transport::read(s);
     let ack_mode = s.or("ack_mode", "\"original\"", choice(ACK_MODES));
     let listen = s.table("listen").and_then(|section| mllp::read_listen(section, owner));
+    let listen_https = s.table("listen_https").and_then(|section| listen_https::read(section, owner));
+    if s.has("listen") && s.has("listen_https") {
+        let what =
+            "stands beside [endpoint.listen], and one pack reads either HL7 v2 or FHIR: one of them can read nothing";
+        s.warn("listen_https", what, "remove one, or make it an endpoint of its own");
+    }
+    let asks = ask::read(s.table_or_empty("ask"));
     let evidence = evidence::read(s, ack_mode, transport.as_ref());
     let zone =
         s.optional("time_zone", time_zone).or_else(|| owner.map(|t| t.time_zone.clone())).unwrap_or(TimeZone::UTC);
@@ -131,7 +150,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
     if let Some(lanes) = lanes.filter(|lanes| *lanes > max_connections) {
         let what =
             format!("is {lanes}, but there are only {max_connections} connections, each with one message in flight");
-        s.fault("max_in_flight_lanes", what, "lower it, or raise mllp.max_connections");
+        s.fault("max_in_flight_lanes", what, "lower it, or raise max_connections of the transport");
     }
     let endpoint = Endpoint {
         max_in_flight_lanes: lanes.unwrap_or(max_connections),
@@ -140,6 +159,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         control_id_prefix: s.or("control_id_prefix", "\"\"", prefix),
         evidence_overdue_after: s.or("evidence_overdue_after", "\"24h\"", duration(minutes(1)..=days(90))),
         back_off: waits(s.table_or_empty("back_off"), "\"2s\"", "\"5m\""),
+        asks,
         probe: waits(s.table_or_empty("probe"), "\"5s\"", "\"60s\""),
         max_per_minute: s.optional("max_per_minute", int(1..=100_000)),
         late_banner_after: s.or("late_banner_after", "\"24h\"", duration(minutes(1)..=days(90))),
@@ -165,6 +185,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         time_zone: zone,
         maintenance,
         listen,
+        listen_https,
     };
     check_trust(s, &endpoint, owner, declared);
     evidence::check_late_replies(s, &endpoint);

@@ -45,7 +45,7 @@ pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, transport: Option<&Tr
         ),
         after_unknown: s.required(
             "after_unknown",
-            "say what to do when nobody knows whether a message arrived: \"resend\" where the EPR recognises repeats, else \"park\"",
+            "say what to do when nobody knows whether a message arrived: \"resend\" where the EPR recognises repeats, \"query\" where it can be asked, else \"park\"",
             choice(&[("resend", AfterUnknown::Resend), ("query", AfterUnknown::Query), ("park", AfterUnknown::Park)]),
         ),
         max_unknown_resends: s.required(

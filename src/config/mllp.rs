@@ -5,6 +5,7 @@ use super::section::Section;
 use super::tls::{ClientTls, ServerTls, client_tls, listener_tls};
 use super::trust::Trust;
 use super::values::{Address, address, boolean, choice, days, duration, int, minutes, named, secs, socket, text};
+use crate::domain::accept::Accept;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::AckMode;
 use std::net::SocketAddr;
@@ -37,6 +38,10 @@ pub struct Listen {
     pub sources: Vec<MessageSource>,
     /// The team a referral goes to that names none of ours.
     pub default_team: Option<TeamId>,
+    /// Which messages are for us.
+    pub accept: Accept,
+    /// How long the bytes of what is not for us are kept; nothing: not at all.
+    pub ignored_raw_retention: Duration,
 }
 
 /// A sender as it names itself.
@@ -89,17 +94,12 @@ pub(super) fn read_listen(mut s: Section<'_>, owner: Option<&Trust>) -> Option<L
     let tls_given = s.has("tls");
     let tls = s.table("tls").and_then(listener_tls);
     let default_team = s.optional("default_team", named(TeamId::parse));
-    if let (Some(team), Some(owner)) = (&default_team, owner)
-        && !owner.teams.iter().any(|t| t.id == *team)
-    {
-        s.fault(
-            "default_team",
-            format!("is \"{team}\", which is no team of {}", owner.ods),
-            "use the id of one of the trust's teams",
-        );
-    }
+    known_team(&s, default_team.as_ref(), owner);
     let sources: Vec<MessageSource> = s.tables("sources").into_iter().filter_map(source).collect();
+    let accept = super::accept::read(&mut s, owner);
     let listen = Listen {
+        accept,
+        ignored_raw_retention: s.or("ignored_raw_retention", "\"0s\"", duration(Duration::ZERO..=days(365))),
         ack_mode: s.or("ack_mode", "\"original\"", choice(ACK_MODES)),
         max_connections: s.or("max_connections", "8", int(1..=256)),
         idle_timeout: s.or("idle_timeout", "\"1h\"", duration(secs(1)..=days(7))),
@@ -124,6 +124,19 @@ pub(super) fn read_listen(mut s: Section<'_>, owner: Option<&Trust>) -> Option<L
         );
     }
     Some(listen)
+}
+
+/// The team must be one of the trust's.
+pub(super) fn known_team(s: &Section<'_>, team: Option<&TeamId>, owner: Option<&Trust>) {
+    if let (Some(team), Some(owner)) = (team, owner)
+        && !owner.teams.iter().any(|t| t.id == *team)
+    {
+        s.fault(
+            "default_team",
+            format!("is \"{team}\", which is no team of {}", owner.ods),
+            "use the id of one of the trust's teams",
+        );
+    }
 }
 
 fn source(mut s: Section<'_>) -> Option<MessageSource> {

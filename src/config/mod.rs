@@ -8,17 +8,22 @@
 //!
 //! `config/ips-bridge.toml` documents every key; a test holds it and the defaults here together.
 
+mod accept;
+mod ask;
 mod endpoint;
 mod evidence;
 mod fault;
 mod files;
 mod folder;
+mod https;
+mod listen_https;
 mod maintenance;
 mod mllp;
 mod principal;
 mod process;
 mod relations;
 mod routes;
+mod schema;
 mod secret;
 mod section;
 mod server;
@@ -33,11 +38,14 @@ pub use endpoint::{Endpoint, LEASE_MARGIN};
 pub use evidence::Approval;
 pub use fault::Fault;
 pub use folder::{Folder, Inbox};
+pub use https::{Auth as HttpsAuth, Https, Proof as HttpsProof, Token as HttpsToken, Url};
+pub use listen_https::ListenHttps;
 pub use maintenance::{Maintenance, Window};
 pub use mllp::{Listen, MessageSource, Mllp};
 pub use principal::{Principal, Role, San};
 pub use process::{Limits, LogFormat, LogLevel, Packs, Store, StoreUrl, Telemetry};
 pub use relations::{HOLDS_FOR_LIVE, missing_for_live};
+pub use schema::schema;
 pub use secret::Secret;
 pub use server::Server;
 pub use staff::{EprStaff, StaffTable};

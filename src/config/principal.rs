@@ -81,7 +81,7 @@ pub(super) fn read_all(sections: Vec<Section<'_>>, declared: &Declared) -> Vec<P
 }
 
 fn one(s: &mut Section<'_>, declared: &Declared) -> Option<Principal> {
-    let name = s.required("name", "name the system, as the audit is to show it", text(60));
+    let name = s.required("name", "name the system, as the audit is to show it", own_name);
     let san = s.required("san", "write the DNS or URI name in the system's client certificate", san);
     let roles = s.required_list(
         "roles",
@@ -146,4 +146,13 @@ fn san(node: &Node) -> Parsed<San> {
     } else {
         wrong("must be a DNS name or a URI", hint)
     }
+}
+
+/// The bridge itself and its endpoints stand in the audit under names of their own.
+fn own_name(node: &Node) -> Parsed<String> {
+    let name = text(60)(node)?;
+    if name == "bridge" || name.starts_with("endpoint:") {
+        return wrong(format!("is \"{name}\", which the audit keeps for the bridge itself"), "choose another name");
+    }
+    Ok(name)
 }

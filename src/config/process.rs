@@ -78,10 +78,6 @@ pub struct Limits {
     pub min_free_disk_bytes: u64,
     /// How long a repeated request id gets the first answer again.
     pub request_id_retention: Duration,
-    /// Changes a slow watcher may lag behind before it must resume.
-    pub watch_buffer: usize,
-    pub page_size: u32,
-    pub max_page_size: u32,
     /// How long a stopping process waits for calls and sends under way.
     pub shutdown_grace: Duration,
 }
@@ -158,17 +154,11 @@ pub(super) fn limits(mut s: Section<'_>) -> Limits {
         max_open_deliveries_per_endpoint: s.or("max_open_deliveries_per_endpoint", "500_000", int(1..=100_000_000)),
         min_free_disk_bytes: s.or("min_free_disk_bytes", "1_073_741_824", int(0..=1_000_000_000_000_000)),
         request_id_retention: s.or("request_id_retention", "\"90d\"", duration(days(1)..=days(3660))),
-        watch_buffer: s.or("watch_buffer", "1024", int(16..=1_000_000)),
-        page_size: s.or("page_size", "50", int(1..=10_000)),
-        max_page_size: s.or("max_page_size", "1000", int(1..=10_000)),
         shutdown_grace: s.or("shutdown_grace", "\"60s\"", duration(secs(0)..=minutes(60))),
     };
     if limits.max_open_deliveries_per_endpoint > limits.max_open_deliveries {
         let what = "is more than max_open_deliveries: one endpoint that is away could stop all others";
         s.fault("max_open_deliveries_per_endpoint", what, "lower it, or raise max_open_deliveries");
-    }
-    if limits.page_size > limits.max_page_size {
-        s.fault("page_size", "is more than max_page_size", "lower it, or raise max_page_size");
     }
     limits
 }

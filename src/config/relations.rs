@@ -89,6 +89,11 @@ pub(super) fn listeners(server: &Server, table: &Section<'_>, all: &[Endpoint]) 
         e.listen.as_ref().map(|l| (l.address, format!("endpoint.listen of \"{}\"", e.id), e.places.id.clone()))
     });
     taken.extend(listens);
+    let listens = all.iter().filter_map(|e| {
+        let listen = e.listen_https.as_ref()?;
+        Some((listen.address, format!("endpoint.listen_https of \"{}\"", e.id), e.places.id.clone()))
+    });
+    taken.extend(listens);
     for (i, (address, name, place)) in taken.iter().enumerate().filter(|(_, (address, ..))| address.port() != 0) {
         let meets = |other: &SocketAddr| {
             other.port() == address.port()

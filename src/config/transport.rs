@@ -1,6 +1,7 @@
 //! `transport = "…"` and its section: how bytes reach an endpoint. What the rest of config, and `app`, ask about it is answered here.
 
 use super::folder::{self, Folder};
+use super::https::{self, Https};
 use super::mllp::{self, Mllp};
 use super::section::Section;
 use super::values::{text, wrong};
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub enum Transport {
     Mllp(Mllp),
     Folder(Folder),
+    Https(Https),
 }
 
 impl Transport {
@@ -19,6 +21,7 @@ impl Transport {
         match self {
             Self::Mllp(_) => "mllp",
             Self::Folder(_) => "folder",
+            Self::Https(_) => "https",
         }
     }
 
@@ -27,6 +30,7 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.address.to_string(),
             Self::Folder(folder) => folder.path.display().to_string(),
+            Self::Https(https) => https.base_url.0.clone(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.connect_timeout + mllp.send_timeout + mllp.reply_timeout,
             // Once to look at the folder, once to write.
             Self::Folder(folder) => folder.write_timeout * 2,
+            Self::Https(https) => https.longest_send(),
         }
     }
 
@@ -44,6 +49,7 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.max_connections,
             Self::Folder(_) => folder::AT_ONCE,
+            Self::Https(https) => https.max_connections,
         }
     }
 
@@ -52,6 +58,7 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.max_frame_bytes,
             Self::Folder(folder) => folder.max_files_bytes,
+            Self::Https(https) => https.max_body_bytes,
         }
     }
 
@@ -60,6 +67,7 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.late_replies_on_connection,
             Self::Folder(_) => false,
+            Self::Https(_) => false,
         }
     }
 
@@ -67,6 +75,7 @@ impl Transport {
     pub fn can_ask(&self) -> bool {
         match self {
             Self::Mllp(_) | Self::Folder(_) => false,
+            Self::Https(_) => true,
         }
     }
 
@@ -74,41 +83,46 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.tls.is_some(),
             Self::Folder(_) => false,
+            Self::Https(https) => https.tls.is_some(),
         }
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Mllp,
+    Https,
+    Folder,
+}
+
 /// Which section to read. `None` when something is missing or wrong; it has then been said.
 pub(super) fn read(s: &mut Section<'_>) -> Option<Transport> {
-    let hint = "say transport = \"mllp\" or \"folder\"";
+    let hint = "say transport = \"mllp\", \"https\" or \"folder\"";
     let kind = s.required("transport", hint, |node| match text(20)(node)?.as_str() {
-        "mllp" => Ok("mllp"),
-        "folder" => Ok("folder"),
-        later @ ("https" | "mesh" | "feed") => {
-            wrong(format!("is \"{later}\", which this release does not have yet"), "use \"mllp\" until it does")
-        }
-        other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\" or \"folder\""),
+        "mllp" => Ok(Kind::Mllp),
+        "https" => Ok(Kind::Https),
+        "folder" => Ok(Kind::Folder),
+        later @ ("mesh" | "feed") => wrong(
+            format!("is \"{later}\", which this release does not have yet"),
+            "use \"mllp\", \"https\" or \"folder\" until it does",
+        ),
+        other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\", \"https\" or \"folder\""),
     });
-    let given = (s.has("mllp"), s.has("folder"));
-    let mllp = s.table("mllp").and_then(mllp::read);
-    let folder = s.table("folder").and_then(folder::read);
-    let unused = match kind? {
-        "folder" => given.0.then_some("mllp"),
-        _ => given.1.then_some("folder"),
+    let mllp = s.table("mllp").and_then(mllp::read).map(Transport::Mllp);
+    let https = s.table("https").and_then(https::read).map(Transport::Https);
+    let folder = s.table("folder").and_then(folder::read).map(Transport::Folder);
+    let (own, section, hint) = match kind? {
+        Kind::Mllp => (mllp, "mllp", "add [endpoint.mllp] with address = \"host:port\""),
+        Kind::Https => (https, "https", "add [endpoint.https] with base_url = \"https://host/path\""),
+        Kind::Folder => (folder, "folder", "add [endpoint.folder] with path = \"/a/folder\""),
     };
-    if let Some(section) = unused {
-        s.warn(section, format!("is not used: transport is \"{}\"", kind.unwrap_or_default()), "remove the section");
+    if !s.has(section) {
+        s.fault(section, "is missing", hint);
     }
-    match kind? {
-        "folder" if given.1 => folder.map(Transport::Folder),
-        "folder" => {
-            s.fault("folder", "is missing", "add [endpoint.folder] with path = \"/a/folder\"");
-            None
-        }
-        _ if given.0 => mllp.map(Transport::Mllp),
-        _ => {
-            s.fault("mllp", "is missing", "add [endpoint.mllp] with address = \"host:port\"");
-            None
+    for other in ["mllp", "https", "folder"].into_iter().filter(|o| *o != section) {
+        if s.has(other) {
+            s.warn(other, format!("has no meaning with transport = \"{section}\""), "remove it, or change transport");
         }
     }
+    own
 }

@@ -270,7 +270,7 @@ impl Lane {
     fn person(&mut self, mood: u8, may_acknowledge: bool) {
         let i = usize::from(mood) % self.chain.len();
         match mood / 16 % 3 {
-            0 if !self.chain[i].waits_for_a_name() => self.happen(i, &Happened::Retried),
+            0 if !self.chain[i].waits_for_a_name() => self.happen(i, &retried()),
             1 => self.happen(i, &Happened::Stopped { why: "wait".into() }),
             // Giving up what surely is not there leaves nothing behind; giving up a withdrawal is to let the note stand.
             _ if may_acknowledge => {

@@ -246,7 +246,7 @@ fn nothing_more_is_sent_of_what_is_withdrawn_wherever_its_withdrawal_stands() {
         for v1 in [unknown(first()), parked_unknown(first())] {
             assert_eq!(after_settling(&v1, &w, &[]), AfterSettling::GivesWay, "{:?} {:?}", v1.state, w.state);
         }
-        let retried = after(&parked_unknown(first()), &policy(), &[Happened::Retried]);
+        let retried = after(&parked_unknown(first()), &policy(), &[retried()]);
         assert_eq!(after_settling(&retried, &w, &[]), AfterSettling::GivesWay);
         assert!(overtaken(&[w]));
     }
@@ -257,7 +257,7 @@ fn a_contradicted_version_stays_in_sight_but_never_follows_a_newer_one() {
     let v1 = after(&filed(first()), &policy(), &[late(ae(), &policy())]);
     for newer in [filed(delivery(2, Replace)), filed(delivery(2, Withdraw))] {
         assert_eq!(after_settling(&v1, &newer, &[]), AfterSettling::Nothing);
-        let retried = after(&v1, &policy(), &[Happened::Retried]);
+        let retried = after(&v1, &policy(), &[retried()]);
         assert_eq!(after_settling(&retried, &newer, &[]), AfterSettling::GivesWay);
         assert!(overtaken(&[newer]));
     }

@@ -1,10 +1,13 @@
 //! The one decision: given a delivery and what happened to it, what it is now. Every state change of a delivery goes through
 //! [`decide`]; this is where an acknowledgement becomes FILED, and nowhere else.
 
+mod ask;
 mod late;
 
+use super::ask::Answer;
 use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
 use super::ids::{RenderingId, ReplyId};
+use super::person::Identity;
 use super::policy::{AfterUnknown, EndpointPolicy};
 use super::verdict::{Meaning, Verdict};
 use jiff::Timestamp;
@@ -17,7 +20,7 @@ pub enum Happened {
     Claimed,
     /// The bytes are stored and are about to leave. From here on they may have been received.
     Begun { rendering: RenderingId },
-    /// A safety hold, or a rendering that is not possible.
+    /// A safety hold, or a message that cannot be made or cannot travel: no byte of it left.
     Held { reason: ParkReason, detail: String },
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
@@ -29,10 +32,15 @@ pub enum Happened {
     LeaseExpired,
     /// Evidence outside an attempt: a late acknowledgement, exactly correlated; a read-back; a report.
     Late { verdict: Verdict, evidence: Option<EvidenceKind>, reply: ReplyId },
+    /// A positive answer to a message of it that was made anew since, for another identity or another far end: wherever that one stands, it
+    /// is not where this delivery goes now.
+    EarlierConfirmed { verdict: Verdict },
+    /// The record was asked whether it has it. No attempt: asking changes nothing there. `reply`: the bytes that say so, kept.
+    Asked { answer: Answer, reply: Option<ReplyId> },
     /// A person sends it again, the same bytes.
-    Retried,
-    /// A person has it made anew.
-    Rerendered { may_be_in_record_acknowledged: bool },
+    Retried { may_be_in_record_acknowledged: bool },
+    /// A person has it made anew. `identity_now`: who the patient is at that moment, which they approve if that is why it was held.
+    Rerendered { may_be_in_record_acknowledged: bool, identity_now: Option<Box<Identity>> },
     /// A person stops it.
     Stopped { why: String },
     /// A person gives it up.
@@ -83,26 +91,27 @@ pub fn decide(
             needs(before, "sending it", "QUEUED or BACKING_OFF", &[State::Queued, State::BackingOff])?;
             d.state = State::Sending;
             d.begun = false;
-            "taken up for sending".to_owned()
+            if d.asking.is_some() { "taken up to ask the record" } else { "taken up for sending" }.to_owned()
         }
         Happened::Begun { rendering } => {
             sending(before, "beginning an attempt", false)?;
+            if before.asking.is_some() {
+                let needs = "the record's answer first";
+                return Err(CannotHappen::WrongState { state: before.state, what: "beginning an attempt", needs });
+            }
             d.rendering = Some(*rendering);
             d.begun = true;
             d.attempts += 1;
             format!("attempt {}: message stored, about to be sent", d.attempts)
         }
         Happened::Held { reason, detail } => {
-            sending(before, "holding it", false)?;
+            needs(before, "holding it", "SENDING", &[State::Sending])?;
+            not_begun(&mut d);
             park(&mut d, *reason, detail)
         }
         Happened::NotSent => {
             needs(before, "putting it back", "SENDING", &[State::Sending])?;
-            if d.begun {
-                // Nothing left, so it was no attempt.
-                d.attempts = d.attempts.saturating_sub(1);
-            }
-            d.begun = false;
+            not_begun(&mut d);
             d.state = State::Queued;
             d.next_attempt_at = None;
             "not sent: the endpoint could not be reached; still queued".to_owned()
@@ -138,20 +147,41 @@ pub fn decide(
                 None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
             }
         }
-        Happened::Retried => {
+        Happened::EarlierConfirmed { verdict } => match late::earlier_confirmed(&mut d, verdict) {
+            Some(step) => step,
+            None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
+        },
+        Happened::Asked { answer, reply } => match ask::answered(&mut d, policy, answer, *reply, now, random) {
+            Some(step) => step,
+            None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
+        },
+        Happened::Retried { may_be_in_record_acknowledged } => {
             needs(before, "a retry", "PARKED", &[State::Parked])?;
+            // Where the record recognises repeats, or is asked first, the same bytes do no harm; elsewhere they may stand there twice.
+            let repeats_harm = policy.after_unknown == AfterUnknown::Park && before.may_have_been_received();
+            if repeats_harm && !may_be_in_record_acknowledged {
+                return Err(CannotHappen::MayBeInRecord);
+            }
             requeue(&mut d);
-            "sent again by a person's decision: the same bytes, at the head of the lane".to_owned()
+            ask::before_resend(&mut d, policy);
+            let asked = if d.asking.is_some() { "; the record is asked first" } else { "" };
+            format!("sent again by a person's decision: the same bytes, at the head of the lane{asked}")
         }
-        Happened::Rerendered { may_be_in_record_acknowledged } => {
+        Happened::Rerendered { may_be_in_record_acknowledged, identity_now } => {
             needs(before, "re-rendering", "PARKED", &[State::Parked])?;
             if before.may_have_been_received() && !may_be_in_record_acknowledged {
                 return Err(CannotHappen::MayBeInRecord);
             }
-            if let Some(reason) = d.park.as_ref().map(|p| p.reason).filter(|r| r.can_be_overridden())
-                && !d.overridden.contains(&reason)
-            {
-                d.overridden.push(reason);
+            if let Some(reason) = d.park.as_ref().map(|p| p.reason).filter(|r| r.can_be_overridden()) {
+                if !d.overridden.contains(&reason) {
+                    d.overridden.push(reason);
+                }
+                if matches!(
+                    reason,
+                    ParkReason::IdentityChanged | ParkReason::IdentityChangedAfterSend | ParkReason::Merged
+                ) {
+                    d.approved.clone_from(identity_now);
+                }
             }
             d.rendering = None;
             requeue(&mut d);
@@ -202,7 +232,15 @@ fn needs(d: &Delivery, what: &'static str, needs: &'static str, states: &[State]
     if states.contains(&d.state) { Ok(()) } else { Err(CannotHappen::WrongState { state: d.state, what, needs }) }
 }
 
-/// An attempt begins once, is held only before it begins, and can go unanswered only after.
+/// Nothing left, so it was no attempt.
+fn not_begun(d: &mut Delivery) {
+    if d.begun {
+        d.attempts = d.attempts.saturating_sub(1);
+    }
+    d.begun = false;
+}
+
+/// An attempt begins once, and can go unanswered only after.
 fn sending(d: &Delivery, what: &'static str, begun: bool) -> Result<(), CannotHappen> {
     let needs = if begun { "SENDING with its attempt begun" } else { "SENDING with no attempt begun" };
     if d.state == State::Sending && d.begun == begun {
@@ -214,6 +252,7 @@ fn sending(d: &Delivery, what: &'static str, begun: bool) -> Result<(), CannotHa
 
 fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
     d.state = State::Parked;
+    d.asking = None;
     d.next_attempt_at = None;
     d.park = Some(Park { reason, detail: detail.to_owned() });
     if detail.is_empty() {
@@ -226,6 +265,7 @@ fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
 fn requeue(d: &mut Delivery) {
     d.state = State::Queued;
     d.park = None;
+    d.asking = None;
     d.next_attempt_at = None;
     d.refused_retries = 0;
     d.unknown_resends = 0;
@@ -233,6 +273,7 @@ fn requeue(d: &mut Delivery) {
 
 fn cancel(d: &mut Delivery, by: &str, why: &str, now: Timestamp) {
     d.state = State::Cancelled;
+    d.asking = None;
     d.next_attempt_at = None;
     d.park = None;
     d.cancelled = Some(Cancelled { at: now, by: by.to_owned(), why: why.to_owned() });
@@ -240,6 +281,7 @@ fn cancel(d: &mut Delivery, by: &str, why: &str, now: Timestamp) {
 
 fn back_off(d: &mut Delivery, policy: &EndpointPolicy, failures: u32, now: Timestamp, random: u64) {
     d.state = State::BackingOff;
+    d.asking = None;
     d.next_attempt_at = Some(later(now, policy.back_off.wait(failures, random)));
 }
 
@@ -256,7 +298,8 @@ fn unknown(d: &mut Delivery, policy: &EndpointPolicy, why: &str, now: Timestamp,
             back_off(d, policy, d.unknown_resends, now, random);
             format!("outcome unknown: {why}; the same bytes go again")
         }
-        _ => park(d, ParkReason::OutcomeUnknown, why),
+        AfterUnknown::Query => ask::unknown(d, policy, why, now),
+        AfterUnknown::Resend | AfterUnknown::Park => park(d, ParkReason::OutcomeUnknown, why),
     }
 }
 
@@ -281,6 +324,10 @@ fn replied(
             format!("not taken now ({}); tried again later", verdict.code)
         }
         Meaning::Retry => park(d, ParkReason::RetriesExhausted, &verdict.code),
+        // No refusal and no success: it names the document as one it has.
+        Meaning::Unknown if verdict.duplicate => {
+            ask::said_duplicate(d, policy, verdict, now).unwrap_or_else(|| may_already_be_filed(d, verdict))
+        }
         Meaning::Unknown => {
             unknown(d, policy, &format!("the reply ({}) is not one the pack knows", verdict.code), now, random)
         }
@@ -314,11 +361,13 @@ fn positive(
     if kind.files(policy.filed_by) {
         // Weaker evidence says nothing of the other attempts; this settles them all.
         d.unresolved = 0;
+        d.asking = None;
         d.state = State::Filed;
         d.filed_at = d.filed_at.or(Some(now));
         format!("filed in {}: {} ({})", policy.name, kind.words(), verdict.code)
     } else {
         d.state = State::Accepted;
+        ask::confirm(d, policy, now);
         format!("received by the trust: {} ({}); not yet confirmed in {}", kind.words(), verdict.code, policy.name)
     }
 }

@@ -1,6 +1,7 @@
 //! The whole table: every state with every history it can have, everything that can happen to it, every policy. What must hold always.
 
 use super::*;
+use crate::domain::ask::{Answer, Asking, Because};
 
 const STATES: [State; 7] =
     [State::Queued, State::Sending, State::BackingOff, State::Accepted, State::Filed, State::Parked, State::Cancelled];
@@ -80,6 +81,7 @@ fn deliveries() -> Vec<Delivery> {
                             by: "x".into(),
                             why: "y".into(),
                         });
+                        all.extend(asking(&d));
                         all.push(d);
                     }
                 }
@@ -87,6 +89,27 @@ fn deliveries() -> Vec<Delivery> {
         }
     }
     all
+}
+
+/// The same, asking the record, where it can be.
+fn asking(d: &Delivery) -> Vec<Delivery> {
+    let because: &[Because] = match d.state {
+        State::Queued | State::Sending | State::BackingOff if !d.begun && d.unresolved > 0 => {
+            &[Because::OutcomeUnknown, Because::SaidDuplicate]
+        }
+        State::Accepted => &[Because::Accepted],
+        _ => &[],
+    };
+    // One that begins to ask, and one that is near the end of its patience.
+    let fresh = |b: &Because| Asking::new(*b);
+    let patient = |b: &Because| Asking {
+        not_found: 9,
+        not_found_since: Some(at(-10_000)),
+        unclear: AskRules::default().max_unclear - 1,
+        ..Asking::new(*b)
+    };
+    let asks = because.iter().flat_map(|b| [fresh(b), patient(b)]);
+    asks.map(|a| Delivery { asking: Some(a), next_attempt_at: Some(at(9)), ..d.clone() }).collect()
 }
 
 fn happenings() -> Vec<Happened> {
@@ -97,14 +120,18 @@ fn happenings() -> Vec<Happened> {
         Happened::NotSent,
         no_answer(),
         Happened::LeaseExpired,
-        Happened::Retried,
-        Happened::Rerendered { may_be_in_record_acknowledged: false },
-        Happened::Rerendered { may_be_in_record_acknowledged: true },
+        retried(),
+        rerendered(false),
+        rerendered(true),
         Happened::Stopped { why: "wait".into() },
         cancelled_by(false),
         cancelled_by(true),
         Happened::Superseded { why: "newer" },
         Happened::Nameable,
+        Happened::Asked { answer: Answer::Found { record_id: None }, reply: Some(reply()) },
+        Happened::Asked { answer: Answer::NotFound, reply: Some(reply()) },
+        Happened::Asked { answer: Answer::CannotSay { code: "HTTP 500".into() }, reply: Some(reply()) },
+        Happened::Asked { answer: Answer::NotHeard { why: "silence".into() }, reply: None },
     ];
     for meaning in MEANINGS {
         for level in LEVELS {
@@ -146,6 +173,9 @@ fn verdict_of(happened: &Happened) -> Option<&Verdict> {
 
 /// How strong what came in is, and how strong it has to be: reckoned apart from the code under test.
 fn strength(happened: &Happened, policy: &EndpointPolicy) -> Option<usize> {
+    if matches!(happened, Happened::Asked { answer: Answer::Found { .. }, .. }) {
+        return Some(2);
+    }
     let verdict = verdict_of(happened).filter(|v| v.meaning == Meaning::Positive)?;
     let of_the_record = verdict.level == Level::Application && policy.acknowledged_by == AcknowledgedBy::Record;
     let spoken = usize::from(of_the_record);
@@ -195,7 +225,7 @@ fn parked_and_cancelled_never_go_back_to_sending_without_a_person() {
         let resting = matches!(before.state, State::Parked | State::Cancelled);
         let going = matches!(after.delivery.state, State::Queued | State::Sending | State::BackingOff);
         if resting && going {
-            let person = matches!(happened, Happened::Retried | Happened::Rerendered { .. });
+            let person = matches!(happened, Happened::Retried { .. } | Happened::Rerendered { .. });
             let named = *happened == Happened::Nameable && before.waits_for_a_name();
             assert!(before.state == State::Parked && (person || named), "{before:?} {happened:?}");
         }
@@ -232,7 +262,8 @@ fn a_delivery_stops_counting_as_received_only_by_a_definite_no() {
         if before.may_have_been_received() && !after.delivery.may_have_been_received() {
             let refused = verdict_of(happened)
                 .is_some_and(|v| matches!(v.meaning, Meaning::Refused if !v.duplicate) || v.meaning == Meaning::Retry);
-            assert!(refused || *happened == Happened::NotSent, "{before:?} {happened:?}");
+            let no_byte_left = matches!(happened, Happened::NotSent | Happened::Held { .. });
+            assert!(refused || no_byte_left, "{before:?} {happened:?}");
             // One no answers one attempt.
             let open = before.unresolved + u32::from(before.begun) + u32::from(!before.evidence.is_empty());
             assert_eq!(open, 1, "{before:?} {happened:?}");
@@ -262,6 +293,12 @@ fn each_state_has_what_it_needs_and_nothing_else() {
         assert!(d.state != State::BackingOff || d.next_attempt_at.is_some() || d == before);
         assert!(!matches!(d.state, State::Accepted | State::Filed) || !d.evidence.is_empty());
         assert!(d.state != State::Cancelled || d.cancelled.is_some());
+        let asks = match d.asking.as_ref().map(|a| a.because) {
+            None => true,
+            Some(Because::Accepted) => d.state == State::Accepted && d.next_attempt_at.is_some(),
+            Some(_) => matches!(d.state, State::Queued | State::Sending | State::BackingOff) && !d.begun,
+        };
+        assert!(asks, "{before:?} {happened:?} {d:?}");
         assert!(d.attempts <= before.attempts || matches!(happened, Happened::Begun { .. }));
     });
 }
@@ -277,8 +314,32 @@ fn an_unknown_reply_files_nothing_and_accepts_nothing() {
 }
 
 #[test]
+fn nothing_is_sent_while_the_record_has_not_answered() {
+    let mut resends = 0;
+    for_every_case(|before, policy, happened, after| {
+        let d = &after.delivery;
+        if before.asking.is_some() {
+            assert!(!matches!(happened, Happened::Begun { .. }), "{before:?}");
+        }
+        // Only these end the asking with the way free for the same bytes.
+        let was = before.asking.as_ref().filter(|a| a.because != Because::Accepted);
+        if was.is_some() && d.asking.is_none() && matches!(d.state, State::Queued | State::BackingOff | State::Sending)
+        {
+            assert!(matches!(happened, Happened::Asked { answer: Answer::NotFound, .. }), "{before:?} {happened:?}");
+            assert!(d.unknown_resends > before.unknown_resends && d.unknown_resends <= policy.max_unknown_resends);
+            assert!(d.may_have_been_received());
+            resends += 1;
+        }
+        if matches!(happened, Happened::Asked { .. }) {
+            assert_eq!((d.attempts, &d.rendering), (before.attempts, &before.rendering), "an ask is no attempt");
+        }
+    });
+    assert!(resends > 10);
+}
+
+#[test]
 fn what_cannot_happen_is_said_with_the_state_and_what_it_needs() {
-    let e = decide(&fresh(), &policy(), &Happened::Retried, at(1), 0).expect_err("queued is not parked");
+    let e = decide(&fresh(), &policy(), &retried(), at(1), 0).expect_err("queued is not parked");
     assert_eq!(e.to_string(), "the delivery is QUEUED; a retry needs PARKED");
 }
 
@@ -317,8 +378,8 @@ fn the_table_of_states() {
         (late(ae(), &p),            [Some(Q), Some(P), Some(P), Some(P), Some(P), Some(P), Some(C)]),
         (late(ae207(), &p),         [Some(Q), Some(B), Some(B), Some(B), Some(F), Some(P), Some(C)]),
         (late(ae205(), &p),         [Some(Q), Some(P), Some(P), Some(P), Some(F), Some(P), Some(C)]),
-        (Happened::Retried,         [None,    None,    None,    None,    None,    Some(Q), None]),
-        (Happened::Rerendered { may_be_in_record_acknowledged: true },
+        (retried(),         [None,    None,    None,    None,    None,    Some(Q), None]),
+        (rerendered(true),
                                     [None,    None,    None,    None,    None,    Some(Q), None]),
         (Happened::Stopped { why: String::new() },
                                     [Some(P), None,    Some(P), Some(P), None,    None,    None]),

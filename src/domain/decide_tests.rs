@@ -1,6 +1,7 @@
 //! One test per rule, in the words of the design; the fixtures that the domain's other tests share.
 
 use super::*;
+use crate::domain::ask::AskRules;
 use crate::domain::delivery::WaitingFor;
 use crate::domain::entry::{EntryAction, Subject};
 use crate::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
@@ -11,6 +12,10 @@ use uuid::Uuid;
 
 #[path = "decide_table_tests.rs"]
 mod table;
+#[path = "decide_ask_tests.rs"]
+mod ask;
+#[path = "decide_ask_walk_tests.rs"]
+mod ask_walk;
 #[path = "decide_walk_tests.rs"]
 mod walk;
 
@@ -32,6 +37,7 @@ pub fn policy() -> EndpointPolicy {
         ack_mode: AckMode::Original,
         evidence_overdue_after: Duration::from_secs(60),
         back_off: BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) },
+        asks: AskRules::default(),
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 60_000,
@@ -67,7 +73,9 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: vec![],
+        approved: None,
         record_id: None,
         release_at: None,
         next_attempt_at: None,
@@ -113,6 +121,12 @@ pub fn no_answer() -> Happened {
 }
 pub fn late(verdict: Verdict, policy: &EndpointPolicy) -> Happened {
     Happened::late(verdict, policy, reply())
+}
+pub fn retried() -> Happened {
+    Happened::Retried { may_be_in_record_acknowledged: true }
+}
+pub fn rerendered(acknowledged: bool) -> Happened {
+    Happened::Rerendered { may_be_in_record_acknowledged: acknowledged, identity_now: None }
 }
 pub fn proof(kind: EvidenceKind) -> Happened {
     Happened::Late { verdict: aa(), evidence: Some(kind), reply: reply() }
@@ -201,11 +215,11 @@ fn silence_garbage_and_a_lease_that_expired_after_the_beginning_are_unknown() {
     for outcome in [no_answer(), garbage, Happened::LeaseExpired] {
         let d = attempt(&policy(), outcome.clone());
         assert_eq!((d.state, d.unresolved), (State::BackingOff, 1), "{outcome:?}");
-        for after_unknown in [AfterUnknown::Park, AfterUnknown::Query] {
-            let d = attempt(&EndpointPolicy { after_unknown, ..policy() }, outcome.clone());
-            assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
-            assert!(d.may_have_been_received());
-        }
+        let d = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() }, outcome.clone());
+        assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
+        assert!(d.may_have_been_received());
+        let d = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Query, ..policy() }, outcome.clone());
+        assert_eq!((d.state, d.asking.is_some(), d.may_have_been_received()), (State::BackingOff, true, true));
     }
 }
 
@@ -258,6 +272,14 @@ fn a_duplicate_after_an_unknown_may_already_be_filed() {
     assert_eq!(reason(&d), Some(ParkReason::MayAlreadyBeFiled));
     // And no later refusal makes it "definitely not there".
     let d = after(&d, &policy(), &[late(ae(), &policy())]);
+    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::MayAlreadyBeFiled), true));
+}
+
+#[test]
+fn an_unknown_that_is_to_be_asked_for_is_not_sent_again_meanwhile() {
+    let query = Verdict { duplicate: true, ..verdict(Meaning::Unknown, Level::Application) };
+    let resends = EndpointPolicy { after_unknown: AfterUnknown::Resend, max_unknown_resends: 9, ..policy() };
+    let d = attempt(&resends, replied(query));
     assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::MayAlreadyBeFiled), true));
 }
 
@@ -369,11 +391,13 @@ fn a_stale_reply_never_answers_the_attempt_in_hand() {
 }
 
 #[test]
-fn an_attempt_begins_once_and_is_held_only_before_it_begins() {
+fn an_attempt_begins_once_and_what_is_held_left_no_byte() {
     let d = after(&fresh(), &policy(), &[Happened::Claimed, begun()]);
     assert!(decide(&d, &policy(), &begun(), at(1), 0).is_err());
     let held = Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() };
-    assert!(decide(&d, &policy(), &held, at(1), 0).is_err());
+    // The message cannot be framed: it was no attempt.
+    let unframed = after(&d, &policy(), &[held.clone()]);
+    assert_eq!((unframed.attempts, unframed.may_have_been_received()), (0, false));
     let d = after(&fresh(), &policy(), &[Happened::Claimed, held]);
     assert_eq!((reason(&d), d.waiting_for()), (Some(ParkReason::TextTooLong), WaitingFor::Author));
     assert!(decide(&after(&fresh(), &policy(), &[Happened::Claimed]), &policy(), &no_answer(), at(1), 0).is_err());
@@ -383,7 +407,6 @@ fn an_attempt_begins_once_and_is_held_only_before_it_begins() {
 fn cancelling_or_rerendering_what_may_be_in_the_record_needs_an_acknowledgement() {
     let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
     let d = attempt(&p, no_answer());
-    let rerendered = |acknowledged| Happened::Rerendered { may_be_in_record_acknowledged: acknowledged };
     for happened in [cancelled_by(false), rerendered(false)] {
         assert_eq!(decide(&d, &p, &happened, at(1), 0), Err(CannotHappen::MayBeInRecord));
     }
@@ -396,15 +419,46 @@ fn cancelling_or_rerendering_what_may_be_in_the_record_needs_an_acknowledgement(
 #[test]
 fn a_person_retries_the_same_bytes_with_fresh_limits() {
     let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
-    let d = after(&attempt(&p, no_answer()), &p, &[Happened::Retried]);
+    let d = after(&attempt(&p, no_answer()), &p, &[retried()]);
     assert_eq!((d.state, d.unresolved, d.refused_retries, d.unknown_resends), (State::Queued, 1, 0, 0));
     assert!(d.rendering.is_some());
 }
 
 #[test]
+fn a_retry_of_what_may_be_in_the_record_needs_an_acknowledgement_unless_repeats_do_no_harm() {
+    let unacknowledged = Happened::Retried { may_be_in_record_acknowledged: false };
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
+    let d = attempt(&p, no_answer());
+    assert_eq!(decide(&d, &p, &unacknowledged, at(1), 0), Err(CannotHappen::MayBeInRecord));
+    assert_eq!(after(&d, &p, &[retried()]).state, State::Queued);
+    // The far end said no: a second copy is not possible.
+    let refused = attempt(&p, replied(ae()));
+    assert_eq!(after(&refused, &p, &[unacknowledged.clone()]).state, State::Queued);
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Resend, max_unknown_resends: 0, ..policy() };
+    assert_eq!(after(&attempt(&p, no_answer()), &p, &[unacknowledged]).state, State::Queued);
+}
+
+#[test]
+fn an_answer_to_a_message_made_for_other_details_files_nothing_and_is_raised() {
+    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
+    let earlier = Happened::EarlierConfirmed { verdict: aa() };
+    let anew = after(&attempt(&p, no_answer()), &p, &[rerendered(true)]);
+    for d in [anew.clone(), attempt(&p, no_answer()), attempt(&p, replied(aa()))] {
+        let raised = after(&d, &p, &[earlier.clone()]);
+        assert_eq!(reason(&raised), Some(ParkReason::MayAlreadyBeFiled), "{:?}", d.state);
+        assert!(raised.may_have_been_received());
+        assert_eq!(after(&raised, &p, &[earlier.clone()]), raised, "said once");
+    }
+    let sending = after(&anew, &p, &[Happened::Claimed, begun(), earlier.clone()]);
+    assert_eq!(sending.state, State::Sending, "the answer to the bytes on their way decides");
+    let cancelled = after(&fresh(), &p, &[cancelled_by(true), earlier]);
+    assert!(cancelled.state == State::Cancelled && cancelled.may_have_been_received());
+}
+
+#[test]
 fn a_retry_that_a_late_acceptance_overtakes_is_not_sent() {
     let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
-    let d = after(&attempt(&p, no_answer()), &p, &[Happened::Retried, late(ca(), &p)]);
+    let d = after(&attempt(&p, no_answer()), &p, &[retried(), late(ca(), &p)]);
     assert_eq!(d.state, State::Accepted);
 }
 

@@ -69,7 +69,7 @@ impl Walk {
         self.d = decision.delivery;
         let resting = matches!(before.state, State::Parked | State::Cancelled);
         let going = matches!(self.d.state, State::Queued | State::Sending | State::BackingOff);
-        let person = matches!(happened, Happened::Retried | Happened::Rerendered { .. });
+        let person = matches!(happened, Happened::Retried { .. } | Happened::Rerendered { .. });
         assert!(!(resting && going) || person, "{before:?} {happened:?}");
         let given_up = before.state == State::Cancelled;
         assert!(!given_up || matches!(self.d.state, State::Cancelled | State::Filed), "{happened:?}");
@@ -100,9 +100,9 @@ impl Walk {
                 }
             }
             (_, 5 | 6) => self.listen(mood),
-            (State::Parked, 0..3) if persons => self.happen(&Happened::Retried, random),
+            (State::Parked, 0..3) if persons => self.happen(&retried(), random),
             (State::Parked, 3) if persons => {
-                self.happen(&Happened::Rerendered { may_be_in_record_acknowledged: true }, random);
+                self.happen(&rerendered(true), random);
             }
             (_, 4) if persons => self.happen(&cancelled_by(mood & 1 == 1), random),
             (_, 7) if persons => self.happen(&Happened::Stopped { why: "wait".into() }, random),

@@ -1,8 +1,10 @@
 //! A delivery: one entry to one endpoint, and everything that is known about its filing.
 
+use super::ask::Asking;
 use super::entry::{EntryAction, EntryKind, Subject};
 use super::ids::{DeliveryId, EntryId, PatientId, ReferralId, RenderingId, ReplyId};
 use super::organisation::{EndpointId, OdsCode};
+use super::person::Identity;
 use super::policy::{AcknowledgedBy, FiledBy};
 use super::verdict::{Level, Verdict};
 use jiff::Timestamp;
@@ -110,6 +112,8 @@ impl ParkReason {
                 | Self::EndpointChangedAfterSend
                 | Self::NhsNumberUnverified
                 | Self::ReferralClosed
+                | Self::Deceased
+                | Self::Merged
         )
     }
 }
@@ -216,8 +220,14 @@ pub struct Delivery {
     pub refused_retries: u32,
     /// Resends after unknown outcomes since the last person looked.
     pub unknown_resends: u32,
+    /// At its next turn the record is asked whether it has it; nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<Asking>,
     /// Holds that a person has looked at and overridden.
     pub overridden: Vec<ParkReason>,
+    /// Who the patient was when a person last approved a change of identity: that one may be sent, and no later one.
+    #[serde(default)]
+    pub approved: Option<Box<Identity>>,
     /// The EPR's own id of the document.
     pub record_id: Option<String>,
     pub release_at: Option<Timestamp>,
@@ -252,6 +262,11 @@ impl Delivery {
     pub fn due_at(&self) -> Timestamp {
         let release = self.release_at.unwrap_or(self.created_at);
         self.next_attempt_at.map_or(release, |next| next.max(release))
+    }
+
+    /// When the record is asked about what was received; it is in the way of nothing in its lane.
+    pub fn ask_at(&self) -> Option<Timestamp> {
+        self.next_attempt_at.filter(|_| self.state == State::Accepted && self.asking.is_some())
     }
 
     /// A withdrawal that nobody can render yet: two documents may be the current one. Releases itself once the answer is known.

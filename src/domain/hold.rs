@@ -1,15 +1,18 @@
 //! Safety holds: what must be true before *every* send, the first and each resend.
 
 use super::delivery::{Delivery, ParkReason};
-use super::entry::{Entry, EntryKind};
+use super::entry::{Body, Entry, EntryAction, EntryKind};
 use super::person::{Identity, NhsNumberStatus};
 use super::policy::EndpointPolicy;
 use super::referral::Referral;
+use super::standing::Standing;
 
-/// The holds this release has, by the names that config's relations know them by. `environment = "live"` needs more: deceased and merged.
+/// The holds this release has, by the names that config's relations know them by: all that `environment = "live"` needs.
 pub const IMPLEMENTED: &[&str] = &[
     "identity_changed",
     "nhs_number_unverified",
+    "deceased",
+    "merged",
     "referral_closed",
     "text_not_carriable",
     "staff_not_mapped",
@@ -22,6 +25,16 @@ pub struct MadeFrom {
     pub identity: Identity,
     /// [`EndpointPolicy::fingerprint`] of then.
     pub endpoint: String,
+    /// It says that it came late.
+    #[serde(default)]
+    pub late: bool,
+}
+
+impl MadeFrom {
+    /// Whether it was made for the person the patient is now, and for the far end that the endpoint leads to now.
+    pub fn holds_now(&self, identity_now: &Identity, policy: &EndpointPolicy) -> bool {
+        self.identity.same_person(identity_now) && self.endpoint == policy.fingerprint
+    }
 }
 
 /// Everything the holds look at, as it is now.
@@ -30,10 +43,14 @@ pub struct Facts<'a> {
     pub entry: &'a Entry,
     pub policy: &'a EndpointPolicy,
     pub identity_now: &'a Identity,
+    /// Of the patient the delivery is for now.
+    pub standing: &'a Standing,
     pub referral: &'a Referral,
     pub predecessor: Option<&'a Delivery>,
     /// The author's id in the EPR, from the trust's staff table.
     pub author_mapped: bool,
+    /// What goes out now must say that it came late.
+    pub late_now: bool,
     /// Of the rendering that would be sent again, when there is one.
     pub made_from: Option<&'a MadeFrom>,
 }
@@ -51,12 +68,25 @@ pub enum Clearance {
 pub fn clearance(f: &Facts<'_>) -> Clearance {
     let overridden = |reason| f.delivery.overridden.contains(&reason);
     let seen = f.delivery.may_have_been_received();
-    // Who looked at a change of identity approved that identity, the one it was then rendered with, and no later one.
-    let looked_at = overridden(ParkReason::IdentityChanged) || overridden(ParkReason::IdentityChangedAfterSend);
-    let meant = if looked_at { f.made_from.map(|made| &made.identity) } else { Some(&f.entry.identity) };
-    if meant.is_some_and(|meant| !meant.same_person(f.identity_now)) {
-        let reason = if seen { ParkReason::IdentityChangedAfterSend } else { ParkReason::IdentityChanged };
-        return Clearance::Hold(reason);
+    // An identity that lost, or may have lost, in a merge: nobody can overrule that, only say who the patient is.
+    if f.standing.merged_into.is_some() || f.standing.doubt.is_some() {
+        return Clearance::Hold(ParkReason::Merged);
+    }
+    // Who looked at a change of identity approved the identity of that moment, and no later one.
+    let looked_at = [ParkReason::IdentityChanged, ParkReason::IdentityChangedAfterSend, ParkReason::Merged]
+        .into_iter()
+        .any(overridden);
+    let approved = f.made_from.map(|made| &made.identity).or(f.delivery.approved.as_deref()).filter(|_| looked_at);
+    if !approved.unwrap_or(&f.entry.identity).same_person(f.identity_now) {
+        let readdressed = f.delivery.patient_id != f.entry.patient_id;
+        return Clearance::Hold(match (seen, readdressed) {
+            (true, _) => ParkReason::IdentityChangedAfterSend,
+            (false, true) => ParkReason::Merged,
+            (false, false) => ParkReason::IdentityChanged,
+        });
+    }
+    if f.standing.deceased() && speaks_of_care(f.entry) && !overridden(ParkReason::Deceased) {
+        return Clearance::Hold(ParkReason::Deceased);
     }
     if f.policy.require_verified_nhs_number
         && f.identity_now.nhs_number_status != NhsNumberStatus::Verified
@@ -90,7 +120,18 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
                 Clearance::RenderAnew
             }
         }
+        // It waited longer than when it was made: the reader must be told.
+        Some(made) if f.late_now && !made.late && !seen => Clearance::RenderAnew,
         _ => Clearance::Go,
+    }
+}
+
+/// What a person must look at before it goes into the record of somebody who has died, also where the contact was before: it may belong there,
+/// or be about somebody else. To take an entry back, or to decline a referral, does no harm there.
+fn speaks_of_care(entry: &Entry) -> bool {
+    match &entry.body {
+        Body::ReferralReply(reply) => reply.accepted,
+        Body::Note(_) | Body::Outcome(_) => entry.action() != EntryAction::Withdraw,
     }
 }
 

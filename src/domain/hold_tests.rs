@@ -26,14 +26,17 @@ fn identity(nhs_number: &str, family: &str) -> Identity {
 }
 
 /// Everything a hold looks at; a test changes one thing.
+#[derive(Clone)]
 struct Case {
     delivery: Delivery,
     entry: Entry,
     policy: EndpointPolicy,
     identity_now: Identity,
+    standing: Standing,
     referral: Referral,
     predecessor: Option<Delivery>,
     author_mapped: bool,
+    late_now: bool,
     made_from: Option<MadeFrom>,
 }
 
@@ -81,6 +84,8 @@ impl Case {
             received_control_id: None,
             touched_at: at(0),
             employer_approach: None,
+            close_text: None,
+            told_at: None,
         };
         let entry = Entry {
             id: EntryId(uuid::Uuid::from_u128(1)),
@@ -101,9 +106,11 @@ impl Case {
             entry,
             policy: policy(),
             identity_now: identity,
+            standing: Standing::default(),
             referral,
             predecessor: None,
             author_mapped: true,
+            late_now: false,
             made_from: None,
         }
     }
@@ -114,17 +121,22 @@ impl Case {
             entry: &self.entry,
             policy: &self.policy,
             identity_now: &self.identity_now,
+            standing: &self.standing,
             referral: &self.referral,
             predecessor: self.predecessor.as_ref(),
             author_mapped: self.author_mapped,
+            late_now: self.late_now,
             made_from: self.made_from.as_ref(),
         })
     }
 
     /// A rendering was made, and no byte of it has left.
     fn rendered(mut self) -> Self {
-        self.made_from =
-            Some(MadeFrom { identity: self.identity_now.clone(), endpoint: self.policy.fingerprint.clone() });
+        self.made_from = Some(MadeFrom {
+            identity: self.identity_now.clone(),
+            endpoint: self.policy.fingerprint.clone(),
+            late: false,
+        });
         self
     }
 
@@ -138,7 +150,10 @@ impl Case {
     /// A person has looked at this hold and has it made anew.
     fn looked_at(mut self, reason: ParkReason) -> Self {
         let held = Happened::Held { reason, detail: String::new() };
-        let anew = Happened::Rerendered { may_be_in_record_acknowledged: true };
+        let anew = Happened::Rerendered {
+            may_be_in_record_acknowledged: true,
+            identity_now: Some(Box::new(self.identity_now.clone())),
+        };
         self.delivery = after(&self.delivery, &self.policy, &[Happened::Claimed, held, anew]);
         self.made_from = None;
         self
@@ -167,9 +182,13 @@ fn who_looked_at_a_changed_identity_approved_that_one_and_no_later_one() {
     let married = identity("9990000018", "Other");
     let case = Case { identity_now: married, ..Case::new() }.looked_at(ParkReason::IdentityChanged);
     assert_eq!(case.clearance(), Clearance::Go);
+    // Before the first rendering, and after it.
+    let later = identity("9990000026", "Another");
+    let not_yet_made = Case { identity_now: later.clone(), ..case.clone() };
+    assert_eq!(not_yet_made.clearance(), Clearance::Hold(ParkReason::IdentityChanged));
     let case = case.rendered();
     assert_eq!(case.clearance(), Clearance::Go);
-    let merged = Case { identity_now: identity("9990000026", "Another"), ..case };
+    let merged = Case { identity_now: later, ..case };
     assert_eq!(merged.clearance(), Clearance::Hold(ParkReason::IdentityChanged));
 }
 
@@ -239,6 +258,14 @@ fn what_no_byte_of_was_seen_is_made_anew_when_identity_or_endpoint_change() {
 }
 
 #[test]
+fn what_waited_unsent_until_it_was_late_is_made_anew_to_say_so() {
+    let late = Case { late_now: true, ..Case::new().rendered() };
+    assert_eq!(late.clearance(), Clearance::RenderAnew);
+    let seen = Case { late_now: true, ..Case::new().sent() };
+    assert_eq!(seen.clearance(), Clearance::Go, "a resend is of the same bytes");
+}
+
+#[test]
 fn what_may_have_been_seen_is_held_when_identity_or_endpoint_change() {
     let mut case = Case::new().sent();
     case.identity_now.nhs_number_status = NhsNumberStatus::TraceRequired;
@@ -248,4 +275,98 @@ fn what_may_have_been_seen_is_held_when_identity_or_endpoint_change() {
     assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
     // A person decides: made anew under what holds now.
     assert_eq!(case.looked_at(ParkReason::EndpointChangedAfterSend).clearance(), Clearance::Go);
+}
+
+/// The same, for an entry that says something of the patient's care.
+fn outcome() -> Case {
+    use crate::domain::outcome::{OutcomeContent, OutcomeKind};
+    let content = OutcomeContent {
+        kind: OutcomeKind::StatusRecorded {
+            status: crate::domain::referral::EmploymentStatus::SeekingWork,
+            recorded_on: jiff::civil::date(2026, 3, 2),
+            weekly_minutes: None,
+        },
+        remark: None,
+    };
+    let mut case = Case::new();
+    case.entry.subject = Subject::Outcome(crate::domain::ids::OutcomeId(uuid::Uuid::from_u128(1)));
+    case.entry.body = Body::Outcome(Action::Create(content));
+    case
+}
+
+fn died() -> Standing {
+    use crate::domain::standing::Death;
+    Standing { death: Some(Death { deceased: true, died_on: None, told_at: at(50) }), ..Standing::default() }
+}
+
+#[test]
+fn what_is_written_of_somebody_who_died_waits_for_a_person_and_goes_when_that_person_says_so() {
+    assert_eq!(outcome().clearance(), Clearance::Go);
+    let case = Case { standing: died(), ..outcome() };
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::Deceased));
+    assert_eq!(case.looked_at(ParkReason::Deceased).clearance(), Clearance::Go);
+    let resend = Case { standing: died(), ..outcome().sent() };
+    assert_eq!(resend.clearance(), Clearance::Hold(ParkReason::Deceased), "before each resend, too");
+    let back =
+        Standing { death: died().death.map(|d| crate::domain::standing::Death { deceased: false, ..d }), ..died() };
+    assert_eq!(Case { standing: back, ..outcome() }.clearance(), Clearance::Go, "it was a mistake, and taken back");
+}
+
+#[test]
+fn taking_an_entry_back_and_declining_a_referral_are_not_held_by_a_death() {
+    assert_eq!(Case { standing: died(), ..Case::new() }.clearance(), Clearance::Go, "a withdrawal");
+    let mut case = Case { standing: died(), ..Case::new() };
+    case.entry.subject = Subject::Referral(case.referral.id);
+    for (accepted, expected) in [(false, Clearance::Go), (true, Clearance::Hold(ParkReason::Deceased))] {
+        case.entry.body = Body::ReferralReply(ReferralReply {
+            accepted,
+            decline_reason: None,
+            reason_text: None,
+            assigned_to: None,
+            answered_at: at(100),
+            in_reply_to: None,
+        });
+        assert_eq!(case.clearance(), expected);
+    }
+}
+
+#[test]
+fn nothing_goes_to_an_identity_that_lost_or_may_have_lost_in_a_merge_and_nobody_overrules_that() {
+    use crate::domain::ids::PatientId;
+    use crate::domain::standing::Doubt;
+    let merged = Standing { merged_into: Some(PatientId(uuid::Uuid::from_u128(9))), ..Standing::default() };
+    for standing in [
+        merged,
+        Standing { doubt: Some(Doubt::MergeUnclear), ..Standing::default() },
+        Standing { doubt: Some(Doubt::RecordRemoved), ..Standing::default() },
+    ] {
+        let case = Case { standing, ..Case::new() };
+        assert_eq!(case.clearance(), Clearance::Hold(ParkReason::Merged), "a withdrawal, too");
+        assert_eq!(case.looked_at(ParkReason::Merged).clearance(), Clearance::Hold(ParkReason::Merged));
+    }
+}
+
+#[test]
+fn what_was_readdressed_goes_to_the_same_person_and_is_held_for_another_one() {
+    use crate::domain::ids::PatientId;
+    let moved = |now: Identity| {
+        let mut case = Case { identity_now: now, ..Case::new() };
+        case.delivery.patient_id = PatientId(uuid::Uuid::from_u128(9));
+        case
+    };
+    assert_eq!(moved(identity("9990000018", "Test")).clearance(), Clearance::Go);
+    let other = moved(identity("9990000026", "Test"));
+    assert_eq!(other.clearance(), Clearance::Hold(ParkReason::Merged));
+    let looked_at = other.looked_at(ParkReason::Merged);
+    assert_eq!(looked_at.clearance(), Clearance::Go);
+    let later = Case { identity_now: identity("9990000034", "Another"), ..looked_at.rendered() };
+    let later = Case {
+        made_from: Some(MadeFrom { identity: identity("9990000026", "Test"), endpoint: "pack@1".into(), late: false }),
+        ..later
+    };
+    assert_eq!(later.clearance(), Clearance::Hold(ParkReason::Merged), "approved was that identity, and no later one");
+    let mut seen = Case::new().sent();
+    seen.delivery.patient_id = PatientId(uuid::Uuid::from_u128(9));
+    seen.identity_now = identity("9990000026", "Test");
+    assert_eq!(seen.clearance(), Clearance::Hold(ParkReason::IdentityChangedAfterSend));
 }

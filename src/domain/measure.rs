@@ -209,7 +209,12 @@ impl<'a> Window<'a> {
         Self {
             period,
             tz,
-            start: begin(period.from).unwrap_or(Timestamp::MIN),
+            // The first and last days that a calendar has begin or end outside what a clock can show.
+            start: begin(period.from).unwrap_or(if period.from > Date::constant(1, 1, 1) {
+                Timestamp::MAX
+            } else {
+                Timestamp::MIN
+            }),
             end: period.to.tomorrow().ok().and_then(begin).unwrap_or(Timestamp::MAX),
         }
     }

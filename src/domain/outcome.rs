@@ -158,6 +158,54 @@ impl OutcomeKind {
 }
 
 impl OutcomeContent {
+    /// Where this excludes something that is said of the same job: the field, and the rule. `this`: the outcome's own id, when it has one yet;
+    /// `others`: what the referral's other outcomes say now.
+    pub fn contradicts<'a>(
+        &self,
+        this: Option<OutcomeId>,
+        mut others: impl Iterator<Item = (OutcomeId, &'a OutcomeContent)>,
+    ) -> Option<(&'static str, &'static str)> {
+        let said_of = |job: OutcomeId| move |o: &OutcomeContent| o.kind.job_id() == Some(job);
+        let end = |o: &OutcomeContent| matches!(o.kind, OutcomeKind::JobEnd { .. });
+        match &self.kind {
+            OutcomeKind::JobEnd { job_id, ended_on, .. } => {
+                let of_job = said_of(*job_id);
+                others.filter(|(_, o)| of_job(o)).find_map(|(_, o)| {
+                    if end(o) {
+                        return Some((
+                            "content.job_end.job_id",
+                            "the job has an end already; correct or withdraw that one",
+                        ));
+                    }
+                    let later = o.kind.on() > *ended_on;
+                    later.then_some((
+                        "content.job_end.ended_on",
+                        "must not lie before something else that is said of the job; correct or withdraw that first",
+                    ))
+                })
+            }
+            OutcomeKind::StillInWork { job_id, on, .. } | OutcomeKind::HoursChanged { job_id, from: on, .. } => {
+                let of_job = said_of(*job_id);
+                let field = match self.kind {
+                    OutcomeKind::StillInWork { .. } => "content.still_in_work.on",
+                    _ => "content.hours_changed.from",
+                };
+                let ended = others.any(|(_, o)| of_job(o) && end(o) && o.kind.on() < *on);
+                ended.then_some((field, "must not lie after the job's end; correct or withdraw the end first"))
+            }
+            _ => {
+                let (of_job, begins) = (said_of(this?), self.kind.begins_job()?);
+                let earlier = others.any(|(_, o)| of_job(o) && o.kind.on() < begins);
+                let field = match self.kind {
+                    OutcomeKind::JobRetained { .. } => "content.job_retained.retained_on",
+                    _ => "content.job_start.started_on",
+                };
+                let rule = "must not lie after something else that is said of the job; correct or withdraw that first";
+                earlier.then_some((field, rule))
+            }
+        }
+    }
+
     /// The rules between the fields, and against today (in the trust's time zone).
     pub fn check(&self, at: &str, today: Date, broken: &mut Violations) {
         let mut not_future = |field: &str, day: Date| {

@@ -4,6 +4,7 @@ use super::ids::PatientId;
 use super::nhs_number::NhsNumber;
 use super::organisation::{OdsCode, StaffId};
 use super::rule::Violations;
+use super::standing::Standing;
 use super::text::{Private, folded_name};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,8 @@ pub struct Patient {
     pub details: PatientDetails,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// Nobody in care was born before this year.

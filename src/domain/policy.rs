@@ -1,6 +1,7 @@
 //! What a trust decided about one endpoint: which evidence files an entry, what to do when nobody knows, how long to wait.
 //! Read from config, used by `decide`; nothing here has a default where only the trust can know.
 
+use super::ask::AskRules;
 use super::organisation::{EndpointId, OdsCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -62,12 +63,16 @@ pub struct BackOff {
 }
 
 impl BackOff {
+    /// The wait without chance. `failures` counts from 1.
+    pub fn full(&self, failures: u32) -> Duration {
+        let times = 1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(times).min(self.cap)
+    }
+
     /// `failures` counts from 1; `random` is any 64 random bits. Never less than a tenth of the full wait, so that a far end
     /// in trouble is not hammered by chance.
     pub fn wait(&self, failures: u32, random: u64) -> Duration {
-        let doubled =
-            self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX));
-        let full = doubled.min(self.cap);
+        let full = self.full(failures);
         let floor = full / 10;
         let span = u64::try_from((full - floor).as_micros()).unwrap_or(u64::MAX);
         floor + Duration::from_micros(if span == 0 { 0 } else { random % (span + 1) })
@@ -93,6 +98,8 @@ pub struct EndpointPolicy {
     /// How long ACCEPTED may wait for stronger evidence before the endpoint raises its one alarm.
     pub evidence_overdue_after: Duration,
     pub back_off: BackOff,
+    /// How the record is asked, where it can be.
+    pub asks: AskRules,
     /// Hold entries whose NHS number is not verified (status 01).
     pub require_verified_nhs_number: bool,
     /// Hold entries whose author has no staff id of the EPR.
@@ -103,6 +110,37 @@ pub struct EndpointPolicy {
     pub replaces_in_place: bool,
     /// The pack it is pinned to, `id@version`, and a fingerprint of everything that shapes the bytes (pack files, settings, address).
     pub fingerprint: String,
+}
+
+impl EndpointPolicy {
+    /// For an endpoint that config has no more: nothing is sent to it, and people still put what waited for it in order.
+    pub fn retired(id: EndpointId, trust: OdsCode) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            trust,
+            environment: Environment::Test,
+            filed_by: FiledBy::Reconciled,
+            acknowledged_by: AcknowledgedBy::Engine,
+            after_unknown: AfterUnknown::Park,
+            max_unknown_resends: 0,
+            max_refused_retries: 1,
+            ack_mode: AckMode::Original,
+            evidence_overdue_after: Duration::from_secs(24 * 3600),
+            back_off: BackOff { first: Duration::from_secs(60), cap: Duration::from_secs(3600) },
+            asks: AskRules::default(),
+            require_verified_nhs_number: true,
+            require_mapped_staff: true,
+            max_text_chars: 0,
+            replaces_in_place: false,
+            fingerprint: "retired".into(),
+        }
+    }
+
+    /// Whether this trust has the record itself asked.
+    pub fn can_be_asked(&self) -> bool {
+        self.after_unknown == AfterUnknown::Query || self.filed_by == FiledBy::ReadBack
+    }
 }
 
 #[cfg(test)]

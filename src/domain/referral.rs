@@ -1,5 +1,6 @@
 //! One IPS episode, from receipt to close.
 
+use super::change::Sent;
 use super::ids::{PatientId, ReferralId};
 use super::organisation::{EndpointId, OdsCode, TeamId};
 use super::person::Author;
@@ -170,6 +171,31 @@ pub struct Referral {
     pub touched_at: Timestamp,
     /// The latest disclosure decision: when, and whether employers may be approached.
     pub employer_approach: Option<EmployerApproach>,
+    /// What the referrer said when taking it back.
+    #[serde(default)]
+    pub close_text: Option<Private<String>>,
+    /// When the referrer last told something new of it, by the EPR's clock.
+    #[serde(default)]
+    pub told_at: Option<Timestamp>,
+}
+
+/// What a referrer tells of a referral made before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferralTold {
+    Modified {
+        at: Timestamp,
+        priority: Option<ReferralPriority>,
+        referrer_name: Option<Private<String>>,
+        referrer_role: Sent<Private<String>>,
+        referrer_ods: Sent<OdsCode>,
+        team: Option<TeamId>,
+        reason: Sent<Private<String>>,
+    },
+    Cancelled {
+        at: Timestamp,
+        reason: CloseReason,
+        text: Option<Private<String>>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +217,8 @@ pub enum WrongReferralState {
     ClosedBeforeAccepted,
     #[error("the referral is DECLINED; nothing more can be written to it")]
     Declined,
+    #[error("the referral is {}; it can no longer be modified", .0.word())]
+    Ended(ReferralState),
 }
 
 impl ReferralState {
@@ -260,6 +288,38 @@ impl Referral {
             close_reason: Some(reason),
             ..self.changed(now)
         })
+    }
+
+    /// What its referrer tells of it. `None`: older than what was told before.
+    pub fn told(&self, told: &ReferralTold, now: Timestamp) -> Result<Option<Self>, WrongReferralState> {
+        let (ReferralTold::Modified { at, .. } | ReferralTold::Cancelled { at, .. }) = told;
+        if self.told_at.is_some_and(|newest| *at < newest) {
+            return Ok(None);
+        }
+        let ended = matches!(self.state, ReferralState::Declined | ReferralState::Closed);
+        let mut next = Self { told_at: Some(*at), ..self.clone() };
+        match told {
+            // It has ended already: there is nothing left to take back.
+            ReferralTold::Cancelled { .. } if ended => return Ok(Some(self.clone())),
+            ReferralTold::Cancelled { reason, text, .. } => {
+                next.state = ReferralState::Closed;
+                // Not in the future, not before it was accepted.
+                next.closed_at = Some((*at).min(now).max(self.accepted_at.unwrap_or(Timestamp::MIN)));
+                next.close_reason = Some(*reason);
+                next.close_text.clone_from(text);
+            }
+            ReferralTold::Modified { .. } if ended => return Err(WrongReferralState::Ended(self.state)),
+            ReferralTold::Modified { priority, referrer_name, referrer_role, referrer_ods, team, reason, .. } => {
+                let d = &mut next.details;
+                d.priority = priority.unwrap_or(d.priority);
+                d.referrer_name = referrer_name.clone().unwrap_or_else(|| d.referrer_name.clone());
+                referrer_role.over(&mut d.referrer_role);
+                referrer_ods.over(&mut d.referrer_ods);
+                d.team = team.clone().unwrap_or_else(|| d.team.clone());
+                reason.over(&mut d.reason);
+            }
+        }
+        Ok(Some(next.changed(now)))
     }
 
     /// A contact after the close does not belong to this episode.

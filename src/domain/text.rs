@@ -28,6 +28,8 @@ pub enum BrokenText {
     ControlCharacter { code: u32, at: usize },
     #[error("must be printable ASCII without spaces")]
     NotGraphic,
+    #[error("must hold a letter or a digit")]
+    NoLetter,
 }
 
 /// Characters that are no text: C0 and C1 controls other than tab and LF. They would break a message's frame, or be dropped on the way.
@@ -84,6 +86,12 @@ pub fn paragraphs(text: &str, max_chars: usize) -> Result<Private<String>, Broke
         Some((at, c)) => Err(BrokenText::ControlCharacter { code: c.into(), at: at + 1 }),
         None => Ok(Private(text)),
     }
+}
+
+/// A family name: a line with a letter or a digit in it. Without one it would compare as equal to every other such name.
+pub fn family_name(text: &str, max: usize) -> Result<Private<String>, BrokenText> {
+    let name = line(text, max)?;
+    if folded_name(&name.0).is_empty() { Err(BrokenText::NoLetter) } else { Ok(name) }
 }
 
 /// A family name as it is compared: without case, accents, spaces, hyphens and apostrophes.
@@ -153,6 +161,16 @@ mod tests {
             assert_eq!(folded_name(a), folded_name(b));
         }
         assert_ne!(folded_name("Smith"), folded_name("Smyth"));
+    }
+
+    #[test]
+    fn what_has_no_letter_and_no_digit_is_no_family_name() {
+        for bad in ["---", "'", "\u{200b}", "🙂", "\u{301}"] {
+            assert_eq!(family_name(bad, 80), Err(BrokenText::NoLetter), "{bad}");
+        }
+        for good in ["O", "Ng", "李", "Ó"] {
+            assert_eq!(family_name(good, 80).expect("a name").0, good);
+        }
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub struct Verdict {
     pub level: Level,
     /// The codes that came back, e.g. "AE 204": codes only, never text that could name a patient. At most 60 characters.
     pub code: String,
-    /// The far end says it has this already (e.g. error 205).
+    /// The far end says it has this already (e.g. error 205). Beside [`Meaning::Unknown`]: the record can be asked, and is to be asked before
+    /// anything else is done (a pack's `query`).
     pub duplicate: bool,
     /// The EPR's own id of the document, where the reply gives one. At most 100 characters.
     pub record_id: Option<String>,

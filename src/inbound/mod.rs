@@ -1,20 +1,25 @@
 //! 9 The way back: what an EPR sends us is kept raw in the same commit as what it changes, and answered after it.
 //!
 //! ```text
-//! transport listen -> peek -> repeat? -> pack parse -> the same rules as the API -> store (one commit: raw, referral, audit) -> reply
+//! transport listen -> peek -> repeat? -> ours? -> pack parse -> the same rules as the API -> store (one commit: raw, what it changes, audit) -> reply
 //! ```
 
 mod answer;
+mod batch;
+mod fhir;
 pub mod folder;
 mod receive;
 pub mod reconcile;
 mod referral;
+mod told;
 
+pub use fhir::{FhirSource, Parse, receive_fhir};
 pub use receive::receive;
 
 use crate::adapter::{Pack, ReplyRules};
+use crate::domain::accept::Accept;
 use crate::domain::ambient::{Clock, Entropy};
-use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::organisation::{EndpointId, OdsCode, TeamId};
 use crate::domain::policy::AckMode;
 use crate::store::Store;
 use jiff::tz::TimeZone;
@@ -36,6 +41,14 @@ pub struct Source {
     pub time_zone_name: String,
     pub ack_mode: AckMode,
     pub control_id_prefix: String,
+    /// The trust's teams; empty: whatever a referral names.
+    pub teams: Vec<TeamId>,
+    /// The team of a referral that names none of them.
+    pub default_team: Option<TeamId>,
     /// Allowed pairs of MSH-3 and MSH-4; empty: any.
     pub allowed: Vec<(String, String)>,
+    /// Which messages are for us.
+    pub accept: Accept,
+    /// The bytes of what is not for us are kept for a while, rather than not at all.
+    pub keeps_ignored: bool,
 }

@@ -1,9 +1,10 @@
 //! One message: who sent it, whether it came before, what it is, what to answer.
 
 use super::answer::{Taken, Wrong, frames, pack_frames, unpack_frames};
-use super::{Source, referral};
-use crate::adapter::ParseError;
+use super::{Source, batch, referral, told};
 use crate::adapter::hl7::Envelope;
+use crate::adapter::{ParseError, Parsed};
+use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::{InboundId, ReplyId};
 use crate::store::WriteError;
 use crate::store::record::{Inbound, InboundState, Raw, Reply};
@@ -16,7 +17,8 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// The frames to answer with. Nothing is answered that is not on disk; without an answer the sender sends again.
 pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
-    match take(source, bytes).await {
+    let taken = if batch::is_one(&bytes) { batch::take(source, bytes).await } else { one(source, bytes).await };
+    match taken {
         Ok(frames) => frames,
         Err(e) => {
             tracing::error!(endpoint = %source.endpoint, reason = %e, "a message could not be stored; it is not answered, so that the sender sends it again");
@@ -25,7 +27,8 @@ pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
     }
 }
 
-async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
+/// One message.
+pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
     let Some(envelope) = Envelope::peek(&bytes) else {
         let inbound =
             Inbound { reason: "no MSH segment: not an HL7 v2 message".into(), ..arrived(source, None, bytes) };
@@ -40,27 +43,61 @@ async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteErro
     let now = inbound.received_at;
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
     if !inbound.control_id.is_empty() {
-        if let Some(same) = before.iter().find(|b| b.content == inbound.content) {
-            tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
-            return Ok(unpack_frames(&same.reply.0));
+        // What was not for us then may be by now: it is looked at again.
+        let answered = |b: &&Inbound| b.content == inbound.content && b.state != InboundState::Ignored;
+        match before.iter().find(answered) {
+            // What was refused may be taken now, when what it was refused for has been mended.
+            Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
+            Some(same) => {
+                tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
+                return Ok(unpack_frames(&same.reply.0));
+            }
+            // Same id, other bytes: not a repeat. Processed, flagged and counted.
+            None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
         }
-        // Same id, other bytes: not a repeat. Processed, flagged and counted.
-        inbound.reused_control_id = !before.is_empty();
     }
     if let Some((taken, wrong)) = refused_outright(source, &envelope, &inbound) {
         return refuse(source, &envelope, inbound, taken, &[wrong]).await;
     }
-    let parsed = match source.pack.parse(&inbound.bytes.0, &source.settings, &source.time_zone_name) {
-        Ok(parsed) => parsed,
+    let rule = match source.accept.judge(&inbound.message_type) {
+        Judged::Taken(rule) => rule,
+        Judged::Unlisted => {
+            return ignore(source, &envelope, inbound, Accept::UNLISTED, "no accept rule names this type").await;
+        }
+    };
+    let (parsed, faults) = match source.pack.read(&inbound.bytes.0, &source.settings, &source.time_zone_name) {
+        Ok(read) => read,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);
             return refuse(source, &envelope, inbound, taken, &wrong).await;
         }
     };
+    let elsewhere = rule.filter(|rule| !rule.takes_team(team(&parsed)));
+    if let Some(read) = told::read(&parsed, now) {
+        // A referral of ours that goes to another team is ours still.
+        if let Some(rule) = elsewhere
+            && !told::knows_referral(source, &read).await?
+        {
+            return ignore(source, &envelope, inbound, &rule.name, ANOTHER_TEAM).await;
+        }
+        return told::take(source, &envelope, inbound, rule, read, &faults).await;
+    }
+    if let Some(rule) = elsewhere {
+        return ignore(source, &envelope, inbound, &rule.name, ANOTHER_TEAM).await;
+    }
+    if !faults.is_empty() {
+        let (taken, wrong) = unparsed(&ParseError::Fields(faults));
+        return refuse(source, &envelope, inbound, taken, &wrong).await;
+    }
     let referral = match parsed.makes.as_str() {
         "CreateReferralRequest" => referral::read(source, &parsed, &inbound, now),
         other => Err(vec![Wrong::new(207, format!("the pack's map makes {other}, which this release cannot take in"))]),
     };
+    if let (Ok(create), Some(rule)) = (&referral, rule.filter(|r| r.known_patients_only))
+        && !told::knows_any(source, &referral::keys(create)).await?
+    {
+        return ignore(source, &envelope, inbound, &rule.name, "its patient is not known here").await;
+    }
     match referral {
         Ok(create) => {
             let answer = referral::answer(source, &envelope, now);
@@ -71,7 +108,15 @@ async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteErro
     }
 }
 
-fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbound {
+const ANOTHER_TEAM: &str = "it is for another team";
+
+/// The IPS team a referral is for, where the message says one.
+fn team(parsed: &Parsed) -> Option<&str> {
+    let value = &parsed.value;
+    value.pointer("/details/team").or_else(|| value.get("team")).and_then(serde_json::Value::as_str)
+}
+
+pub(super) fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbound {
     let now = source.clock.now();
     let short = |text: &str| text.chars().take(NAME_CHARS_MAX).collect::<String>();
     let of = |f: fn(&Envelope) -> std::borrow::Cow<'_, str>| envelope.map(|e| short(&f(e))).unwrap_or_default();
@@ -85,6 +130,7 @@ fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbo
         message_type: envelope.map(type_shown).unwrap_or_default(),
         state: InboundState::Parked,
         reason: String::new(),
+        rule: None,
         referral_id: None,
         reused_control_id: false,
         content: Sha256::digest(&bytes).to_vec(),
@@ -136,8 +182,28 @@ fn unparsed(e: &ParseError) -> (Taken, Vec<Wrong>) {
     }
 }
 
+/// Not for us: counted under the rule's name and answered as taken note of. Its bytes are not kept, or only for a while.
+pub(super) async fn ignore(
+    source: &Source,
+    envelope: &Envelope,
+    mut inbound: Inbound,
+    rule: &str,
+    why: &str,
+) -> Result<Vec<Vec<u8>>, WriteError> {
+    inbound.state = InboundState::Ignored;
+    inbound.rule = Some(rule.to_owned());
+    inbound.reason = why.to_owned();
+    if !source.keeps_ignored {
+        inbound.bytes = Raw::default();
+    }
+    let answer = frames(source, envelope, Taken::Yes, &[], inbound.received_at);
+    inbound.reply = Raw(pack_frames(&answer));
+    source.store.receive(Receive { inbound }).await?;
+    Ok(answer)
+}
+
 /// Kept, shown, answered with the reasons, and reprocessable.
-async fn refuse(
+pub(super) async fn refuse(
     source: &Source,
     envelope: &Envelope,
     mut inbound: Inbound,
@@ -163,7 +229,7 @@ async fn late_acknowledgement(source: &Source, bytes: &[u8]) -> Result<Vec<Vec<u
         delivery_id: None,
         attempt_id: None,
         received_at: now,
-        verdict: verdict(bytes, &source.reply_rules, &control_id),
+        verdict: verdict(bytes, &source.reply_rules, &control_id, b""),
         unmatched: true,
         bytes: Raw(bytes.to_vec()),
     };

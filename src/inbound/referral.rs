@@ -5,6 +5,7 @@ use super::answer::{Taken, Wrong, frames, pack_frames};
 use crate::adapter::Parsed;
 use crate::adapter::form::{self, message::NotAReferral};
 use crate::adapter::hl7::Envelope;
+use crate::domain::standing::PatientKey;
 use crate::store::record::{Actor, Inbound, InboundState, RequestKey};
 use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedReferral};
 use crate::store::{Refusal, Scope};
@@ -25,15 +26,28 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
             broken.0.iter().map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))).collect()
         }
     })?;
+    let mut details = message.details;
+    let ours = source.teams.is_empty() || source.teams.contains(&details.team);
+    // What names none of our teams goes to the one that config says; without one it is refused, by the rule for every new referral.
+    if let Some(team) = source.default_team.as_ref().filter(|_| !ours) {
+        details.team = team.clone();
+    }
     Ok(CreateReferral {
         call: call(source, inbound),
         trust: source.trust.clone(),
         patient: PatientIs::Described(Box::new(message.patient)),
-        details: message.details,
+        details,
         // A clock that runs ahead must not make a referral of tomorrow.
         received_at: message.received_at.map_or(now, |at| at.min(now)),
         received_from: Some((source.endpoint.clone(), parsed.control_id.clone())),
     })
+}
+
+/// What the referral's patient is recognised by.
+pub fn keys(create: &CreateReferral) -> Vec<PatientKey> {
+    let PatientIs::Described(details) = &create.patient else { return Vec::new() };
+    let number = details.nhs_number.map(PatientKey::NhsNumber);
+    number.into_iter().chain(details.local_identifiers.iter().cloned().map(PatientKey::Local)).collect()
 }
 
 /// The endpoint itself calls; the message is its own request id.
@@ -61,7 +75,7 @@ pub fn answer(source: &Source, envelope: &Envelope, now: Timestamp) -> MakeReply
     let other =
         no(Wrong::new(207, "the referral could not be taken; it is kept and the integration team is shown why"));
     Box::new(move |result| match result {
-        Ok(()) => yes.clone(),
+        Ok(_) => yes.clone(),
         Err(Refusal::PatientMismatch) => mismatch.clone(),
         Err(_) => other.clone(),
     })

@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! claim (commit) -> holds -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
+//!                \-> ask the record, where an outcome is unknown or only the record's word files -> settle (commit)
 //! ```
 //!
 //! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
 
+mod ask;
 mod pace;
 mod prepare;
 mod send;
@@ -14,6 +16,7 @@ mod strays;
 mod trace;
 mod worker;
 
+pub use ask::{Question, ReadBack};
 pub use worker::run;
 
 use crate::adapter::compose::Site;
@@ -41,8 +44,10 @@ pub struct Shared {
 
 /// Who counts what the outbox does. Names and numbers only.
 pub trait Watch: Send + Sync + 'static {
-    /// An attempt ended: `positive`, `refused`, `retry`, `unknown` or `not_sent`, after this long.
+    /// An attempt ended: `positive`, `refused`, `retry`, `unknown`, `held` or `not_sent`, after this long.
     fn attempt(&self, endpoint: &str, verdict: &'static str, took: Duration);
+    /// The record was asked: `found`, `not_found`, `unclear` or `unheard`.
+    fn asked(&self, endpoint: &str, answer: &'static str);
     /// A delivery was filed, this long after it was written.
     fn filed(&self, endpoint: &str, after: Duration);
 }
@@ -55,6 +60,8 @@ pub struct Endpoint {
     pub options: RenderOptions,
     pub site: Site,
     pub sender: Sender,
+    /// How the record is asked, where the pack and the transport can.
+    pub read_back: Option<Arc<dyn ReadBack>>,
     /// What arrives on connections that wait for nothing.
     pub strays: mpsc::Receiver<Stray>,
     /// Late acknowledgements of this endpoint come on our own connections to it: then, and only then, strays can be evidence.

@@ -22,14 +22,17 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
     let identity_now = claimed.patient.details.identity();
     let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
     let predecessor = delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
+    let late_now = endpoint.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
         entry: &claimed.entry,
         policy: &endpoint.policy,
         identity_now: &identity_now,
+        standing: &claimed.patient.standing,
         referral: &claimed.referral,
         predecessor,
         author_mapped: staff.is_some(),
+        late_now,
         made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
     };
     let seen = Seen {
@@ -47,7 +50,8 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
         }),
         (Clearance::Go | Clearance::RenderAnew, earlier) => {
             let number = earlier.as_ref().map_or(1, |r| r.number + 1);
-            let made_from = MadeFrom { identity: identity_now, endpoint: endpoint.policy.fingerprint.clone() };
+            let made_from =
+                MadeFrom { identity: identity_now, endpoint: endpoint.policy.fingerprint.clone(), late: late_now };
             render(shared, endpoint, claimed, staff, number, made_from, seen).await
         }
     }

@@ -1,7 +1,7 @@
 //! One delivery in hand, from its holds to its settling.
 
 use super::prepare::{Prepared, prepare};
-use super::{Endpoint, Shared, trace};
+use super::{Endpoint, Shared, ask, strays, trace};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{ParkReason, State};
 use crate::domain::ids::{AttemptId, ReplyId};
@@ -9,22 +9,24 @@ use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::record::{Raw, Reply};
 use crate::store::write::{Begin, Begun, Claimed, Feeling, Settle};
 use crate::store::{StoreError, WriteError};
-use crate::transport::{Exchange, NotSent, Sent};
+use crate::transport::{Exchange, NotSent, Sent, Stray, StrayKind};
 use crate::verdict::{correlates, verdict};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// What came of a delivery, before it is settled.
-struct Ending {
-    attempt: Option<AttemptId>,
-    happened: Happened,
-    replies: Vec<Reply>,
-    feeling: Feeling,
+pub(super) struct Ending {
+    pub attempt: Option<AttemptId>,
+    pub happened: Happened,
+    pub replies: Vec<Reply>,
+    /// Perhaps late acknowledgements of earlier messages: weighed once this attempt is settled.
+    pub late: Vec<Stray>,
+    pub feeling: Feeling,
 }
 
 impl Ending {
-    fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
-        Self { attempt: None, happened, replies: Vec::new(), feeling }
+    pub fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
+        Self { attempt: None, happened, replies: Vec::new(), late: Vec::new(), feeling }
     }
 }
 
@@ -34,7 +36,7 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
     trace::continue_from(&span, claimed.delivery.trace.as_deref());
     async {
         let started = Instant::now();
-        let ending = match ending(shared, endpoint, &claimed).await {
+        let mut ending = match ending(shared, endpoint, &claimed).await {
             Ok(ending) => ending,
             Err(e) => {
                 // Nothing was begun: the lease runs out and the lane is claimed anew.
@@ -42,14 +44,24 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
                 return;
             }
         };
-        shared.watch.attempt(endpoint.policy.id.as_str(), word(&ending.happened), started.elapsed());
+        match &ending.happened {
+            Happened::Asked { answer, .. } => shared.watch.asked(endpoint.policy.id.as_str(), ask::word(answer)),
+            happened => shared.watch.attempt(endpoint.policy.id.as_str(), word(happened), started.elapsed()),
+        }
+        let late = std::mem::take(&mut ending.late);
         settle(shared, endpoint, &claimed, ending).await;
+        for stray in late {
+            strays::keep(shared, endpoint, stray).await;
+        }
     }
     .instrument(span)
     .await;
 }
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Ending, WriteError> {
+    if claimed.delivery.asking.is_some() {
+        return Ok(ask::ask(shared, endpoint, claimed).await);
+    }
     let (bytes, control_id, with, seen) = match prepare(shared, endpoint, claimed).await? {
         Prepared::Hold { reason, detail } => {
             return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));
@@ -69,13 +81,18 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
         with,
         seen,
     };
-    let attempt = match shared.store.begin(begin).await? {
-        Begun::Attempt(id) => id,
-        Begun::Stale => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
+    let attempt = match shared.store.begin(begin).await {
+        Ok(Begun::Attempt(id)) => id,
+        Ok(Begun::Stale) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
+        Err(e) => {
+            // Stored or not: no byte has left, and none will.
+            tracing::warn!(reason = %e, "an attempt could not be begun; nothing was sent, and it is tried again");
+            return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
+        }
     };
-    let exchange = way.send(&bytes, &|reply| correlates(reply, &control_id)).await;
+    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &endpoint.reply_rules, &control_id)).await;
     drop(way);
-    Ok(after(shared, endpoint, claimed, attempt, &control_id, exchange))
+    Ok(after(shared, endpoint, claimed, attempt, (&control_id, &bytes), exchange))
 }
 
 /// What an exchange means.
@@ -84,7 +101,7 @@ fn after(
     endpoint: &Endpoint,
     claimed: &Claimed,
     attempt: AttemptId,
-    control_id: &str,
+    (control_id, bytes): (&str, &[u8]),
     exchange: Exchange,
 ) -> Ending {
     let now = shared.clock.now();
@@ -98,13 +115,15 @@ fn after(
         unmatched,
         bytes: Raw(bytes),
     };
-    // What came back and is not the answer is kept beside the attempt, and credited to nothing.
-    let mut replies: Vec<Reply> =
-        exchange.strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
+    // What came back and is not the answer is kept beside the attempt, and credited to nothing; unless it is by this way that the
+    // endpoint's late acknowledgements come.
+    let (late, strays): (Vec<Stray>, Vec<Stray>) =
+        exchange.strays.into_iter().partition(|s| endpoint.late_replies_on_connection && s.kind == StrayKind::Frame);
+    let mut replies: Vec<Reply> = strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
     let (happened, feeling) = match exchange.sent {
-        Sent::Reply(bytes) => {
-            let verdict = verdict(&bytes, &endpoint.reply_rules, control_id);
-            let kept = reply(bytes, verdict.clone(), false);
+        Sent::Reply(heard) => {
+            let verdict = verdict(&heard, &endpoint.reply_rules, control_id, bytes);
+            let kept = reply(heard, verdict.clone(), false);
             let happened = Happened::Replied { verdict, reply: kept.id };
             replies.push(kept);
             (happened, Feeling::Reached)
@@ -112,7 +131,7 @@ fn after(
         Sent::NotSent(e) => not_sent(&e),
         Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),
     };
-    Ending { attempt: Some(attempt), happened, replies, feeling }
+    Ending { attempt: Some(attempt), happened, replies, late, feeling }
 }
 
 fn not_sent(e: &NotSent) -> (Happened, Feeling) {

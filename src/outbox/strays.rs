@@ -17,7 +17,7 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
     let verdict = if control_id.is_empty() {
         Verdict::unreadable()
     } else {
-        verdict(&stray.bytes, &endpoint.reply_rules, &control_id)
+        verdict(&stray.bytes, &endpoint.reply_rules, &control_id, b"")
     };
     let reply = Reply {
         id: ReplyId::new(now, shared.entropy.as_ref()),

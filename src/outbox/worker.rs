@@ -69,6 +69,10 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         finished(done);
     }
     endpoint.sender.close();
+    // What was heard last is kept like everything else.
+    while let Ok(stray) = strays_in.try_recv() {
+        strays::keep(&shared, &endpoint, stray).await;
+    }
     tracing::info!(endpoint = %id, "outbox worker stopped");
 }
 

@@ -31,6 +31,7 @@ const ONCE: &str = "Do not write it again.";
 pub fn sentence(delivery: &Delivery, epr: Epr<'_>) -> String {
     let told = Told { d: delivery, name: epr.name, withdraws: delivery.action == EntryAction::Withdraw };
     match delivery.state {
+        State::Queued | State::BackingOff if epr.acknowledged_by.is_none() => told.unserved(),
         State::Queued => told.queued(),
         State::Sending => told.sending(),
         State::BackingOff => told.backing_off(),
@@ -48,8 +49,27 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// Nobody sends to that endpoint any more.
+    fn unserved(&self) -> String {
+        let name = self.name;
+        let so_far = match (self.withdraws, self.d.may_have_been_received()) {
+            (true, _) => format!("Not yet withdrawn in {name}"),
+            (false, true) => format!("Perhaps in {name}"),
+            (false, false) => format!("Not in {name}"),
+        };
+        format!("{so_far}: the bridge no longer sends to {name}. The integration team has it.{}", self.once())
+    }
+
     fn queued(&self) -> String {
         let name = self.name;
+        if self.d.action == EntryAction::Replace && self.d.predecessor.is_some() {
+            return format!(
+                "Waiting until {name} has confirmed the version before it; then it goes by itself. If that version waits for somebody, so does this one. {ONCE}"
+            );
+        }
+        if self.d.asking.is_some() {
+            return self.backing_off();
+        }
         match (self.withdraws, self.d.may_have_been_received()) {
             (false, false) => format!("Waiting to be sent to {name}; it goes by itself. Nothing for you to do. {ONCE}"),
             (false, true) => {
@@ -63,6 +83,9 @@ impl Told<'_> {
 
     fn sending(&self) -> String {
         let name = self.name;
+        if self.d.asking.is_some() {
+            return self.backing_off();
+        }
         if self.withdraws {
             return format!("The withdrawal is on its way to {name}. Nothing for you to do.");
         }
@@ -77,7 +100,11 @@ impl Told<'_> {
         } else {
             format!("{name} could not take {what} yet")
         };
-        format!("{known}; the bridge tries again by itself. Nothing for you to do.{}", self.once())
+        let then = match &self.d.asking {
+            Some(_) => "the bridge asks whether it is there before it sends anything again",
+            None => "the bridge tries again by itself",
+        };
+        format!("{known}; {then}. Nothing for you to do.{}", self.once())
     }
 
     fn accepted(&self) -> String {
@@ -233,8 +260,9 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             ("the patient has died".to_owned(), lead("decides whether it still goes into the record"))
         }
         ParkReason::Merged => (
-            "the patient's record was joined with another one".to_owned(),
-            lead("checks to which person it belongs; then it goes"),
+            "the patient's record was joined with another one or taken out, and whose it is now is not certain"
+                .to_owned(),
+            lead("finds out to which person it belongs; then it goes"),
         ),
     }
 }

@@ -16,12 +16,14 @@ use crate::domain::referral::Referral;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 statement!(PATIENTS, "SELECT payload FROM patient WHERE id IN {uuids}");
 statement!(REFERRALS, "SELECT payload FROM referral WHERE id IN {uuids}");
 statement!(NOTES, "SELECT payload FROM note WHERE id IN {uuids}");
 statement!(OUTCOMES, "SELECT payload FROM outcome WHERE id IN {uuids}");
+statement!(OUTCOMES_OF_REFERRAL, "SELECT payload FROM outcome WHERE referral_id IN {uuids}");
 statement!(ENTRIES, "SELECT payload FROM entry WHERE id IN {uuids}");
 statement!(DELIVERIES, "SELECT payload FROM delivery WHERE id IN {uuids}");
 statement!(CHAINS, "SELECT payload FROM delivery WHERE subject_id IN {uuids}");
@@ -43,13 +45,26 @@ statement!(
      WHERE (trust, authority, kind, value) IN (SELECT {0:text}, {1:text}, {2:text}, {3:text} FROM {rows})"
 );
 statement!(
+    PATIENTS_BY_FORMER_NHS,
+    "SELECT trust, value, patient_id FROM patient_identifier \
+     WHERE (trust, authority, kind, value) IN (SELECT {0:text}, 'NHS', 'NH', {1:text} FROM {rows})"
+);
+statement!(
+    DELIVERIES_OF_LANES,
+    "SELECT payload FROM delivery WHERE (patient_id, endpoint_id) IN (SELECT {1:uuid}, {0:text} FROM {rows})"
+);
+statement!(REFERRALS_OF, "SELECT payload FROM referral WHERE patient_id IN {uuids}");
+statement!(NOTES_OF, "SELECT payload FROM note WHERE patient_id IN {uuids}");
+statement!(OUTCOMES_OF, "SELECT payload FROM outcome WHERE patient_id IN {uuids}");
+statement!(DELIVERIES_OF, "SELECT payload FROM delivery WHERE patient_id IN {uuids}");
+statement!(
     REFERRALS_BY_EXTERNAL,
     "SELECT trust, system, value, referral_id FROM referral_external \
      WHERE (trust, system, value) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})"
 );
 statement!(
     LANES,
-    "SELECT endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id FROM lane \
+    "SELECT endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id, moves_to, moves_by FROM lane \
      WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})"
 );
 statement!(
@@ -63,7 +78,9 @@ statement!(
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        ORDER BY d.lane_seq LIMIT 1)) AS head \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
+        ORDER BY d.ask_at LIMIT 1)) AS head \
      FROM lane WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3 {lock skip}"
 );
 statement!(OPEN, "SELECT open FROM feed WHERE id = 1");
@@ -140,7 +157,12 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
         let list = json!(by_nhs).to_string();
         let rows: Vec<(String, String, Uuid)> =
             on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        for (trust, number, id) in rows {
+        let sql = PATIENTS_BY_FORMER_NHS.for_tx(tx);
+        let list = json!(by_nhs).to_string();
+        let former: Vec<(String, String, Uuid)> =
+            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
+        // Whose number it is comes before whose it was.
+        for (trust, number, id) in rows.into_iter().chain(former) {
             view.patients_by_nhs.load((ods(&trust)?, number), Some(PatientId(id)));
         }
         for key in by_nhs {
@@ -182,6 +204,22 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
     by_id!(keys.attempts, view.attempts, ATTEMPTS, Attempt, "attempt");
     by_id!(keys.inbound, view.inbound, INBOUND, Inbound, "inbound");
 
+    let of_patients: Vec<PatientId> = keys.of_patients.into_iter().filter(|p| !view.of_patients.contains(p)).collect();
+    if !of_patients.is_empty() {
+        anything = true;
+        load_belongings(tx, view, &of_patients).await?;
+        view.of_patients.extend(of_patients);
+    }
+    let of_lanes: Vec<_> = keys.of_lanes.into_iter().filter(|l| !view.of_lanes.contains(l)).collect();
+    if !of_lanes.is_empty() {
+        anything = true;
+        let list = json!(of_lanes.iter().map(|(e, p)| (e.as_str(), p.0.to_string())).collect::<Vec<_>>()).to_string();
+        for row in payloads::<Delivery>(tx, DELIVERIES_OF_LANES.for_tx(tx), list, "delivery").await? {
+            view.deliveries.load(row.id, Some(row));
+        }
+        view.of_lanes.extend(of_lanes);
+    }
+
     // A claim tells which lanes, and with them which deliveries, so it comes before both.
     for (endpoint, limit) in keys.claims {
         if !view.claimable.contains_key(&endpoint) {
@@ -196,6 +234,21 @@ pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<boo
         load_lanes(tx, view, &lanes).await?;
         for key in lanes {
             view.lanes.load(key, None);
+        }
+    }
+
+    let referrals: Vec<ReferralId> =
+        keys.outcomes_of.into_iter().filter(|r| !view.outcomes_of.contains_key(r)).collect();
+    if !referrals.is_empty() {
+        anything = true;
+        let list = json!(referrals.iter().map(|r| r.0.to_string()).collect::<Vec<_>>()).to_string();
+        let rows: Vec<Outcome> = payloads(tx, OUTCOMES_OF_REFERRAL.for_tx(tx), list, "outcome").await?;
+        for referral in referrals {
+            view.outcomes_of.insert(referral, BTreeSet::new());
+        }
+        for row in rows {
+            view.outcomes_of.entry(row.referral_id).or_default().insert(row.id);
+            view.outcomes.load(row.id, Some(row));
         }
     }
 
@@ -264,7 +317,25 @@ async fn claimable(tx: &mut Tx, endpoint: &EndpointId, now: i64, limit: u32) -> 
         .collect())
 }
 
-type LaneRow = (String, Uuid, i64, Option<Uuid>, Option<i64>, Option<Uuid>);
+/// What is somebody's, whole: a merge moves all of it.
+async fn load_belongings(tx: &mut Tx, view: &mut View, patients: &[PatientId]) -> Result<(), StoreError> {
+    let list = json!(patients.iter().map(|p| p.0.to_string()).collect::<Vec<_>>()).to_string();
+    for row in payloads::<Referral>(tx, REFERRALS_OF.for_tx(tx), list.clone(), "referral").await? {
+        view.referrals.load(row.id, Some(row));
+    }
+    for row in payloads::<Note>(tx, NOTES_OF.for_tx(tx), list.clone(), "note").await? {
+        view.notes.load(row.id, Some(row));
+    }
+    for row in payloads::<Outcome>(tx, OUTCOMES_OF.for_tx(tx), list.clone(), "outcome").await? {
+        view.outcomes.load(row.id, Some(row));
+    }
+    for row in payloads::<Delivery>(tx, DELIVERIES_OF.for_tx(tx), list, "delivery").await? {
+        view.deliveries.load(row.id, Some(row));
+    }
+    Ok(())
+}
+
+type LaneRow = (String, Uuid, i64, Option<Uuid>, Option<i64>, Option<Uuid>, Option<Uuid>, Option<i64>);
 
 async fn load_lanes(tx: &mut Tx, view: &mut View, lanes: &[(EndpointId, PatientId)]) -> Result<(), StoreError> {
     let list = json!(lanes.iter().map(|(e, p)| (e.as_str(), p.0.to_string())).collect::<Vec<_>>()).to_string();
@@ -272,14 +343,16 @@ async fn load_lanes(tx: &mut Tx, view: &mut View, lanes: &[(EndpointId, PatientI
     on!(Tx, tx, t => sqlx::query(ensure).bind(list.clone()).execute(&mut **t).await.map(|_| ()))?;
     let sql = LANES.for_tx(tx);
     let rows: Vec<LaneRow> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-    for (endpoint, patient, next_seq, token, until, delivery) in rows {
+    for (endpoint, patient, next_seq, token, until, delivery, moves_to, moves_by) in rows {
         let lease = match (token, until, delivery) {
             (Some(token), Some(until), Some(delivery)) => {
                 Some(Lease { token: LeaseToken(token), until: from_micros(until), delivery_id: DeliveryId(delivery) })
             }
             _ => None,
         };
-        let lane = Lane { endpoint: endpoint_id(&endpoint)?, patient_id: PatientId(patient), next_seq, lease };
+        let moves_to = moves_to.map(PatientId).zip(moves_by);
+        let lane =
+            Lane { endpoint: endpoint_id(&endpoint)?, patient_id: PatientId(patient), next_seq, lease, moves_to };
         view.lanes.load((lane.endpoint.clone(), lane.patient_id), Some(lane));
     }
     Ok(())

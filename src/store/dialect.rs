@@ -32,6 +32,7 @@ pub(super) use on;
 ///
 /// * `IN {uuids}` – in the list of uuids in the JSON array `$1`; `{texts}` – the list of texts in it; `{texts2}` to `{texts4}` – in `$2` to `$4`
 /// * `{rows}` – the rows of the JSON array of arrays `$1`, as `r`
+/// * `{bytes_none}` – no bytes
 /// * `{lock skip}` – row locks, which SQLite's single writer does not need
 pub(super) struct Sql {
     sqlite: String,
@@ -53,12 +54,14 @@ impl Sql {
             .replace("{uuids}", "(SELECT unhex(value, '-') FROM json_each($1))")
             .replace("{texts}", "(SELECT value FROM json_each($1))")
             .replace("{rows}", "json_each($1) AS r")
+            .replace("{bytes_none}", "x''")
             .replace("{lock skip}", "");
         let postgres = postgres
             // An array, not a join: whatever the planner knows of the table, it looks each up in an index.
             .replace("IN {uuids}", "= ANY (ARRAY(SELECT value::uuid FROM json_array_elements_text($1::json)))")
             .replace("{texts}", "(SELECT value FROM json_array_elements_text($1::json))")
             .replace("{rows}", "json_array_elements($1::json) AS r")
+            .replace("{bytes_none}", "''::bytea")
             .replace("{lock skip}", "FOR UPDATE SKIP LOCKED");
         Self { sqlite: columns(&sqlite, false), postgres: columns(&postgres, true) }
     }

@@ -2,6 +2,7 @@
 
 use crate::domain::decide::CannotHappen;
 use crate::domain::ids::ReferralId;
+use crate::domain::organisation::EndpointId;
 use crate::domain::rule::Violations;
 
 /// Absence is `Ok(None)`; these are the rest.
@@ -47,6 +48,12 @@ pub enum Refusal {
         "the bridge holds {open} open deliveries and its limit is {limit}; try again later with the same request id"
     )]
     QueueFull { open: i64, limit: i64 },
+    #[error(
+        "endpoint {endpoint} has {open} open deliveries and its limit is {limit}; try again later with the same request id"
+    )]
+    EndpointFull { endpoint: EndpointId, open: i64, limit: i64 },
+    #[error("the bridge's disk has less room than its limit leaves; try again later with the same request id")]
+    DiskFull,
     #[error("the trust already has a referral with this external id")]
     ExternalIdTaken(ReferralId),
     #[error("another patient of the trust has this NHS number or local identifier")]

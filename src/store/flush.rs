@@ -2,7 +2,7 @@
 
 use super::dialect::{Tx, hex, on, statement, without_nul};
 use super::error::StoreError;
-use super::rows::View;
+use super::rows::{View, leads_to};
 use crate::domain::ambient::micros;
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
@@ -46,12 +46,13 @@ statement!(
     PUT_NOTES,
     "INSERT INTO note (id, trust, patient_id, referral_id, occurred_at, payload) \
      SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:int}, {5:text} FROM {rows} WHERE true \
-     ON CONFLICT (id) DO UPDATE SET occurred_at = excluded.occurred_at, payload = excluded.payload"
+     ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, occurred_at = excluded.occurred_at, payload = excluded.payload"
 );
 statement!(
     PUT_OUTCOMES,
     "INSERT INTO outcome (id, trust, patient_id, referral_id, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:text} FROM {rows} WHERE true \
+     ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, payload = excluded.payload"
 );
 statement!(
     ADD_ENTRIES,
@@ -61,17 +62,19 @@ statement!(
 statement!(
     PUT_DELIVERIES,
     "INSERT INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, park_reason, waiting_for, blocked, due_at, \
-       created_at, accepted_at, filed_at, position, payload) \
+       created_at, accepted_at, filed_at, position, payload, ask_at) \
      SELECT {0:uuid}, {1:uuid}, {2:uuid}, {3:text}, {4:uuid}, {5:text}, {6:int}, {7:text}, {8:text}, {9:text}, {10:int}, {11:int}, {12:int}, {13:int}, \
-       {14:int}, {15:int}, {16:text} FROM {rows} WHERE true \
+       {14:int}, {15:int}, {16:text}, {17:int} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, lane_seq = excluded.lane_seq, state = excluded.state, \
        park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, blocked = excluded.blocked, due_at = excluded.due_at, \
-       accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload"
+       accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at"
 );
 statement!(
     PUT_LANES,
-    "UPDATE lane SET next_seq = l.next_seq, lease_token = l.token, lease_until = l.until, delivery_id = l.delivery FROM \
-       (SELECT {0:text} AS endpoint, {1:uuid} AS patient, {2:int} AS next_seq, {3:uuid} AS token, {4:int} AS until, {5:uuid} AS delivery FROM {rows}) AS l \
+    "UPDATE lane SET next_seq = l.next_seq, lease_token = l.token, lease_until = l.until, delivery_id = l.delivery, moves_to = l.moves_to, \
+       moves_by = l.moves_by FROM \
+       (SELECT {0:text} AS endpoint, {1:uuid} AS patient, {2:int} AS next_seq, {3:uuid} AS token, {4:int} AS until, {5:uuid} AS delivery, \
+          {6:uuid} AS moves_to, {7:int} AS moves_by FROM {rows}) AS l \
      WHERE lane.endpoint_id = l.endpoint AND lane.patient_id = l.patient"
 );
 statement!(
@@ -80,7 +83,9 @@ statement!(
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        ORDER BY d.lane_seq LIMIT 1)) END \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.ask_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
+        ORDER BY d.ask_at LIMIT 1)) END \
      WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})"
 );
 statement!(
@@ -117,9 +122,9 @@ statement!(
 );
 statement!(
     PUT_INBOUND,
-    "INSERT INTO inbound (id, trust, endpoint_id, received_at, source, control_id, content, state, bytes, payload) \
-     SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:bytes}, {9:text} FROM {rows} WHERE true \
-     ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload"
+    "INSERT INTO inbound (id, trust, endpoint_id, received_at, source, control_id, content, state, bytes, payload, rule) \
+     SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:bytes}, {9:text}, {10:text} FROM {rows} WHERE true \
+     ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload, rule = excluded.rule"
 );
 statement!(NEXT_POSITION, "UPDATE feed SET position = position + $1, open = open + $2 WHERE id = 1 RETURNING position");
 
@@ -140,14 +145,9 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
         .changed()
         .map(|p| {
             let d = &p.details;
-            json!([
-                p.id.0,
-                p.trust,
-                d.nhs_number,
-                folded_name(&d.name.family.0),
-                d.date_of_birth.0.to_string(),
-                payload(p)
-            ])
+            // Who was merged into another is recognised by nothing: all that was theirs leads there.
+            let number = d.nhs_number.filter(|_| p.standing.merged_into.is_none());
+            json!([p.id.0, p.trust, number, folded_name(&d.name.family.0), d.date_of_birth.0.to_string(), payload(p)])
         })
         .collect();
     if !patients.is_empty() {
@@ -158,10 +158,11 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
             view.patient_versions.iter().map(|p| json!([p.id.0, p.version, payload(p)])).collect(),
         )
         .await?;
-        let known = view.patients.changed().filter(|p| p.version > 1).map(|p| json!(p.id.0)).collect();
-        put(tx, &DROP_IDENTIFIERS, known).await?;
+        put(tx, &DROP_IDENTIFIERS, view.patients.changed().map(|p| json!(p.id.0)).collect()).await?;
         let identifiers = view.patients.changed().flat_map(|p| {
-            p.details.local_identifiers.iter().map(|i| json!([p.trust, i.assigning_authority, i.kind, i.value, p.id.0]))
+            leads_to(p)
+                .into_iter()
+                .map(|(trust, authority, kind, value)| json!([trust, authority, kind, value, p.id.0]))
         });
         put(tx, &ADD_IDENTIFIERS, identifiers.collect()).await?;
     }
@@ -249,7 +250,9 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
             l.next_seq,
             lease.map(|s| s.token.0),
             lease.map(|s| micros(s.until)),
-            lease.map(|s| s.delivery_id.0)
+            lease.map(|s| s.delivery_id.0),
+            l.moves_to.map(|(patient, _)| patient.0),
+            l.moves_to.map(|(_, by)| by)
         ])
     });
     put(tx, &PUT_LANES, lanes.collect()).await?;
@@ -268,7 +271,8 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
             hex(&i.content),
             i.state.word(),
             hex(&i.bytes.0),
-            payload(i)
+            payload(i),
+            i.rule
         ])
     });
     put(tx, &PUT_INBOUND, inbound.collect()).await?;
@@ -318,7 +322,8 @@ fn delivery_row(view: &View, d: &Delivery, position: i64) -> Value {
         d.accepted_at.map(micros),
         d.filed_at.map(micros),
         position,
-        payload(d)
+        payload(d),
+        d.ask_at().map(micros)
     ])
 }
 

@@ -18,7 +18,7 @@ pub mod write;
 mod writer;
 
 pub use error::{OpenError, Refusal, StoreError, WriteError};
-pub use rulebook::{Limits, Rulebook, TrustRules};
+pub use rulebook::{Full, Limits, Rulebook, TrustRules};
 pub use scope::Scope;
 
 use crate::domain::ambient::{Clock, Entropy};
@@ -26,7 +26,7 @@ use crate::domain::organisation::EndpointId;
 use dialect::{Pool, on};
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use writer::{Priority, Signals, Surroundings, Writer};
 
@@ -71,6 +71,7 @@ impl Store {
             bells: Mutex::default(),
             position: watch::channel(position).0,
             open_deliveries: AtomicI64::new(open_deliveries),
+            full: Mutex::default(),
         });
         let around = Surroundings {
             pool: opened.writer.clone(),
@@ -105,6 +106,11 @@ impl Store {
     /// Deliveries neither filed nor cancelled, over all bridges, as of this process's last write.
     pub fn open_deliveries(&self) -> i64 {
         self.signals.open_deliveries.load(Ordering::Relaxed)
+    }
+
+    /// From now on new work is refused there; what was accepted goes on.
+    pub fn set_full(&self, full: Full) {
+        *self.signals.full.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(full);
     }
 
     /// Forgets request ids answered before `before`.
@@ -144,6 +150,8 @@ writes! {
     receive(Receive) -> Vec<u8>, Accept;
     /// The acknowledgement to send.
     receive_referral(ReceivedReferral) -> Vec<u8>, Accept;
+    /// The acknowledgement to send.
+    receive_told(ReceivedTold) -> Vec<u8>, Accept;
     operate(Operate) -> record::Answered, Accept;
     set_paused(SetPaused) -> record::Answered, Accept;
     backfill(Backfill) -> record::Answered, Accept;

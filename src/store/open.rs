@@ -11,7 +11,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Forward only; a release adds files, it never changes one.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "record", include_str!("../../migrations/0001_record.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "record", include_str!("../../migrations/0001_record.sql")),
+    (2, "ask", include_str!("../../migrations/0002_ask.sql")),
+    (3, "inbound_patients", include_str!("../../migrations/0003_inbound_patients.sql")),
+];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.
 const AWAY_AFTER: Duration = Duration::from_secs(10);

@@ -5,7 +5,11 @@ use super::read::{deliveries, documents, endpoints, entries, facts, inbound, pat
 use super::{batch, flush};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-const TABLES: &str = include_str!("../../migrations/0001_record.sql");
+const TABLES: &str = concat!(
+    include_str!("../../migrations/0001_record.sql"),
+    include_str!("../../migrations/0002_ask.sql"),
+    include_str!("../../migrations/0003_inbound_patients.sql")
+);
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
 fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
@@ -29,14 +33,20 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         batch::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
         batch::PATIENTS_BY_NHS ["patient_by_nhs_number"];
         batch::PATIENTS_BY_LOCAL;
+        batch::PATIENTS_BY_FORMER_NHS;
+        batch::DELIVERIES_OF_LANES ["delivery_by_patient"];
+        batch::REFERRALS_OF ["referral_by_patient"];
+        batch::NOTES_OF ["note_by_patient"];
+        batch::OUTCOMES_OF ["outcome_by_patient"];
+        batch::DELIVERIES_OF ["delivery_by_patient"];
         batch::REFERRALS_BY_EXTERNAL;
         batch::LANES;
         documents::SUBJECTS_OF;
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
         documents::MADE_BETWEEN ["delivery_by_creation"];
         batch::REQUESTS;
-        batch::CLAIMABLE ["lane_due", "delivery_ready"];
-        flush::SET_HEADS ["delivery_ready"];
+        batch::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
+        flush::SET_HEADS ["delivery_ready", "delivery_asks"];
         flush::PUT_LANES;
         flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
         deliveries::DELIVERY;
@@ -65,6 +75,9 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         facts::NOTES ["entry_by_subject"];
         inbound::BY_CONTROL_ID;
         patients::BY_NHS;
+        patients::BY_FORMER_NHS;
+        inbound::IGNORED_BY_RULE ["inbound_by_state_time"];
+        inbound::ARRIVED_SINCE ["inbound_by_state_time"];
         patients::BY_LOCAL;
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;

@@ -123,6 +123,8 @@ pub struct Lane {
     pub patient_id: PatientId,
     pub next_seq: i64,
     pub lease: Option<Lease>,
+    /// Its patient was merged into this one: deliveries go on to that lane, their numbers raised by so much.
+    pub moves_to: Option<(PatientId, i64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +231,9 @@ pub struct Inbound {
     pub state: InboundState,
     /// Why it is parked or ignored: rules and field names, no patient data.
     pub reason: String,
+    /// The accept rule by which it was ignored.
+    #[serde(default)]
+    pub rule: Option<String>,
     pub referral_id: Option<ReferralId>,
     /// The same id came before with other bytes.
     pub reused_control_id: bool,

@@ -11,6 +11,7 @@ use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::outcome::Outcome;
 use crate::domain::person::{LocalIdentifier, Patient};
 use crate::domain::referral::{ExternalId, Referral};
+use crate::domain::standing::PatientKey;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use uuid::Uuid;
@@ -52,6 +53,11 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
         self.slots.insert(key, None);
     }
 
+    /// Every row that is there.
+    pub fn all(&self) -> impl Iterator<Item = &V> {
+        self.slots.values().flatten()
+    }
+
     /// What to write, in key order; each row once.
     pub fn changed(&self) -> impl Iterator<Item = &V> {
         let keys: BTreeSet<&K> = self.changed.iter().collect();
@@ -69,6 +75,19 @@ pub(super) type LaneKey = (EndpointId, PatientId);
 
 pub(super) fn local_key(trust: &OdsCode, id: &LocalIdentifier) -> LocalKey {
     (trust.clone(), id.assigning_authority.clone(), id.kind.clone(), id.value.0.clone())
+}
+
+/// Everything beside a present NHS number that leads to a patient: present and former identifiers of the trust, and former NHS numbers
+/// under an authority that no trust's identifier has with this type. Who was merged into another is led to by nothing.
+pub(super) fn leads_to(patient: &Patient) -> BTreeSet<LocalKey> {
+    if patient.standing.merged_into.is_some() {
+        return BTreeSet::new();
+    }
+    let former = patient.standing.former.iter().map(|f| match &f.key {
+        PatientKey::Local(id) => local_key(&patient.trust, id),
+        PatientKey::NhsNumber(n) => (patient.trust.clone(), "NHS".into(), "NH".into(), n.as_str().to_owned()),
+    });
+    patient.details.local_identifiers.iter().map(|id| local_key(&patient.trust, id)).chain(former).collect()
 }
 
 pub(super) fn external_key(trust: &OdsCode, id: &ExternalId) -> ExternalKey {
@@ -92,11 +111,17 @@ pub(super) struct Keys {
     pub referrals_by_external: BTreeSet<ExternalKey>,
     pub notes: BTreeSet<NoteId>,
     pub outcomes: BTreeSet<OutcomeId>,
+    /// All outcomes of a referral.
+    pub outcomes_of: BTreeSet<ReferralId>,
     pub entries: BTreeSet<EntryId>,
     pub deliveries: BTreeSet<DeliveryId>,
     /// All deliveries of a subject.
     pub chains: BTreeSet<Uuid>,
     pub lanes: BTreeSet<LaneKey>,
+    /// All deliveries of a lane.
+    pub of_lanes: BTreeSet<LaneKey>,
+    /// Everything that is a patient's: referrals, notes, outcomes, deliveries.
+    pub of_patients: BTreeSet<PatientId>,
     pub renderings: BTreeSet<RenderingId>,
     pub renderings_by_control: BTreeSet<(EndpointId, String)>,
     pub attempts: BTreeSet<AttemptId>,
@@ -116,10 +141,13 @@ pub(super) struct View {
     pub referrals_by_external: Rows<ExternalKey, ReferralId>,
     pub notes: Rows<NoteId, Note>,
     pub outcomes: Rows<OutcomeId, Outcome>,
+    pub outcomes_of: HashMap<ReferralId, BTreeSet<OutcomeId>>,
     pub entries: Rows<EntryId, Entry>,
     pub deliveries: Rows<DeliveryId, Delivery>,
     pub chains: HashMap<Uuid, Vec<DeliveryId>>,
     pub lanes: Rows<LaneKey, Lane>,
+    pub of_lanes: BTreeSet<LaneKey>,
+    pub of_patients: BTreeSet<PatientId>,
     pub renderings: Rows<RenderingId, Rendering>,
     pub renderings_by_control: Rows<(EndpointId, String), RenderingId>,
     pub attempts: Rows<AttemptId, Attempt>,
@@ -171,6 +199,13 @@ impl View {
     pub fn put_patient(&mut self, patient: Patient) {
         self.patient_versions.push(patient.clone());
         self.patients.put(patient.id, patient);
+    }
+
+    pub fn put_outcome(&mut self, outcome: Outcome) {
+        if let Some(of_referral) = self.outcomes_of.get_mut(&outcome.referral_id) {
+            of_referral.insert(outcome.id);
+        }
+        self.outcomes.put(outcome.id, outcome);
     }
 
     pub fn put_referral(&mut self, referral: Referral) {

@@ -5,7 +5,7 @@
 use super::dialect::{Pool, Tx, on};
 use super::error::{StoreError, WriteError};
 use super::rows::{Keys, View};
-use super::rulebook::Rulebook;
+use super::rulebook::{Full, Rulebook};
 use super::{batch, flush};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
@@ -32,6 +32,8 @@ pub(super) struct Ctx<'a> {
     pub rules: &'a Rulebook,
     /// Open deliveries before this batch.
     pub open_deliveries: i64,
+    /// Where there was no more room when it was last looked.
+    pub full: &'a Full,
 }
 
 /// How far one row can lead to another (control id, rendering, delivery, chain, lane, and once more to see that nothing is missing),
@@ -88,9 +90,15 @@ pub(super) struct Signals {
     pub position: watch::Sender<i64>,
     /// Open deliveries, as this process knows.
     pub open_deliveries: AtomicI64,
+    /// Where there was no more room when it was last looked.
+    pub full: Mutex<Arc<Full>>,
 }
 
 impl Signals {
+    pub fn full(&self) -> Arc<Full> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn bell(&self, endpoint: &EndpointId) -> Arc<Notify> {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
         bells.entry(endpoint.clone()).or_default().clone()
@@ -238,8 +246,14 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     around.signals.open_deliveries.store(open, Ordering::Relaxed);
     let mut view = View { lease_clock, ..View::default() };
     read_needs(&mut tx, &mut view, batch).await.map_err(Failed::Before)?;
-    let ctx =
-        Ctx { now: around.clock.now(), entropy: around.entropy.as_ref(), rules: &around.rules, open_deliveries: open };
+    let full = around.signals.full();
+    let ctx = Ctx {
+        now: around.clock.now(),
+        entropy: around.entropy.as_ref(),
+        rules: &around.rules,
+        open_deliveries: open,
+        full: &full,
+    };
     let together = batch.len() > 1;
     for write in batch.iter_mut() {
         let mark = view.mark();
@@ -261,6 +275,9 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     signals.open_deliveries.store(open + view.opened, Ordering::Relaxed);
     if let Some(position) = position {
         signals.position.send_replace(position);
+    }
+    for d in view.deliveries.changed().filter(|d| d.version == 1 && d.waits_for_a_name()) {
+        tracing::warn!(delivery = %d.id, endpoint = %d.endpoint, "ALARM: a withdrawal cannot name the document it takes back; a person must look in the record now");
     }
     let endpoints: BTreeSet<&EndpointId> =
         view.touched_lanes.iter().map(|(e, _)| e).chain(view.endpoints.changed_keys()).collect();

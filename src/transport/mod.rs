@@ -6,6 +6,8 @@
 
 pub mod file_set;
 pub mod folder;
+pub mod http_message;
+pub mod https;
 pub mod mllp;
 mod net;
 mod sender;
@@ -87,12 +89,17 @@ pub enum NotSent {
     /// A fault of the message: no folder takes it.
     #[error("the message cannot be written as files: {0}")]
     Files(file_set::FileSetError),
+    /// The same, where the message is a request.
+    #[error("the message is no request that can be sent: {0}")]
+    Request(http_message::HttpMessageError),
+    #[error("no access token from {from}: {reason}")]
+    Token { from: String, reason: String },
 }
 
 impl NotSent {
     /// Whether the fault lies in the message, so that trying again cannot help and the endpoint is not to blame.
     pub fn is_message_fault(&self) -> bool {
-        matches!(self, Self::Message(_) | Self::Files(_))
+        matches!(self, Self::Message(_) | Self::Request(_) | Self::Files(_))
     }
 }
 
@@ -118,6 +125,8 @@ pub enum Unsure {
     Mismatched,
     #[error("the far end answered with bytes that are no frame; the connection was closed")]
     NotFramed,
+    #[error("the far end answered with bytes that are no HTTP; the connection was closed")]
+    NotHttp,
     #[error("too many replies to other messages came while waiting")]
     TooManyStrays,
 }

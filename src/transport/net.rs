@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,8 +39,16 @@ impl Stream {
             Self::Plain(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0,
         };
-        let mut one = [MaybeUninit::uninit()];
-        !matches!(socket2::SockRef::from(tcp).peek(&mut one), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+        is_readable(&socket2::SockRef::from(tcp))
+    }
+
+    /// A second handle on the same socket, to look whether something has arrived while somebody else reads.
+    pub(super) fn arrivals(&self) -> io::Result<Arrivals> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        tcp.as_fd().try_clone_to_owned().map(|fd| Arrivals(fd.into()))
     }
 
     /// The far end's own certificate, DER.
@@ -49,7 +58,22 @@ impl Stream {
     }
 }
 
-/// Sets what every MLLP connection wants: no waiting for full packets, and probes that notice a silent far end.
+/// Says whether the kernel holds bytes, or an end, that nobody has read yet.
+#[derive(Debug)]
+pub(super) struct Arrivals(socket2::Socket);
+
+impl Arrivals {
+    pub(super) fn any(&self) -> bool {
+        is_readable(&self.0)
+    }
+}
+
+fn is_readable(socket: &socket2::Socket) -> bool {
+    let mut one = [MaybeUninit::uninit()];
+    !matches!(socket.peek(&mut one), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Sets what every connection wants: no waiting for full packets, and probes that notice a silent far end.
 pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);

@@ -1,9 +1,8 @@
 //! The way out to one endpoint, whatever carries the bytes. The outbox knows only this: open the way, then send.
 
-use super::folder;
-use super::mllp;
 use super::tls::CertificateFacts;
 use super::{Exchange, NotSent};
+use super::{folder, https, mllp};
 
 /// Says whether bytes that came back are the answer to what was sent.
 pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
@@ -13,6 +12,7 @@ pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
 pub enum Sender {
     Mllp(mllp::Pool),
     Folder(folder::Folder),
+    Https(https::Pool),
 }
 
 /// A way that is open and ours alone until it is dropped.
@@ -20,6 +20,7 @@ pub enum Sender {
 pub enum Open {
     Mllp(mllp::Connection),
     Folder(folder::OpenFolder),
+    Https(https::Connection),
 }
 
 impl Sender {
@@ -31,6 +32,7 @@ impl Sender {
         match self {
             Self::Mllp(pool) => pool.connect().await.map(Open::Mllp),
             Self::Folder(folder) => folder.open().await.map(Open::Folder),
+            Self::Https(pool) => pool.connect().await.map(Open::Https),
         }
     }
 
@@ -39,6 +41,7 @@ impl Sender {
         match self {
             Self::Mllp(pool) => pool.close(),
             Self::Folder(folder) => folder.close(),
+            Self::Https(pool) => pool.close(),
         }
     }
 
@@ -47,17 +50,20 @@ impl Sender {
         match self {
             Self::Mllp(pool) => pool.peer_certificate(),
             Self::Folder(_) => None,
+            Self::Https(pool) => pool.peer_certificate(),
         }
     }
 }
 
 impl Open {
-    /// Sends one message and waits for its reply. When this future is dropped half way, whether the message was seen is unknown.
-    pub async fn send(&mut self, bytes: &[u8], matches: Matches<'_>) -> Exchange {
+    /// Sends one message and waits for its reply. `id` names the message, where the way itself carries a name. When this future is dropped half way, whether the message was seen is unknown.
+    pub async fn send(&mut self, bytes: &[u8], id: &str, matches: Matches<'_>) -> Exchange {
         match self {
             Self::Mllp(connection) => connection.send(bytes, matches).await,
             // A folder's receipt is made for this message: there is nothing to tell apart.
             Self::Folder(folder) => folder.send(bytes).await,
+            // What comes back on a request's own connection is its reply; HTTP knows no other.
+            Self::Https(connection) => connection.send(bytes, id).await,
         }
     }
 }

@@ -2,9 +2,14 @@
 
 use ips_bridge::adapter::{Fault, check::check, examples};
 use ips_bridge::verdict::verdict;
-use std::{fs, path::Path};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-fn copy(from: &Path, to: &Path) {
+pub fn pack_folder(id: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").join(id)
+}
+
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("readable") {
         let entry = entry.expect("readable");

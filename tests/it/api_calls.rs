@@ -321,6 +321,7 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
     let stored = v1::PreviewEntryRequest {
         endpoint_id: RIO.into(),
         what: Some(v1::preview_entry_request::What::DeliveryId(written.deliveries[0].id.clone())),
+        with_input: false,
     };
     let mut by_worker = AdapterServiceClient::new(bridge.channel("worker").await);
     let whole = by_worker.preview_entry(stored.clone()).await.unwrap().into_inner();
@@ -335,6 +336,7 @@ async fn packs_are_listed_and_messages_previewed_without_sending_or_storing() {
     let invented = v1::PreviewEntryRequest {
         endpoint_id: RIO.into(),
         what: Some(v1::preview_entry_request::What::Input(v1::RenderInput::default())),
+        with_input: false,
     };
     let faults = by_integrator.preview_entry(invented.clone()).await.unwrap().into_inner().faults;
     assert!(!faults.is_empty());

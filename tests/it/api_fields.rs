@@ -193,6 +193,7 @@ async fn filters_and_lists_name_their_broken_fields_too() {
             selection: Some(selection),
             reason: "x".into(),
             dry_run: true,
+            acknowledge_may_be_in_record: true,
         };
         assert_eq!(bridge.broken("integrator", "DeliveryService/RetryDeliveries", &retry).await, [field]);
     }
@@ -275,19 +276,26 @@ async fn what_a_job_is_said_to_be_fits_its_beginning_and_end() {
             confirmed_by: v1::ConfirmedBy::Client.into(),
         }))
     };
-    let kept = still("2026-03-03");
+    let kept = still("2026-03-02");
     assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &kept).await.is_ok());
     assert_eq!(
         bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-02-28")).await,
         ["content.still_in_work"]
     );
-    let end = say(v1::outcome_content::Kind::JobEnd(v1::JobEnd {
-        job_id: job_id.clone(),
-        ended_on: "2026-03-02".into(),
-        reason: v1::JobEndReason::Health.into(),
-        share_in_record: false,
-    }));
-    assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &end).await.is_ok());
+    let end = |on: &str| {
+        say(v1::outcome_content::Kind::JobEnd(v1::JobEnd {
+            job_id: job_id.clone(),
+            ended_on: on.into(),
+            reason: v1::JobEndReason::Health.into(),
+            share_in_record: false,
+        }))
+    };
+    // The mistaken one of the two is corrected first: they would stand side by side in the record.
+    assert_eq!(
+        bridge.broken("worker", "OutcomeService/RecordOutcome", &end("2026-03-01")).await,
+        ["content.job_end.ended_on"]
+    );
+    assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &end("2026-03-02")).await.is_ok());
     assert_eq!(
         bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-03-03")).await,
         ["content.still_in_work.on"]
@@ -360,7 +368,7 @@ async fn what_the_record_does_not_allow_is_refused_with_its_reason() {
 #[tokio::test]
 async fn a_full_bridge_says_when_to_come_back_and_takes_no_new_work() {
     let store = crate::support::stores().next().unwrap();
-    let limits = ips_bridge::store::Limits { max_open_deliveries: 1 };
+    let limits = ips_bridge::store::Limits { max_open_deliveries: 1, ..Default::default() };
     let bridge = Bridge::start_with(&store.url, limits, |_| {}).await;
     let referral = bridge.referral().await;
     bridge.note(&referral.id, "One.").await;

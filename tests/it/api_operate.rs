@@ -16,6 +16,7 @@ fn retry(ids: &[&str]) -> v1::RetryDeliveriesRequest {
         }),
         reason: "mended".into(),
         dry_run: false,
+        acknowledge_may_be_in_record: true,
     }
 }
 

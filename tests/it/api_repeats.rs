@@ -261,6 +261,7 @@ async fn a_bulk_retry_is_done_once_and_told_the_same_again() {
             }),
             reason: "the pack is mended".into(),
             dry_run: true,
+            acknowledge_may_be_in_record: true,
         };
         let rpc = "DeliveryService/RetryDeliveries";
         let would: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &retry).await;

@@ -228,7 +228,11 @@ impl Bridge {
                 endpoint: d.endpoint.clone(),
                 number: d.attempts + 1,
                 control_id: format!("IPS{:017}", NEXT.fetch_add(1, Ordering::Relaxed)),
-                made_from: MadeFrom { identity: claimed.patient.details.identity(), endpoint: "test".into() },
+                made_from: MadeFrom {
+                    identity: claimed.patient.details.identity(),
+                    endpoint: "test".into(),
+                    late: false,
+                },
                 pack: "hl7v2-uk@0.1.0".into(),
                 created_at: now,
                 bytes: Raw(b"MSH|^~\\&|the message".to_vec()),

@@ -1,5 +1,6 @@
 //! The author's sentence for every state and every reason: what is known, who has it, and that nobody writes it twice.
 
+use ips_bridge::domain::ask::{Asking, Because};
 use ips_bridge::domain::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
 use ips_bridge::domain::entry::{EntryAction, Subject};
 use ips_bridge::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
@@ -54,7 +55,9 @@ fn delivery(state: State) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: vec![],
+        approved: None,
         record_id: None,
         release_at: None,
         next_attempt_at: None,
@@ -110,6 +113,10 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
         add(state.word(), delivery(state));
         add(&format!("{} after an unknown outcome", state.word()), Delivery { unresolved: 1, ..delivery(state) });
         add(&format!("{} withdrawal", state.word()), Delivery { action: EntryAction::Withdraw, ..delivery(state) });
+    }
+    for state in [State::Queued, State::Sending, State::BackingOff] {
+        let asking = Some(Asking::new(Because::OutcomeUnknown));
+        add(&format!("{} asking", state.word()), Delivery { unresolved: 1, asking, ..delivery(state) });
     }
     use EvidenceKind::*;
     for kind in [TransportAck, ApplicationAck, ReadBack, VendorReport, Reconciled] {
@@ -176,5 +183,9 @@ fn what_only_the_transport_or_an_engine_said_is_never_shown_as_in_the_record() {
 #[test]
 fn an_endpoint_that_config_no_longer_has_is_named_by_its_id() {
     let d = delivery(State::Queued);
-    assert!(sentence(&d, Epr::of(None, &d.endpoint)).contains("to rio;"));
+    let said = sentence(&d, Epr::of(None, &d.endpoint));
+    assert_eq!(
+        said,
+        "Not in rio: the bridge no longer sends to rio. The integration team has it. Do not write it again."
+    );
 }

@@ -232,6 +232,19 @@ async fn a_call_that_takes_too_long_says_whether_it_may_have_been_done() {
 }
 
 #[tokio::test]
+async fn bytes_that_cannot_be_decoded_are_the_callers_fault_and_the_field_is_named() {
+    let bridge = Bridge::start().await;
+    // Field 1, a text: 0xff is no UTF-8. Then: nothing at all that could be a message.
+    for (bytes, field) in [(vec![0x0a, 0x01, 0xff], "request_id"), (vec![0xff, 0xff], "")] {
+        let refused = bridge.call_bytes("worker", "ReferralService/CreateReferral", bytes).await.unwrap_err();
+        assert_eq!((refused.code(), reason_of(&refused).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
+        let details = tonic_types::StatusExt::get_error_details(&refused);
+        let named: Vec<&str> = details.bad_request().unwrap().field_violations.iter().map(|v| &*v.field).collect();
+        assert_eq!(named, [field], "{}", told(&refused));
+    }
+}
+
+#[tokio::test]
 async fn a_busy_bridge_refuses_at_once_rather_than_queueing_callers() {
     let store = stores().next().unwrap();
     let bridge =

@@ -7,6 +7,7 @@ use ips_bridge::api::{
     ApiParts, EndpointFacts, Principal, Principals, Rendering, Role, San, ServerTls, Settings, serve,
 };
 use ips_bridge::domain::ambient::Clock;
+use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, TeamId};
 use ips_bridge::domain::policy::{
     AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
@@ -58,6 +59,7 @@ fn policy(id: &str, trust: &str, name: &str) -> EndpointPolicy {
         ack_mode: AckMode::Original,
         evidence_overdue_after: Duration::from_secs(3600),
         back_off: BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) },
+        asks: AskRules::default(),
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 100_000,
@@ -91,6 +93,7 @@ pub fn rulebook(limits: Limits, north: &str) -> Arc<Rulebook> {
         release_after: Duration::ZERO,
         untouched_after: Duration::from_secs(28 * 24 * 3600),
         time_zone: TimeZone::get("Europe/London").expect("a zone"),
+        teams: vec![],
     };
     Arc::new(Rulebook {
         policies: policies().into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect(),
@@ -222,6 +225,7 @@ pub fn parts(
         entropy: Arc::new(Seeded::new(11)),
         principals,
         endpoints: facts(&packs),
+        retired: Default::default(),
         packs,
         settings: Settings::default(),
         tls,

@@ -302,6 +302,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
                 selection: Some(parked(RIO)),
                 reason: why(),
                 dry_run: false,
+                acknowledge_may_be_in_record: true,
             }
             .encode_to_vec(),
         ),
@@ -373,6 +374,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
             v1::PreviewEntryRequest {
                 endpoint_id: PARIS.into(),
                 what: Some(v1::preview_entry_request::What::DeliveryId(delivery.clone())),
+                with_input: true,
             }
             .encode_to_vec(),
         ),
@@ -400,6 +402,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         selection: Some(v1::DeliverySelection { delivery_ids: vec![delivery.clone()], ..Default::default() }),
         reason: why(),
         dry_run: false,
+        acknowledge_may_be_in_record: true,
     };
     let told: v1::RetryDeliveriesResponse = bridge.done("other", "DeliveryService/RetryDeliveries", &foreign).await;
     assert_eq!(told.not_retried, [format!("{delivery}: there is no such delivery")]);

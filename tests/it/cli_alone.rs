@@ -43,8 +43,11 @@ fn completions_name_the_commands_for_every_shell() {
 #[test]
 fn every_fault_of_a_configuration_is_said_at_once_by_check_config_and_by_serve() {
     let folder = temp_dir();
-    let broken =
-        file(folder.path(), "broken.toml", "[server]\nlisten = \"0.0.0.0:1\"\nlissen = 1\n[limits]\npage_size = -1\n");
+    let broken = file(
+        folder.path(),
+        "broken.toml",
+        "[server]\nlisten = \"0.0.0.0:1\"\nlissen = 1\n[limits]\nmin_free_disk_bytes = -1\n",
+    );
     let checked = run(&["check-config", &broken]).exits(2);
     for fault in ["broken.toml:2: ", "broken.toml:3: ", "broken.toml:5: "] {
         assert!(checked.out.contains(fault), "{fault} is not in\n{}", checked.out);

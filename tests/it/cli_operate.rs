@@ -16,14 +16,14 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// `simulate-epr` as a process. Killed when dropped.
-struct Epr {
+pub struct Epr {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Epr {
     /// Waits until it says where it listens.
-    fn start(listen: &str, more: &[&str]) -> Self {
+    pub fn start(listen: &str, more: &[&str]) -> Self {
         let mut child = ips_bridge(&["simulate-epr", "--listen", listen, "--json"])
             .args(more)
             .stdout(Stdio::piped())
@@ -36,7 +36,7 @@ impl Epr {
     }
 
     /// Ctrl-C; everything it said, and its exit code.
-    fn stop(mut self) -> (String, Option<i32>) {
+    pub fn stop(mut self) -> (String, Option<i32>) {
         signal(self.child.id(), "INT");
         let said: Vec<String> = self.lines.by_ref().map_while(Result::ok).collect();
         (said.join("\n"), self.child.wait().expect("it ends").code())
@@ -54,7 +54,7 @@ impl Drop for Epr {
 const TEXT: &str = "CANARYTEXT rang two shops";
 
 /// The referral's id, once the EPR has sent it.
-async fn referral(bridge: &Serving) -> String {
+pub async fn referral(bridge: &Serving) -> String {
     let mut client = ReferralServiceClient::connect(bridge.url()).await.expect("it answers");
     let mut id = String::new();
     wait_until(Duration::from_secs(10), "the referral", async || {
@@ -66,7 +66,7 @@ async fn referral(bridge: &Serving) -> String {
 }
 
 /// Writes a note; its delivery's id.
-async fn write(bridge: &Serving, referral_id: &str) -> String {
+pub async fn write(bridge: &Serving, referral_id: &str) -> String {
     let contact = Contact {
         mechanism: ContactMechanism::Telephone.into(),
         attendance: Attendance::AttendedOnTime.into(),
@@ -105,7 +105,7 @@ async fn write(bridge: &Serving, referral_id: &str) -> String {
     answer.deliveries.first().expect("a delivery").id.clone()
 }
 
-async fn until(bridge: &Serving, id: &str, state: &str) {
+pub async fn until(bridge: &Serving, id: &str, state: &str) {
     wait_until(Duration::from_secs(15), state, async || {
         let shown = bridge.run(&["outbox", "show", id, "--json"]).exits(0).json();
         shown["delivery"]["state"] == format!("DELIVERY_STATE_{state}")

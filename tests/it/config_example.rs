@@ -1,5 +1,6 @@
 //! The example configuration loads, and says what it seems to say.
 
+use ips_bridge::adapter::Packs;
 use ips_bridge::config::{Config, HOLDS_FOR_LIVE, Secret, StoreUrl, Transport, missing_for_live};
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, StaffId, TeamId};
 use ips_bridge::domain::policy::{AckMode, FiledBy};
@@ -36,7 +37,7 @@ fn the_example_has_three_trusts_and_four_endpoints_and_no_fault() {
 fn an_endpoint_carries_what_its_trust_decided() {
     let config = load(&[]).expect("no fault");
     let paris = config.endpoint(&endpoint("ry9-paris")).expect("there");
-    let Transport::Mllp(mllp) = &paris.transport else { panic!("it is reached over MLLP") };
+    let Transport::Mllp(mllp) = &paris.transport else { panic!("over mllp") };
     assert_eq!(mllp.address.to_string(), "127.0.0.1:2603");
     assert_eq!(paris.longest_send(), Duration::from_secs(3 + 10 + 45));
     assert_eq!(paris.lease, Duration::from_secs(3 + 10 + 45 + 15), "computed: longer than any send");
@@ -82,7 +83,7 @@ fn a_variable_stands_for_one_setting() {
     let config = load(&[
         ("IPS_BRIDGE__STORE__URL", "postgres://bridge@db.example/ips"),
         ("IPS_BRIDGE__STORE__PASSWORD", "opensesame"),
-        ("IPS_BRIDGE__LIMITS__PAGE_SIZE", "20"),
+        ("IPS_BRIDGE__LIMITS__MAX_OPEN_DELIVERIES_PER_ENDPOINT", "20"),
         ("IPS_BRIDGE__LIMITS__SHUTDOWN_GRACE", "90s"),
         ("IPS_BRIDGE__SERVER__GRPC_WEB", "false"),
         ("IPS_BRIDGE__RETIRED_ENDPOINTS", "rx9-old-rio, rx9-older"),
@@ -92,7 +93,7 @@ fn a_variable_stands_for_one_setting() {
     .expect("no fault");
     assert_eq!(config.store.url, StoreUrl::Postgres("postgres://bridge@db.example/ips".to_owned()));
     assert_eq!(config.store.password.as_ref().map(Secret::expose), Some("opensesame"));
-    assert_eq!((config.limits.page_size, config.server.grpc_web), (20, false));
+    assert_eq!((config.limits.max_open_deliveries_per_endpoint, config.server.grpc_web), (20, false));
     assert_eq!(config.limits.shutdown_grace, Duration::from_secs(90));
     assert_eq!(config.retired_endpoints.len(), 2);
 }
@@ -118,4 +119,28 @@ fn a_live_endpoint_is_refused_while_a_safety_hold_is_missing() {
     );
     assert_eq!(config.check_live(&HOLDS_FOR_LIVE), vec![]);
     assert_eq!(load(&[]).expect("no fault").check_live(&done), vec![], "test endpoints may start");
+}
+
+#[test]
+fn each_trust_of_the_nhs_example_has_its_code_and_a_pack_that_its_settings_fit() {
+    let config = Config::load(&example_folder().join("nhs-example.toml"), []).expect("no fault");
+    let trusts: Vec<&str> = config.trusts.iter().map(|t| t.ods.as_str()).collect();
+    assert_eq!(trusts, ["R1A", "RHA", "RP1", "RQY", "RV3", "RV9", "RW1", "RWR", "RX2", "TAD"]);
+    let packs = Packs::load_folder(&example_folder().join("../adapters")).expect("every pack loads");
+    for endpoint in &config.endpoints {
+        let pin = format!("{}@{}", endpoint.adapter, endpoint.pack_version.as_ref().expect("each is pinned"));
+        let pack = packs.pinned(&pin).unwrap_or_else(|f| panic!("{}: {f}", endpoint.id));
+        assert_eq!(pack.check_settings(&endpoint.settings), vec![], "{}", endpoint.id);
+        let what = (endpoint.environment, endpoint.filed_by);
+        assert_eq!(
+            what,
+            (ips_bridge::domain::policy::Environment::Test, FiledBy::Reconciled),
+            "{}: nothing is claimed",
+            endpoint.id
+        );
+    }
+    for file in std::fs::read_dir(example_folder().join("trusts/nhs")).expect("a folder") {
+        let text = std::fs::read_to_string(file.expect("readable").path()).expect("readable");
+        assert!(text.lines().any(|l| l.starts_with("# EPR: ")), "each says how sure it is");
+    }
 }

@@ -148,7 +148,7 @@ fn values_of_the_wrong_kind_say_what_to_write() {
         ("a number out of range", &[rz9("max_connections = 8", "max_connections = 0")]),
         ("an ODS code in small letters", &[rz9("ods = \"RZ9\"", "ods = \"rz9\"")]),
         ("a word that is no choice", &[rz9("environment = \"test\"", "environment = \"Test\"")]),
-        ("a transport of a later release", &[rz9("transport = \"mllp\"", "transport = \"https\"")]),
+        ("a transport of a later release", &[rz9("transport = \"mllp\"", "transport = \"mesh\"")]),
         ("an address without a port", &[rz9("127.0.0.1:2601", "127.0.0.1")]),
         ("a name to listen on", &[rz9("127.0.0.1:2611", "localhost:2611")]),
         ("a time zone nobody knows", &[rz9("release_after = \"5m\"", "time_zone = \"Europe/Londn\"")]),
@@ -185,13 +185,60 @@ fn values_of_the_wrong_kind_say_what_to_write() {
 }
 
 #[test]
+fn an_api_that_is_reached_in_the_clear_or_without_its_secrets_is_refused() {
+    let mut said = String::new();
+    for (what, more) in [
+        ("in the clear", "[endpoint.https]\nbase_url = \"http://epr.example/fhir\""),
+        ("whom to believe", "[endpoint.https]\nbase_url = \"https://epr.example/fhir\""),
+        ("no address", "[endpoint.https]\nbase_url = \"https://user:pw@epr.example/\""),
+        ("no section", ""),
+        (
+            "half a login",
+            "[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\nauth = { kind = \"basic\", user = \"ips\" }",
+        ),
+        (
+            "a secret in the file",
+            "[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\nauth = { kind = \"basic\", user = \"ips\", password = \"opensesame\" }",
+        ),
+        ("half a gateway", "[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\nauth = { kind = \"signed_jwt\" }"),
+        (
+            "credentials among the headers",
+            "[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\nheaders = { Authorization = \"Bearer x\", \"X Y\" = \"z\", X-Z = 1 }",
+        ),
+        (
+            "waits that would double a note",
+            "[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\n[endpoint.ask]\nnot_found_over = \"30s\"\nnot_found_times = 1",
+        ),
+        (
+            "an open door",
+            "[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\n[endpoint.listen_https]\naddress = \"0.0.0.0:8443\"",
+        ),
+    ] {
+        let folder = copy_of_example();
+        let file = folder.path().join(RZ9);
+        let text = std::fs::read_to_string(&file).expect("a trust");
+        let mllp = "[endpoint.mllp]\naddress = \"127.0.0.1:2601\"\nmax_connections = 8\n";
+        assert!(text.contains(mllp));
+        let text = text.replace("transport = \"mllp\"", "transport = \"https\"").replace(mllp, &format!("{more}\n"));
+        std::fs::write(&file, text).expect("written");
+        let result = Config::load(&folder.path().join("example.toml"), []);
+        let faults = result.map_or_else(|faults| faults, |config| config.warnings);
+        let shown: Vec<String> =
+            faults.iter().map(|f| f.to_string().replace(&format!("{}/", folder.path().display()), "")).collect();
+        assert!(!shown.join("").contains("opensesame"), "{shown:?}");
+        said.push_str(&format!("-- {what}\n{}\n", shown.join("\n")));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn unknown_keys_are_refused_with_what_was_probably_meant() {
     let rz9 = |from, to| b(RZ9, from, to);
     let said = each(&[
         ("a slip", &[rz9("max_connections = 8", "max_conections = 8")]),
         ("below the wrong header", &[rz9("max_connections = 8", "max_connections = 8\nmax_per_minute = 60")]),
         ("an unknown section", &[b(MAIN, "[store]", "[storage]")]),
-        ("a main section in a trust's file", &[rz9("[[trust]]", "[limits]\npage_size = 10\n[[trust]]")]),
+        ("a main section in a trust's file", &[rz9("[[trust]]", "[limits]\nmin_free_disk_bytes = 10\n[[trust]]")]),
         ("nothing like it", &[b(MAIN, "url = ", "zebra = 1\nurl = ")]),
         ("in an inline table", &[rz9("site_ods = \"RZ901\"", "site = \"RZ901\"")]),
     ]);
@@ -386,7 +433,7 @@ fn a_wrong_variable_is_named() {
     let (_, said) = load_broken(
         &[],
         &[
-            ("IPS_BRIDGE__LIMITS__PAGE_SIZE", "many"),
+            ("IPS_BRIDGE__LIMITS__MIN_FREE_DISK_BYTES", "many"),
             ("IPS_BRIDGE__SERVER__LISTN", "127.0.0.1:1"),
             ("IPS_BRIDGE__ENDPOINT__RZ9_RIO__NAME", "Rio"),
             ("IPS_BRIDGE__SERVER", "x"),
@@ -398,10 +445,7 @@ fn a_wrong_variable_is_named() {
 #[test]
 fn relations_between_limits_hold() {
     let said = each(&[
-        (
-            "one endpoint may fill everything",
-            &[b(MAIN, "[store]", "[limits]\nmax_open_deliveries = 1000\npage_size = 2000\n[store]")],
-        ),
+        ("one endpoint may fill everything", &[b(MAIN, "[store]", "[limits]\nmax_open_deliveries = 1000\n[store]")]),
         ("stopping sooner than a send ends", &[b(MAIN, "[store]", "[limits]\nshutdown_grace = \"10s\"\n[store]")]),
         ("an endpoint that gets nothing", &[b(RY9, "endpoint = \"ry9-systmone\"", "endpoint = \"ry9-paris\"")]),
         (

@@ -114,6 +114,7 @@ async fn an_unverified_number_waits_and_goes_once_it_is_traced() {
         selection: Some(v1::DeliverySelection { delivery_ids: vec![written.id().into()], ..Default::default() }),
         reason: "Traced".into(),
         dry_run: false,
+        acknowledge_may_be_in_record: true,
     };
     let retried = client.deliveries().retry_deliveries(retry).await.expect("retried").into_inner();
     assert_eq!((retried.retried, retried.not_retried.len()), (1, 0));
@@ -183,6 +184,7 @@ async fn an_author_whom_the_epr_does_not_know_is_held_until_the_staff_table_has_
         selection: Some(selection),
         reason: "Added".into(),
         dry_run: false,
+        acknowledge_may_be_in_record: true,
     };
     let retried = bridge.client.deliveries().retry_deliveries(retry).await.expect("retried").into_inner();
     assert_eq!(retried.retried, 1);
@@ -236,6 +238,7 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
         selection: Some(selection),
         reason: "Again".into(),
         dry_run: false,
+        acknowledge_may_be_in_record: true,
     };
     bridge.client.deliveries().retry_deliveries(retry).await.expect("retried");
     let d = bridge.client.parked(seen.id(), Reason::EndpointChangedAfterSend).await;

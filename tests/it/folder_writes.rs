@@ -25,7 +25,7 @@ fn set(document: &[u8], index: &[u8]) -> Vec<u8> {
 
 async fn send(sender: &Sender, bytes: &[u8]) -> Sent {
     let mut way = sender.open().await.expect("the folder is there");
-    way.send(bytes, &|_| false).await.sent
+    way.send(bytes, "C1", &|_| false).await.sent
 }
 
 fn outcome(sent: Sent) -> Outcome {
@@ -111,7 +111,7 @@ async fn a_folder_that_is_away_or_full_or_a_file_is_not_sent_and_leaves_nothing(
     fs::create_dir(&path).unwrap();
     let mut way = sender(&path).open().await.expect("there still");
     fs::remove_dir(&path).unwrap();
-    let sent = way.send(&set(b"%PDF a", b"<a/>"), &|_| false).await.sent;
+    let sent = way.send(&set(b"%PDF a", b"<a/>"), "C1", &|_| false).await.sent;
     assert!(matches!(sent, Sent::NotSent(NotSent::Folder { .. })), "{sent:?}");
     let sent = send(&sender(folder.path()), b"MSH|^~\\&|").await;
     let Sent::NotSent(why) = sent else { panic!("{sent:?}") };

@@ -717,7 +717,7 @@ async fn exercise_reads(bridge: &Bridge, heard: &Heard) {
 
 /// No room for more.
 async fn exercise_full(url: &str, heard: &Heard) {
-    let limits = Limits { max_open_deliveries: 0 };
+    let limits = Limits { max_open_deliveries: 0, ..Limits::default() };
     let tweaks = Tweaks {
         patient: canary_patient(NHS),
         author: canary_author(),

@@ -207,7 +207,7 @@ fn every_measure_is_ours_by_name_and_labelled_by_nothing_that_could_be_a_person(
         for label in labels.split(',').filter(|l| !l.is_empty()) {
             let name = label.split('=').next().unwrap();
             assert!(
-                ["endpoint", "verdict", "state", "gate", "role", "name", "version", "le"].contains(&name),
+                ["endpoint", "verdict", "answer", "state", "gate", "role", "name", "version", "le"].contains(&name),
                 "{line}"
             );
         }

@@ -16,13 +16,13 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::transport_support::*;
 
 /// An authority of a test's own.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         install_crypto_provider();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -31,12 +31,12 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    fn root(&self) -> PemSource {
+    pub fn root(&self) -> PemSource {
         PemSource::Bytes(self.pem.clone().into_bytes())
     }
 
     /// A certificate for these names, as PEM chain and key.
-    fn issue(&self, dns: &str, uri: Option<&str>) -> (String, String) {
+    pub fn issue(&self, dns: &str, uri: Option<&str>) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![dns.to_owned()]).unwrap();
         params.subject_alt_names.extend(uri.map(|u| SanType::URI(u.try_into().unwrap())));
@@ -44,18 +44,18 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn identity(&self, dns: &str) -> Identity {
+    pub fn identity(&self, dns: &str) -> Identity {
         let (chain, key) = self.issue(dns, Some("spiffe://trust.example/ips"));
         Identity { chain: PemSource::Bytes(chain.into_bytes()), key: PemSource::Bytes(key.into_bytes()) }
     }
 
-    fn server(&self, clients: ClientCertificates) -> Arc<ServerTls> {
+    pub fn server(&self, clients: ClientCertificates) -> Arc<ServerTls> {
         let identity = self.identity("epr.example");
         let settings = ServerTlsSettings { identity, clients, min: TlsMin::V1_3, alpn: Vec::new() };
         Arc::new(ServerTls::load(settings).unwrap())
     }
 
-    fn client(&self, identity: Option<Identity>) -> ClientTlsSettings {
+    pub fn client(&self, identity: Option<Identity>) -> ClientTlsSettings {
         let server_name = Some("epr.example".to_owned());
         ClientTlsSettings { roots: self.root(), identity, server_name, min: TlsMin::V1_3 }
     }

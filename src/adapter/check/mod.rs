@@ -8,7 +8,7 @@ use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
 use super::fault::Faults;
 use super::manifest::FILE;
 use super::pack::Pack;
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 /// Checks a pack's folder: manifest and files, README, unused files, an example for every entry (a failing one too), each
 /// example as expected, leaf-drop, render to parse and back, and no NHS number outside the test range.
@@ -21,7 +21,7 @@ pub fn check(folder: &Path, judge: Judge) -> Report {
     let mut done = vec![format!("{}: manifest, templates, maps and code tables read", pack.pin())];
 
     tidy::check(&pack, &mut faults);
-    let cases = cases(&pack.sources, &mut faults);
+    let cases = cases(&pack.sources, pack.manifest.format, &mut faults);
     let mut outcomes: Vec<(Case, Outcome)> = Vec::new();
     for case in cases {
         match pack.run(&case, judge) {
@@ -29,6 +29,10 @@ pub fn check(folder: &Path, judge: Judge) -> Report {
                 if let Err(fault) = pack.judge(&case, &outcome) {
                     faults.0.push(fault);
                 }
+                faults.0.extend(pack.still_carried(&case, &outcome, judge).err().into_iter().flatten());
+                // What follows is about this pack's own settings.
+                let case = Case { from: None, ..case };
+                let outcome = pack.run(&case, judge).unwrap_or(outcome);
                 outcomes.push((case, outcome));
             }
             Err(list) => faults.0.extend(list),
@@ -42,30 +46,41 @@ pub fn check(folder: &Path, judge: Judge) -> Report {
         round_trip::check(&pack, case, &mut faults);
     }
     done.push(format!("{tries} inputs with one value dropped"));
-    let faults = faults.into_result(()).err().unwrap_or_default();
+    let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
 }
 
 /// Every entry has an example that works, and each kind of case one that fails, unless a reason is given.
 fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, outcome) in outcomes.iter().filter(|(_, o)| !o.failed()) {
-        *seen.entry(outcome.covers.as_deref().unwrap_or_default()).or_default() += 1;
-    }
-    for (i, entry) in pack.manifest.render.iter().enumerate().filter(|(_, e)| e.exempt.is_none()) {
+    let good = || outcomes.iter().map(|(_, o)| o).filter(|o| !o.failed());
+    let seen: BTreeSet<&str> = good().filter_map(|o| o.covers.as_deref()).collect();
+    for entry in pack.manifest.render.iter().filter(|e| e.exempt.is_none()) {
         // Rows for one entry differ by settings: each wants its own example.
-        let rows_so_far = pack.manifest.render[..=i].iter().filter(|e| e.entry == entry.entry).count();
-        if seen.get(entry.entry).is_none_or(|n| *n < rows_so_far) {
+        if !good().any(|o| o.row == Some(entry.line)) {
             let hint = "add examples/render-…/input.json (and settings.toml), then adapter test --bless; or exempt = \"why not\"";
             faults.add(FILE, entry.line, format!("{} with {} has no example", entry.entry, entry.template), hint);
         }
     }
-    for entry in pack.manifest.parse.iter().filter(|e| e.exempt.is_none() && !seen.contains_key(e.message.as_str())) {
+    for entry in pack.manifest.parse.iter().filter(|e| e.exempt.is_none() && !seen.contains(e.message.as_str())) {
         faults.add(
             FILE,
             entry.line,
             format!("{} has no example", entry.message),
-            "add examples/parse-…/message.hl7, then adapter test --bless",
+            "add examples/parse-…/message.hl7 (or .json), then adapter test --bless",
+        );
+    }
+    let own = |(c, o): &(Case, Outcome)| {
+        c.kind == CaseKind::Render && !o.failed() && pack.sources.case_from(&c.name).is_none()
+    };
+    if pack.manifest.extends.is_some()
+        && pack.manifest.render.iter().any(|e| e.exempt.is_none())
+        && !outcomes.iter().any(own)
+    {
+        faults.add(
+            "examples",
+            0,
+            "no render example shows what this pack sends with its own settings",
+            "add one, or an expected file of its own for one of the base's",
         );
     }
     let has = |kind: CaseKind, failing: bool| outcomes.iter().any(|(c, o)| c.kind == kind && o.failed() == failing);

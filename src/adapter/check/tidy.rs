@@ -10,10 +10,13 @@ const README: &str = "README.md";
 const HEADINGS: &[&str] =
     &["What it connects", "What it cannot do", "Settings", "How to test", "Known traps", "What to ask the supplier"];
 
+/// A pack for one EPR stands on what somebody said of it: who, and what nobody did.
+const HEADINGS_OF_OVERLAY: &[&str] = &["What is known, and from where", "What is assumed"];
+
 pub fn check(pack: &Pack, faults: &mut Faults) {
     readme(pack, faults);
     unused(pack, faults);
-    for path in pack.sources.paths() {
+    for path in pack.sources.paths().filter(|p| pack.sources.is_own(p)) {
         if let Some(text) = pack.sources.bytes(path).and_then(|b| std::str::from_utf8(b).ok()) {
             numbers(path, text, faults);
         }
@@ -23,10 +26,13 @@ pub fn check(pack: &Pack, faults: &mut Faults) {
 fn readme(pack: &Pack, faults: &mut Faults) {
     let Some(text) = pack.sources.text(README, faults) else { return };
     let found: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("## ")).map(str::trim).collect();
-    for heading in HEADINGS.iter().filter(|h| !found.contains(h)) {
+    let of_overlay = pack.manifest.extends.iter().flat_map(|_| HEADINGS_OF_OVERLAY);
+    for heading in HEADINGS.iter().chain(of_overlay).filter(|h| !found.contains(h)) {
         faults.add(README, 0, format!("has no heading \"## {heading}\""), suggest(heading, found.iter().copied()));
     }
-    for setting in pack.manifest.settings.names().filter(|n| !text.contains(&format!("`{n}`"))) {
+    // What is the base's, the base's README explains.
+    let own = pack.manifest.settings.0.iter().filter(|s| s.line >= pack.manifest.own_from).map(|s| &s.name);
+    for setting in own.filter(|n| !text.contains(&format!("`{n}`"))) {
         faults.add(README, 0, format!("does not explain the setting `{setting}`"), "add it under ## Settings");
     }
     if pack.manifest.status == Status::Live && !found.contains(&"Conformance") {
@@ -51,11 +57,18 @@ fn unused(pack: &Pack, faults: &mut Faults) {
             || manifest.parse.iter().any(|p| p.map == path)
             || manifest.codes.iter().any(|c| c.file == path)
     };
-    for path in pack.sources.paths().filter(|p| !used(p)) {
-        faults.add(path, 0, "is used by nothing", "remove it, or name it in adapter.toml or a template");
+    for path in pack.sources.paths().filter(|p| pack.sources.is_own(p)) {
+        let base = pack.sources.base().and_then(|b| b.bytes(path)).filter(|_| path != FILE && path != README);
+        if !used(path) {
+            faults.add(path, 0, "is used by nothing", "remove it, or name it in adapter.toml or a template");
+        } else if base.is_some_and(|b| !path.contains("/expected.") && Some(b) == pack.sources.bytes(path)) {
+            faults.add(path, 0, "is the same as the base's", "remove it: what a pack does not have is the base's");
+        }
     }
-    for table in &manifest.codes {
+    for table in manifest.codes.iter().filter(|t| t.line >= manifest.own_from) {
         let named = |text: &str| {
+            // In JSON the quotes of a quoted name are escaped.
+            let text = text.replace("\\\"", "\"");
             [format!("code(\"{}\")", table.name), format!("code('{}')", table.name)].iter().any(|c| text.contains(c))
         };
         let in_template = pack
@@ -63,7 +76,9 @@ fn unused(pack: &Pack, faults: &mut Faults) {
             .under("templates")
             .filter_map(|p| pack.sources.bytes(p))
             .any(|b| named(&String::from_utf8_lossy(b)));
-        if !in_template && !pack.maps.values().any(|m| m.tables().any(|t| t == table.name)) {
+        let in_map = pack.maps.values().any(|m| m.tables().any(|t| t == table.name))
+            || pack.fhir_maps.values().any(|m| m.tables().any(|t| t == table.name));
+        if !in_template && !in_map {
             faults.add(
                 FILE,
                 table.line,

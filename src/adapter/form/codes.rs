@@ -2,7 +2,10 @@
 //! compile until the other has it.
 
 use super::View;
+use super::change::ReferralChangeKind;
+use crate::domain::change::ChangeKind;
 use crate::domain::measure::{MeasureKind, MeasureSide};
+use crate::domain::merge::MergeKind;
 use crate::domain::note::{
     ActivityType, Attendance, ContactMechanism, ContactMode, DisclosureChoice, EmployerApproachConsent,
     EmployerContactPurpose, ProfileStage, WithdrawReason,
@@ -87,6 +90,31 @@ same_codes! {
     MeasureSide { Numerator, Denominator }
 }
 
+/// The kinds of what an EPR tells have longer names in the contract, where they stand alone.
+macro_rules! codes_named {
+    ($($name:ident = $wire:ident { $($both:ident),+ $(,)? })+) => {$(
+        impl Code for $name {
+            fn from_wire(number: i32) -> Result<Option<Self>, UnknownCode> {
+                Ok(match v1::$wire::try_from(number).map_err(|_| UnknownCode)? {
+                    v1::$wire::Unspecified => None,
+                    $(v1::$wire::$both => Some(Self::$both),)+
+                })
+            }
+            fn wire(self) -> i32 {
+                i32::from(match self {
+                    $(Self::$both => v1::$wire::$both,)+
+                })
+            }
+        }
+    )+};
+}
+
+codes_named! {
+    ChangeKind = PatientChangeKind { Updated, Added, Removed }
+    MergeKind = PatientMergeKind { Merge, ChangeIdentifier }
+    ReferralChangeKind = ReferralChangeKind { Modified, Cancelled }
+}
+
 codes! {
     HoursBand {
         ThirtyOrMore = HoursBand30OrMore,
@@ -148,6 +176,9 @@ mod tests {
         both_ways::<HoursBand>(6);
         both_ways::<MeasureKind>(16);
         both_ways::<MeasureSide>(2);
+        both_ways::<ChangeKind>(3);
+        both_ways::<MergeKind>(2);
+        both_ways::<ReferralChangeKind>(2);
     }
 
     #[test]

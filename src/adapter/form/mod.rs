@@ -8,6 +8,7 @@
 //! Rules for every message: a text is trimmed where its rule says "no line breaks"; an optional text left blank counts as unset; a
 //! time is kept to the microsecond; UNSPECIFIED, and numbers that the contract does not have, are refused where a code is required.
 
+pub mod change;
 pub mod codes;
 pub mod entry;
 pub mod field;

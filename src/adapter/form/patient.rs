@@ -63,6 +63,12 @@ pub fn show(patient: &Patient) -> v1::Patient {
         details: Some(show_details(&patient.details)),
         created_at: Some(patient.created_at.into()),
         updated_at: Some(patient.updated_at.into()),
+        merged_into: patient.standing.merged_into.map(|id| id.to_string()),
+        absorbed: patient.standing.absorbed.iter().map(ToString::to_string).collect(),
+        identity_in_doubt: patient.standing.doubt.is_some(),
+        deceased: patient.standing.deceased(),
+        died_on: patient.standing.death.as_ref().and_then(|d| d.died_on).map(|d| d.0.to_string()),
+        location_shielded: patient.standing.location_shielded,
     }
 }
 

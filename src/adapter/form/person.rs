@@ -49,7 +49,7 @@ pub fn read_expected_patient(
         n => f.keep("nhs_number", NhsNumber::parse(n)).map(Some),
     };
     let date_of_birth = f.day("date_of_birth", &message.date_of_birth);
-    let family = f.keep("family_name", text::line(&message.family_name, NAME_MAX));
+    let family = f.keep("family_name", text::family_name(&message.family_name, NAME_MAX));
     Some(ExpectedPatient { nhs_number: nhs_number?, date_of_birth: Private(date_of_birth?), family: family? })
 }
 
@@ -128,7 +128,7 @@ pub fn show_external_id(id: &ExternalId) -> v1::ExternalId {
 pub(super) fn draft_name(message: &v1::PersonName, at: &str, broken: &mut Violations) -> PersonName {
     let mut f = Fields::new(at, broken);
     PersonName {
-        family: f.line("family", &message.family, NAME_MAX),
+        family: f.keep("family", text::family_name(&message.family, NAME_MAX)).unwrap_or_else(stand_in),
         given: f.line("given", &message.given, NAME_MAX),
         prefix: f.optional_line("prefix", message.prefix.as_deref(), 20),
     }

@@ -73,12 +73,14 @@ pub fn show(referral: &Referral) -> v1::Referral {
         received_from_endpoint: referral.received_from.as_ref().map(|e| e.as_str().to_owned()),
         touched_at: Some(referral.touched_at.into()),
         employer_approach_consented: referral.employer_approach.is_some_and(|a| a.consented),
+        close_text: referral.close_text.as_ref().map(|t| t.0.clone()),
     }
 }
 
-/// As lists have it: without `details.reason`, which is clinical text.
+/// As lists have it: without `details.reason` and `close_text`, which are clinical text.
 pub fn show_in_list(referral: &Referral) -> v1::Referral {
     let mut shown = show(referral);
+    shown.close_text = None;
     if let Some(details) = &mut shown.details {
         details.reason = None;
     }

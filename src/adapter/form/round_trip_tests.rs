@@ -8,6 +8,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::person::Patient;
 use crate::domain::referral::{EmployerApproach, Referral, ReferralState};
 use crate::domain::rule::Violations;
+use crate::domain::standing::Standing;
 use crate::domain::text::Private;
 use crate::wire::{
     Timestamp,
@@ -65,6 +66,10 @@ fn line(max: usize) -> BoxedStrategy<String> {
         .boxed()
 }
 
+fn family() -> BoxedStrategy<String> {
+    line(80).prop_filter("a name", |t| crate::domain::text::family_name(t, 80).is_ok()).boxed()
+}
+
 fn maybe(max: usize) -> BoxedStrategy<Option<String>> {
     prop::option::of(line(max)).boxed()
 }
@@ -82,7 +87,7 @@ fn time() -> BoxedStrategy<Option<Timestamp>> {
 
 fn any_patient() -> impl Strategy<Value = v1::PatientDetails> {
     let identifiers = prop::collection::btree_map("[A-Za-z0-9._-]{1,40}", "[!-~]{1,40}", 1..20);
-    let name = (line(80), line(80), maybe(20));
+    let name = (family(), line(80), maybe(20));
     let address = prop::option::of((prop::collection::vec(line(100), 0..5), maybe(100), maybe(100), maybe(10)));
     let number = prop::sample::select(vec!["9990000018", "9990000026", "9990000034", "9990000042", "9990000050"]);
     (prop::option::of((number, 1i32..7)), identifiers, name, day(), 1i32..5, address, maybe(40)).prop_map(
@@ -330,6 +335,8 @@ fn a_list_of_referrals_leaves_the_reason_out() {
         received_control_id: None,
         touched_at: now(),
         employer_approach: Some(EmployerApproach { decided_on: today(), consented: true }),
+        close_text: None,
+        told_at: None,
     };
     let full = referral::show(&shown);
     assert!(full.details.as_ref().is_some_and(|d| d.reason.is_some()));
@@ -345,9 +352,44 @@ fn a_list_of_referrals_leaves_the_reason_out() {
 #[test]
 fn a_patient_shows_with_who_owns_the_record() {
     let details = fine(|b| patient::read_and_check(&patient_details(), "details", today(), b));
-    let shown =
-        Patient { id: PatientId(id(2)), trust: ods(), version: 4, details, created_at: now(), updated_at: now() };
+    let standing = Standing::default();
+    let shown = Patient {
+        id: PatientId(id(2)),
+        trust: ods(),
+        version: 4,
+        details,
+        created_at: now(),
+        updated_at: now(),
+        standing,
+    };
     let shown = patient::show(&shown);
     assert_eq!((shown.trust_ods.as_str(), shown.version, shown.id.len()), ("RXX", 4, 26));
     assert_same(&shown.details, &Some(patient_details()));
+}
+
+#[test]
+fn a_patient_shows_that_they_were_merged_died_or_are_in_doubt() {
+    use crate::domain::standing::{Death, Doubt};
+    let details = fine(|b| patient::read_and_check(&patient_details(), "details", today(), b));
+    let standing = Standing {
+        merged_into: Some(PatientId(id(9))),
+        absorbed: vec![PatientId(id(8))],
+        doubt: Some(Doubt::MergeUnclear),
+        death: Some(Death { deceased: true, died_on: Some(crate::domain::text::Private(today())), told_at: now() }),
+        location_shielded: true,
+        ..Standing::default()
+    };
+    let patient_now = Patient {
+        id: PatientId(id(2)),
+        trust: ods(),
+        version: 4,
+        details,
+        created_at: now(),
+        updated_at: now(),
+        standing,
+    };
+    let shown = patient::show(&patient_now);
+    assert_eq!((shown.merged_into, shown.absorbed.len()), (Some(PatientId(id(9)).to_string()), 1));
+    assert!(shown.identity_in_doubt && shown.deceased && shown.location_shielded);
+    assert_eq!(shown.died_on, Some(today().to_string()));
 }

@@ -26,7 +26,7 @@ pub struct Reply {
 /// One error of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyError {
-    /// HL7 table 0357 or the supplier's own.
+    /// HL7 table 0357 or the supplier's own. Empty: an ERR that says in words only, or by its severity, that something is wrong.
     pub code: String,
     /// ERR-4: E, W, I or F, where the sender says.
     pub severity: Option<char>,
@@ -107,6 +107,14 @@ impl Reply {
         })
     }
 
+    /// The control id these bytes answer, whatever they answer: the only MSA's MSA-2.
+    pub fn answers(bytes: &[u8]) -> Option<String> {
+        let message = Message::parse_as(scan(bytes).ok()?, Charset::Utf8).ok()?;
+        let mut msas = message.segments_named("MSA");
+        let (msa, none) = (msas.next()?, msas.next());
+        said(msa.field(2).reading()).filter(|_| none.is_none())
+    }
+
     /// Whether any error has this code.
     pub fn has_error(&self, code: &str) -> bool {
         self.errors.iter().any(|error| error.code == code)
@@ -141,10 +149,20 @@ impl Found {
         }
     }
 
+    /// An ERR segment's code. Words in its place are an error too: an AA beside them is not to be believed.
+    fn err_code(&mut self, code: Reading<'_>, severity: Option<char>, location: Option<Location>) {
+        let (before, worded) = (self.errors.len(), said(code.clone()).is_some());
+        self.error(code, severity, location.clone());
+        if worded && self.errors.len() == before {
+            self.errors.push(ReplyError { code: String::new(), severity, location });
+        }
+    }
+
     fn err(&mut self, err: Segment<'_>) {
+        let before = self.errors.len();
         // Before 2.5: ERR-1 repeats segment^sequence^field^code&text&table.
         for repeat in err.field(1).repeats() {
-            self.error(
+            self.err_code(
                 repeat.component(4).subcomponent(1),
                 None,
                 location(repeat.component(1).raw(), repeat.component(2).raw(), repeat.component(3).raw()),
@@ -156,8 +174,11 @@ impl Found {
         let place = place.and_then(|r| location(r.component(1).raw(), r.component(2).raw(), r.component(3).raw()));
         let severity = err.field(4).raw().trim().chars().next().filter(|c| matches!(c, 'E' | 'W' | 'I' | 'F'));
         for repeat in err.field(3).repeats() {
-            self.error(repeat.component(1).reading(), severity, place.clone());
+            self.err_code(repeat.component(1).reading(), severity, place.clone());
             self.text(repeat.component(2).reading());
+        }
+        if self.errors.len() == before && matches!(severity, Some('E' | 'F')) {
+            self.errors.push(ReplyError { code: String::new(), severity, location: place });
         }
         self.text(err.field(7).reading());
         self.text(err.field(8).reading());
@@ -212,8 +233,24 @@ mod tests {
     fn text_that_may_name_the_patient_is_not_shown() {
         let reply =
             reply("MSA|AE|42|Sam Testpatient unknown\rERR|||no such person Sam Testpatient\r").expect("a reply");
-        assert!(reply.errors.is_empty() && reply.text.reveal().contains("no such person"));
+        assert!(reply.errors.iter().all(|e| e.code.is_empty()) && reply.text.reveal().contains("no such person"));
         assert!(!format!("{reply:?}").contains("Sam"));
+    }
+
+    #[test]
+    fn an_error_without_a_code_is_an_error() {
+        for (err, errors) in [
+            ("ERR||PID^1^3|Patient not known in this EPR|E||||rejected", 1),
+            ("ERR||PID^1^3||E", 1),
+            ("ERR||PID^1^3||F", 1),
+            ("ERR|PID^1^3^Not known here&Not known here", 1),
+            ("ERR", 0),
+            ("ERR|||^Message accepted|I", 0),
+            ("ERR||||I||||all well", 0),
+        ] {
+            let reply = reply(&format!("MSA|AA|42\r{err}\r")).expect("a reply");
+            assert_eq!(reply.errors.len(), errors, "{err}");
+        }
     }
 
     #[test]

@@ -3,10 +3,13 @@
 mod read;
 mod row;
 
+pub use read::from_table;
+pub(super) use read::{constant, filter, find};
+pub(super) use row::As;
 pub use row::FILTERS;
 
 use super::codes::CodeTable;
-use super::hl7::{Message, Reading, Repeat};
+use super::hl7::{Message, Reading, Repeat, Segment};
 use jiff::tz::TimeZone;
 use row::{Row, Taken};
 use serde_json::{Map as JsonMap, Value};
@@ -32,17 +35,55 @@ struct Field {
     line: u32,
 }
 
-/// A list of ours, an element for each repetition of one of their fields.
+/// A list of ours, an element for each repetition of one of their fields, or for each group of their segments.
 #[derive(Debug, Clone)]
 struct Each {
     ours: String,
-    segment: String,
-    field: usize,
+    over: Over,
     /// Repetitions where one of these components has one of these values are left out.
     unless: Vec<(Part, Vec<String>)>,
     /// Only repetitions where all of these components have one of these values.
     only: Vec<(Part, Vec<String>)>,
     fields: Vec<Field>,
+    /// Lists within an element.
+    each: Vec<Each>,
+}
+
+/// What an [`Each`] makes elements of.
+#[derive(Debug, Clone)]
+enum Over {
+    Field {
+        segment: String,
+        field: usize,
+    },
+    /// From each segment of this id to the next one.
+    Group(String),
+}
+
+/// The part of a message that rows look at: all of it, or its head (what stands before the first group) and one group.
+#[derive(Clone, Copy)]
+struct Where<'m> {
+    message: &'m Message,
+    head: usize,
+    from: usize,
+    to: usize,
+}
+
+impl<'m> Where<'m> {
+    fn whole(message: &'m Message) -> Self {
+        Self { message, head: 0, from: 0, to: message.segments().len() }
+    }
+
+    fn segments(self) -> impl Iterator<Item = Segment<'m>> + Clone {
+        self.message.segments().filter(move |s| s.index() < self.head || (self.from..self.to).contains(&s.index()))
+    }
+
+    fn groups(self, id: &str) -> Vec<Self> {
+        let starts: Vec<usize> = self.segments().filter(|s| s.id() == id).map(|s| s.index()).collect();
+        let ends = starts.iter().skip(1).copied().chain([self.to]);
+        let head = starts.first().copied().unwrap_or(self.to);
+        starts.iter().zip(ends).map(|(from, to)| Self { head, from: *from, to, ..self }).collect()
+    }
 }
 
 /// A component, or subcomponent, of a repetition.
@@ -98,21 +139,22 @@ impl std::fmt::Debug for Mapped {
 }
 
 impl Map {
-    /// Fills our fields, or says which could not be: all of them.
-    pub fn apply(&self, message: &Message, around: &Around<'_>) -> Result<Mapped, Vec<FieldFault>> {
+    /// Fills our fields, and says which could not be: all of them.
+    pub fn apply(&self, message: &Message, around: &Around<'_>) -> (Mapped, Vec<FieldFault>) {
+        let everywhere = Where::whole(message);
         let mut faults = Vec::new();
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
         for field in &self.fields {
-            match field.take(message, None, around, &mut faults) {
+            match field.take(everywhere, None, around, &mut faults) {
                 Some(Taken::Value(value)) => put(&mut mapped.value, &field.ours, value),
                 Some(Taken::Null) => mapped.nulls.push(field.ours.clone()),
                 Some(Taken::Absent) | None => {}
             }
         }
         for each in &self.each {
-            each.apply(message, around, &mut mapped, &mut faults);
+            each.apply(everywhere, around, &mut mapped.value, &mut faults);
         }
-        if faults.is_empty() { Ok(mapped) } else { Err(faults) }
+        (mapped, faults)
     }
 
     /// Code tables and settings the rows name.
@@ -130,14 +172,15 @@ impl Map {
     }
 
     fn all_fields(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields))
+        let within = self.each.iter().chain(self.each.iter().flat_map(|e| &e.each));
+        self.fields.iter().chain(within.flat_map(|e| &e.fields))
     }
 }
 
 impl Field {
     fn take(
         &self,
-        message: &Message,
+        there: Where<'_>,
         repeat: Option<&Repeat<'_>>,
         around: &Around<'_>,
         faults: &mut Vec<FieldFault>,
@@ -145,7 +188,7 @@ impl Field {
         let mut null = false;
         let mut from = "nothing".to_owned();
         for row in &self.rows {
-            match row.take(message, repeat, around) {
+            match row.take(there, repeat, around) {
                 Ok(Taken::Absent) => {}
                 Ok(Taken::Null) => null = true,
                 Ok(Taken::Value(value)) => return Some(Taken::Value(value)),
@@ -169,40 +212,66 @@ impl Field {
 }
 
 impl Each {
-    fn apply(&self, message: &Message, around: &Around<'_>, mapped: &mut Mapped, faults: &mut Vec<FieldFault>) {
-        let says = |repeat: &Repeat<'_>, (part, values): &(Part, Vec<String>)| {
-            let sent = part.read(repeat);
-            values.iter().any(|v| v == sent.value().unwrap_or_default().trim())
-        };
-        let mut list = Vec::new();
-        for repeat in message.segments_named(&self.segment).flat_map(|s| s.field(self.field).repeats()) {
-            let left_out = self.unless.iter().any(|c| says(&repeat, c)) || !self.only.iter().all(|c| says(&repeat, c));
-            if left_out || repeat.raw().is_empty() || repeat.raw() == "\"\"" {
-                continue;
-            }
-            let mut element = Value::Object(JsonMap::new());
-            for field in &self.fields {
-                let before = faults.len();
-                if let Some(Taken::Value(value)) = field.take(message, Some(&repeat), around, faults) {
-                    put(&mut element, &field.ours, value);
-                }
-                for fault in &mut faults[before..] {
-                    fault.field = format!("{}[{}].{}", self.ours, list.len(), fault.field);
+    fn apply(&self, there: Where<'_>, around: &Around<'_>, into: &mut Value, faults: &mut Vec<FieldFault>) {
+        let mut list: Vec<Value> = Vec::new();
+        match &self.over {
+            Over::Group(id) => {
+                for group in there.groups(id) {
+                    list.push(self.element(group, None, around, list.len(), faults));
                 }
             }
-            // Senders repeat themselves; the same element twice says nothing more.
-            if !list.contains(&element) {
-                list.push(element);
+            Over::Field { segment, field } => {
+                let of = there.segments().filter(|s| s.id() == segment);
+                for repeat in of.flat_map(|s| s.field(*field).repeats()).filter(|r| self.wants(r)) {
+                    let element = self.element(there, Some(&repeat), around, list.len(), faults);
+                    // Senders repeat themselves; the same element twice says nothing more.
+                    if !list.contains(&element) {
+                        list.push(element);
+                    }
+                }
             }
         }
         if !list.is_empty() {
-            put(&mut mapped.value, &self.ours, Value::Array(list));
+            put(into, &self.ours, Value::Array(list));
         }
+    }
+
+    fn wants(&self, repeat: &Repeat<'_>) -> bool {
+        let says = |(part, values): &(Part, Vec<String>)| {
+            let sent = part.read(repeat);
+            values.iter().any(|v| v == sent.value().unwrap_or_default().trim())
+        };
+        let left_out = self.unless.iter().any(says) || !self.only.iter().all(says);
+        !left_out && !repeat.raw().is_empty() && repeat.raw() != "\"\""
+    }
+
+    fn element(
+        &self,
+        there: Where<'_>,
+        repeat: Option<&Repeat<'_>>,
+        around: &Around<'_>,
+        number: usize,
+        faults: &mut Vec<FieldFault>,
+    ) -> Value {
+        let mut element = Value::Object(JsonMap::new());
+        let before = faults.len();
+        for field in &self.fields {
+            if let Some(Taken::Value(value)) = field.take(there, repeat, around, faults) {
+                put(&mut element, &field.ours, value);
+            }
+        }
+        for each in &self.each {
+            each.apply(there, around, &mut element, faults);
+        }
+        for fault in &mut faults[before..] {
+            fault.field = format!("{}[{number}].{}", self.ours, fault.field);
+        }
+        element
     }
 }
 
 /// Puts a value under a dotted path, making the objects on the way.
-fn put(root: &mut Value, path: &str, value: Value) {
+pub(super) fn put(root: &mut Value, path: &str, value: Value) {
     let mut at = root;
     for part in path.split('.') {
         if !at.is_object() {

@@ -6,7 +6,7 @@ use super::super::input::{self, Shape, ShapeKind};
 use super::super::sources::Sources;
 use super::super::table::{Reader, TomlFile};
 use super::row::{As, FILTERS, From, Row, Source};
-use super::{Each, Field, Map, Part};
+use super::{Each, Field, Map, Over, Part};
 use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
 
@@ -26,7 +26,7 @@ impl Map {
     }
 }
 
-fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
+pub fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
     let makes = head.required("makes", "CreateReferralRequest");
     if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
@@ -46,7 +46,7 @@ fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
                 for (name, list) in lists {
                     let line = file.line(name.span());
                     match list.get_ref().as_table() {
-                        Some(t) => map.each.extend(each(file, name.get_ref(), t, line, &makes)),
+                        Some(t) => map.each.extend(each(file, name.get_ref(), t, line, &makes, false)),
                         None => file.fault_at(line, "[each] needs tables", "write [each.\"details.external_ids\"]"),
                     }
                 }
@@ -58,7 +58,7 @@ fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     map
 }
 
-fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
+fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str, within: bool) -> Option<Each> {
     let element = match find(makes, ours) {
         Ok(Some(Shape { kind: ShapeKind::Message(name), repeated: true, .. })) => name.clone(),
         Ok(_) => {
@@ -70,23 +70,45 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
             return None;
         }
     };
+    let mut over = None;
     let mut each = Each {
         ours: ours.into(),
-        segment: String::new(),
-        field: 0,
+        over: Over::Group(String::new()),
         unless: Vec::new(),
         only: Vec::new(),
         fields: Vec::new(),
+        each: Vec::new(),
     };
+    // A group's rows are paths, a repetition's are components.
+    let in_field = !table.contains_key("group");
     for (key, item) in table {
         let at = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
             ("field", DeValue::String(place)) => {
                 match place.split_once('-').map(|(s, f)| (s.to_owned(), f.parse::<usize>())) {
                     Some((segment, Ok(number))) if Path::parse(place).is_ok() => {
-                        (each.segment, each.field) = (segment, number)
+                        over = Some(Over::Field { segment, field: number });
                     }
                     _ => file.fault_at(at, "`field` is not a segment and a field", "write field = \"PID-3\""),
+                }
+            }
+            ("group", DeValue::String(id)) if !within && Path::parse(&format!("{id}-1")).is_ok() => {
+                over = Some(Over::Group(id.to_string()));
+            }
+            ("group", _) => {
+                file.fault_at(at, "`group` is not a segment, or stands inside another [each]", "write group = \"PID\"");
+            }
+            ("each", DeValue::Table(lists)) if !within => {
+                for (name, list) in lists {
+                    let line = file.line(name.span());
+                    match list.get_ref().as_table() {
+                        Some(t) => each.each.extend(self::each(file, name.get_ref(), t, line, &element, true)),
+                        None => file.fault_at(
+                            line,
+                            "[each] needs tables",
+                            "write [each.\"merges\".each.\"losing_identifiers\"]",
+                        ),
+                    }
                 }
             }
             (word @ ("unless" | "only"), DeValue::Table(rules)) => {
@@ -114,22 +136,22 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
                     }
                 }
             }
-            (name, value) => each.fields.extend(field(file, name, value, at, &element, true)),
+            (name, value) => each.fields.extend(field(file, name, value, at, &element, in_field)),
         }
     }
-    if each.segment.is_empty() {
+    let Some(over) = over else {
         file.fault_at(
             line,
             format!("[each.\"{ours}\"] does not say which field it repeats over"),
-            "add field = \"PID-3\"",
+            "add field = \"PID-3\", or group = \"PID\" for an element of each PID and what follows it",
         );
         return None;
-    }
-    Some(each)
+    };
+    Some(Each { over, ..each })
 }
 
 /// `ours` within a message of ours, or what is wrong with it.
-fn find(makes: &str, ours: &str) -> Result<Option<&'static Shape>, (String, String)> {
+pub(in crate::adapter) fn find(makes: &str, ours: &str) -> Result<Option<&'static Shape>, (String, String)> {
     if input::fields(makes).is_none() {
         return Ok(None);
     }
@@ -252,11 +274,12 @@ fn condition(file: &TomlFile<'_>, text: &str, line: u32) -> Option<(Path, bool)>
     }
 }
 
-fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
+pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
     Some(match name.split_once(':') {
         Some(("code", table)) if !table.is_empty() => As::Code(table.to_owned()),
         None => match name {
             "hl7_date" => As::Date,
+            "hl7_date_if_whole" => As::DateIfWhole,
             "hl7_time" => As::Time,
             "nhs_number" => As::NhsNumber,
             "upper" => As::Upper,
@@ -281,7 +304,7 @@ fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
     })
 }
 
-fn constant(value: &DeValue<'_>) -> Option<serde_json::Value> {
+pub(in crate::adapter) fn constant(value: &DeValue<'_>) -> Option<serde_json::Value> {
     Some(match value {
         DeValue::String(s) => serde_json::Value::String(s.to_string()),
         DeValue::Boolean(b) => serde_json::Value::Bool(*b),

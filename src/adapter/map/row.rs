@@ -1,8 +1,8 @@
 //! One map row: where a value is taken from and what is made of it.
 
 use super::super::filters::FilterDoc;
-use super::super::hl7::{Message, Path, Reading, Repeat};
-use super::{Around, Part};
+use super::super::hl7::{Path, Reading, Repeat};
+use super::{Around, Part, Where};
 use crate::domain::nhs_number::NhsNumber;
 use jiff::{
     Timestamp,
@@ -14,6 +14,11 @@ use serde_json::Value;
 /// What `as` may say.
 pub const FILTERS: &[FilterDoc] = &[
     FilterDoc { name: "hl7_date", example: "as = \"hl7_date\"", does: "YYYYMMDD (and longer) to YYYY-MM-DD" },
+    FilterDoc {
+        name: "hl7_date_if_whole",
+        example: "as = \"hl7_date_if_whole\"",
+        does: "as hl7_date; a year or a month alone counts as absent",
+    },
     FilterDoc {
         name: "hl7_time",
         example: "as = \"hl7_time\"",
@@ -35,9 +40,10 @@ pub const FILTERS: &[FilterDoc] = &[
 
 /// What becomes of a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum As {
+pub(in crate::adapter) enum As {
     Text,
     Date,
+    DateIfWhole,
     Time,
     NhsNumber,
     Code(String),
@@ -118,14 +124,14 @@ impl Row {
         names.join(", ")
     }
 
-    pub fn take(&self, message: &Message, repeat: Option<&Repeat<'_>>, around: &Around<'_>) -> Result<Taken, String> {
+    pub fn take(&self, place: Where<'_>, repeat: Option<&Repeat<'_>>, around: &Around<'_>) -> Result<Taken, String> {
         if let Some((path, wanted)) = &self.when {
-            let there = path.read_all(message.segments()).iter().any(|r| r.value().is_some());
+            let there = path.read_all(place.segments()).iter().any(|r| r.value().is_some());
             if there != *wanted {
                 return Ok(Taken::Absent);
             }
         }
-        let read = |s: &Source| self.read(s, message, repeat);
+        let read = |s: &Source| self.read(s, place, repeat);
         match &self.from {
             From::Value(value) => Ok(Taken::Value(value.clone())),
             From::Setting(name) => Ok(match around.settings.get(name) {
@@ -140,19 +146,26 @@ impl Row {
                         Reading::Absent => {}
                         Reading::Null => null = true,
                         Reading::Value(text) if text.trim().is_empty() => {}
-                        Reading::Value(text) => return self.made.make(&text, around).map(Taken::Value),
+                        Reading::Value(text) => {
+                            let made = self.made.make(&text, around)?;
+                            return Ok(if made.is_null() { Taken::Absent } else { Taken::Value(made) });
+                        }
                     }
                 }
                 Ok(if null { Taken::Null } else { Taken::Absent })
             }
             From::Words(sources) | From::Lines(sources) | From::List(sources) => {
                 let mut parts = Vec::new();
+                let mut null = false;
                 for source in sources {
-                    if let Some(text) = read(source)?.into_value().filter(|t| !t.trim().is_empty()) {
+                    let reading = read(source)?;
+                    null |= matches!(reading, Reading::Null);
+                    if let Some(text) = reading.into_value().filter(|t| !t.trim().is_empty()) {
                         parts.push(text.into_owned());
                     }
                 }
                 let joint = match &self.from {
+                    _ if parts.is_empty() && null => return Ok(Taken::Null),
                     _ if parts.is_empty() => return Ok(Taken::Absent),
                     From::List(_) => {
                         return parts
@@ -170,14 +183,9 @@ impl Row {
         }
     }
 
-    fn read<'m>(
-        &self,
-        source: &Source,
-        message: &'m Message,
-        repeat: Option<&Repeat<'m>>,
-    ) -> Result<Reading<'m>, String> {
+    fn read<'m>(&self, source: &Source, place: Where<'m>, repeat: Option<&Repeat<'m>>) -> Result<Reading<'m>, String> {
         match (source, repeat) {
-            (Source::Path(path), _) => match path.read(message) {
+            (Source::Path(path), _) => match path.read_in(place.segments()) {
                 Ok(reading) => Ok(reading),
                 Err(_) if self.ambiguous_is_absent => Ok(Reading::Absent),
                 Err(e) => Err(e.to_string()),
@@ -189,13 +197,15 @@ impl Row {
 }
 
 impl As {
-    fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
+    pub(in crate::adapter) fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
         let trimmed = text.trim();
         Ok(match self {
             Self::Text => Value::String(trimmed.to_owned()),
             Self::Upper => Value::String(trimmed.to_uppercase()),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
             Self::Date => Value::String(date(trimmed)?.to_string()),
+            Self::DateIfWhole if is_part_of_a_date(trimmed) => Value::Null,
+            Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
             Self::Time => Value::String(time(trimmed, around)?.to_string()),
             Self::NhsNumber => Value::String(NhsNumber::parse(trimmed).map_err(|e| e.to_string())?.as_str().to_owned()),
             Self::Code(name) => {
@@ -207,6 +217,11 @@ impl As {
             }
         })
     }
+}
+
+/// YYYY or YYYYMM: a sender that knows no more.
+fn is_part_of_a_date(text: &str) -> bool {
+    matches!(text.len(), 4 | 6) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn date(text: &str) -> Result<Date, &'static str> {

@@ -40,6 +40,8 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
     let states = c.store().endpoint_states(std::slice::from_ref(&facts.id)).await?;
     let state = states.into_iter().next().unwrap_or_else(|| EndpointState::new(facts.id.clone()));
     let counts = c.store().endpoint_counts(&facts.id, ago(DAY), ago(facts.evidence_overdue_after)).await?;
+    let inbound = c.store().inbound_counts(&facts.id, ago(DAY)).await?;
+    let ignored = inbound.ignored.into_iter().map(|(rule, count)| v1::IgnoredMessages { rule, count });
     let paused = state.paused.as_ref();
     Ok(v1::EndpointStatus {
         endpoint_id: facts.id.as_str().to_owned(),
@@ -67,6 +69,9 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         oldest_unfiled_at: counts.oldest_unfiled.map(Into::into),
         evidence_overdue: counts.overdue,
         filed_by: facts.filed_by.clone(),
+        inbound_applied_last_day: inbound.applied,
+        inbound_parked_last_day: inbound.parked,
+        inbound_ignored_last_day: ignored.collect(),
     })
 }
 

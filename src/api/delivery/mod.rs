@@ -93,7 +93,7 @@ async fn list_deliveries(c: Caller, m: v1::ListDeliveriesRequest) -> Result<v1::
     let waiting_for = request::optional_code::<WaitingFor>(m.waiting_for, "waiting_for", &mut broken);
     whole!(broken; endpoint, states, reasons, patient, subject, waiting_for);
     if let Some(endpoint) = &endpoint {
-        c.endpoint(endpoint)?;
+        c.endpoint_or_retired(endpoint)?;
     }
     if let Some(patient) = patient {
         c.store().patient(&c.scope, patient).await?.ok_or_else(|| Error::not_found("patient"))?;
@@ -146,7 +146,7 @@ async fn watch_deliveries(
     let endpoint = optional_endpoint(&m.endpoint_id, &mut broken);
     whole!(broken; endpoint);
     if let Some(endpoint) = &endpoint {
-        c.endpoint(endpoint)?;
+        c.endpoint_or_retired(endpoint)?;
     }
     let filter = v1::WatchDeliveriesRequest { resume_token: String::new(), ..m.clone() };
     let binding = Arc::new(Binding::new(c.rpc, &c.principal, &filter));

@@ -5,9 +5,11 @@ use super::super::error::Error;
 use super::super::request::{Changing, part};
 use super::show;
 use crate::adapter::form::request;
+use crate::domain::decide::CannotHappen;
 use crate::domain::delivery::{Delivery, ParkReason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::EndpointId;
+use crate::domain::policy::AfterUnknown;
 use crate::domain::rule::Violations;
 use crate::store::read::{DeliveryFilter, Page};
 use crate::store::record::{Answer, RequestKey};
@@ -40,11 +42,11 @@ pub async fn retry_deliveries(c: Caller, m: v1::RetryDeliveriesRequest) -> Resul
     let reason = request::reason(&m.reason, "reason", &mut broken);
     whole!(broken; key, selection, reason);
     if let Selection::Parked(endpoint, _) = &selection {
-        c.endpoint(endpoint)?;
+        c.endpoint_or_retired(endpoint)?;
     }
     let mut chosen = Chosen { selection, after: None };
     if m.dry_run {
-        return would_retry(&c, &mut chosen).await;
+        return would_retry(&c, &mut chosen, m.acknowledge_may_be_in_record).await;
     }
     let mut told = v1::RetryDeliveriesResponse::default();
     for number in 0.. {
@@ -56,7 +58,7 @@ pub async fn retry_deliveries(c: Caller, m: v1::RetryDeliveriesRequest) -> Resul
         let operate = Operate {
             call: c.write(key),
             deliveries,
-            operation: Operation::Retry,
+            operation: Operation::Retry { may_be_in_record_acknowledged: m.acknowledge_may_be_in_record },
             reason: reason.0.clone(),
             single: false,
         };
@@ -78,7 +80,11 @@ pub async fn retry_deliveries(c: Caller, m: v1::RetryDeliveriesRequest) -> Resul
 }
 
 /// What would happen now.
-async fn would_retry(c: &Caller, chosen: &mut Chosen) -> Result<v1::RetryDeliveriesResponse, Error> {
+async fn would_retry(
+    c: &Caller,
+    chosen: &mut Chosen,
+    acknowledged: bool,
+) -> Result<v1::RetryDeliveriesResponse, Error> {
     let mut told = v1::RetryDeliveriesResponse::default();
     loop {
         let ids = chosen.next(c).await?;
@@ -89,6 +95,9 @@ async fn would_retry(c: &Caller, chosen: &mut Chosen) -> Result<v1::RetryDeliver
         told.matched += count(ids.len());
         for id in ids {
             match there.iter().find(|d| d.id == id) {
+                Some(d) if d.state == State::Parked && !acknowledged && may_stand_twice(c, d) => {
+                    told.not_retried.push(format!("{id}: {}", CannotHappen::MayBeInRecord))
+                }
                 Some(d) if d.state == State::Parked => {
                     told.retried += 1;
                     told.delivery_ids.push(id.to_string());
@@ -102,6 +111,11 @@ async fn would_retry(c: &Caller, chosen: &mut Chosen) -> Result<v1::RetryDeliver
         told.delivery_ids.truncate(LISTED_MAX);
         told.not_retried.truncate(LISTED_MAX);
     }
+}
+
+fn may_stand_twice(c: &Caller, d: &Delivery) -> bool {
+    let policy = c.store().rules().policies.get(&d.endpoint);
+    policy.is_none_or(|p| p.after_unknown == AfterUnknown::Park) && d.may_have_been_received()
 }
 
 /// The selection, part by part.

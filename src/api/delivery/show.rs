@@ -3,7 +3,7 @@
 use super::super::edge::Caller;
 use super::super::error::Error;
 use crate::adapter::form::codes::{Code, wire_or_unspecified};
-use crate::domain::delivery::{Delivery, Evidence, Park, ParkReason, State};
+use crate::domain::delivery::{Delivery, Evidence, Park, ParkReason, State, WaitingFor};
 use crate::domain::entry::EntryAction;
 use crate::domain::ids::DeliveryId;
 use crate::status::{Began, began, sentence, timeline};
@@ -27,7 +27,7 @@ pub fn delivery(c: &Caller, d: &Delivery) -> v1::Delivery {
         state: d.state.wire(),
         version: d.version,
         author_sentence: sentence(d, c.epr(&d.endpoint)),
-        waiting_for: d.waiting_for().wire(),
+        waiting_for: waiting_for(c, d).wire(),
         park_reason: wire_or_unspecified(d.park.as_ref().map(|p| p.reason)),
         evidence: d.evidence.iter().map(evidence).collect(),
         may_have_been_received: d.may_have_been_received(),
@@ -42,6 +42,12 @@ pub fn delivery(c: &Caller, d: &Delivery) -> v1::Delivery {
         filed_at: d.filed_at.map(Into::into),
         timeline: Vec::new(),
     }
+}
+
+/// What waits for an endpoint that is served no more waits for the integration team.
+fn waiting_for(c: &Caller, d: &Delivery) -> WaitingFor {
+    let unserved = d.state.is_open() && d.park.is_none() && !c.store().rules().policies.contains_key(&d.endpoint);
+    if unserved { WaitingFor::Integrator } else { d.waiting_for() }
 }
 
 fn evidence(e: &Evidence) -> v1::Evidence {
@@ -98,7 +104,9 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: Vec::new(),
+        approved: None,
         record_id: None,
         next_attempt_at: None,
         accepted_at: None,

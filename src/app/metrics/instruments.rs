@@ -10,6 +10,8 @@ use prometheus::{
 
 /// Everything `outbox::Watch::attempt` is told.
 const VERDICTS: &[&str] = &["positive", "refused", "retry", "unknown", "not_sent", "held"];
+/// Everything `outbox::Watch::asked` is told.
+const ANSWERS: &[&str] = &["found", "not_found", "unclear", "unheard"];
 pub const INBOUND_STATES: &[InboundState] =
     &[InboundState::Received, InboundState::Applied, InboundState::Ignored, InboundState::Parked];
 
@@ -42,6 +44,7 @@ const FILED_SECONDS: &[f64] = &[
 pub struct Instruments {
     registry: Registry,
     pub attempts: IntCounterVec,
+    pub asks: IntCounterVec,
     pub attempt_seconds: HistogramVec,
     pub accepted_to_filed: HistogramVec,
     pub oldest_unfiled_age: GaugeVec,
@@ -72,6 +75,13 @@ impl Instruments {
                 IntCounterVec::new(
                     opts("attempts_total", "Tries to deliver, by what came of them."),
                     &["endpoint", "verdict"],
+                ),
+            ),
+            asks: kept(
+                &r,
+                IntCounterVec::new(
+                    opts("asks_total", "Questions to the record whether it holds an entry, by its answer."),
+                    &["endpoint", "answer"],
                 ),
             ),
             attempt_seconds: histograms(
@@ -164,6 +174,9 @@ impl Instruments {
         let id = endpoint.id.as_str();
         for verdict in VERDICTS {
             self.attempts.with_label_values(&[id, *verdict]);
+        }
+        for answer in ANSWERS {
+            self.asks.with_label_values(&[id, *answer]);
         }
         self.attempt_seconds.with_label_values(&[id]);
         self.accepted_to_filed.with_label_values(&[id]);

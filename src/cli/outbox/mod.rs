@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::output::Out;
 use clap::Subcommand;
 
+pub use list::entry;
 pub use pages::all as pages;
 pub use show::{look, message, timeline};
 

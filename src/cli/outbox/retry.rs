@@ -15,6 +15,9 @@ pub struct Args {
     which: Parked,
     #[command(flatten)]
     how: How,
+    /// The record may hold some of them already: you have looked. Needed unless it recognises repeats.
+    #[arg(long)]
+    acknowledge_may_be_in_record: bool,
 }
 
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
@@ -29,11 +32,12 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         selection: Some(selection),
         reason: args.how.because.clone(),
         dry_run: true,
+        acknowledge_may_be_in_record: args.acknowledge_may_be_in_record,
     };
     if !args.how.dry_run {
         if !args.how.yes {
             let would = client.retry_deliveries(request.clone()).await?.into_inner();
-            sure(false, &format!("Send {} that wait for a person again?", deliveries(would.matched)))?;
+            sure(false, &format!("Send {} that wait for a person again?", deliveries(would.retried)))?;
         }
         request = RetryDeliveriesRequest { request_id: request_id(), dry_run: false, ..request };
     }

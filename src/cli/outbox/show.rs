@@ -5,6 +5,7 @@ use crate::cli::bridge::Server;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Look, Out, visible};
 use crate::cli::words::{exact_time, said, time, word};
+use crate::transport::http_message::{Reply, Request};
 use crate::wire::v1::{
     Attempt, Delivery, DeliveryState, EvidenceKind, GetDeliveryRequest, ListAttemptsRequest, TimelineStep, VerdictKind,
 };
@@ -145,8 +146,11 @@ fn attempt(a: &Attempt, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An HL7 message, a segment a line.
+/// An HL7 message, a segment a line; an HTTP request or reply with its JSON indented.
 pub fn message(bytes: &[u8], mark: &str, out: &mut Out) -> Result<(), Failure> {
+    if let Some(text) = http_text(bytes) {
+        return text.lines().try_for_each(|line| out.line(format!("{mark}{}", visible(line))));
+    }
     for segment in String::from_utf8_lossy(bytes).split(['\r', '\n']).filter(|s| !s.is_empty()) {
         let segment = visible(segment);
         let (name, rest) = segment.split_at(segment.char_indices().nth(3).map_or(segment.len(), |(i, _)| i));
@@ -154,4 +158,17 @@ pub fn message(bytes: &[u8], mark: &str, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("{mark}{name}{rest}"))?;
     }
     Ok(())
+}
+
+fn http_text(bytes: &[u8]) -> Option<String> {
+    let indented = |body: Vec<u8>| {
+        let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        json.map_or(body, |value| format!("{value:#}").into_bytes())
+    };
+    let whole = match (Request::parse(bytes), Reply::parse(bytes)) {
+        (Ok(r), _) => Request { body: indented(r.body.clone()), ..r }.to_bytes(),
+        (Err(_), Ok(r)) => Reply { body: indented(r.body.clone()), ..r }.to_bytes(),
+        (Err(_), Err(_)) => return None,
+    };
+    Some(String::from_utf8_lossy(&whole).into_owned())
 }

@@ -78,6 +78,25 @@ fn one_more(d: &mut Delivery, kind: EvidenceKind, late: &Late<'_>) -> Option<Str
     Some(format!("{cancelled}more evidence: {} ({})", kind.words(), late.verdict.code))
 }
 
+/// The record, or one that this endpoint no longer leads to, holds what was sent before it was made anew. Nothing is filed by that; a person
+/// has to find it there.
+pub(super) fn earlier_confirmed(d: &mut Delivery, verdict: &Verdict) -> Option<String> {
+    let detail = format!("an earlier message of it, made for other details, was acknowledged: {}", verdict.code);
+    match d.state {
+        State::Parked if d.park.as_ref().is_some_and(|p| settled_already(p.reason)) => None,
+        // The answer to the bytes on their way decides where those stand.
+        State::Sending => Some(detail),
+        State::Cancelled => {
+            d.unresolved = d.unresolved.max(1);
+            Some(format!("cancelled, and yet {detail}"))
+        }
+        _ => {
+            d.unresolved = d.unresolved.max(1);
+            Some(park(d, ParkReason::MayAlreadyBeFiled, &detail))
+        }
+    }
+}
+
 /// The far end says it has it already (error 205).
 fn has_it(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict) -> Option<String> {
     let known = [ParkReason::FilingContradicted, ParkReason::MayAlreadyBeFiled];

@@ -99,6 +99,8 @@ impl Service {
             received_control_id: None,
             touched_at: received_at,
             employer_approach: None,
+            close_text: None,
+            told_at: None,
         });
         id
     }

@@ -37,6 +37,7 @@ statement!(
     "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED') AND state = 'ACCEPTED' AND accepted_at < $2"
 );
 statement!(OPEN_ENDPOINTS, "SELECT DISTINCT endpoint_id FROM delivery WHERE state NOT IN ('FILED', 'CANCELLED')");
+statement!(OPEN_AT, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED')");
 statement!(NEXT_DUE, "SELECT MIN(next_at) FROM lane WHERE endpoint_id = $1 AND next_at IS NOT NULL");
 
 impl Store {
@@ -87,6 +88,13 @@ impl Store {
         let sql = OPEN_ENDPOINTS.for_pool(&self.readers);
         let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_all(p).await)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Deliveries to one endpoint that are neither filed nor cancelled.
+    pub async fn open_at(&self, id: &EndpointId) -> Result<i64, StoreError> {
+        let sql = OPEN_AT.for_pool(&self.readers);
+        let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.as_str()).fetch_one(p).await)?;
+        Ok(n)
     }
 
     /// When the endpoint's next lane is due; `None`: nothing waits.

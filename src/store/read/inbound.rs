@@ -26,6 +26,25 @@ statement!(
 statement!(LAST, "SELECT received_at FROM inbound WHERE endpoint_id = $1 AND state = $2 ORDER BY id DESC LIMIT 1");
 statement!(ARRIVED, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND id >= $3 AND id < $4");
 
+statement!(
+    IGNORED_BY_RULE,
+    "SELECT rule, COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at >= $2 GROUP BY rule ORDER BY rule"
+);
+statement!(ARRIVED_SINCE, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND received_at >= $3");
+statement!(
+    FORGET_IGNORED,
+    "UPDATE inbound SET bytes = {bytes_none} WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at < $2 AND rule <> '(older news)' AND length(bytes) > 0"
+);
+
+/// What an endpoint sent lately, by what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboundCounts {
+    pub applied: i64,
+    pub parked: i64,
+    /// By the accept rule's name.
+    pub ignored: Vec<(String, i64)>,
+}
+
 type Row = (String, Vec<u8>, Vec<u8>);
 
 fn read((payload, content, bytes): Row) -> Result<Inbound, StoreError> {
@@ -81,6 +100,34 @@ impl Store {
         let sql = LAST.for_pool(&self.readers);
         let row: Option<(i64,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).fetch_optional(p).await)?;
         Ok(row.map(|(at,)| from_micros(at)))
+    }
+
+    /// What arrived since.
+    pub async fn inbound_counts(&self, endpoint: &EndpointId, since: Timestamp) -> Result<InboundCounts, StoreError> {
+        let pool = &self.readers;
+        let since = super::micros(since);
+        let sql = IGNORED_BY_RULE.for_pool(pool);
+        let ignored: Vec<(Option<String>, i64)> =
+            on!(Pool, pool, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(since).fetch_all(p).await)?;
+        let ignored = ignored.into_iter().map(|(rule, n)| (rule.unwrap_or_default(), n)).collect();
+        let mut counts = InboundCounts { ignored, ..InboundCounts::default() };
+        for (state, into) in [(InboundState::Applied, &mut counts.applied), (InboundState::Parked, &mut counts.parked)]
+        {
+            let sql = ARRIVED_SINCE.for_pool(pool);
+            let (n,): (i64,) = on!(Pool, pool, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).bind(since).fetch_one(p).await)?;
+            *into = n;
+        }
+        Ok(counts)
+    }
+
+    /// Forgets the bytes of what was not for us and came before `before`; the rows stay, and what was only late stays whole. How many had any.
+    pub async fn forget_ignored(&self, endpoint: &EndpointId, before: Timestamp) -> Result<u64, StoreError> {
+        let pool = &self.maintenance;
+        let sql = FORGET_IGNORED.for_pool(pool);
+        let before = super::micros(before);
+        Ok(
+            on!(Pool, pool, p => sqlx::query(sql).bind(endpoint.as_str()).bind(before).execute(p).await.map(|r| r.rows_affected()))?,
+        )
     }
 
     /// How many messages in this state arrived from `from` on and before `to`, to the millisecond. Costs what it counts.

@@ -36,6 +36,11 @@ statement!(
     "SELECT payload FROM patient WHERE trust = $1 AND nhs_number = $2 AND id < $3 ORDER BY id DESC LIMIT $4"
 );
 statement!(
+    BY_FORMER_NHS,
+    "SELECT p.payload FROM patient_identifier i JOIN patient p ON p.id = i.patient_id \
+     WHERE i.trust = $1 AND i.authority = 'NHS' AND i.kind = 'NH' AND i.value = $2"
+);
+statement!(
     BY_LOCAL,
     "SELECT p.payload FROM patient p JOIN patient_identifier i ON i.patient_id = p.id \
      WHERE i.trust = $1 AND i.authority = $2 AND i.kind = $3 AND i.value = $4"
@@ -74,7 +79,14 @@ impl Store {
         let rows: Vec<(String,)> = match by {
             PatientBy::NhsNumber(number) => {
                 let sql = BY_NHS.for_pool(pool);
-                on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(number.as_str().to_owned()).bind(page.below()).bind(size).fetch_all(p).await)?
+                let number = number.as_str();
+                let mut rows: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(number).bind(page.below()).bind(size).fetch_all(p).await)?;
+                if rows.is_empty() && page.after.is_none() {
+                    // Somebody's whose record was merged: it leads to who they are now.
+                    let sql = BY_FORMER_NHS.for_pool(pool);
+                    rows = on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(number).fetch_all(p).await)?;
+                }
+                rows
             }
             // At most one patient has it, so there is no second page.
             PatientBy::Local(id) if page.after.is_none() => {

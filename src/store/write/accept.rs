@@ -9,7 +9,7 @@ use crate::domain::decide::{Decision, Happened, decide};
 use crate::domain::delivery::{Delivery, Park, ParkReason, State};
 use crate::domain::entry::{Entry, EntryAction};
 use crate::domain::ids::DeliveryId;
-use crate::domain::organisation::EndpointId;
+use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::policy::EndpointPolicy;
 use crate::domain::referral::Referral;
 use crate::domain::route::{RouteQuery, RoutedKind};
@@ -60,19 +60,32 @@ pub(in crate::store) struct Accepting<'a> {
     pub trace: Option<&'a str>,
 }
 
-/// Room for more?
-pub(in crate::store) fn room(view: &View, ctx: &Ctx<'_>) -> Result<(), Refusal> {
+/// Room for more, on our disk, in all, and at these endpoints?
+pub(in crate::store) fn room<'e>(
+    view: &View,
+    ctx: &Ctx<'_>,
+    endpoints: impl IntoIterator<Item = &'e EndpointId>,
+) -> Result<(), Refusal> {
+    if ctx.full.disk {
+        return Err(Refusal::DiskFull);
+    }
     let open = ctx.open_deliveries + view.opened;
     let limit = ctx.rules.limits.max_open_deliveries;
-    if open >= limit { Err(Refusal::QueueFull { open, limit }) } else { Ok(()) }
+    if open >= limit {
+        return Err(Refusal::QueueFull { open, limit });
+    }
+    let limit = ctx.rules.limits.max_open_deliveries_per_endpoint;
+    match endpoints.into_iter().find_map(|e| ctx.full.endpoints.get_key_value(e)) {
+        Some((endpoint, open)) => Err(Refusal::EndpointFull { endpoint: endpoint.clone(), open: *open, limit }),
+        None => Ok(()),
+    }
 }
 
-pub(in crate::store) fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId) -> Result<Arc<EndpointPolicy>, Refusal> {
-    ctx.rules
-        .policies
-        .get(endpoint)
-        .cloned()
-        .ok_or_else(|| Refusal::NoEndpoint(format!("endpoint {endpoint}, which config does not have")))
+/// What holds for a delivery of this trust to this endpoint. One that was retired has a policy too: nothing is sent there, and everything else
+/// can be done.
+fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId, trust: &OdsCode) -> Arc<EndpointPolicy> {
+    let served = ctx.rules.policies.get(endpoint).cloned();
+    served.unwrap_or_else(|| Arc::new(EndpointPolicy::retired(endpoint.clone(), trust.clone())))
 }
 
 /// The first version of something: one delivery an endpoint.
@@ -82,9 +95,8 @@ pub(in crate::store) fn create(
     accepting: &Accepting<'_>,
     endpoints: &[EndpointId],
 ) -> Result<Vec<Delivery>, WriteError> {
-    room(view, ctx)?;
+    room(view, ctx, endpoints)?;
     for endpoint in endpoints {
-        policy(ctx, endpoint)?;
         lane_is_read(view, endpoint, accepting.entry)?;
     }
     Ok(endpoints.iter().map(|e| add(view, ctx, accepting, e, None, false)).collect())
@@ -101,14 +113,14 @@ pub(in crate::store) fn succeed(
     let plans: Vec<(EndpointId, Plan)> = endpoints_of(view, subject)
         .into_iter()
         .map(|endpoint| {
-            let policy = policy(ctx, &endpoint)?;
+            let policy = policy(ctx, &endpoint, &accepting.entry.trust);
             lane_is_read(view, &endpoint, accepting.entry)?;
             let plan = chain::plan(&view.chain(subject, &endpoint), action, policy.replaces_in_place);
             Ok((endpoint, plan))
         })
         .collect::<Result<_, WriteError>>()?;
     if action != EntryAction::Withdraw {
-        room(view, ctx)?;
+        room(view, ctx, plans.iter().map(|(endpoint, _)| endpoint))?;
     }
     let why = if action == EntryAction::Withdraw { "withdrawn" } else { "replaced by a newer version" };
     let mut made = Vec::new();
@@ -154,6 +166,7 @@ fn add(
         patient_id: entry.patient_id,
         next_seq: 1,
         lease: None,
+        moves_to: None,
     });
     let lane_seq = lane.next_seq;
     view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });
@@ -180,7 +193,9 @@ fn add(
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        asking: None,
         overridden: Vec::new(),
+        approved: None,
         record_id: None,
         release_at: accepting.release_at,
         next_attempt_at: None,
@@ -214,7 +229,7 @@ pub(in crate::store) fn happen(
     happened: &Happened,
     by: &str,
 ) -> Result<Delivery, Refusal> {
-    let policy = policy(ctx, &before.endpoint)?;
+    let policy = policy(ctx, &before.endpoint, &before.trust);
     let mut random = [0u8; 8];
     ctx.entropy.fill(&mut random);
     let Decision { delivery, step } = decide(before, &policy, happened, ctx.now, u64::from_le_bytes(random))?;

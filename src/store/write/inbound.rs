@@ -6,6 +6,8 @@ use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::referral::CreateReferral;
 use super::{About, audit};
+use crate::domain::ids::ReferralId;
+use crate::domain::referral::{Referral, ReferralState};
 
 /// A message that changes nothing: unreadable, refused, ignored, or not yet understood.
 pub struct Receive {
@@ -20,9 +22,9 @@ pub struct ReceivedReferral {
 }
 
 /// The acknowledgement for what became of a message.
-pub type MakeReply = Box<dyn Fn(Result<(), &Refusal>) -> Vec<u8> + Send + Sync>;
+pub type MakeReply = Box<dyn Fn(Result<ReferralId, &Refusal>) -> Vec<u8> + Send + Sync>;
 
-fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
+pub(super) fn keep(view: &mut View, ctx: &Ctx<'_>, inbound: Inbound) {
     let action = match inbound.state {
         InboundState::Applied => "inbound.apply",
         InboundState::Ignored => "inbound.ignore",
@@ -55,6 +57,24 @@ impl Write for Receive {
     }
 }
 
+impl ReceivedReferral {
+    /// A referral that came by the API first, and was not answered yet: from now on there is somebody to answer.
+    fn answers_to(&self, view: &mut View, ctx: &Ctx<'_>, known: Referral) {
+        let Some((endpoint, control_id)) = self.referral.received_from.clone() else { return };
+        if known.state != ReferralState::Received || known.received_from.is_some() {
+            return;
+        }
+        let told = Referral {
+            version: known.version + 1,
+            received_from: Some(endpoint),
+            received_control_id: Some(control_id),
+            touched_at: ctx.now,
+            ..known
+        };
+        view.put_referral(told);
+    }
+}
+
 impl Write for ReceivedReferral {
     type Answer = Vec<u8>;
 
@@ -68,25 +88,34 @@ impl Write for ReceivedReferral {
         let mut inbound = self.inbound.clone();
         let result = match self.referral.decide(view, ctx) {
             Ok(answered) => {
-                inbound.referral_id = Some(crate::domain::ids::ReferralId(answered.answer().subject));
+                let id = ReferralId(answered.answer().subject);
+                inbound.referral_id = Some(id);
                 inbound.state = InboundState::Applied;
-                Ok(())
+                Ok(id)
             }
             // The same referral again, by another message or by the API: it is one referral, and we have it.
             Err(WriteError::Refused(Refusal::ExternalIdTaken(id))) => {
-                inbound.referral_id = Some(id);
-                inbound.state = InboundState::Applied;
-                inbound.reason = "the referral was known already".into();
-                Ok(())
+                self.referral.known_already(view, id).map(|known| {
+                    inbound.referral_id = Some(id);
+                    inbound.state = InboundState::Applied;
+                    inbound.reason = "the referral was known already".into();
+                    self.answers_to(view, ctx, known);
+                    id
+                })
             }
-            Err(WriteError::Refused(refusal)) => {
-                inbound.state = InboundState::Parked;
-                inbound.reason = refusal.to_string();
-                Err(refusal)
-            }
+            Err(WriteError::Refused(refusal)) => Err(refusal),
             Err(store) => return Err(store),
         };
-        let reply = (self.reply)(result.as_ref().map(|_| ()));
+        if let Err(refusal) = &result {
+            inbound.state = InboundState::Parked;
+            inbound.reason = match refusal {
+                Refusal::Broken(broken) => {
+                    broken.0.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect::<Vec<_>>().join("; ")
+                }
+                other => other.to_string(),
+            };
+        }
+        let reply = (self.reply)(result.as_ref().copied());
         inbound.reply = Raw(reply.clone());
         keep(view, ctx, inbound);
         Ok(reply)

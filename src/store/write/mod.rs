@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod inbound;
+mod merge;
 mod note;
 mod operate;
 mod outbox;
@@ -10,6 +11,7 @@ mod outcome;
 mod patient;
 mod referral;
 mod report;
+mod told;
 
 pub use audit::ReadAudit;
 pub use inbound::{MakeReply, Receive, ReceivedReferral};
@@ -20,6 +22,7 @@ pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use patient::UpdatePatient;
 pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
 pub use report::{InList, Reconcile, Report};
+pub use told::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
 
 use super::error::{Refusal, WriteError};
 use super::record::{Actor, Answer, Answered, Audit, RequestKey};

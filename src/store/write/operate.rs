@@ -9,13 +9,13 @@ use super::{About, Call, audit};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Entry, Subject};
-use crate::domain::ids::{DeliveryId, EntryId};
+use crate::domain::ids::{DeliveryId, EntryId, PatientId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 
 /// One thing done to some deliveries.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    Retry,
+    Retry { may_be_in_record_acknowledged: bool },
     Rerender { may_be_in_record_acknowledged: bool },
     Park,
     Cancel { may_be_in_record_acknowledged: bool },
@@ -40,11 +40,15 @@ impl Operate {
             .ok_or(Refusal::NotFound("delivery"))
     }
 
-    fn happened(&self) -> (Happened, &'static str) {
+    fn happened(&self, view: &View, id: DeliveryId) -> (Happened, &'static str) {
         match &self.operation {
-            Operation::Retry => (Happened::Retried, "delivery.retry"),
+            Operation::Retry { may_be_in_record_acknowledged: ack } => {
+                (Happened::Retried { may_be_in_record_acknowledged: *ack }, "delivery.retry")
+            }
             Operation::Rerender { may_be_in_record_acknowledged: ack } => {
-                (Happened::Rerendered { may_be_in_record_acknowledged: *ack }, "delivery.rerender")
+                let patient = view.deliveries.get(&id).and_then(|d| view.patients.get(&d.patient_id));
+                let identity_now = patient.map(|p| Box::new(p.details.identity()));
+                (Happened::Rerendered { may_be_in_record_acknowledged: *ack, identity_now }, "delivery.rerender")
             }
             Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
             Operation::Cancel { may_be_in_record_acknowledged: ack } => {
@@ -67,6 +71,7 @@ impl Write for Operate {
         for d in self.deliveries.iter().filter_map(|id| view.deliveries.get(id)) {
             keys.chains.insert(d.subject.uuid());
             keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+            keys.patients.insert(d.patient_id);
         }
     }
 
@@ -74,11 +79,11 @@ impl Write for Operate {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
-        let (happened, action) = self.happened();
         let (mut done, mut not_done) = (Vec::new(), Vec::new());
         let mut version = 0;
         let mut single = serde_json::Value::Null;
         for id in self.deliveries.clone() {
+            let (happened, action) = self.happened(view, id);
             let result =
                 self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
             match result {
@@ -179,7 +184,7 @@ impl Write for Backfill {
         keys.entries.extend(&self.entries);
         for entry in self.entries.iter().filter_map(|e| view.entries.get(e)) {
             keys.chains.insert(entry.subject.uuid());
-            keys.lanes.insert((self.endpoint.clone(), entry.patient_id));
+            keys.lanes.extend(patient_of(view, entry).map(|patient| (self.endpoint.clone(), patient)));
             match entry.subject {
                 Subject::Note(id) => drop(keys.notes.insert(id)),
                 Subject::Outcome(id) => drop(keys.outcomes.insert(id)),
@@ -192,11 +197,13 @@ impl Write for Backfill {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
-        let policy = accept::policy(ctx, &self.endpoint).ok().filter(|p| self.call.scope.has_endpoint(&p.trust, &p.id));
+        let policy = ctx.rules.policies.get(&self.endpoint).filter(|p| self.call.scope.has_endpoint(&p.trust, &p.id));
         let trust = policy.ok_or(Refusal::NotFound("endpoint"))?.trust.clone();
         let mut made = Vec::new();
         for id in self.entries.clone() {
-            let Some(entry) = view.entries.get(&id).filter(|e| e.trust == trust).cloned() else { continue };
+            let Some(mut entry) = view.entries.get(&id).filter(|e| e.trust == trust).cloned() else { continue };
+            // Whose it is by now: the entry itself keeps the patient it was written for.
+            entry.patient_id = patient_of(view, &entry).unwrap_or(entry.patient_id);
             if !view.chain(entry.subject.uuid(), &self.endpoint).is_empty() || !stands(view, &entry) {
                 continue;
             }
@@ -227,6 +234,15 @@ impl Write for Backfill {
                 more: serde_json::json!(self.entries.len()),
             },
         ))
+    }
+}
+
+/// Whose note or outcome it is now, after merges. `None` while that is not read.
+fn patient_of(view: &View, entry: &Entry) -> Option<PatientId> {
+    match entry.subject {
+        Subject::Note(id) => view.notes.get(&id).map(|n| n.patient_id),
+        Subject::Outcome(id) => view.outcomes.get(&id).map(|o| o.patient_id),
+        Subject::Referral(_) => Some(entry.patient_id),
     }
 }
 

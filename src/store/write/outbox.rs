@@ -7,6 +7,7 @@ use super::super::writer::{Ctx, Write};
 use super::accept::happen;
 use super::{About, audit};
 use crate::domain::ambient::{from_micros, micros};
+use crate::domain::ask::Answer;
 use crate::domain::decide::{Happened, later};
 use crate::domain::delivery::{Delivery, EvidenceKind, State};
 use crate::domain::entry::Entry;
@@ -48,6 +49,7 @@ impl Write for Claim {
         for c in view.claimable.get(&self.endpoint).into_iter().flatten() {
             let key = (self.endpoint.clone(), c.patient_id);
             let leased = view.lanes.get(&key).and_then(|l| l.lease.as_ref()).map(|l| l.delivery_id);
+            super::merge::lead_on_needs(view, keys, &key);
             keys.lanes.insert(key);
             // When a worker is gone, another of the same chain may be what goes first then.
             let subject = leased.and_then(|id| view.deliveries.get(&id)).map(|d| d.subject.uuid());
@@ -92,13 +94,17 @@ impl Write for Claim {
                     head = first_of(view, chain.iter().map(|d| d.id).chain(head));
                 }
             }
-            if room == 0 {
+            // A merged patient's lane leads on: what is in it goes from the lane it leads to.
+            if super::merge::lead_on(view, ctx, &key) || room == 0 {
                 continue;
             }
             let Some(delivery) = head.and_then(|h| view.deliveries.get(&h)).cloned() else { continue };
+            let asks = delivery.ask_at().is_some_and(|at| at <= ctx.now);
             let free = matches!(delivery.state, State::Queued | State::BackingOff) && delivery.due_at() <= ctx.now;
             let predecessor = delivery.predecessor.and_then(|p| view.deliveries.get(&p));
-            if !free || crate::domain::chain::blocked(delivery.action, predecessor) {
+            let here = delivery.patient_id == c.patient_id;
+            let waits = !free || crate::domain::chain::blocked(delivery.action, predecessor);
+            if !here || (!asks && waits) {
                 continue;
             }
             let (Some(entry), Some(patient), Some(referral)) = (
@@ -114,7 +120,7 @@ impl Write for Claim {
             };
             let mut later_versions = view.chain(delivery.subject.uuid(), &self.endpoint);
             later_versions.retain(|d| d.lane_seq > delivery.lane_seq);
-            if crate::domain::chain::overtaken(&later_versions) {
+            if !asks && crate::domain::chain::overtaken(&later_versions) {
                 happen(
                     view,
                     ctx,
@@ -124,7 +130,8 @@ impl Write for Claim {
                 )?;
                 continue;
             }
-            let delivery = happen(view, ctx, &delivery, &Happened::Claimed, "bridge")?;
+            // Asking about what was received changes nothing of it before the answer is there.
+            let delivery = if asks { delivery } else { happen(view, ctx, &delivery, &Happened::Claimed, "bridge")? };
             let token = LeaseToken::new(ctx.now, ctx.entropy);
             lane = view.lanes.get(&key).cloned().unwrap_or(lane);
             lane.lease = Some(Lease { token, until, delivery_id: delivery.id });
@@ -309,13 +316,17 @@ impl Write for Settle {
     type Answer = Delivery;
 
     fn needs(&self, view: &View, keys: &mut Keys) {
-        keys.lanes.insert((self.endpoint.clone(), self.patient_id));
+        let lane = (self.endpoint.clone(), self.patient_id);
+        super::merge::lead_on_needs(view, keys, &lane);
+        keys.lanes.insert(lane);
         keys.deliveries.insert(self.delivery_id);
         keys.attempts.extend(self.attempt);
         keys.endpoints.insert(self.endpoint.clone());
         if let Some(d) = view.deliveries.get(&self.delivery_id) {
             keys.chains.insert(d.subject.uuid());
+            keys.patients.insert(d.patient_id);
         }
+        keys.renderings.extend(self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id));
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Delivery, WriteError> {
@@ -327,24 +338,37 @@ impl Write for Settle {
         let lease = lane.as_ref().and_then(|l| l.lease.clone()).filter(|l| l.token == self.token);
         let holds = lease.is_some();
         if let (true, Some(lane)) = (holds, lane) {
-            view.lanes.put(key, Lane { lease: None, ..lane });
+            view.lanes.put(key.clone(), Lane { lease: None, ..lane });
         }
         self.end_attempt(view, ctx);
         view.replies.extend_from_slice(&self.replies);
         self.feel(view, lease.as_ref());
         // Without the token this is no longer the sender speaking: only what was *heard* counts, as late evidence.
+        let answered = self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id);
         let happened = match (&self.happened, holds) {
+            (Happened::Replied { verdict, .. }, _) if made_for_others(view, ctx, &before, answered, verdict) => {
+                Happened::EarlierConfirmed { verdict: verdict.clone() }
+            }
             (happened, true) => happened.clone(),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
+            (asked @ Happened::Asked { answer: Answer::Found { .. }, .. }, false) => asked.clone(),
             (_, false) => return Ok(before),
         };
         if holds
             && before.state != State::Sending
-            && !matches!(happened, Happened::Replied { .. } | Happened::Late { .. })
+            && !matches!(
+                happened,
+                Happened::Replied { .. }
+                    | Happened::Late { .. }
+                    | Happened::EarlierConfirmed { .. }
+                    | Happened::Asked { .. }
+            )
         {
             return Ok(before);
         }
-        Ok(happen(view, ctx, &before, &happened, "bridge")?)
+        let settled = happen(view, ctx, &before, &happened, "bridge")?;
+        super::merge::lead_on(view, ctx, &key);
+        Ok(view.deliveries.get(&settled.id).cloned().unwrap_or(settled))
     }
 }
 
@@ -357,6 +381,26 @@ fn late(
     let by = ctx.rules.policies.get(&d.endpoint).map(|p| p.acknowledged_by);
     let evidence = by.filter(|_| verdict.meaning == Meaning::Positive).map(|by| EvidenceKind::of(&verdict, by));
     Happened::Late { verdict, evidence, reply }
+}
+
+/// Whether this positive answer is to a rendering that was given up since, and made for another identity or another far end than the delivery
+/// is for now: then it says nothing of where the delivery goes.
+fn made_for_others(
+    view: &View,
+    ctx: &Ctx<'_>,
+    d: &Delivery,
+    answered: Option<RenderingId>,
+    verdict: &crate::domain::verdict::Verdict,
+) -> bool {
+    let Some(answered) = answered.filter(|a| verdict.meaning == Meaning::Positive && d.rendering != Some(*a)) else {
+        return false;
+    };
+    let now = view.patients.get(&d.patient_id).map(|p| p.details.identity());
+    let made_from = view.renderings.get(&answered).map(|r| &r.made_from);
+    match (made_from, now, ctx.rules.policies.get(&d.endpoint)) {
+        (Some(made_from), Some(now), Some(policy)) => !made_from.holds_now(&now, policy),
+        _ => true,
+    }
 }
 
 impl Settle {
@@ -435,6 +479,7 @@ impl Write for Late {
                 if let Some(d) = view.deliveries.get(&r.delivery_id) {
                     keys.chains.insert(d.subject.uuid());
                     keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+                    keys.patients.insert(d.patient_id);
                 }
             }
         }
@@ -443,13 +488,19 @@ impl Write for Late {
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<DeliveryId>, WriteError> {
         let key = (self.endpoint.clone(), self.control_id.clone());
-        let rendering = view.renderings_by_control.get(&key).and_then(|r| view.renderings.get(r));
+        let answered = view.renderings_by_control.get(&key).copied();
+        let rendering = answered.and_then(|r| view.renderings.get(&r));
         let Some(delivery) = rendering.and_then(|r| view.deliveries.get(&r.delivery_id)).cloned() else {
             view.replies.push(Reply { unmatched: true, ..self.reply.clone() });
             return Ok(None);
         };
         view.replies.push(Reply { delivery_id: Some(delivery.id), unmatched: false, ..self.reply.clone() });
-        let happened = late(ctx, &delivery, self.reply.verdict.clone(), self.reply.id);
+        let verdict = self.reply.verdict.clone();
+        let happened = if made_for_others(view, ctx, &delivery, answered, &verdict) {
+            Happened::EarlierConfirmed { verdict }
+        } else {
+            late(ctx, &delivery, verdict, self.reply.id)
+        };
         happen(view, ctx, &delivery, &happened, "bridge")?;
         Ok(Some(delivery.id))
     }

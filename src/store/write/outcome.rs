@@ -53,6 +53,26 @@ pub struct WithdrawOutcome {
     pub explanation: Option<Private<String>>,
 }
 
+/// What is said must fit the person, and whatever else was said of the same job. `this`: the outcome that is corrected.
+fn fits(
+    view: &View,
+    patient: &Patient,
+    referral: ReferralId,
+    this: Option<OutcomeId>,
+    content: &OutcomeContent,
+) -> Result<(), Refusal> {
+    let mut broken = Violations::default();
+    if content.kind.on() < patient.details.date_of_birth.0 {
+        broken.add("content", "must not lie before the client's birth");
+    }
+    let of_referral = view.outcomes_of.get(&referral).into_iter().flatten().filter(|id| Some(**id) != this);
+    let others = of_referral.filter_map(|id| Some((*id, view.outcomes.get(id)?.current.as_ref()?)));
+    if let Some((field, rule)) = content.contradicts(this, others) {
+        broken.add(field, rule);
+    }
+    if broken.is_empty() { fits_its_job(view, referral, content) } else { Err(Refusal::Broken(broken)) }
+}
+
 /// What is said of a job must fit the job: of the same referral, begun, and not before its beginning.
 fn fits_its_job(view: &View, referral: ReferralId, content: &OutcomeContent) -> Result<(), Refusal> {
     let Some(job_id) = content.kind.job_id() else { return Ok(()) };
@@ -81,6 +101,7 @@ impl Write for RecordOutcome {
     fn needs(&self, view: &View, keys: &mut Keys) {
         self.call.needs(keys);
         keys.referrals.insert(self.referral_id);
+        keys.outcomes_of.insert(self.referral_id);
         keys.outcomes.extend(self.content.kind.job_id());
         if let Some(referral) = view.referrals.get(&self.referral_id) {
             keys.patients.insert(referral.patient_id);
@@ -99,7 +120,7 @@ impl Write for RecordOutcome {
         if referral.state == ReferralState::Declined {
             return Err(Refusal::WrongState(WrongReferralState::Declined.to_string()).into());
         }
-        fits_its_job(view, referral.id, &self.content)?;
+        fits(view, &patient, referral.id, None, &self.content)?;
         let endpoints = accept::routed(ctx, &referral, RoutedKind::Outcome)?;
         let outcome = Outcome {
             id: OutcomeId::new(ctx.now, ctx.entropy),
@@ -133,6 +154,7 @@ impl Write for CorrectOutcome {
         self.call.needs(keys);
         keys.outcomes.extend(self.content.kind.job_id());
         outcome_needs(view, keys, self.outcome_id);
+        keys.outcomes_of.extend(view.outcomes.get(&self.outcome_id).map(|o| o.referral_id));
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
@@ -152,7 +174,7 @@ impl Write for CorrectOutcome {
             );
             return Err(Refusal::Broken(broken).into());
         }
-        fits_its_job(view, referral.id, &self.content)?;
+        fits(view, &patient, referral.id, Some(outcome.id), &self.content)?;
         let outcome = Outcome { version: outcome.version + 1, current: Some(self.content.clone()), ..outcome };
         let action = Action::Replace { content: self.content.clone(), reason: self.reason.clone() };
         let entry = entry(ctx, &self.call, &outcome, &patient, &self.author, action, self.occurred_at);
@@ -265,6 +287,6 @@ fn finish(
     let deliveries = deliveries.iter().map(|d| d.id).collect();
     let answer = Answer { subject: outcome.id.0, version: outcome.version, deliveries, more: serde_json::Value::Null };
     view.entries.put(entry.id, entry);
-    view.outcomes.put(outcome.id, outcome);
+    view.put_outcome(outcome);
     call.answer(view, answer)
 }

@@ -5,9 +5,14 @@ use super::super::record::{Answer, Answered};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::referral::{patient_needs, put_patient};
+use super::told::taken;
 use super::{About, Call, audit};
 use crate::domain::ids::PatientId;
 use crate::domain::person::{Patient, PatientDetails};
+
+/// What cannot be done with a record that lives on in another one.
+pub(super) const MERGED: &str =
+    "the patient's record was merged into another one; merged_into of GetPatient names it, use that patient";
 
 pub struct UpdatePatient {
     pub call: Call,
@@ -37,21 +42,19 @@ impl Write for UpdatePatient {
         if known.version != self.version_seen {
             return Err(Refusal::VersionConflict { seen: self.version_seen, now: known.version }.into());
         }
-        let taken = |id: Option<&PatientId>| id.is_some_and(|id| *id != known.id);
-        let number = self
-            .details
-            .nhs_number
-            .and_then(|n| view.patients_by_nhs.get(&(known.trust.clone(), n.as_str().to_owned())));
-        let local_taken = self
-            .details
-            .local_identifiers
-            .iter()
-            .any(|id| taken(view.patients_by_local.get(&super::super::rows::local_key(&known.trust, id))));
-        if taken(number) || local_taken {
+        if known.standing.merged_into.is_some() {
+            return Err(Refusal::WrongState(MERGED.into()).into());
+        }
+        let mut patient =
+            Patient { version: known.version + 1, details: self.details.clone(), updated_at: ctx.now, ..known.clone() };
+        // Who is meant is certain again: somebody has looked.
+        patient.standing.doubt = None;
+        if patient.standing.location_shielded {
+            patient.shield();
+        }
+        if taken(view, &patient) {
             return Err(Refusal::IdentifierTaken.into());
         }
-        let patient =
-            Patient { version: known.version + 1, details: self.details.clone(), updated_at: ctx.now, ..known.clone() };
         put_patient(view, Some(&known), &patient);
         let about = About {
             trust: &patient.trust,

@@ -13,6 +13,8 @@ use crate::domain::ids::{EntryId, PatientId, ReferralId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::person::{Author, Patient, PatientDetails};
 use crate::domain::referral::{CloseReason, DeclineReason, Referral, ReferralDetails, ReferralState};
+use crate::domain::rule::Violations;
+use crate::domain::standing::{PatientKey, Standing};
 use crate::domain::text::{Private, folded_name};
 use jiff::Timestamp;
 
@@ -93,12 +95,35 @@ fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<O
 }
 
 impl CreateReferral {
+    /// The referral that has this external id already, if it is this one told again: the same patient, and not over.
+    pub(super) fn known_already(&self, view: &View, id: ReferralId) -> Result<Referral, Refusal> {
+        let known = view.referrals.get(&id).ok_or(Refusal::NotFound("referral"))?;
+        let patient = match &self.patient {
+            PatientIs::Known(id) => Some(*id),
+            PatientIs::Described(details) => recognise(view, &self.trust, details)?.map(|p| p.id),
+        };
+        if patient != Some(known.patient_id) {
+            return Err(Refusal::PatientMismatch);
+        }
+        match known.state {
+            ReferralState::Received | ReferralState::Accepted => Ok(known.clone()),
+            ReferralState::Declined | ReferralState::Closed => Err(Refusal::WrongState(
+                "the referral with this id is over; a new one needs an id of its own, or a person takes it up here"
+                    .into(),
+            )),
+        }
+    }
+
     fn patient(&self, view: &View, ctx: &Ctx<'_>) -> Result<(Patient, bool), Refusal> {
         match &self.patient {
             PatientIs::Known(id) => {
                 let known =
                     view.patients.get(id).filter(|p| p.trust == self.trust && self.call.scope.has_trust(&p.trust));
-                Ok((known.ok_or(Refusal::NotFound("patient"))?.clone(), false))
+                let known = known.ok_or(Refusal::NotFound("patient"))?;
+                if known.standing.merged_into.is_some() {
+                    return Err(Refusal::WrongState(super::patient::MERGED.into()));
+                }
+                Ok((known.clone(), false))
             }
             PatientIs::Described(details) => match recognise(view, &self.trust, details)? {
                 Some(known) => Ok((known, false)),
@@ -113,6 +138,7 @@ impl CreateReferral {
                             details,
                             created_at: ctx.now,
                             updated_at: ctx.now,
+                            standing: Standing::default(),
                         },
                         true,
                     ))
@@ -133,7 +159,10 @@ impl Write for CreateReferral {
             }
             PatientIs::Described(details) => patient_needs(view, keys, &self.trust, details),
         }
-        keys.referrals_by_external.extend(self.details.external_ids.iter().map(|e| external_key(&self.trust, e)));
+        for key in self.details.external_ids.iter().map(|e| external_key(&self.trust, e)) {
+            keys.referrals.extend(view.referrals_by_external.get(&key));
+            keys.referrals_by_external.insert(key);
+        }
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
@@ -142,6 +171,12 @@ impl Write for CreateReferral {
         }
         if !self.call.scope.has_trust(&self.trust) {
             return Err(Refusal::NotFound("trust").into());
+        }
+        let teams = ctx.rules.trusts.get(&self.trust).map(|t| t.teams.as_slice()).unwrap_or_default();
+        if !teams.is_empty() && !teams.contains(&self.details.team) {
+            let mut broken = Violations::default();
+            broken.add("details.team", "is not one of the trust's teams");
+            return Err(Refusal::Broken(broken).into());
         }
         for external in &self.details.external_ids {
             if let Some(id) = view.referrals_by_external.get(&external_key(&self.trust, external)) {
@@ -169,6 +204,8 @@ impl Write for CreateReferral {
             received_control_id,
             touched_at: ctx.now,
             employer_approach: None,
+            close_text: None,
+            told_at: None,
         };
         if new {
             put_patient(view, None, &patient);
@@ -189,22 +226,31 @@ impl Write for CreateReferral {
     }
 }
 
+/// Now and formerly; who was merged into another, by nothing.
+fn recognised_by(patient: &Patient) -> Vec<PatientKey> {
+    if patient.standing.merged_into.is_some() {
+        return Vec::new();
+    }
+    let former = patient.standing.former.iter().map(|f| f.key.clone());
+    patient.keys().into_iter().chain(former).collect()
+}
+
 /// The patient and the keys by which later writes of the same batch recognise them.
 pub(super) fn put_patient(view: &mut View, before: Option<&Patient>, patient: &Patient) {
     // What it was recognised by before may be another's in this very batch.
-    if let Some(before) = before {
-        if let Some(number) = &before.details.nhs_number {
-            view.patients_by_nhs.unlink((before.trust.clone(), number.as_str().to_owned()));
-        }
-        for id in &before.details.local_identifiers {
-            view.patients_by_local.unlink(local_key(&before.trust, id));
+    for key in before.map(recognised_by).into_iter().flatten() {
+        match key {
+            PatientKey::NhsNumber(n) => view.patients_by_nhs.unlink((patient.trust.clone(), n.as_str().to_owned())),
+            PatientKey::Local(id) => view.patients_by_local.unlink(local_key(&patient.trust, &id)),
         }
     }
-    if let Some(number) = &patient.details.nhs_number {
-        view.patients_by_nhs.put((patient.trust.clone(), number.as_str().to_owned()), patient.id);
-    }
-    for id in &patient.details.local_identifiers {
-        view.patients_by_local.put(local_key(&patient.trust, id), patient.id);
+    for key in recognised_by(patient) {
+        match key {
+            PatientKey::NhsNumber(n) => {
+                view.patients_by_nhs.put((patient.trust.clone(), n.as_str().to_owned()), patient.id);
+            }
+            PatientKey::Local(id) => view.patients_by_local.put(local_key(&patient.trust, &id), patient.id),
+        }
     }
     view.put_patient(patient.clone());
 }

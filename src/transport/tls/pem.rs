@@ -62,7 +62,7 @@ impl PemSource {
     }
 
     /// The underlying error is left out: it may quote the line it stumbled over.
-    pub(super) fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+    pub(in crate::transport) fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
         const WHAT: &str = "private key";
         let text = self.read(WHAT)?;
         PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {

@@ -238,7 +238,10 @@ async fn every_version_is_kept_even_when_one_commit_makes_several() {
 #[tokio::test]
 async fn beyond_its_limit_the_bridge_refuses_new_work_and_keeps_the_old() {
     for test in both() {
-        let rules = || ips_bridge::store::Rulebook { limits: Limits { max_open_deliveries: 3 }, ..rulebook() };
+        let rules = || ips_bridge::store::Rulebook {
+            limits: Limits { max_open_deliveries: 3, ..Limits::default() },
+            ..rulebook()
+        };
         let bridge = Bridge::with(&bridge::settings(&test.url), rules()).await;
         let of = bridge.episode().await;
         let written: Vec<_> = [bridge.write(&of, "1").await, bridge.write(&of, "2").await].into();
@@ -267,7 +270,7 @@ async fn a_request_id_is_forgotten_after_its_time_and_not_before() {
         let idle = |id| ips_bridge::store::write::Operate {
             call: call_of(&rx9(), id, 1),
             deliveries: vec![delivery],
-            operation: ips_bridge::store::write::Operation::Retry,
+            operation: ips_bridge::store::write::Operation::Retry { may_be_in_record_acknowledged: true },
             reason: "see".into(),
             single: false,
         };

@@ -211,7 +211,11 @@ impl Bridge {
             delivery_id: claimed.delivery.id,
             endpoint: claimed.delivery.endpoint.clone(),
             number: 1,
-            made_from: MadeFrom { identity: claimed.patient.details.identity(), endpoint: "pack@1".into() },
+            made_from: MadeFrom {
+                identity: claimed.patient.details.identity(),
+                endpoint: "pack@1".into(),
+                late: false,
+            },
             pack: "pack@1".into(),
             created_at: self.now(),
             bytes: Raw(format!("MSH|^~\\&|{control_id}\r").into_bytes()),
@@ -393,7 +397,9 @@ impl Bridge {
                 )
             };
             let first = |state| lane.iter().filter(free).find(|d| d.state == state);
-            let head = first(BackingOff).or(first(Queued)).map_or("-".into(), |d| micros(d.due_at()).to_string());
+            let asks = lane.iter().filter_map(|d| d.ask_at()).min();
+            let due = first(BackingOff).or(first(Queued)).map(|d| d.due_at()).or(asks);
+            let head = due.map_or("-".into(), |at| micros(at).to_string());
             let sending = lane.iter().filter(|d| d.state == Sending).count();
             assert!(sending <= 1, "two are being sent in one lane");
             if lease == "-" {

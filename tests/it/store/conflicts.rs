@@ -105,6 +105,7 @@ async fn a_conflict_at_the_last_moment_is_looked_at_again_and_answered() {
             details: details.clone(),
             created_at: bridge.now(),
             updated_at: bridge.now(),
+            standing: Default::default(),
         };
         // Somebody outside the bridge has the same patient in a transaction that the writer cannot see yet.
         let mut outside = sqlx::PgConnection::connect(&test.url).await.unwrap();

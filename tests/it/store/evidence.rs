@@ -128,3 +128,40 @@ async fn every_reply_of_an_attempt_is_kept_matched_or_not() {
         bridge.close().await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_to_a_message_made_for_another_identity_files_nothing_and_is_raised() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.refer(&rx9(), numbered("9990000018"), "east").await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Silence).await;
+        bridge.operate(delivery, Operation::Park).await.unwrap();
+        let before = bridge.control_id(delivery).await;
+        super::people::update(&bridge, &of, 1, numbered("9990000026")).await.unwrap();
+        bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+        assert_eq!(bridge.late(&epr(), &before, aa()).await, Some(delivery));
+        assert_eq!(bridge.parked(delivery).await, Some(ParkReason::MayAlreadyBeFiled));
+        // The person who finds it out sends the new one, and its own answer files it.
+        bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+        assert_eq!(bridge.send(delivery, Sent::Filed).await.state.word(), "FILED");
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_an_earlier_message_for_the_same_person_files_it_without_a_second_copy() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Silence).await;
+        bridge.operate(delivery, Operation::Park).await.unwrap();
+        let before = bridge.control_id(delivery).await;
+        bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+        bridge.late(&epr(), &before, aa()).await;
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        bridge.close().await;
+    }
+}

@@ -9,9 +9,9 @@ use ips_bridge::store::record::{EndpointState, Gate};
 use ips_bridge::store::write::{Claimed, Feeling, SetPaused, Settle};
 use std::time::Duration;
 
-/// Short, because on PostgreSQL it is waited for.
-const CLOSED: Duration = Duration::from_millis(400);
-const WAITED: Duration = Duration::from_millis(450);
+/// Short, because on PostgreSQL it is waited for; long beside what a few commits take on a machine that is busy.
+const CLOSED: Duration = Duration::from_millis(1200);
+const WAITED: Duration = Duration::from_millis(1300);
 
 pub async fn pause(bridge: &Bridge, endpoint: &EndpointId, paused: bool) {
     let trust = bridge.store.rules().policies[endpoint].trust.clone();

@@ -171,7 +171,7 @@ async fn a_retried_parked_delivery_goes_first_once_the_lane_is_idle() {
         let third = bridge.write(&of, "Third.").await.delivery();
         bridge.send(first, Sent::Refused).await;
         let busy = bridge.claim_only(&epr(), second).await;
-        bridge.operate(first, Operation::Retry).await.unwrap();
+        bridge.operate(first, Operation::Retry { may_be_in_record_acknowledged: true }).await.unwrap();
         // The lane is not idle yet.
         assert!(bridge.claim(&epr(), 10).await.is_empty());
         let attempt = bridge.begin(&busy).await;

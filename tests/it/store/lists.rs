@@ -2,7 +2,7 @@
 
 use super::*;
 use ips_bridge::domain::delivery::{ParkReason, State, WaitingFor};
-use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId};
+use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId, ReferralId};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
 use ips_bridge::domain::referral::ReferralState;
 use ips_bridge::store::Scope;
@@ -318,6 +318,7 @@ async fn a_repeated_inbound_message_is_found_by_its_endpoint_source_and_control_
             state: InboundState::Ignored,
             reason: "not ours".into(),
             referral_id: None,
+            rule: None,
             reused_control_id: false,
             content: bytes.iter().rev().copied().collect(),
             bytes: Raw(bytes.to_vec()),
@@ -364,12 +365,14 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
                 state: InboundState::Received,
                 reason: String::new(),
                 referral_id: None,
+                rule: None,
                 reused_control_id: false,
                 content: vec![1; 32],
                 bytes: Raw(b"MSH|".to_vec()),
                 reply: Raw(vec![]),
             };
-            let reply = |r: Result<(), &ips_bridge::store::Refusal>| r.map_or(b"AE".to_vec(), |()| b"AA".to_vec());
+            let reply =
+                |r: Result<ReferralId, &ips_bridge::store::Refusal>| r.map_or(b"AE".to_vec(), |_| b"AA".to_vec());
             (inbound.id, ReceivedReferral { inbound, referral, reply: Box::new(reply) })
         };
         let (id, first) = receive("1", details.clone());
@@ -381,6 +384,11 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
         assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AA");
         let known = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
         assert_eq!(known.referral_id, applied.referral_id);
+        // Somebody else under the same referral id is another referral, and nobody's: refused, and kept.
+        let (id, refused) = receive("2b", numbered("9990000026"));
+        assert_eq!(bridge.store.receive_referral(refused).await.unwrap(), b"AE");
+        let parked = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
+        assert_eq!((parked.state, parked.referral_id), (InboundState::Parked, None));
         // Somebody else under the same number is refused, and kept.
         let mut stranger = details;
         stranger.date_of_birth.0 = jiff::civil::date(1950, 1, 1);
@@ -402,6 +410,56 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
         };
         let delivery = bridge.store.answer_referral(answer).await.unwrap().answer().deliveries[0];
         bridge.claim_only(&epr(), delivery).await;
+        // It is over: told again, it waits for a person.
+        let (id, again) = receive("4", numbered("9990000018"));
+        assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AE");
+        let parked = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
+        assert!(parked.state == InboundState::Parked && parked.reason.contains("is over"), "{}", parked.reason);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_referral_made_by_the_api_first_is_answered_to_the_epr_that_tells_it_again() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let external = ips_bridge::domain::referral::ExternalId {
+            system: "RX9".into(),
+            value: ips_bridge::domain::text::Private("R1".into()),
+        };
+        let told = || {
+            let mut referral = bridge.referral(&rx9(), numbered("9990000018"), "east");
+            referral.details.external_ids.push(external.clone());
+            referral
+        };
+        let made = bridge.store.create_referral(told()).await.unwrap();
+        let inbound = Inbound {
+            id: InboundId::new(bridge.now(), &*bridge.entropy),
+            trust: rx9(),
+            endpoint: epr(),
+            received_at: bridge.now(),
+            source: "PAS|RX9".into(),
+            control_id: "7".into(),
+            message_type: "REF^I12".into(),
+            state: InboundState::Received,
+            reason: String::new(),
+            rule: None,
+            referral_id: None,
+            reused_control_id: false,
+            content: vec![1; 32],
+            bytes: Raw(b"MSH|".to_vec()),
+            reply: Raw(vec![]),
+        };
+        let mut referral = told();
+        referral.received_from = Some((epr(), "7".into()));
+        let reply = |r: Result<ips_bridge::domain::ids::ReferralId, &ips_bridge::store::Refusal>| {
+            r.map_or(b"AE".to_vec(), |_| b"AA".to_vec())
+        };
+        let again = ReceivedReferral { inbound, referral, reply: Box::new(reply) };
+        assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AA");
+        let id = ips_bridge::domain::ids::ReferralId(made.answer().subject);
+        let known = bridge.store.referral(&Scope::system(), id).await.unwrap().unwrap();
+        assert_eq!((known.version, known.received_from, known.received_control_id), (2, Some(epr()), Some("7".into())));
         bridge.close().await;
     }
 }

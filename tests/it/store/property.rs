@@ -43,7 +43,7 @@ fn act() -> impl Strategy<Value = Act> {
     let meaning = prop::sample::select(vec![Meaning::Positive, Meaning::Refused, Meaning::Retry, Meaning::Unknown]);
     let level = prop::sample::select(vec![Level::Transport, Level::Application]);
     let operation = prop_oneof![
-        Just(Operation::Retry),
+        Just(Operation::Retry { may_be_in_record_acknowledged: true }),
         any::<bool>().prop_map(|a| Operation::Rerender { may_be_in_record_acknowledged: a }),
         Just(Operation::Park),
         any::<bool>().prop_map(|a| Operation::Cancel { may_be_in_record_acknowledged: a }),
@@ -258,7 +258,12 @@ impl Story {
             }
             for d in self.deliveries().await {
                 match d.state {
-                    State::Parked => drop(self.bridge.operate(d.id, Operation::Retry).await.unwrap()),
+                    State::Parked => drop(
+                        self.bridge
+                            .operate(d.id, Operation::Retry { may_be_in_record_acknowledged: true })
+                            .await
+                            .unwrap(),
+                    ),
                     State::Accepted => {
                         let control_id = self.bridge.control_id(d.id).await;
                         self.bridge

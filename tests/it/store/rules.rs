@@ -1,5 +1,6 @@
 //! Two trusts, their endpoints, and what is written in tests.
 
+use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::delivery::EvidenceKind;
 use ips_bridge::domain::ids::OutcomeId;
 use ips_bridge::domain::note::{
@@ -66,6 +67,7 @@ fn policy(id: &str, of: &str, replaces_in_place: bool) -> (EndpointId, Arc<Endpo
         ack_mode: AckMode::Enhanced,
         evidence_overdue_after: Duration::from_secs(3600),
         back_off: BACK_OFF,
+        asks: AskRules::default(),
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 100_000,
@@ -97,6 +99,7 @@ pub fn rulebook() -> Rulebook {
             release_after: Duration::ZERO,
             untouched_after: Duration::from_secs(30 * 86_400),
             time_zone: jiff::tz::TimeZone::UTC,
+            teams: vec![],
         };
         (trust(t), rules)
     });

@@ -44,6 +44,7 @@ async fn known(bridge: &Bridge) -> Known {
         state: InboundState::Received,
         reason: String::new(),
         referral_id: None,
+        rule: None,
         reused_control_id: false,
         content: vec![1; 32],
         bytes: Raw(b"MSH|".to_vec()),
@@ -183,7 +184,7 @@ async fn an_epr_system_sees_its_own_endpoints_only() {
 
 fn by_another(k: &Known, n: u8) -> Option<Operate> {
     let operation = match n {
-        0 => Operation::Retry,
+        0 => Operation::Retry { may_be_in_record_acknowledged: true },
         1 => Operation::Rerender { may_be_in_record_acknowledged: true },
         2 => Operation::Park,
         3 => Operation::Cancel { may_be_in_record_acknowledged: true },

@@ -11,7 +11,9 @@ use super::wait_until;
 use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Pack, Packs, RenderOptions};
 use ips_bridge::api;
+use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::{Clock, Entropy};
+use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::delivery::{Delivery, State};
 use ips_bridge::domain::ids::{DeliveryId, NoteId, OutcomeId, ReferralId};
 use ips_bridge::domain::nhs_number::NhsNumber;
@@ -77,6 +79,8 @@ pub struct Tweaks {
     pub author: Author,
     /// The traceparent of every call.
     pub trace: Option<String>,
+    /// How the record is asked.
+    pub read_back: Option<Arc<dyn outbox::ReadBack>>,
     /// No worker: what is written stays queued.
     pub without_outbox: bool,
 }
@@ -97,6 +101,7 @@ impl Default for Tweaks {
             ack_mode: AckMode::Original,
             evidence_overdue_after: Duration::from_secs(3600),
             back_off,
+            asks: AskRules::default(),
             require_verified_nhs_number: false,
             require_mapped_staff: false,
             max_text_chars: 60_000,
@@ -122,6 +127,7 @@ impl Default for Tweaks {
             referral: referral(),
             author: author(),
             trace: None,
+            read_back: None,
             without_outbox: false,
         }
     }
@@ -230,6 +236,7 @@ impl Bridge {
             entropy: self.entropy.clone(),
             principals: api::Principals::development([trust()], [endpoint_id()]),
             endpoints: vec![endpoint],
+            retired: Default::default(),
             packs: Packs::load_folder(&packs()).expect("our own packs have no fault"),
             settings: api::Settings::default(),
             tls: None,
@@ -262,6 +269,7 @@ impl Bridge {
             site: self.site(&policy),
             late_replies_on_connection: client.late_replies_on_connection,
             sender: Sender::Mllp(Pool::new(client, strays_out)),
+            read_back: tweaks.read_back,
             strays,
             lease: tweaks.lease,
             probe: tweaks.probe,
@@ -311,7 +319,11 @@ impl Bridge {
             time_zone_name: "Europe/London".into(),
             ack_mode: AckMode::Original,
             control_id_prefix: "T".into(),
+            teams: Vec::new(),
+            default_team: None,
             allowed: Vec::new(),
+            accept: Accept::default(),
+            keeps_ignored: false,
         }
     }
 
@@ -466,6 +478,7 @@ fn rulebook(tweaks: &Tweaks) -> Rulebook {
         release_after: Duration::ZERO,
         untouched_after: Duration::from_secs(7 * 86_400),
         time_zone: london(),
+        teams: vec![],
     };
     Rulebook {
         policies: HashMap::from([(endpoint_id(), Arc::new(tweaks.policy.clone()))]),
@@ -573,5 +586,6 @@ pub struct Unwatched;
 
 impl Watch for Unwatched {
     fn attempt(&self, _: &str, _: &'static str, _: Duration) {}
+    fn asked(&self, _: &str, _: &'static str) {}
     fn filed(&self, _: &str, _: Duration) {}
 }

@@ -1,8 +1,9 @@
 //! The messages and judges that others wrote. Only tests whose name contains `interop` come here; `make interop` runs them.
 
 use super::temp_dir;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// The folder with `corpus/` and `validators/`.
 pub fn shared() -> PathBuf {
@@ -26,6 +27,57 @@ pub fn hl7_judges<M: AsRef<[u8]>>(messages: &[M]) -> Result<(), String> {
         Some(1) => Err(said),
         // A judge that broke down has judged nothing.
         _ => panic!("the judges broke off: {said}{}", String::from_utf8_lossy(&judged.stderr)),
+    }
+}
+
+/// Shows FHIR R4 resources to every judge, base R4 and UK Core. The error holds one line for each judge and resource that was refused.
+pub fn fhir_judges(resources: &[Vec<u8>]) -> Result<(), String> {
+    let folder = temp_dir();
+    let files: Vec<PathBuf> = (0..resources.len()).map(|i| folder.path().join(format!("{i}.json"))).collect();
+    for (file, resource) in files.iter().zip(resources) {
+        std::fs::write(file, resource).expect("the test's own folder can be written to");
+    }
+    for profiles in [&["--ukcore"][..], &[]] {
+        let mut judge = Command::new("node");
+        judge.arg(shared().join("validators/fhir_validate.cjs")).arg("-q").args(profiles).args(&files);
+        let judged = judge.env("VAL_DIR", named_by("VAL_DIR")).output();
+        let judged = judged.unwrap_or_else(|e| panic!("cannot start node: {e}; run `make interop`"));
+        let said = String::from_utf8_lossy(&judged.stdout).into_owned();
+        match judged.status.code() {
+            Some(0) => {}
+            Some(1) => return Err(said),
+            // A judge that broke down has judged nothing.
+            _ => panic!("the judges broke off: {said}{}", String::from_utf8_lossy(&judged.stderr)),
+        }
+    }
+    Ok(())
+}
+
+/// A FHIR server that others wrote, which judges every write; it ends with this value.
+pub struct FhirReceiver {
+    process: Child,
+    /// Where its base address is: `/fhir/R4` on this port of loopback.
+    pub port: u16,
+}
+
+impl FhirReceiver {
+    pub fn start() -> Self {
+        let script = shared().join("validators/fhir_receiver.cjs");
+        let mut command = Command::new("node");
+        command.arg(script).args(["--seconds", "240"]).env("VAL_DIR", named_by("VAL_DIR"));
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("node starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("piped");
+        std::io::BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+        let port = line.trim().rsplit(':').next().and_then(|rest| rest.split('/').next()?.parse().ok());
+        Self { process, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+    }
+}
+
+impl Drop for FhirReceiver {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 

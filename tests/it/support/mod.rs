@@ -9,9 +9,10 @@ mod judges;
 mod places;
 mod stores;
 mod waiting;
+pub mod web_end;
 
 pub use ambient::{Seeded, SetClock};
-pub use judges::{hl7_judges, shared};
+pub use judges::{FhirReceiver, fhir_judges, hl7_judges, shared};
 pub use places::{free_addr, temp_dir};
 pub use stores::{TestStore, stores};
 pub use waiting::wait_until;

@@ -9,7 +9,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("wire", &[]),
     ("config", &["domain"]),
-    ("adapter", &["domain", "wire", "transport::file_set"]),
+    // A pack renders whole requests and whole sets of files: the envelopes are what it shares with the wire.
+    ("adapter", &["domain", "wire", "transport::http_message", "transport::file_set"]),
     ("store", &["domain"]),
     ("verdict", &["domain", "adapter", "transport"]),
     ("outbox", &["domain", "store", "adapter", "transport", "verdict"]),

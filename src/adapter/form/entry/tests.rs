@@ -218,6 +218,8 @@ fn referred() -> Referral {
         received_control_id: None,
         touched_at: now(),
         employer_approach: None,
+        close_text: None,
+        told_at: None,
     }
 }
 

@@ -1,10 +1,13 @@
-//! `adapter`: packs on the bench. Works on a pack's folder and needs no bridge.
+//! `adapter`: packs on the bench. Works on a pack's folder; only `diff --endpoint` asks a running bridge.
+
+mod diff;
+mod new;
 
 use super::failure::Failure;
 use super::output::{Look, Out};
 use super::table::Table;
 use crate::adapter::examples::{self, Report};
-use crate::adapter::{Fault, Packs, Status, check};
+use crate::adapter::{Fault, Packs, Status, check, schema};
 use crate::verdict::verdict;
 use clap::Subcommand;
 use serde_json::json;
@@ -13,10 +16,14 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
+  ips-bridge adapter new my-epr --extends hl7v2-uk
   ips-bridge adapter check adapters/hl7v2-uk
   ips-bridge adapter test adapters/hl7v2-uk --bless
   ips-bridge adapter render adapters/hl7v2-uk adapters/hl7v2-uk/examples/render-note/input.json
-  ips-bridge adapter parse adapters/hl7v2-uk message.hl7 --settings site.toml";
+  ips-bridge adapter parse adapters/hl7v2-uk message.hl7 --settings site.toml
+  ips-bridge adapter diff adapters/hl7v2-uk adapters/rio
+  ips-bridge adapter diff adapters/rio --endpoint rz9-rio --limit 20
+  ips-bridge adapter schema manifest > adapters/schema/adapter.json";
 
 /// Check, test and try out adapter packs.
 #[derive(Debug, clap::Args)]
@@ -28,6 +35,15 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a pack: small, and one that passes its check.
+    New(new::Args),
+    /// What would be sent differently: pack against pack, or against what was sent to an endpoint. Exit code 1 when anything would.
+    Diff(Box<diff::Args>),
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema {
+        /// Of which file.
+        of: SchemaOf,
+    },
     /// Report every fault of a pack at once, as file:line: what; try this.
     Check {
         /// The pack's folder.
@@ -79,6 +95,13 @@ enum Command {
     },
 }
 
+/// `adapter.toml`, and `maps/*.toml`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SchemaOf {
+    Manifest,
+    Map,
+}
+
 #[derive(Debug, clap::Args)]
 struct SettingsFile {
     /// TOML with an endpoint's settings; what it leaves out comes from the manifest's examples.
@@ -96,8 +119,12 @@ impl SettingsFile {
     }
 }
 
-pub fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     match args.command {
+        Command::New(args) => new::run(&args, out),
+        Command::Diff(args) => Box::pin(diff::run(*args, out)).await,
+        Command::Schema { of: SchemaOf::Manifest } => out.json(&schema::manifest()),
+        Command::Schema { of: SchemaOf::Map } => out.json(&schema::map()),
         Command::Check { folder, json } => report(&check::check(folder_of(&folder)?, verdict), json, out),
         Command::Test { folder, bless, json } => {
             report(&examples::test(folder_of(&folder)?, bless, verdict), json, out)
@@ -179,7 +206,7 @@ fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
             .map(|p| {
                 let m = &p.manifest;
                 json!({ "id": m.id, "name": m.name, "version": m.version, "status": status(m.status), "format": p.format().name(),
-                    "renders": p.renders(), "parses": p.parses() })
+                    "extends": m.extends, "fingerprint": p.fingerprint(), "renders": p.renders(), "parses": p.parses() })
             })
             .collect();
         return out.json(&all);

@@ -1,0 +1,114 @@
+//! Reads the accepted text back from the JSON that was made: what does not come back exactly is not sent.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+/// The id of the XHTML element that holds the accepted text alone.
+pub const TEXT_ELEMENT: &str = "ips-text";
+
+/// How the text is written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextForm {
+    Text,
+    Base64,
+    /// XHTML in base64: the content of the element with the id [`TEXT_ELEMENT`], a line break for each `<br/>`.
+    Base64Xhtml,
+}
+
+impl TextForm {
+    pub const ALL: [(&'static str, Self); 3] =
+        [("text", Self::Text), ("base64", Self::Base64), ("base64_xhtml", Self::Base64Xhtml)];
+}
+
+/// Where the accepted text stands.
+#[derive(Debug, Clone)]
+pub struct TextAt {
+    pub path: JsonPath,
+    pub form: TextForm,
+    /// The text follows a head of lines; the first empty line parts them.
+    pub after_head: bool,
+}
+
+impl TextAt {
+    /// The text as a reader of the JSON gets it; `None` when it is not there, not once, or not readable.
+    pub fn read(&self, body: &Value) -> Option<String> {
+        let leaf = self.path.query(body).exactly_one().ok()?.as_str()?.to_owned();
+        let text = match self.form {
+            TextForm::Text => leaf,
+            TextForm::Base64 => decoded(&leaf)?,
+            TextForm::Base64Xhtml => text_of(&decoded(&leaf)?)?,
+        };
+        if !self.after_head {
+            return Some(text);
+        }
+        match text.strip_prefix('\n') {
+            Some(rest) => Some(rest.to_owned()),
+            None => text.split_once("\n\n").map(|(_, rest)| rest.to_owned()),
+        }
+    }
+}
+
+fn decoded(base64: &str) -> Option<String> {
+    String::from_utf8(BASE64_STANDARD.decode(base64).ok()?).ok()
+}
+
+/// The text of the one element with our id. Nothing but text and line breaks may stand in it.
+fn text_of(xhtml: &str) -> Option<String> {
+    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+    let document = roxmltree::Document::parse_with_options(xhtml, options).ok()?;
+    let mut found = document.descendants().filter(|n| n.attribute("id") == Some(TEXT_ELEMENT));
+    let element = found.next().filter(|_| found.next().is_none())?;
+    let mut text = String::new();
+    for child in element.children() {
+        match (child.is_text(), child.tag_name().name() == "br") {
+            (true, _) => text.push_str(child.text().unwrap_or_default()),
+            (false, true) if !child.has_children() => text.push('\n'),
+            _ => return None,
+        }
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(form: TextForm, after_head: bool, data: &str) -> Option<String> {
+        let path = JsonPath::parse("$.content[*].data").expect("a path");
+        let data = if form == TextForm::Text { data.to_owned() } else { BASE64_STANDARD.encode(data) };
+        TextAt { path, form, after_head }.read(&json!({"content": [{"data": data}]}))
+    }
+
+    #[test]
+    fn the_text_is_what_follows_the_head() {
+        assert_eq!(read(TextForm::Base64, true, "a\nb\n\ntext\n\nmore\n").as_deref(), Some("text\n\nmore\n"));
+        assert_eq!(read(TextForm::Base64, true, "\ntext").as_deref(), Some("text"), "a head without lines");
+        assert_eq!(read(TextForm::Base64, true, "no empty line\ntext"), None);
+        assert_eq!(read(TextForm::Text, false, " text ").as_deref(), Some(" text "));
+    }
+
+    #[test]
+    fn xhtml_is_read_as_a_parser_reads_it() {
+        let page = |inner: &str| {
+            format!(
+                "<html xmlns=\"http://www.w3.org/1999/xhtml\"><body><div id=\"ips-text\">{inner}</div></body></html>"
+            )
+        };
+        let of = |inner: &str| read(TextForm::Base64Xhtml, false, &page(inner));
+        assert_eq!(of("a &lt;b&gt; &amp;<br/><br/>  c").as_deref(), Some("a <b> &\n\n  c"));
+        assert_eq!(of("a<b>c</b>"), None, "markup from a value would be lost");
+        assert_eq!(of("a<br>"), None, "not well-formed");
+        assert_eq!(read(TextForm::Base64Xhtml, false, "<div/>"), None);
+    }
+
+    #[test]
+    fn a_text_that_stands_twice_or_is_no_text_is_not_read() {
+        let path = JsonPath::parse("$..data").expect("a path");
+        let at = TextAt { path, form: TextForm::Text, after_head: false };
+        assert_eq!(at.read(&json!({"data": "x", "b": {"data": "x"}})), None);
+        assert_eq!(at.read(&json!({"data": 1})), None);
+        assert_eq!(TextAt { form: TextForm::Base64, ..at }.read(&json!({"data": "%"})), None);
+    }
+}

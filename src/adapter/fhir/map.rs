@@ -1,0 +1,436 @@
+//! Maps of FHIR messages: which JSONPath (RFC 9535) of theirs becomes which field of ours. ` -> ` follows a reference to a resource that is
+//! contained, or in the same Bundle. Rows only, no other logic.
+
+mod read;
+
+use super::super::input::{self, Shape, ShapeKind};
+use super::super::map::{Around, As, FieldFault, Mapped, put};
+use super::super::pack::{Pack, ParseError, Parsed};
+use super::{json, resource};
+use crate::adapter::filters::FilterDoc;
+use jiff::{Timestamp, civil::Date, civil::DateTime};
+use serde_json::{Map as JsonMap, Value};
+use serde_json_path::JsonPath;
+
+/// Largest message, in bytes.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest control id kept as such, in characters.
+const CONTROL_ID_CHARS_MAX: usize = 200;
+/// Values one path may give.
+const NODES_MAX: usize = 1_000;
+
+/// What `as` may say.
+pub const FILTERS: &[FilterDoc] = &[
+    FilterDoc {
+        name: "fhir_date",
+        example: "as = \"fhir_date\"",
+        does: "a date, or the day of an instant in the endpoint's time zone, as YYYY-MM-DD",
+    },
+    FilterDoc {
+        name: "fhir_time",
+        example: "as = \"fhir_time\"",
+        does: "an instant or dateTime as an instant; a date alone is its first moment in the endpoint's time zone",
+    },
+    FilterDoc {
+        name: "nhs_number",
+        example: "as = \"nhs_number\"",
+        does: "ten digits, spaces removed, the check digit checked",
+    },
+    FilterDoc {
+        name: "code:<table>",
+        example: "as = \"code:gender\"",
+        does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement",
+    },
+    FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
+    FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
+    FilterDoc { name: "flag", example: "as = \"flag\"", does: "true or false" },
+];
+
+/// One `maps/*.toml`.
+#[derive(Debug, Clone)]
+pub struct Map {
+    pub file: String,
+    pub makes: String,
+    /// What these places must say for the message to be one that this map is for.
+    accept: Vec<(Path, Vec<String>)>,
+    fields: Vec<Field>,
+    each: Vec<Each>,
+}
+
+#[derive(Debug, Clone)]
+struct Field {
+    ours: String,
+    rows: Vec<Row>,
+    optional: bool,
+    line: u32,
+}
+
+/// A list of ours, an element for each node of a path.
+#[derive(Debug, Clone)]
+struct Each {
+    ours: String,
+    over: Path,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    from: From,
+    made: Made,
+    when: Option<(Path, bool)>,
+    ambiguous_is_absent: bool,
+}
+
+#[derive(Debug, Clone)]
+enum From {
+    First(Vec<Path>),
+    Words(Vec<Path>),
+    Lines(Vec<Path>),
+    List(Vec<Path>),
+    Value(Value),
+    Setting(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Made {
+    Date,
+    Time,
+    Flag,
+    Shared(As),
+}
+
+/// One or more JSONPaths, each but the first from the resource that the one before it refers to.
+#[derive(Debug, Clone)]
+struct Path {
+    shown: String,
+    /// Begins at the element an `[each]` stands on, rather than at the resource.
+    from_element: bool,
+    hops: Vec<JsonPath>,
+}
+
+/// The message around a resource.
+#[derive(Clone, Copy)]
+struct Scope<'v> {
+    resource: &'v Value,
+    element: Option<&'v Value>,
+    bundle: Option<&'v Value>,
+}
+
+impl<'v> Scope<'v> {
+    /// The resource that a reference names, and the one its own `#` references are looked up in.
+    fn follow(self, node: &Value, within: &'v Value) -> Option<(&'v Value, &'v Value)> {
+        let reference = node.get("reference")?.as_str()?;
+        if let Some(id) = reference.strip_prefix('#') {
+            let mut contained = within.get("contained").and_then(Value::as_array).into_iter().flatten();
+            return contained.find(|r| r.get("id").and_then(Value::as_str) == Some(id)).map(|r| (r, within));
+        }
+        let entries = self.bundle?.get("entry").and_then(Value::as_array)?;
+        let named = |e: &&Value| {
+            let full = e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
+            let own = e.get("resource").and_then(|r| Some((resource::type_of(r)?, resource::id_of(r)?)));
+            full == reference || (own.is_some() && own == resource::type_and_id(reference) && !reference.contains(':'))
+        };
+        entries.iter().find(named).and_then(|e| e.get("resource")).map(|r| (r, r))
+    }
+}
+
+impl Path {
+    /// Everything the path gives, in order.
+    fn nodes<'v>(&self, scope: Scope<'v>) -> Result<Vec<&'v Value>, String> {
+        let start = if self.from_element { scope.element.unwrap_or(&Value::Null) } else { scope.resource };
+        let mut at: Vec<(&Value, &Value)> = vec![(start, scope.resource)];
+        for (i, hop) in self.hops.iter().enumerate() {
+            let mut found: Vec<(&Value, &Value)> = Vec::new();
+            for (node, within) in at {
+                found.extend(hop.query(node).into_iter().map(|n| (n, within)));
+                if found.len() > NODES_MAX {
+                    return Err(format!("gives more than {NODES_MAX} values"));
+                }
+            }
+            let is_last = i + 1 == self.hops.len();
+            at = if is_last { found } else { found.into_iter().filter_map(|(n, w)| scope.follow(n, w)).collect() };
+        }
+        Ok(at.into_iter().map(|(node, _)| node).collect())
+    }
+
+    /// The texts that stand there; empty ones count as absent.
+    fn texts(&self, scope: Scope<'_>) -> Result<Vec<String>, String> {
+        let mut texts = Vec::new();
+        for node in self.nodes(scope)? {
+            match node {
+                Value::String(text) if text.trim().is_empty() => {}
+                Value::String(text) => texts.push(text.clone()),
+                Value::Number(_) | Value::Bool(_) => texts.push(node.to_string()),
+                Value::Null => {}
+                Value::Array(_) | Value::Object(_) => return Err("is not a single value; name a member of it".into()),
+            }
+        }
+        Ok(texts)
+    }
+}
+
+impl Row {
+    fn paths(&self) -> &[Path] {
+        match &self.from {
+            From::First(p) | From::Words(p) | From::Lines(p) | From::List(p) => p,
+            From::Value(_) | From::Setting(_) => &[],
+        }
+    }
+
+    fn named(&self) -> String {
+        match &self.from {
+            From::Value(_) => "a fixed value".into(),
+            From::Setting(name) => format!("setting {name}"),
+            _ => self.paths().iter().map(|p| p.shown.as_str()).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    fn take(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Option<Value>, String> {
+        if let Some((path, wanted)) = &self.when
+            && path.nodes(scope)?.is_empty() == *wanted
+        {
+            return Ok(None);
+        }
+        let made = |text: &str| self.made.make(text, around);
+        match &self.from {
+            From::Value(value) => Ok(Some(value.clone())),
+            From::Setting(name) => {
+                let value = around.settings.get(name);
+                Ok(value.filter(|v| v.as_str() != Some("")).cloned())
+            }
+            From::First(paths) => {
+                for path in paths {
+                    let mut texts = path.texts(scope)?;
+                    texts.dedup();
+                    match texts.as_slice() {
+                        [] => {}
+                        [one] => return made(one).map(Some),
+                        _ if self.ambiguous_is_absent => {}
+                        _ => {
+                            return Err(
+                                "has several different values; choose one by what it says, e.g. [?@.use=='official']"
+                                    .into(),
+                            );
+                        }
+                    }
+                }
+                Ok(None)
+            }
+            From::Words(paths) | From::Lines(paths) | From::List(paths) => {
+                let mut texts = Vec::new();
+                for path in paths {
+                    texts.extend(path.texts(scope)?);
+                }
+                match &self.from {
+                    _ if texts.is_empty() => Ok(None),
+                    From::List(_) => {
+                        texts.iter().map(|t| made(t)).collect::<Result<_, _>>().map(|l| Some(Value::Array(l)))
+                    }
+                    From::Words(_) => made(&texts.iter().map(|t| t.trim()).collect::<Vec<_>>().join(" ")).map(Some),
+                    _ => made(&texts.join("\n")).map(Some),
+                }
+            }
+        }
+    }
+}
+
+impl Made {
+    fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
+        match self {
+            Self::Date => Ok(Value::String(date(text.trim(), around)?)),
+            Self::Time => Ok(Value::String(time(text.trim(), around)?.to_string())),
+            Self::Flag => Ok(Value::Bool(text.trim().parse().map_err(|_| "is not true or false")?)),
+            Self::Shared(filter) => filter.make(text, around),
+        }
+    }
+}
+
+/// FHIR R4, datatypes date and dateTime: YYYY and YYYY-MM are allowed there and say too little here.
+fn date(text: &str, around: &Around<'_>) -> Result<String, &'static str> {
+    if text.contains('T') {
+        return Ok(time(text, around)?.to_zoned(around.zone.clone()).date().to_string());
+    }
+    plain_date(text).map(|d| d.to_string())
+}
+
+fn plain_date(text: &str) -> Result<Date, &'static str> {
+    let shaped = text.len() == 10
+        && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+    text.parse().ok().filter(|_| shaped).ok_or("is not a whole date, YYYY-MM-DD")
+}
+
+fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
+    if !text.contains('T') {
+        let midnight = plain_date(text)?.to_datetime(jiff::civil::Time::midnight());
+        return around.zone.to_timestamp(midnight).map_err(|_| "is not a time that exists");
+    }
+    let zoned = text.ends_with('Z') || text.get(19..).is_some_and(|rest| rest.contains(['+', '-']));
+    if zoned {
+        return text.parse().map_err(|_| "is not an instant");
+    }
+    // FHIR demands an offset; senders forget it, and then mean their own clock.
+    let local: DateTime = text.parse().map_err(|_| "is not an instant")?;
+    around.zone.to_timestamp(local).map_err(|_| "is not a time that exists")
+}
+
+impl Map {
+    /// Fills our fields, or says which could not be: all of them.
+    fn apply(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Mapped, Vec<FieldFault>> {
+        let mut faults = Vec::new();
+        let fault = |field: &str, from: &str, what: &str| FieldFault {
+            field: field.into(),
+            from: from.into(),
+            what: what.into(),
+        };
+        for (path, values) in &self.accept {
+            match path.texts(scope) {
+                Ok(texts) if !texts.is_empty() && texts.iter().all(|t| values.contains(t)) => {}
+                Ok(_) => faults.push(fault("accept", &path.shown, &format!("is not one of {}", values.join(", ")))),
+                Err(what) => faults.push(fault("accept", &path.shown, &what)),
+            }
+        }
+        let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
+        for field in &self.fields {
+            if let Some(value) = field.take(scope, around, &mut faults) {
+                put(&mut mapped.value, &field.ours, value);
+            }
+        }
+        for each in &self.each {
+            match each.over.nodes(scope) {
+                Ok(nodes) => each.apply(&nodes, scope, around, &mut mapped, &mut faults),
+                Err(what) => faults.push(fault(&each.ours, &each.over.shown, &what)),
+            }
+        }
+        if faults.is_empty() { Ok(mapped) } else { Err(faults) }
+    }
+
+    /// Code tables and settings the rows name.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.rows().filter_map(|r| match &r.made {
+            Made::Shared(As::Code(table)) => Some(table.as_str()),
+            _ => None,
+        })
+    }
+
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        self.rows().filter_map(|r| match &r.from {
+            From::Setting(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields)).flat_map(|f| &f.rows)
+    }
+}
+
+impl Field {
+    fn take(&self, scope: Scope<'_>, around: &Around<'_>, faults: &mut Vec<FieldFault>) -> Option<Value> {
+        let mut from = "nothing".to_owned();
+        for row in &self.rows {
+            from = row.named();
+            match row.take(scope, around) {
+                Ok(None) => {}
+                Ok(Some(value)) => return Some(value),
+                Err(what) => {
+                    faults.push(FieldFault { field: self.ours.clone(), from, what });
+                    return None;
+                }
+            }
+        }
+        if !self.optional {
+            faults.push(FieldFault { field: self.ours.clone(), from, what: "is required, and was not sent".into() });
+        }
+        None
+    }
+}
+
+impl Each {
+    fn apply(
+        &self,
+        nodes: &[&Value],
+        scope: Scope<'_>,
+        around: &Around<'_>,
+        mapped: &mut Mapped,
+        faults: &mut Vec<FieldFault>,
+    ) {
+        let mut list = Vec::new();
+        for node in nodes {
+            let mut element = Value::Object(JsonMap::new());
+            for field in &self.fields {
+                let before = faults.len();
+                if let Some(value) = field.take(Scope { element: Some(node), ..scope }, around, faults) {
+                    put(&mut element, &field.ours, value);
+                }
+                for fault in &mut faults[before..] {
+                    fault.field = format!("{}[{}].{}", self.ours, list.len(), fault.field);
+                }
+            }
+            if !list.contains(&element) {
+                list.push(element);
+            }
+        }
+        if !list.is_empty() {
+            put(&mut mapped.value, &self.ours, Value::Array(list));
+        }
+    }
+}
+
+/// A message in our words: a resource the pack parses, alone or in a Bundle.
+pub fn parse(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<Parsed, ParseError> {
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(ParseError::Unreadable(format!("it is longer than {MESSAGE_BYTES_MAX} bytes")));
+    }
+    let root = json::read(bytes).map_err(ParseError::Unreadable)?;
+    let kind = resource::type_of(&root).ok_or_else(|| ParseError::Unreadable("it has no resourceType".into()))?;
+    let bundle = (kind == "Bundle").then_some(&root);
+    let focus = match bundle {
+        Some(bundle) => focus(pack, bundle)?,
+        None => &root,
+    };
+    let message_type = resource::type_of(focus).unwrap_or_default().to_owned();
+    let entry = pack.manifest.parse.iter().find(|p| p.message == message_type);
+    let map = entry.and_then(|e| pack.fhir_maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(message_type.clone()))?;
+    let mapped = map.apply(Scope { resource: focus, element: None, bundle }, around).map_err(ParseError::Fields)?;
+    let control_id = control_id(&root);
+    Ok(Parsed { message_type, control_id, makes: map.makes.clone(), value: mapped.value, nulls: mapped.nulls })
+}
+
+/// What a Bundle is about: what its MessageHeader points at, else the one resource that the pack parses.
+fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
+    let header = resource::entries(bundle).find(|r| resource::type_of(r) == Some("MessageHeader"));
+    let pointed = header.and_then(|h| {
+        let scope = Scope { resource: h, element: None, bundle: Some(bundle) };
+        scope.follow(h.get("focus")?.get(0)?, h).map(|(focus, _)| focus)
+    });
+    if let Some(focus) = pointed {
+        return Ok(focus);
+    }
+    let known = |r: &&Value| resource::type_of(r).is_some_and(|t| pack.manifest.parse.iter().any(|p| p.message == t));
+    let mut found = resource::entries(bundle).filter(known);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(ParseError::NoMap("a Bundle with nothing in it that this pack reads".into())),
+        (Some(_), Some(_)) => Err(ParseError::Unreadable(
+            "a Bundle with several resources of which each could be meant; it needs a MessageHeader with focus".into(),
+        )),
+    }
+}
+
+/// What tells a repeat: the Bundle's or resource's own identifier, else its id.
+fn control_id(root: &Value) -> String {
+    let own = resource::identifiers(root).into_iter().next().map(|i| i.value);
+    let id = own.or_else(|| resource::id_of(root).map(str::to_owned)).unwrap_or_default();
+    id.chars().filter(|c| !c.is_control()).take(CONTROL_ID_CHARS_MAX).collect()
+}
+
+/// `ours` within a message of ours: a list of messages' element type.
+fn element_of(makes: &str, ours: &str) -> Option<String> {
+    match input::find(makes, ours.split('.')) {
+        Ok(Some(Shape { kind: ShapeKind::Message(name), repeated: true, .. })) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Reading `maps/*.toml` of a FHIR pack.
+
+use super::super::super::fault::{Faults, suggest};
+use super::super::super::input;
+use super::super::super::map::{constant, filter, find};
+use super::super::super::sources::Sources;
+use super::super::super::table::{Reader, TomlFile};
+use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, element_of};
+use serde_json_path::JsonPath;
+use std::cell::RefCell;
+use toml::de::{DeTable, DeValue};
+
+/// References one path may follow.
+const HOPS_MAX: usize = 4;
+const EXAMPLE: &str =
+    "write \"ours.field\" = \"$.authoredOn\" or = { from = \"$.subject -> $.birthDate\", as = \"fhir_date\" }";
+
+impl Map {
+    /// Reads one map; every faulty row is a fault.
+    pub fn read(sources: &Sources, path: &str, faults: &mut Faults) -> Option<Self> {
+        let text = sources.text(path, faults)?;
+        let cell = RefCell::new(std::mem::take(faults));
+        let map = {
+            let file = TomlFile::new(path, &text, &cell);
+            file.root().map(|root| from_table(&file, &root))
+        };
+        *faults = cell.into_inner();
+        map
+    }
+}
+
+fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
+    let head = Reader::new(file, root, 1, "the map");
+    let makes = head.required("makes", "CreateReferralRequest");
+    if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
+        let hint = "see proto/ips/v1; a referral is a CreateReferralRequest";
+        file.fault_at(*line, format!("\"{name}\" is not a message of ours"), hint);
+    }
+    let makes = makes.map(|(m, _)| m).unwrap_or_default();
+    let mut map =
+        Map { file: file.path.into(), makes: makes.clone(), accept: Vec::new(), fields: Vec::new(), each: Vec::new() };
+    for (key, item) in root {
+        let line = file.line(key.span());
+        match (key.get_ref().as_ref(), item.get_ref()) {
+            ("makes", _) => {}
+            ("accept", DeValue::Table(rows)) => {
+                for (key, values) in rows {
+                    let line = file.line(key.span());
+                    let list = match values.get_ref() {
+                        DeValue::String(one) => vec![one.to_string()],
+                        DeValue::Array(many) => {
+                            many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect()
+                        }
+                        _ => Vec::new(),
+                    };
+                    if list.is_empty() {
+                        file.fault_at(line, "`accept` needs paths and values", "write \"$.status\" = [\"active\"]");
+                    }
+                    map.accept.extend(path(file, key.get_ref(), line, false).map(|p| (p, list)));
+                }
+            }
+            ("each", DeValue::Table(lists)) => {
+                for (name, list) in lists {
+                    let line = file.line(name.span());
+                    match list.get_ref().as_table() {
+                        Some(t) => map.each.extend(each(file, name.get_ref(), t, line, &makes)),
+                        None => file.fault_at(line, "[each] needs tables", "write [each.\"details.external_ids\"]"),
+                    }
+                }
+            }
+            (ours, value) => map.fields.extend(field(file, ours, value, line, &makes, false)),
+        }
+    }
+    map.fields.sort_by_key(|f| f.line);
+    map
+}
+
+fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
+    let Some(element) = element_of(makes, ours) else {
+        let (what, hint) = match find(makes, ours) {
+            Err(e) => e,
+            Ok(_) => (format!("\"{ours}\" is not a list of ours"), "[each] fills repeated fields".to_owned()),
+        };
+        file.fault_at(line, what, hint);
+        return None;
+    };
+    let (mut over, mut fields, mut said) = (None, Vec::new(), false);
+    for (key, item) in table {
+        let at = file.line(key.span());
+        match (key.get_ref().as_ref(), item.get_ref()) {
+            ("from", DeValue::String(text)) => {
+                said = true;
+                over = path(file, text, at, false);
+            }
+            (name, value) => fields.extend(field(file, name, value, at, &element, true)),
+        }
+    }
+    if !said {
+        let hint = "add from = \"$.identifier[*]\"; in the rows, @ is the element";
+        file.fault_at(line, format!("[each.\"{ours}\"] does not say what it repeats over"), hint);
+    }
+    Some(Each { ours: ours.into(), over: over?, fields })
+}
+
+fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
+    if let Err((what, hint)) = find(makes, ours) {
+        file.fault_at(line, what, hint);
+    }
+    let mut optional = false;
+    let rows: Vec<Row> = match value {
+        DeValue::Array(list) => {
+            list.iter().filter_map(|i| row(file, i.get_ref(), file.line(i.span()), in_each, &mut optional)).collect()
+        }
+        one => row(file, one, line, in_each, &mut optional).into_iter().collect(),
+    };
+    if rows.is_empty() { None } else { Some(Field { ours: ours.into(), rows, optional, line }) }
+}
+
+fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
+    let DeValue::Table(table) = value else {
+        let Some(text) = value.as_str() else {
+            file.fault_at(line, "is not a row", EXAMPLE);
+            return None;
+        };
+        // `?` behind a path: it may be absent.
+        let bare = text.strip_suffix('?').map_or(text, str::trim_end);
+        *optional |= bare.len() < text.len();
+        let from = From::First(vec![path(file, bare, line, in_each)?]);
+        return Some(Row { from, made: Made::Shared(super::As::Text), when: None, ambiguous_is_absent: false });
+    };
+    let r = Reader::new(file, table, line, "a row");
+    let mut froms = Vec::new();
+    for (key, make) in [
+        ("from", From::First as fn(Vec<Path>) -> From),
+        ("words", From::Words),
+        ("lines", From::Lines),
+        ("list", From::List),
+    ] {
+        if let Some((texts, at)) = r.texts(key) {
+            froms.push(make(texts.iter().filter_map(|t| path(file, t, at, in_each)).collect()));
+        }
+    }
+    froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
+    froms.extend(r.text("setting").map(|(name, _)| From::Setting(name)));
+    let made = r.text("as").map_or(Some(Made::Shared(super::As::Text)), |(name, at)| made(file, &name, at));
+    let when = r.text("when").map(|(text, at)| {
+        let (text, wanted) = text.strip_prefix('!').map_or((text.as_str(), true), |t| (t, false));
+        path(file, text.trim(), at, in_each).map(|p| (p, wanted))
+    });
+    let ambiguous = r.text("ambiguous");
+    if let Some((_, at)) = ambiguous.as_ref().filter(|(word, _)| word != "absent") {
+        file.fault_at(
+            *at,
+            "`ambiguous` can only be \"absent\"",
+            "leave it away, and several different values are a fault",
+        );
+    }
+    *optional |= r.flag("optional").unwrap_or(false);
+    r.finish();
+    if froms.len() != 1 {
+        let hint = "give it one of from, words, lines, list, value, setting";
+        file.fault_at(line, "a row takes its value from one place", hint);
+        return None;
+    }
+    let when = match when {
+        Some(None) => return None,
+        Some(when) => when,
+        None => None,
+    };
+    Some(Row { from: froms.remove(0), made: made?, when, ambiguous_is_absent: ambiguous.is_some() })
+}
+
+fn made(file: &TomlFile<'_>, name: &str, line: u32) -> Option<Made> {
+    match name {
+        "fhir_date" => Some(Made::Date),
+        "fhir_time" => Some(Made::Time),
+        "flag" => Some(Made::Flag),
+        shared if shared.starts_with("code:") || FILTERS.iter().any(|f| f.name == shared) => {
+            filter(file, shared, line).map(Made::Shared)
+        }
+        other => {
+            file.fault_at(
+                line,
+                format!("there is no filter \"{other}\""),
+                suggest(other, FILTERS.iter().map(|f| f.name)),
+            );
+            None
+        }
+    }
+}
+
+/// `$.subject -> $.name[0].family`; in an [each], `@.value` begins at the element.
+fn path(file: &TomlFile<'_>, text: &str, line: u32, in_each: bool) -> Option<Path> {
+    let from_element = text.trim_start().starts_with('@');
+    if from_element && !in_each {
+        file.fault_at(line, format!("path \"{text}\" begins with @ outside an [each]"), "begin it with $");
+        return None;
+    }
+    let mut hops = Vec::new();
+    for (i, part) in text.split(" -> ").map(str::trim).enumerate() {
+        let whole = if i == 0 && from_element { part.replacen('@', "$", 1) } else { part.to_owned() };
+        match JsonPath::parse(&whole) {
+            Ok(hop) => hops.push(hop),
+            Err(e) => {
+                file.fault_at(
+                    line,
+                    format!("path \"{text}\": {} at character {}", e.message(), e.position()),
+                    "write it as in RFC 9535, e.g. $.name[?@.use=='official'].family; -> follows a reference",
+                );
+                return None;
+            }
+        }
+    }
+    if hops.len() > HOPS_MAX + 1 {
+        file.fault_at(line, format!("path \"{text}\" follows more than {HOPS_MAX} references"), "shorten it");
+        return None;
+    }
+    Some(Path { shown: text.to_owned(), from_element, hops })
+}

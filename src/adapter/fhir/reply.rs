@@ -1,0 +1,155 @@
+//! `[reply]` of a pack that speaks HTTP: what a status, or an issue of an OperationOutcome, means.
+
+use super::super::fault::suggest;
+use std::collections::BTreeMap;
+
+/// What a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpRow {
+    /// The record took it. Only where the reply also names the record's id, see `verdict`.
+    Positive,
+    /// Somebody on the way took it (202): transport evidence.
+    Received,
+    Refused,
+    Retry,
+    /// It may be there already: unknown, and to be asked for before anything else is done.
+    Query,
+    Unknown,
+}
+
+const ROWS: &[(&str, HttpRow)] = &[
+    ("positive", HttpRow::Positive),
+    ("received", HttpRow::Received),
+    ("refused", HttpRow::Refused),
+    ("retry", HttpRow::Retry),
+    ("query", HttpRow::Query),
+    ("unknown", HttpRow::Unknown),
+];
+
+/// FHIR R4, value set issue-type: every code there is, so any of them may be shown.
+pub const ISSUE_TYPES: &[&str] = &[
+    "business-rule",
+    "code-invalid",
+    "conflict",
+    "deleted",
+    "duplicate",
+    "exception",
+    "expired",
+    "extension",
+    "forbidden",
+    "incomplete",
+    "informational",
+    "invalid",
+    "invariant",
+    "lock-error",
+    "login",
+    "multiple-matches",
+    "no-store",
+    "not-found",
+    "not-supported",
+    "processing",
+    "required",
+    "security",
+    "structure",
+    "suppressed",
+    "throttled",
+    "timeout",
+    "too-costly",
+    "too-long",
+    "transient",
+    "unknown",
+    "value",
+];
+
+/// The rules for one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRules {
+    /// By status (`409`) or class (`4xx`); the status goes first.
+    statuses: BTreeMap<String, HttpRow>,
+    /// By `issue.code` or a code of `issue.details.coding`; these go before the status, except where the status is 2xx.
+    issues: BTreeMap<String, HttpRow>,
+}
+
+impl Default for HttpRules {
+    /// RFC 9110 and FHIR R4 (RESTful API). A gateway that got no answer (502, 504) cannot say what became of the request: unknown. 401 comes
+    /// here only when a fresh token did not help; it is the endpoint's trouble, not the message's.
+    fn default() -> Self {
+        use HttpRow::{Positive, Received, Refused, Retry, Unknown};
+        let rows = [
+            ("200", Positive),
+            ("201", Positive),
+            ("202", Received),
+            ("2xx", Unknown),
+            ("3xx", Unknown),
+            ("401", Retry),
+            ("408", Retry),
+            ("425", Retry),
+            ("429", Retry),
+            ("4xx", Refused),
+            ("502", Unknown),
+            ("504", Unknown),
+            ("5xx", Retry),
+        ];
+        Self { statuses: rows.into_iter().map(|(k, r)| (k.to_owned(), r)).collect(), issues: BTreeMap::new() }
+    }
+}
+
+impl HttpRules {
+    pub fn status(&self, status: u16) -> HttpRow {
+        let exact = self.statuses.get(&status.to_string());
+        exact.or_else(|| self.statuses.get(&format!("{}xx", status / 100))).copied().unwrap_or(HttpRow::Unknown)
+    }
+
+    pub fn issue(&self, code: &str) -> Option<HttpRow> {
+        self.issues.get(code).copied()
+    }
+
+    /// Changes one row, or says what is wrong with it: what and a hint.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {
+        let row = ROWS.iter().find(|(name, _)| *name == value).map(|(_, row)| *row).ok_or_else(|| {
+            (
+                format!("reply row \"{key}\" has the unknown meaning \"{value}\""),
+                suggest(value, ROWS.iter().map(|(name, _)| *name)),
+            )
+        })?;
+        if let Some(code) = key.strip_prefix("issue.") {
+            if !is_code(code) {
+                return Err((
+                    format!("\"{key}\" is not an issue's code"),
+                    "write for example \"issue.duplicate\" = \"query\"".into(),
+                ));
+            }
+            if matches!(row, HttpRow::Positive | HttpRow::Received) {
+                return Err((
+                    format!("\"{key}\" can never be {value}"),
+                    "an issue is refused, retry, query or unknown".into(),
+                ));
+            }
+            self.issues.insert(code.to_owned(), row);
+            return Ok(());
+        }
+        let good = matches!(key.as_bytes(), [b'1'..=b'5', a, b] if (a.is_ascii_digit() && b.is_ascii_digit()) || (*a, *b) == (b'x', b'x'));
+        if !good {
+            return Err((
+                format!("unknown key \"{key}\" in [reply]"),
+                "write a status (409), a class (4xx) or an issue's code (\"issue.duplicate\")".into(),
+            ));
+        }
+        let fits = match row {
+            HttpRow::Unknown => true,
+            HttpRow::Positive | HttpRow::Received => key.starts_with('2'),
+            HttpRow::Refused | HttpRow::Retry | HttpRow::Query => !key.starts_with('2'),
+        };
+        if !fits {
+            let hint = "2xx is positive, received or unknown; anything else is refused, retry, query or unknown";
+            return Err((format!("\"{key}\" can never be {value}"), hint.into()));
+        }
+        self.statuses.insert(key.to_owned(), row);
+        Ok(())
+    }
+}
+
+/// A code as code systems have them; what a pack names may be shown.
+fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}

@@ -1,0 +1,113 @@
+//! What a `[[render]]` of a FHIR pack says beside its template: the request, and where the accepted text stands in it.
+
+use super::super::fault::suggest;
+use super::super::manifest::FILE;
+use super::super::table::{Reader, TomlFile};
+use super::carried::{TextAt, TextForm};
+use crate::transport::http_message::{Headers, Method, Request};
+use toml::de::{DeTable, DeValue};
+
+/// Headers that are read as a query, and so escaped like one.
+const QUERY_HEADERS: &[&str] = &["If-None-Exist"];
+
+/// A piece of a request that is a text template of its own, kept in the manifest.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// `adapter.toml:12:path`: names its place in faults, and by its ending how values are escaped.
+    pub name: String,
+    /// The text, on its line of the manifest.
+    pub source: String,
+}
+
+impl Part {
+    fn new(text: &str, line: u32, what: &str, escape: &str) -> Self {
+        let lines = usize::try_from(line.saturating_sub(1)).unwrap_or(0);
+        Self { name: format!("{FILE}:{line}:{what}:{escape}"), source: "\n".repeat(lines) + text }
+    }
+}
+
+/// `request = { method, path, headers }`
+#[derive(Debug, Clone)]
+pub struct RequestRow {
+    pub method: Method,
+    pub path: Part,
+    /// What stands behind the first `?`.
+    pub query: Option<Part>,
+    pub headers: Vec<(String, Part)>,
+}
+
+impl RequestRow {
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        [&self.path].into_iter().chain(&self.query).chain(self.headers.iter().map(|(_, part)| part))
+    }
+
+    pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<Self> {
+        let r = Reader::new(file, table, line, "`request`");
+        let method = r.required("method", "POST").and_then(|(text, at)| {
+            let method = Method::parse(&text).filter(|m| *m != Method::Get);
+            if method.is_none() {
+                file.fault_at(at, format!("method \"{text}\" cannot send an entry"), "write \"POST\" or \"PUT\"");
+            }
+            method
+        });
+        let path = r.required("path", "DocumentReference");
+        let mut headers = Vec::new();
+        for (key, value) in r.table("headers").map(|(t, _)| t).into_iter().flatten() {
+            let (name, at) = (key.get_ref().as_ref(), file.line(key.span()));
+            let DeValue::String(text) = value.get_ref() else {
+                file.fault_at(at, format!("header \"{name}\" must be a text"), "write it in quotes");
+                continue;
+            };
+            let mut tried = Headers::default();
+            let good = tried.add(name, "x").and_then(|()| Request::new(Method::Post, "x".into(), tried, Vec::new()));
+            if let Err(e) = good {
+                file.fault_at(at, e.to_string(), "host, credentials and lengths are added by the transport");
+                continue;
+            }
+            let is_query = QUERY_HEADERS.iter().any(|h| h.eq_ignore_ascii_case(name));
+            headers.push((name.to_owned(), Part::new(text, at, name, if is_query { "query" } else { "header" })));
+        }
+        r.finish();
+        let (path, at) = path?;
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.replace('|', "%7C"))),
+            None => (path, None),
+        };
+        Some(Self {
+            method: method?,
+            path: Part::new(&path, at, "path", "path"),
+            query: query.map(|q| Part::new(&q, at, "query", "query")),
+            headers,
+        })
+    }
+}
+
+/// `text_at = { path = "$.…", as = "base64", after_head = true }`
+pub fn text_at(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<TextAt> {
+    let r = Reader::new(file, table, line, "`text_at`");
+    let path = r.required("path", "$.content[0].attachment.data").and_then(|(text, at)| {
+        serde_json_path::JsonPath::parse(&text)
+            .map_err(|e| {
+                file.fault_at(
+                    at,
+                    format!("\"{text}\" is not a JSONPath: {}", e.message()),
+                    "write it as in RFC 9535: $.a[0].b",
+                )
+            })
+            .ok()
+    });
+    let form = r.required("as", "text").and_then(|(word, at)| {
+        let form = TextForm::ALL.iter().find(|(name, _)| *name == word).map(|(_, form)| *form);
+        if form.is_none() {
+            file.fault_at(
+                at,
+                format!("`as` cannot be \"{word}\""),
+                suggest(&word, TextForm::ALL.iter().map(|(n, _)| *n)),
+            );
+        }
+        form
+    });
+    let after_head = r.flag("after_head").unwrap_or(false);
+    r.finish();
+    Some(TextAt { path: path?, form: form?, after_head })
+}

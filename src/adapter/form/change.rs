@@ -1,0 +1,258 @@
+//! What a pack's map read of a message about patients or referrals we may know, as the domain's types: the rules of the API's fields.
+
+use super::codes::Code;
+use super::field::{Fields, given};
+use super::person::{draft_address, draft_external_id, read_local_identifier};
+use crate::domain::change::{ChangeKind, PatientChange, Sent};
+use crate::domain::merge::{Merge, MergeKind};
+use crate::domain::nhs_number::NhsNumber;
+use crate::domain::organisation::{OdsCode, TeamId};
+use crate::domain::person::{Gender, LocalIdentifier, NhsNumberStatus};
+use crate::domain::referral::{CloseReason, ExternalId, ReferralPriority, ReferralTold};
+use crate::domain::rule::Violations;
+use crate::domain::standing::PatientKey;
+use crate::domain::text::{self, Private};
+use crate::wire::v1;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Identifiers looked at in one message, and merges in one.
+const KEYS_MAX: usize = 300;
+const MERGES_MAX: usize = 100;
+
+/// A message, read as far as it goes.
+pub struct Read<T> {
+    /// Who it is about: those of its identifiers that keep the rules. What breaks them can be nobody's here.
+    pub keys: Vec<PatientKey>,
+    /// It names somebody, readable or not.
+    pub names_somebody: bool,
+    pub message: Result<T, NotRead>,
+}
+
+/// Why it cannot be taken in.
+#[derive(Debug)]
+pub enum NotRead {
+    /// The map gives something else: a fault of the pack.
+    Shape,
+    Broken(Violations),
+}
+
+/// A referral's change, and who the message says it is about.
+pub struct ReferralMessageChange {
+    pub external_ids: Vec<ExternalId>,
+    pub patient: Vec<PatientKey>,
+    pub family: Option<String>,
+    pub told: ReferralTold,
+}
+
+impl<T> Read<T> {
+    fn shapeless() -> Self {
+        Self { keys: Vec::new(), names_somebody: true, message: Err(NotRead::Shape) }
+    }
+}
+
+fn wire<M: DeserializeOwned>(value: &Value) -> Option<M> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// A time that lies ahead is now: else nothing told later would count.
+fn told_at(f: &mut Fields<'_>, name: &str, at: Option<&crate::wire::Timestamp>, now: Timestamp) -> Timestamp {
+    f.time(name, at).map_or(now, |at| at.min(now))
+}
+
+/// Those that keep the rules as keys; the broken rules of the others go to `broken`.
+fn keys(
+    number: Option<&str>,
+    ids: &[v1::LocalIdentifier],
+    at: (&str, &str),
+    broken: &mut Violations,
+) -> (Vec<PatientKey>, Option<NhsNumber>, Vec<LocalIdentifier>) {
+    let number = given(number).and_then(|n| broken.check(at.0, NhsNumber::parse(n)));
+    if ids.len() > KEYS_MAX {
+        broken.add(at.1, format!("at most {KEYS_MAX}"));
+    }
+    let read = |(i, id): (usize, &v1::LocalIdentifier)| read_local_identifier(id, &format!("{}[{i}]", at.1), broken);
+    let local: Vec<LocalIdentifier> = ids.iter().take(KEYS_MAX).enumerate().filter_map(read).collect();
+    let keys = number.map(PatientKey::NhsNumber).into_iter();
+    (keys.chain(local.iter().cloned().map(PatientKey::Local)).collect(), number, local)
+}
+
+/// A field that can be cleared.
+fn sent<T>(value: Option<T>, name: &str, cleared: &[String]) -> Sent<T> {
+    match value {
+        Some(value) => Sent::Value(value),
+        None if cleared.iter().any(|c| c == name) => Sent::Null,
+        None => Sent::Absent,
+    }
+}
+
+/// What no record can be without is not cleared.
+fn not_cleared(names: &[&str], cleared: &[String], broken: &mut Violations) {
+    for name in names.iter().filter(|n| cleared.iter().any(|c| c == *n)) {
+        broken.add(*name, "cannot be cleared");
+    }
+}
+
+fn finished<T>(keys: Vec<PatientKey>, names_somebody: bool, message: Option<T>, broken: Violations) -> Read<T> {
+    let message = match message {
+        Some(message) if broken.is_empty() => Ok(message),
+        _ => Err(NotRead::Broken(broken)),
+    };
+    Read { keys, names_somebody, message }
+}
+
+/// `cleared`: the fields sent as null.
+pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<PatientChange> {
+    let Some(mut m) = wire::<v1::PatientChange>(value) else { return Read::shapeless() };
+    m.cleared.extend_from_slice(cleared);
+    let cleared = m.cleared;
+    let mut broken = Violations::default();
+    let at = ("nhs_number", "local_identifiers");
+    let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut broken);
+    not_cleared(&["family_name", "given_names", "date_of_birth"], &cleared, &mut broken);
+    let names_somebody = m.nhs_number.is_some() || !m.local_identifiers.is_empty();
+    if !names_somebody {
+        broken.add("local_identifiers", "one is required, or nhs_number: nothing says who it is about");
+    }
+    let mut f = Fields::new("", &mut broken);
+    let kind = f.code::<ChangeKind>("kind", m.kind);
+    let changed_at = told_at(&mut f, "changed_at", m.changed_at.as_ref(), now);
+    let family = f.optional_line("family_name", m.family_name.as_deref(), 80);
+    let given_names = f.optional_line("given_names", m.given_names.as_deref(), 80);
+    let prefix = f.optional_line("name_prefix", m.name_prefix.as_deref(), 20);
+    let date_of_birth = f.optional_day("date_of_birth", m.date_of_birth.as_deref()).map(Private);
+    let address = f.optional_part("address", m.address.as_ref(), draft_address);
+    let phone = f.optional_line("phone", m.phone.as_deref(), 40);
+    let died_on = f.optional_day("died_on", m.died_on.as_deref()).map(Private);
+    let status = f.keep("nhs_number_status", NhsNumberStatus::from_wire(m.nhs_number_status)).flatten();
+    let gender = f.keep("gender", Gender::from_wire(m.gender)).flatten();
+    let no_gender = cleared.iter().any(|c| c == "gender").then_some(Gender::NotKnown);
+    let change = kind.map(|kind| PatientChange {
+        kind,
+        at: changed_at,
+        nhs_number: sent(number, "nhs_number", &cleared),
+        nhs_number_status: status,
+        local_identifiers,
+        family,
+        given: given_names,
+        prefix: sent(prefix, "name_prefix", &cleared),
+        date_of_birth,
+        gender: gender.or(no_gender),
+        address: sent(address, "address.lines", &cleared),
+        phone: sent(phone, "phone", &cleared),
+        location_shielded: m.location_shielded,
+        deceased: m.deceased,
+        died_on: sent(died_on, "died_on", &cleared),
+    });
+    finished(keys, names_somebody, change, broken)
+}
+
+pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
+    let Some(m) = wire::<v1::PatientMerge>(value) else { return Read::shapeless() };
+    let mut broken = Violations::default();
+    let mut f = Fields::new("", &mut broken);
+    let kind = f.code::<MergeKind>("kind", m.kind);
+    let merged_at = told_at(&mut f, "merged_at", m.merged_at.as_ref(), now);
+    match m.merges.len() {
+        0 => broken.add("merges", "at least one is required"),
+        n if n > MERGES_MAX => broken.add("merges", format!("at most {MERGES_MAX}")),
+        _ => {}
+    }
+    let (mut all, mut list, mut names_somebody) = (Vec::new(), Vec::new(), false);
+    for (i, one) in m.merges.iter().take(MERGES_MAX).enumerate() {
+        let at = |field: &str| format!("merges[{i}].{field}");
+        let mut side = |number: &Option<String>, ids: &[v1::LocalIdentifier], names: (&str, &str)| {
+            let (number_at, ids_at) = (at(names.0), at(names.1));
+            names_somebody |= number.is_some() || !ids.is_empty();
+            let (keys, ..) = keys(number.as_deref(), ids, (&number_at, &ids_at), &mut broken);
+            if number.is_none() && ids.is_empty() {
+                broken.add(ids_at, "one is required, or an NHS number");
+            }
+            all.extend_from_slice(&keys);
+            keys
+        };
+        let surviving = side(
+            &one.surviving_nhs_number,
+            &one.surviving_identifiers,
+            ("surviving_nhs_number", "surviving_identifiers"),
+        );
+        let losing = side(&one.losing_nhs_number, &one.losing_identifiers, ("losing_nhs_number", "losing_identifiers"));
+        let place = format!("merges[{i}]");
+        let mut f = Fields::new(&place, &mut broken);
+        let family = f.optional_line("surviving_family_name", one.surviving_family_name.as_deref(), 80);
+        let born = f.optional_day("surviving_date_of_birth", one.surviving_date_of_birth.as_deref()).map(Private);
+        list.extend(kind.map(|kind| Merge { kind, surviving, losing, family, date_of_birth: born, at: merged_at }));
+    }
+    finished(all, names_somebody, Some(list), broken)
+}
+
+/// `cleared`: the fields sent as null.
+pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<ReferralMessageChange> {
+    let Some(mut m) = wire::<v1::ReferralChange>(value) else { return Read::shapeless() };
+    m.cleared.extend_from_slice(cleared);
+    let cleared = m.cleared;
+    let mut broken = Violations::default();
+    let at = ("patient_nhs_number", "patient_identifiers");
+    let (patient, ..) = keys(m.patient_nhs_number.as_deref(), &m.patient_identifiers, at, &mut broken);
+    let names_somebody = m.patient_nhs_number.is_some() || !m.patient_identifiers.is_empty();
+    not_cleared(&["referrer_name", "team"], &cleared, &mut broken);
+    if m.external_ids.is_empty() {
+        broken.add("external_ids", "one is required: nothing says which referral it is about");
+    }
+    let mut f = Fields::new("", &mut broken);
+    // 11: no referral has more than 10.
+    let external_ids: Vec<ExternalId> = (m.external_ids.iter().take(11).enumerate())
+        .filter_map(|(i, id)| f.optional_part(&format!("external_ids[{i}]"), Some(id), draft_external_id))
+        .collect();
+    let kind = f.code::<ReferralChangeKind>("kind", m.kind);
+    let at = told_at(&mut f, "changed_at", m.changed_at.as_ref(), now);
+    let told = kind.and_then(|kind| match kind {
+        ReferralChangeKind::Modified => Some(ReferralTold::Modified {
+            at,
+            priority: f.keep("priority", ReferralPriority::from_wire(m.priority)).flatten(),
+            referrer_name: f.optional_line("referrer_name", m.referrer_name.as_deref(), 100),
+            referrer_role: sent(
+                f.optional_line("referrer_role", m.referrer_role.as_deref(), 100),
+                "referrer_role",
+                &cleared,
+            ),
+            referrer_ods: sent::<OdsCode>(
+                f.optional_ods("referrer_ods", m.referrer_ods.as_deref()),
+                "referrer_ods",
+                &cleared,
+            ),
+            team: given(m.team.as_deref()).and_then(|t| f.parsed("team", t, TeamId::parse)),
+            reason: sent(
+                f.optional_paragraphs("reason", m.reason.as_deref(), super::referral::REASON_MAX),
+                "reason",
+                &cleared,
+            ),
+        }),
+        ReferralChangeKind::Cancelled => {
+            let reason = f.code::<CloseReason>("close_reason", m.close_reason)?;
+            let text = f.optional_paragraphs("close_text", m.close_text.as_deref(), super::referral::REASON_MAX);
+            Some(ReferralTold::Cancelled { at, reason, text })
+        }
+    });
+    let family = request_family(m.patient_family_name.as_deref());
+    let keys = patient.clone();
+    let change = told.map(|told| ReferralMessageChange { external_ids, patient, family, told });
+    finished(keys, names_somebody, change, broken)
+}
+
+/// To compare with only: one that breaks the rule of a name agrees with nobody's.
+fn request_family(value: Option<&str>) -> Option<String> {
+    given(value).map(|v| text::line(v, 80).map_or_else(|_| String::new(), |family| family.0))
+}
+
+/// MODIFIED or CANCELLED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferralChangeKind {
+    Modified,
+    Cancelled,
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

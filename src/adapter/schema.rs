@@ -1,0 +1,230 @@
+//! JSON Schemas of a pack's own files, so that editors complete and underline. Which keys there are, and what each holds, is
+//! what the readers asked for while they read a file that has everything; only the words beside them stand here.
+
+use super::fault::Faults;
+use super::input::ENTRIES;
+use super::manifest::{FILE, Manifest};
+use super::map;
+use super::overlay;
+use super::reply::{ACK_CODES, meanings};
+use super::sources::Sources;
+use super::table::{Asked, TomlFile, Wanted};
+use serde_json::{Map, Value, json};
+use std::cell::RefCell;
+
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// A base and a layer over it, between them with every kind of table.
+const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[reply]\n";
+const OVER: &str = "schema = 1\nid = \"over\"\nextends = \"base\"\n[without]\nexamples = []\n";
+const MAP: &str = "makes = \"CreateReferralRequest\"\n\"details.team\" = { from = \"PRD-1\" }\n";
+
+/// What stands beside a key while it is written.
+const SAID: &[(&str, &str, &str)] = &[
+    ("the manifest", "schema", "The layout of this file: 1."),
+    ("the manifest", "id", "The folder's name."),
+    ("the manifest", "name", "What the pack is, for people."),
+    ("the manifest", "version", "Three numbers. Raise it with any change to a rendered byte."),
+    ("the manifest", "status", "How far it is proved. Live endpoints refuse drafts."),
+    ("the manifest", "evidence", "For tested and live: where, when and with which system it was proved."),
+    ("the manifest", "owners", "Who answers questions about it."),
+    ("the manifest", "format", "What the bytes are, e.g. hl7v2."),
+    (
+        "the manifest",
+        "extends",
+        "The pack beside this one that it is laid over: \"hl7v2-uk\", or with its version \"hl7v2-uk@0.1.0\".",
+    ),
+    ("the manifest", "without", "What of the base is not there."),
+    ("the manifest", "settings", "What each site must fill in."),
+    ("the manifest", "render", "Ours to theirs: which entry uses which template."),
+    ("the manifest", "parse", "Theirs to ours: which message uses which map."),
+    ("the manifest", "codes", "Code tables."),
+    ("the manifest", "reply", "What acknowledgements mean: by error code first, then by MSA-1."),
+    ("the manifest", "reply_exempt", "Why there is no example of a reply."),
+    ("[[render]]", "entry", "Which of our entries."),
+    ("[[render]]", "template", "A file under templates/."),
+    ("[[render]]", "when", "Settings that must have these values for this row to be the one."),
+    ("[[render]]", "text_code", "OBX-3.1 of the rows whose text must read back exactly: a code, or settings.name."),
+    ("[[render]]", "keeps_document_id", "The record keeps the first document's id (HL7 v2 T08)."),
+    ("[[render]]", "exempt", "Why there can be no example."),
+    ("[[parse]]", "message", "Type and trigger, as in MSH-9: REF^I12."),
+    ("[[parse]]", "map", "A file under maps/."),
+    ("[[parse]]", "exempt", "Why there can be no example."),
+    ("[codes.a]", "file", "A file under codes/, with the columns ours,theirs,note."),
+    ("[codes.a]", "missing", "What a code that the table lacks does: \"error\", or { replacement = \"…\" }."),
+    (
+        "setting",
+        "help",
+        "What it is and who gives it. In an overlay, a setting with a help is said anew; without one, only what is given changes.",
+    ),
+    ("setting", "example", "A value that a site could use."),
+    ("setting", "default", "What holds when the site says nothing; without one it must."),
+    ("setting", "type", "text, flag or number; leave it away where there are choices."),
+    ("setting", "choices", "All that it may be."),
+    ("setting", "max_chars", "Longest text."),
+    ("setting", "min", "Smallest number."),
+    ("setting", "max", "Largest number."),
+    ("[without]", "entries", "Entries of the base that this pack does not render."),
+    ("[without]", "messages", "Messages of the base that this pack does not parse."),
+    ("[without]", "settings", "Settings of the base that are not there."),
+    ("[without]", "codes", "Code tables of the base that are not there."),
+    ("[without]", "examples", "Cases of the base that make no sense here."),
+    ("the map", "makes", "Our message that it fills, e.g. CreateReferralRequest."),
+    ("a row", "from", "A path, or several: the first that is there."),
+    ("a row", "words", "Several paths, joined by spaces."),
+    ("a row", "lines", "Several paths, joined by line breaks."),
+    ("a row", "list", "Several paths, as a list."),
+    ("a row", "value", "A fixed value."),
+    ("a row", "setting", "The site's setting of this name."),
+    ("a row", "as", "A filter, e.g. hl7_date or code:gender."),
+    ("a row", "when", "\"PID-8\": only if that is there; \"!PID-8\": only if it is not."),
+    ("a row", "ambiguous", "\"absent\": several different values count as none."),
+    ("a row", "optional", "May be absent."),
+];
+
+/// Schema of `adapter.toml`.
+pub fn manifest() -> Value {
+    let over = Sources::from_files("over", [(FILE, OVER)]).over(Sources::from_files("base", [(FILE, BASE)]));
+    let cell = RefCell::new(Faults::default());
+    let texts = over.manifests(&mut Faults::default()).unwrap_or_default();
+    let text = texts.concat();
+    let file = TomlFile::new(FILE, &text, &cell);
+    if let Some((root, line)) = overlay::root(&over, &file, &texts) {
+        Manifest::from_table(&over, &file, line, &root);
+    }
+    let asked = file.asked();
+    let mut root = table(&asked, |t| t == "the manifest");
+    root["anyOf"] = json!([{ "required": ["extends"] }, { "required": ["format"] }]);
+    root["required"] = json!(["schema", "id", "name", "version", "status", "owners"]);
+    let mut put = |key: &str, value: Value| {
+        let said = root["properties"][key]["description"].take();
+        root["properties"][key] = value;
+        root["properties"][key]["description"] = said;
+    };
+    // An overlay may change a single key of a setting or table.
+    let part = |of: &str| {
+        let mut part = table(&asked, |t| t.starts_with(of));
+        part.as_object_mut().map(|o| o.remove("required"));
+        part
+    };
+    put("schema", json!({ "const": 1 }));
+    put("status", json!({ "enum": ["draft", "tested", "live"] }));
+    put("settings", json!({ "type": "object", "additionalProperties": part("setting ") }));
+    put("codes", json!({ "type": "object", "additionalProperties": part("[codes.") }));
+    put("without", table(&asked, |t| t == "[without]"));
+    put("render", json!({ "type": "array", "items": table(&asked, |t| t == "[[render]]") }));
+    put("parse", json!({ "type": "array", "items": table(&asked, |t| t == "[[parse]]") }));
+    put("reply", reply());
+    root["properties"]["render"]["items"]["properties"]["entry"]["enum"] = json!(ENTRIES);
+    root["properties"]["settings"]["additionalProperties"]["properties"]["type"]["enum"] =
+        json!(["text", "flag", "number"]);
+    whole("An adapter pack's manifest (adapter.toml)", root)
+}
+
+fn reply() -> Value {
+    let meaning = json!({ "enum": meanings().collect::<Vec<_>>() });
+    let mut known: Map<String, Value> = ACK_CODES.iter().map(|c| ((*c).to_owned(), meaning.clone())).collect();
+    known.insert("ae_without_code".into(), json!({ "enum": ["retry", "refused", "unknown"] }));
+    known.insert(
+        "record_id".into(),
+        json!({ "type": "string", "description": "Where a positive reply gives the EPR's own id of the document." }),
+    );
+    json!({ "type": "object", "properties": known, "patternProperties": { "[0-9]": meaning }, "additionalProperties": false })
+}
+
+/// Schema of `maps/*.toml`.
+pub fn map() -> Value {
+    let cell = RefCell::new(Faults::default());
+    let file = TomlFile::new("maps/a.toml", MAP, &cell);
+    if let Some(root) = file.root() {
+        map::from_table(&file, &root);
+    }
+    let asked = file.asked();
+    let mut root = table(&asked, |t| t == "the map");
+    let texts = || json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
+    let rows = json!({ "$ref": "#/$defs/rows" });
+    root["$defs"] = json!({
+        "row": { "anyOf": [{ "type": "string", "description": "A path, e.g. PID-5.1" }, table(&asked, |t| t == "a row")] },
+        "rows": { "anyOf": [{ "$ref": "#/$defs/row" }, { "type": "array", "items": { "$ref": "#/$defs/row" }, "description": "The first that gives a value." }] },
+    });
+    root["properties"]["each"] = json!({
+        "type": "object",
+        "description": "An element of a list of ours for each repetition of a field of theirs.",
+        "additionalProperties": {
+            "type": "object",
+            "required": ["field"],
+            "properties": {
+                "field": { "type": "string", "description": "The field that repeats, e.g. PID-3." },
+                "only": { "type": "object", "additionalProperties": texts() },
+                "unless": { "type": "object", "additionalProperties": texts() },
+            },
+            "additionalProperties": rows,
+        },
+    });
+    root["additionalProperties"] = rows;
+    whole("An adapter pack's map (maps/*.toml): ours = theirs", root)
+}
+
+fn whole(title: &str, root: Value) -> Value {
+    let mut all = json!({ "$schema": DRAFT, "title": title });
+    if let (Some(all), Value::Object(root)) = (all.as_object_mut(), root) {
+        all.extend(root);
+    }
+    all
+}
+
+/// The schema of the tables that a reader read under such names.
+fn table(asked: &[Asked], named: impl Fn(&str) -> bool) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for a in asked.iter().filter(|a| named(&a.table)) {
+        let mut one = holds(a.wanted);
+        let said = SAID.iter().find(|(table, key, _)| a.table.starts_with(*table) && a.key == *key);
+        if let (Some(one), Some((_, _, words))) = (one.as_object_mut(), said) {
+            one.insert("description".into(), (*words).into());
+        }
+        properties.insert(a.key.into(), one);
+        if a.required && !required.contains(&a.key) {
+            required.push(a.key);
+        }
+    }
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+fn holds(wanted: Wanted) -> Value {
+    match wanted {
+        Wanted::Anything => json!({}),
+        Wanted::Text => json!({ "type": "string" }),
+        Wanted::Flag => json!({ "type": "boolean" }),
+        Wanted::Integer => json!({ "type": "integer" }),
+        Wanted::Texts => json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] }),
+        Wanted::Table => json!({ "type": "object" }),
+        Wanted::Tables => json!({ "type": "array", "items": { "type": "object" } }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_is_explained_is_one_that_a_reader_asks_for() {
+        let (manifest, map) = (manifest(), map());
+        let tables = [
+            ("the manifest", manifest["properties"].clone()),
+            ("[[render]]", manifest["properties"]["render"]["items"]["properties"].clone()),
+            ("[[parse]]", manifest["properties"]["parse"]["items"]["properties"].clone()),
+            ("[codes.a]", manifest["properties"]["codes"]["additionalProperties"]["properties"].clone()),
+            ("setting", manifest["properties"]["settings"]["additionalProperties"]["properties"].clone()),
+            ("[without]", manifest["properties"]["without"]["properties"].clone()),
+            ("the map", map["properties"].clone()),
+            ("a row", map["$defs"]["row"]["anyOf"][1]["properties"].clone()),
+        ];
+        for (table, key, words) in SAID {
+            let (_, keys) = tables.iter().find(|(name, _)| name == table).unwrap_or_else(|| panic!("{table}"));
+            assert_eq!(keys[key]["description"], *words, "{table} {key}");
+        }
+        for (table, keys) in &tables {
+            assert!(keys.as_object().is_some_and(|k| !k.is_empty()), "{table}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `adapter diff`: what would be sent differently.
+
+use super::{SettingsFile, folder_of, refused};
+use crate::adapter::diff::{Change, changes, packs};
+use crate::adapter::{Pack, RenderOptions};
+use crate::cli::bridge::{Bridge, Server};
+use crate::cli::failure::Failure;
+use crate::cli::outbox::{entry, pages};
+use crate::cli::output::{Look, Out, visible};
+use crate::cli::words::instant;
+use crate::wire::v1::{
+    Delivery, ListAttemptsRequest, ListDeliveriesRequest, PreviewEntryRequest, RenderInput, preview_entry_request::What,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// So many deliveries are looked through for each one wanted: not all were sent.
+const LOOKED_THROUGH: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pack as it is; with --endpoint, the new one.
+    pack: PathBuf,
+    /// The new pack.
+    #[arg(required_unless_present = "endpoint", conflicts_with = "endpoint")]
+    new: Option<PathBuf>,
+    /// Compare with what was sent to this endpoint, newest first, instead of with another pack's examples. Texts are masked
+    /// unless you are also an ips_worker.
+    #[arg(long, value_name = "ID")]
+    endpoint: Option<String>,
+    /// Only entries accepted from then on, e.g. 2026-03-01T00:00:00Z.
+    #[arg(long, value_name = "TIME", requires = "endpoint")]
+    since: Option<Timestamp>,
+    /// At most so many deliveries, 1 to 500.
+    #[arg(long, value_name = "N", default_value_t = 50, requires = "endpoint", value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: u16,
+    #[command(flatten)]
+    settings: SettingsFile,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// One message under both packs.
+struct Row {
+    name: String,
+    changes: Vec<Change>,
+    /// Differences that the present pack would make too: the patient or the settings have changed since.
+    since_then: Vec<Change>,
+}
+
+pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    let load = |folder: &Path| Pack::load(folder_of(folder)?).map_err(|faults| refused(&faults));
+    let pack = load(&args.pack)?;
+    let (rows, masked, what) = match (&args.new, &args.endpoint) {
+        (Some(new), _) => {
+            let compared = packs(&pack, &load(new)?);
+            let row =
+                |c: crate::adapter::diff::Compared| Row { changes: c.changes(), name: c.name, since_then: Vec::new() };
+            (compared.into_iter().map(row).collect(), false, "examples")
+        }
+        (None, Some(endpoint)) => {
+            let (rows, masked) = Box::pin(history(&args, &pack, endpoint)).await?;
+            (rows, masked, "sent messages")
+        }
+        (None, None) => return Err(Failure::Usage("name a second pack, or an --endpoint".into())),
+    };
+    if args.json {
+        as_json(&rows, masked, out)?
+    } else {
+        as_text(&rows, masked, what, out)?
+    }
+    if rows.iter().all(|r| r.changes.is_empty()) { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// What was sent to an endpoint, made anew by the new pack.
+async fn history(args: &Args, new: &Pack, endpoint: &str) -> Result<(Vec<Row>, bool), Failure> {
+    let bridge = args.server.connect().await?;
+    let own = args.settings.read()?;
+    let request = ListDeliveriesRequest { endpoint_id: endpoint.to_owned(), ..Default::default() };
+    let found = pages(&bridge, request, usize::from(args.limit) * LOOKED_THROUGH).await?.deliveries;
+    let late_enough =
+        |d: &&Delivery| args.since.is_none_or(|since| instant(d.created_at.as_ref()).is_some_and(|at| at >= since));
+    let sent = found.iter().filter(|d| d.attempts > 0).filter(late_enough).take(args.limit.into());
+    let (mut rows, mut masked) = (Vec::new(), false);
+    for delivery in sent {
+        let (row, is_masked) = one(&bridge, new, &own, delivery).await?;
+        rows.push(row);
+        masked |= is_masked;
+    }
+    Ok((rows, masked))
+}
+
+async fn one(bridge: &Bridge, new: &Pack, own: &toml::Table, d: &Delivery) -> Result<(Row, bool), Failure> {
+    let name = format!("{} {}", d.id, entry(d));
+    let request = PreviewEntryRequest {
+        endpoint_id: d.endpoint_id.clone(),
+        what: Some(What::DeliveryId(d.id.clone())),
+        with_input: true,
+    };
+    let shown = bridge.adapters().preview_entry(request).await?.into_inner();
+    let said = |faults: &[crate::wire::v1::Fault]| faults.iter().map(|f| f.what.clone()).collect::<Vec<_>>().join("; ");
+    let present = if shown.faults.is_empty() { Ok(text(&shown.message)) } else { Err(said(&shown.faults)) };
+    let made = match shown.input {
+        Some(input) => {
+            let input = with_settings(input, own);
+            new.render(&input, &RenderOptions::default()).map(|r| text(&r.bytes)).map_err(|e| e.to_string())
+        }
+        None => present.clone(),
+    };
+    let sent = if shown.masked { None } else { sent(bridge, &d.id).await? };
+    let Some(sent) = sent else {
+        let (changes, since_then) = (differences(&present, &made), Vec::new());
+        return Ok((Row { name, changes, since_then }, shown.masked));
+    };
+    // What the present pack makes otherwise than it was sent is not the new pack's doing.
+    let since_then = differences(&Ok(sent.clone()), &present);
+    let changes = differences(&Ok(sent), &made);
+    let changes = changes.into_iter().filter(|c| !since_then.contains(c)).collect();
+    Ok((Row { name, changes, since_then }, shown.masked))
+}
+
+fn differences(old: &Result<String, String>, new: &Result<String, String>) -> Vec<Change> {
+    match (old, new) {
+        (Ok(old), Ok(new)) => changes(old, new),
+        (Err(a), Err(b)) if a == b => Vec::new(),
+        (old, new) => {
+            let whole = |r: &Result<String, String>| {
+                Some(r.as_ref().map_or_else(|why| format!("no message: {why}"), |_| "a message".into()))
+            };
+            vec![Change { place: "message".into(), old: whole(old), new: whole(new) }]
+        }
+    }
+}
+
+/// With settings that the new pack needs and the endpoint does not have yet.
+fn with_settings(mut input: RenderInput, own: &toml::Table) -> RenderInput {
+    let mut all = serde_json::to_value(&input.settings).unwrap_or_default();
+    if !all.is_object() {
+        all = json!({});
+    }
+    for (name, value) in own {
+        all[name.as_str()] = serde_json::to_value(value).unwrap_or_default();
+    }
+    input.settings = serde_json::from_value(all).ok();
+    input
+}
+
+/// The bytes of the last attempt.
+async fn sent(bridge: &Bridge, delivery: &str) -> Result<Option<String>, Failure> {
+    let request = ListAttemptsRequest { delivery_id: delivery.to_owned(), include_bytes: true };
+    let attempts = bridge.deliveries().list_attempts(request).await?.into_inner().attempts;
+    Ok(attempts.into_iter().rev().find_map(|a| a.sent).map(|bytes| text(&bytes)))
+}
+
+/// Both sides are read in the same way, so a character set that is not UTF-8 makes no difference of its own.
+fn text(bytes: &[u8]) -> String {
+    let text = String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| bytes.iter().map(|b| char::from(*b)).collect());
+    text.replace('\r', "\n")
+}
+
+fn as_json(rows: &[Row], masked: bool, out: &mut Out) -> Result<(), Failure> {
+    let list = |changes: &[Change]| {
+        let one = |c: &Change| json!({ "place": c.place, "old": c.old, "new": c.new });
+        changes.iter().map(one).collect::<Vec<_>>()
+    };
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|r| json!({ "name": r.name, "changes": list(&r.changes), "since_then": list(&r.since_then) }))
+        .collect();
+    let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
+    out.json(&json!({ "compared": rows.len(), "different": different, "masked": masked, "messages": shown }))
+}
+
+fn as_text(rows: &[Row], masked: bool, what: &str, out: &mut Out) -> Result<(), Failure> {
+    let nothing = "(nothing)";
+    for row in rows.iter().filter(|r| !r.changes.is_empty()) {
+        let name = out.paint(Look::Strong, &row.name);
+        out.line(name)?;
+        let width = row.changes.iter().map(|c| c.place.len()).max().unwrap_or(0);
+        for c in &row.changes {
+            let side = |s: &Option<String>| s.as_deref().map_or(nothing.to_owned(), visible);
+            let (old, new) = (out.paint(Look::Bad, side(&c.old)), out.paint(Look::Good, side(&c.new)));
+            out.line(format!("  {:<width$}  {old}  ->  {new}", c.place))?;
+        }
+    }
+    let drifted = rows.iter().filter(|r| !r.since_then.is_empty()).count();
+    if drifted > 0 {
+        out.line(format!(
+            "{drifted} would differ with the present pack too: the patient or the settings have changed since"
+        ))?;
+    }
+    if masked {
+        out.line("masked: letters and figures stand for others of their kind")?;
+    }
+    let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
+    out.line(format!("{different} of {} {what} would be sent differently", rows.len()))
+}

@@ -1,0 +1,56 @@
+//! `[[endpoint.listen.accept]]`: which of a trust's messages are for us.
+
+use super::section::Section;
+use super::tree::Node;
+use super::trust::Trust;
+use super::values::{Parsed, boolean, named, text, wrong};
+use crate::domain::accept::{Accept, AcceptRule};
+use crate::domain::organisation::TeamId;
+
+/// Rules of one listener.
+const MAX_RULES: usize = 50;
+
+pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>) -> Accept {
+    let mut rules: Vec<AcceptRule> = Vec::new();
+    for mut s in listen.tables("accept") {
+        let name = s.required("name", "write a name to count by, e.g. \"patients\"", rule_name);
+        let hint = "list the types it judges, e.g. [\"ADT^A31\", \"ADT^A40\"], or [\"ADT^*\"]";
+        let messages = s.required_list("messages", hint, message_type);
+        let teams: Vec<TeamId> = s.list("teams", "[]", named(TeamId::parse));
+        if let Some(owner) = owner {
+            for team in teams.iter().filter(|t| !owner.teams.iter().any(|o| o.id == **t)) {
+                let what = format!("names \"{team}\", which is no team of {}", owner.ods);
+                s.fault("teams", what, "use the ids of the trust's teams");
+            }
+        }
+        let known_patients_only = s.or("known_patients_only", "false", boolean);
+        let Some(name) = name else { continue };
+        if rules.iter().any(|r| r.name == name) {
+            s.fault("name", format!("is \"{name}\", as another rule's"), "give each rule a name of its own");
+        }
+        rules.push(AcceptRule { name, messages, known_patients_only, teams });
+    }
+    if rules.len() > MAX_RULES {
+        listen.fault("accept", format!("has more than {MAX_RULES} rules"), "join some of them");
+        rules.truncate(MAX_RULES);
+    }
+    Accept { rules }
+}
+
+/// Not in brackets: those are the bridge's own.
+fn rule_name(node: &Node) -> Parsed<String> {
+    let name = text(60)(node)?;
+    if name.starts_with('(') {
+        return wrong("begins with a bracket, as the bridge's own rules do", "write e.g. \"patients\"");
+    }
+    Ok(name)
+}
+
+/// `ADT^A31`, or `ADT^*` for all of one code.
+fn message_type(node: &Node) -> Parsed<String> {
+    let three = |t: &str| t.len() == 3 && t.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    match node.text().and_then(|t| t.split_once('^')) {
+        Some((code, trigger)) if three(code) && (trigger == "*" || three(trigger)) => Ok(format!("{code}^{trigger}")),
+        _ => wrong("must be a type of message", "write MSH-9 as \"ADT^A31\", or \"ADT^*\" for every ADT"),
+    }
+}

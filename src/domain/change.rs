@@ -1,0 +1,240 @@
+//! What an EPR tells of a patient it knows, laid over what we know: three states a field, and the older never over the newer.
+
+use super::ids::PatientId;
+use super::nhs_number::NhsNumber;
+use super::person::{Address, Gender, LocalIdentifier, NhsNumberStatus, Patient, PatientDetails};
+use super::rule::Violations;
+use super::standing::{Death, Doubt, PatientKey};
+use super::text::{Private, folded_name};
+use jiff::{Timestamp, civil::Date};
+use std::collections::BTreeSet;
+
+/// HL7's three states: leave what you have, delete it, or take this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sent<T> {
+    #[default]
+    Absent,
+    Null,
+    Value(T),
+}
+
+impl<T: Clone> Sent<T> {
+    /// Laid over what is known.
+    pub fn over(&self, known: &mut Option<T>) {
+        match self {
+            Self::Absent => {}
+            Self::Null => *known = None,
+            Self::Value(value) => *known = Some(value.clone()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A01, A04, A08, A31.
+    Updated,
+    /// A28: the record was made, or made again.
+    Added,
+    /// A29: the record was taken out.
+    Removed,
+}
+
+/// A message about one patient. What a record cannot be without cannot be deleted: those fields are absent or given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatientChange {
+    pub kind: ChangeKind,
+    /// When it took place in the EPR.
+    pub at: Timestamp,
+    pub nhs_number: Sent<NhsNumber>,
+    pub nhs_number_status: Option<NhsNumberStatus>,
+    /// Those it names; the patient's others stay.
+    pub local_identifiers: Vec<LocalIdentifier>,
+    pub family: Option<Private<String>>,
+    pub given: Option<Private<String>>,
+    pub prefix: Sent<Private<String>>,
+    pub date_of_birth: Option<Private<Date>>,
+    pub gender: Option<Gender>,
+    /// Replaced whole.
+    pub address: Sent<Address>,
+    pub phone: Sent<Private<String>>,
+    pub location_shielded: Option<bool>,
+    pub deceased: Option<bool>,
+    pub died_on: Sent<Private<Date>>,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangePlan {
+    /// Nobody of ours.
+    NotOurs,
+    /// Nothing to change, and why.
+    Nothing(&'static str),
+    /// The patient as they are now.
+    Changed(Box<Patient>),
+    /// The same, but that their sender was heard: not another version.
+    Heard(Box<Patient>),
+    /// A person has to look; nothing was changed.
+    Hold(&'static str),
+    Broken(Violations),
+}
+
+impl PatientChange {
+    /// What it says the patient is recognised by.
+    pub fn keys(&self) -> Vec<PatientKey> {
+        let number = match &self.nhs_number {
+            Sent::Value(number) => Some(PatientKey::NhsNumber(*number)),
+            Sent::Absent | Sent::Null => None,
+        };
+        number.into_iter().chain(self.local_identifiers.iter().cloned().map(PatientKey::Local)).collect()
+    }
+
+    /// `source` sent it; `today` in the trust's time zone; `found`: the patient a key leads to, now or formerly.
+    pub fn plan<'p>(
+        &self,
+        source: &str,
+        now: Timestamp,
+        today: Date,
+        found: impl Fn(&PatientKey) -> Option<&'p Patient>,
+    ) -> ChangePlan {
+        let keys = self.keys();
+        let patients: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
+        let Some(known) = keys.iter().find_map(&found) else { return ChangePlan::NotOurs };
+        if patients.len() > 1 {
+            return ChangePlan::Hold("its identifiers are of several patients");
+        }
+        if !keys.iter().any(|k| known.holds(k)) {
+            let since = keys.iter().filter_map(|k| known.standing.former_since(k)).max();
+            return if since.is_some_and(|since| self.at < since) {
+                ChangePlan::Nothing("about a record that was joined with another one since")
+            } else {
+                ChangePlan::Hold("about a record that was joined with another one before")
+            };
+        }
+        if self.is_somebody_else(known) {
+            return ChangePlan::Hold(
+                "known by this identifier is somebody with another date of birth and another family name",
+            );
+        }
+        let mut patient = known.clone();
+        let older = known.standing.is_older(source, self.at);
+        self.tell_death(&mut patient);
+        if older {
+            if patient.standing.death == known.standing.death {
+                return ChangePlan::Nothing("older than what its sender told before");
+            }
+        } else {
+            if let Err(broken) = self.over(&mut patient, today) {
+                return ChangePlan::Broken(broken);
+            }
+            patient.standing.heard(source, self.at);
+        }
+        let heard = std::mem::replace(&mut patient.standing.told, known.standing.told.clone());
+        let same = patient == *known;
+        patient.standing.told = heard;
+        if same {
+            return ChangePlan::Heard(Box::new(patient));
+        }
+        patient.version += 1;
+        patient.updated_at = now;
+        ChangePlan::Changed(Box::new(patient))
+    }
+
+    /// A hospital number given out twice, or written down wrongly: then at least the name or the birth tells.
+    fn is_somebody_else(&self, known: &Patient) -> bool {
+        let d = &known.details;
+        let name = self.family.as_ref().is_some_and(|f| folded_name(&f.0) != folded_name(&d.name.family.0));
+        name && self.date_of_birth.is_some_and(|b| b != d.date_of_birth)
+    }
+
+    /// A death is taken from an older message too, unless a newer one spoke of it: others that say nothing do not bring anybody back.
+    fn tell_death(&self, patient: &mut Patient) {
+        let told = &mut patient.standing.death;
+        if told.as_ref().is_some_and(|d| self.at < d.told_at) {
+            return;
+        }
+        let mut died_on = told.as_ref().and_then(|d| d.died_on);
+        self.died_on.over(&mut died_on);
+        let dated = matches!(self.died_on, Sent::Value(_));
+        // A date of death beside "not dead" contradicts itself: holding back what may be wrong harms nobody.
+        match self.deceased {
+            Some(false) if !dated => {
+                // Said of somebody nobody called dead, it is no news.
+                if told.as_ref().is_some_and(|d| d.deceased) {
+                    *told = Some(Death { deceased: false, died_on: None, told_at: self.at });
+                }
+            }
+            None if !dated => {}
+            _ => *told = Some(Death { deceased: true, died_on, told_at: self.at }),
+        }
+    }
+
+    fn over(&self, patient: &mut Patient, today: Date) -> Result<(), Violations> {
+        let mut broken = Violations::default();
+        match self.kind {
+            ChangeKind::Removed if !patient.standing.deceased() => {
+                patient.standing.doubt = patient.standing.doubt.or(Some(Doubt::RecordRemoved));
+            }
+            ChangeKind::Added if patient.standing.doubt == Some(Doubt::RecordRemoved) => patient.standing.doubt = None,
+            _ => {}
+        }
+        if self.kind == ChangeKind::Removed {
+            return Ok(());
+        }
+        self.numbers_over(&mut patient.details);
+        self.identifiers_over(patient, &mut broken);
+        let d = &mut patient.details;
+        d.name.family = self.family.clone().unwrap_or_else(|| d.name.family.clone());
+        d.name.given = self.given.clone().unwrap_or_else(|| d.name.given.clone());
+        self.prefix.over(&mut d.name.prefix);
+        d.date_of_birth = self.date_of_birth.unwrap_or(d.date_of_birth);
+        d.gender = self.gender.unwrap_or(d.gender);
+        self.address.over(&mut d.address);
+        self.phone.over(&mut d.phone);
+        patient.standing.location_shielded = self.location_shielded.unwrap_or(patient.standing.location_shielded);
+        if patient.standing.location_shielded {
+            patient.shield();
+        }
+        patient.details.check("patient", today, &mut broken);
+        if broken.is_empty() { Ok(()) } else { Err(broken) }
+    }
+
+    fn numbers_over(&self, d: &mut PatientDetails) {
+        let before = d.nhs_number;
+        self.nhs_number.over(&mut d.nhs_number);
+        d.nhs_number_status = match (d.nhs_number, self.nhs_number_status) {
+            (None, _) => NhsNumberStatus::NotPresent,
+            // NOT_PRESENT beside a number contradicts itself: what was known of the number stands.
+            (Some(_), Some(status)) if status != NhsNumberStatus::NotPresent => status,
+            (now, _) if now == before => d.nhs_number_status,
+            _ => NhsNumberStatus::NotTraced,
+        };
+    }
+
+    /// The trust's own identifiers: one an authority and type. Senders list retired ones beside the present one.
+    fn identifiers_over(&self, patient: &mut Patient, broken: &mut Violations) {
+        let same = |a: &LocalIdentifier, b: &LocalIdentifier| {
+            a.assigning_authority == b.assigning_authority && a.kind == b.kind
+        };
+        let known = patient.details.local_identifiers.clone();
+        let sent: Vec<&LocalIdentifier> = self
+            .local_identifiers
+            .iter()
+            .filter(|id| patient.standing.former_since(&PatientKey::Local((*id).clone())).is_none())
+            .collect();
+        for (i, id) in sent.iter().enumerate() {
+            if known.iter().any(|k| same(k, id) && sent.contains(&k)) {
+                continue;
+            }
+            if sent[..i].iter().any(|other| same(other, id) && other != id) {
+                broken.add("local_identifiers", "several of one authority and type, none of them known");
+                continue;
+            }
+            patient.details.local_identifiers.retain(|k| !same(k, id));
+            patient.details.local_identifiers.push((*id).clone());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

@@ -1,0 +1,185 @@
+//! What an answer of the record changes. Only "found" is evidence; "not there" lets the same bytes go again once it was said often and long
+//! enough; anything else is asked again, and parked in the end.
+
+use super::late::{Late, weigh};
+use super::{later, park, positive};
+use crate::domain::ask::{Answer, Asking, Because};
+use crate::domain::delivery::{Delivery, EvidenceKind, ParkReason, State};
+use crate::domain::ids::ReplyId;
+use crate::domain::policy::{AfterUnknown, EndpointPolicy, FiledBy};
+use crate::domain::verdict::{Level, Meaning, Verdict};
+use jiff::Timestamp;
+
+/// The record is asked at the delivery's next turn, and until then its lane is held.
+pub(super) fn ask_first(d: &mut Delivery, policy: &EndpointPolicy, because: Because, now: Timestamp) {
+    d.state = State::BackingOff;
+    d.asking = Some(Asking::new(because));
+    d.next_attempt_at = Some(later(now, policy.asks.first_after));
+}
+
+/// Received, and only the record's own word files it: asked on a schedule, in no one's way.
+pub(super) fn confirm(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp) {
+    if policy.filed_by != FiledBy::ReadBack {
+        d.asking = None;
+        return;
+    }
+    if d.asking.as_ref().is_none_or(|a| a.because != Because::Accepted) {
+        d.asking = Some(Asking::new(Because::Accepted));
+    }
+    d.next_attempt_at = Some(later(now, policy.asks.first_after));
+}
+
+/// A person sends it again, or the bridge does: where something is unknown, the record is asked before.
+pub(super) fn before_resend(d: &mut Delivery, policy: &EndpointPolicy) {
+    let ask = d.unresolved > 0 && policy.after_unknown == AfterUnknown::Query && d.rendering.is_some();
+    d.asking = ask.then(|| Asking::new(Because::OutcomeUnknown));
+}
+
+/// `None`: it changes nothing (the reply is kept all the same).
+pub(super) fn answered(
+    d: &mut Delivery,
+    policy: &EndpointPolicy,
+    answer: &Answer,
+    reply: Option<ReplyId>,
+    now: Timestamp,
+    random: u64,
+) -> Option<String> {
+    let in_hand = matches!(d.state, State::Accepted) || d.state == State::Sending && !d.begun;
+    let asking = d.asking.clone().filter(|_| in_hand);
+    match (answer, asking, reply) {
+        (Answer::Found { record_id }, asking, Some(reply)) => {
+            let verdict = found(record_id.clone());
+            let evidence = Some(EvidenceKind::ReadBack);
+            if asking.is_none() {
+                // Settled meanwhile by something else: weighed as any evidence that comes late.
+                return weigh(d, policy, &Late { verdict: &verdict, evidence, reply, now, random });
+            }
+            // It answers one of the attempts that nobody knew about.
+            d.unresolved = d.unresolved.saturating_sub(1);
+            Some(positive(d, policy, EvidenceKind::ReadBack, &verdict, reply, now))
+        }
+        // Without the bytes that say so nothing was found.
+        (Answer::Found { .. }, Some(asking), None) => {
+            Some(unclear(d, policy, asking, "an answer that was not kept", now, random))
+        }
+        (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
+        (Answer::CannotSay { code }, Some(asking), _) => Some(unclear(d, policy, asking, code, now, random)),
+        (Answer::NotHeard { why }, Some(mut asking), _) => {
+            // Nothing was changed by asking, so a record that is away parks nothing.
+            asking.unheard = asking.unheard.saturating_add(1);
+            let wait = policy.back_off.wait(asking.unheard, random);
+            Some(again(d, asking, later(now, wait), &format!("the record was asked and did not answer ({why})")))
+        }
+        (_, None, _) => None,
+    }
+}
+
+/// The word of the record itself, as a verdict.
+fn found(record_id: Option<String>) -> Verdict {
+    Verdict {
+        meaning: Meaning::Positive,
+        level: Level::Application,
+        code: "found by its id".into(),
+        duplicate: false,
+        record_id,
+    }
+}
+
+fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now: Timestamp) -> String {
+    asking.not_found = asking.not_found.saturating_add(1);
+    asking.not_found_since = asking.not_found_since.or(Some(now));
+    asking.unheard = 0;
+    let times = asking.not_found;
+    let enough = policy.asks.believes(&asking, now);
+    match asking.because {
+        Because::Accepted => {
+            let since = d.accepted_at.unwrap_or(now);
+            if later(since, policy.evidence_overdue_after) <= now {
+                d.asking = None;
+                d.next_attempt_at = None;
+                return format!("not found in {} when it should be; the list of overdue entries has it", policy.name);
+            }
+            let at = later(now, policy.asks.wait(&asking));
+            again(d, asking, at, "not in the record yet")
+        }
+        Because::OutcomeUnknown if enough && d.unknown_resends < policy.max_unknown_resends => {
+            // Still possibly received: not being listed proves nothing to a person who would write it again.
+            d.unknown_resends += 1;
+            d.asking = None;
+            d.state = State::BackingOff;
+            d.next_attempt_at = Some(now);
+            format!("{times} times in a row not in the record; the same bytes go again")
+        }
+        Because::OutcomeUnknown if enough => {
+            let detail = format!("not found {times} times, and it was sent as often as it may be");
+            park(d, ParkReason::OutcomeUnknown, &detail)
+        }
+        Because::SaidDuplicate if enough => {
+            park(d, ParkReason::MayAlreadyBeFiled, "called a duplicate, and not found by its id")
+        }
+        Because::OutcomeUnknown | Because::SaidDuplicate => {
+            let at = later(now, policy.asks.wait(&asking));
+            again(d, asking, at, "not in the record so far; a record may list a new document late")
+        }
+    }
+}
+
+fn unclear(
+    d: &mut Delivery,
+    policy: &EndpointPolicy,
+    mut asking: Asking,
+    code: &str,
+    now: Timestamp,
+    random: u64,
+) -> String {
+    asking.unclear = asking.unclear.saturating_add(1);
+    asking.unheard = 0;
+    // A row of "not there" is one without gaps.
+    asking.not_found = 0;
+    asking.not_found_since = None;
+    if asking.unclear >= policy.asks.max_unclear {
+        let detail = format!("the record could not say whether it has it ({code})");
+        return match asking.because {
+            Because::OutcomeUnknown => park(d, ParkReason::OutcomeUnknown, &detail),
+            Because::SaidDuplicate => park(d, ParkReason::MayAlreadyBeFiled, &detail),
+            Because::Accepted => {
+                d.asking = None;
+                d.next_attempt_at = None;
+                format!("{detail}; no longer asked")
+            }
+        };
+    }
+    let wait = policy.back_off.wait(asking.unclear, random);
+    again(d, asking, later(now, wait), &format!("the record could not say whether it has it ({code})"))
+}
+
+/// Asks again at its next turn.
+fn again(d: &mut Delivery, asking: Asking, at: Timestamp, why: &str) -> String {
+    if d.state != State::Accepted {
+        d.state = State::BackingOff;
+    }
+    d.asking = Some(asking);
+    d.next_attempt_at = Some(at);
+    format!("{why}; asked again later")
+}
+
+/// The far end says that it has the document. Where it can be asked, only its own listing counts.
+pub(super) fn said_duplicate(
+    d: &mut Delivery,
+    policy: &EndpointPolicy,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Option<String> {
+    if !policy.can_be_asked() {
+        return None;
+    }
+    d.unresolved += 1;
+    ask_first(d, policy, Because::SaidDuplicate, now);
+    Some(format!("the far end says it has it ({}); the record is asked", verdict.code))
+}
+
+/// For the outcome that nobody knows, where the record is asked first.
+pub(super) fn unknown(d: &mut Delivery, policy: &EndpointPolicy, why: &str, now: Timestamp) -> String {
+    ask_first(d, policy, Because::OutcomeUnknown, now);
+    format!("outcome unknown: {why}; the record is asked before anything goes again")
+}

@@ -1,0 +1,179 @@
+//! Asking the record: one test per rule.
+
+use super::*;
+use crate::domain::ask::{Answer, Because};
+
+fn asking_policy() -> EndpointPolicy {
+    EndpointPolicy {
+        after_unknown: AfterUnknown::Query,
+        filed_by: FiledBy::ReadBack,
+        evidence_overdue_after: Duration::from_secs(86_400),
+        ..policy()
+    }
+}
+
+/// The next turn of a delivery that asks, at this second.
+fn ask(d: &Delivery, policy: &EndpointPolicy, second: i64, answer: Answer) -> Delivery {
+    let now = at(second);
+    assert!(d.asking.is_some() && d.next_attempt_at.is_some_and(|due| due <= now), "not due: {d:?}");
+    let step = |d: &Delivery, happened: &Happened| match decide(d, policy, happened, now, 3) {
+        Ok(decision) => decision.delivery,
+        Err(why) => panic!("{happened:?} cannot happen: {why}"),
+    };
+    let d = if d.state == State::Accepted { d.clone() } else { step(d, &Happened::Claimed) };
+    step(&d, &Happened::Asked { answer, reply: Some(reply()) })
+}
+
+fn found() -> Answer {
+    Answer::Found { record_id: Some("17".into()) }
+}
+
+fn unclear() -> Answer {
+    Answer::CannotSay { code: "HTTP 500".into() }
+}
+
+fn because(d: &Delivery) -> Option<Because> {
+    d.asking.as_ref().map(|a| a.because)
+}
+
+#[test]
+fn an_unknown_outcome_is_asked_about_before_anything_goes_again() {
+    let p = asking_policy();
+    for outcome in [no_answer(), replied(Verdict::unreadable()), Happened::LeaseExpired] {
+        let d = attempt(&p, outcome);
+        assert_eq!((d.state, because(&d), d.attempts), (State::BackingOff, Some(Because::OutcomeUnknown), 1));
+        assert_eq!(d.next_attempt_at, Some(at(15)), "five seconds on");
+        let claimed = after(&d, &p, &[Happened::Claimed]);
+        assert!(decide(&claimed, &p, &begun(), at(20), 3).is_err(), "nothing goes before the answer");
+        let d = ask(&d, &p, 20, found());
+        assert_eq!((d.state, d.record_id.as_deref(), d.unresolved), (State::Filed, Some("17"), 0));
+        assert_eq!(d.evidence.last().map(|e| (e.kind, e.reply_id)), Some((EvidenceKind::ReadBack, Some(reply()))));
+    }
+}
+
+#[test]
+fn the_same_bytes_go_again_only_when_the_record_has_said_often_and_long_enough_that_they_are_not_there() {
+    let p = asking_policy();
+    let mut d = attempt(&p, no_answer());
+    for (second, asked) in [(100, true), (200, true), (300, true), (699, true), (760, false)] {
+        d = ask(&d, &p, second, Answer::NotFound);
+        assert_eq!(d.asking.is_some(), asked, "after {second} s");
+        assert!(d.state == State::BackingOff && d.may_have_been_received());
+    }
+    assert_eq!((d.unknown_resends, d.next_attempt_at), (1, Some(at(760))), "and now at once");
+    let d = again(&d, &p, replied(aa()));
+    assert_eq!((d.state, d.attempts, because(&d)), (State::Accepted, 2, Some(Because::Accepted)));
+}
+
+#[test]
+fn not_there_once_is_not_enough_however_late_it_is_said() {
+    let p = asking_policy();
+    let d = ask(&attempt(&p, no_answer()), &p, 100_000, Answer::NotFound);
+    assert_eq!(because(&d), Some(Because::OutcomeUnknown));
+}
+
+#[test]
+fn an_answer_that_says_nothing_begins_the_row_anew() {
+    let p = asking_policy();
+    let mut d = attempt(&p, no_answer());
+    for second in [100, 200, 300, 400] {
+        d = ask(&d, &p, second, Answer::NotFound);
+    }
+    d = ask(&d, &p, 600, unclear());
+    d = ask(&d, &p, 700, Answer::NotFound);
+    let asking = d.asking.as_ref().expect("it asks on");
+    assert_eq!((asking.not_found, asking.not_found_since, asking.unclear), (1, Some(at(700)), 1));
+}
+
+#[test]
+fn a_record_that_never_says_anything_clear_is_not_asked_for_ever() {
+    let p = asking_policy();
+    let mut d = attempt(&p, no_answer());
+    for n in 1..=p.asks.max_unclear {
+        d = ask(&d, &p, i64::from(n) * 1000, unclear());
+    }
+    assert_eq!((reason(&d), d.asking), (Some(ParkReason::OutcomeUnknown), None));
+}
+
+#[test]
+fn a_record_that_is_away_parks_nothing_however_long() {
+    let p = asking_policy();
+    let mut unknown = attempt(&p, no_answer());
+    let mut accepted = attempt(&p, replied(aa()));
+    for n in 1..=300 {
+        let unheard = Answer::NotHeard { why: "silence".into() };
+        unknown = ask(&unknown, &p, n * 1000, unheard.clone());
+        accepted = ask(&accepted, &p, n * 1000, unheard);
+    }
+    assert_eq!((unknown.state, accepted.state), (State::BackingOff, State::Accepted));
+    // And with no way to it at all.
+    let d = after(&unknown, &p, &[Happened::Claimed, Happened::NotSent]);
+    assert_eq!((d.state, because(&d)), (State::Queued, Some(Because::OutcomeUnknown)));
+}
+
+#[test]
+fn resends_after_not_there_are_counted_and_end_in_front_of_a_person() {
+    let p = EndpointPolicy { max_unknown_resends: 1, ..asking_policy() };
+    let mut d = attempt(&p, no_answer());
+    let mut second = 1000;
+    let mut sends = 1;
+    while d.state != State::Parked {
+        if d.asking.is_some() {
+            d = ask(&d, &p, second, Answer::NotFound);
+        } else {
+            d = again(&d, &p, no_answer());
+            sends += 1;
+        }
+        second += 1000;
+    }
+    assert_eq!((sends, reason(&d), d.unresolved), (2, Some(ParkReason::OutcomeUnknown), 2));
+    // A person's retry asks before it sends, too.
+    let d = after(&d, &p, &[retried()]);
+    assert_eq!((d.state, because(&d)), (State::Queued, Some(Because::OutcomeUnknown)));
+}
+
+#[test]
+fn what_the_far_end_calls_a_duplicate_is_filed_only_when_the_record_shows_it() {
+    let duplicate = || replied(Verdict { duplicate: true, ..verdict(Meaning::Unknown, Level::Application) });
+    let p = EndpointPolicy { filed_by: FiledBy::ApplicationAck, ..asking_policy() };
+    let d = attempt(&p, duplicate());
+    assert_eq!((d.state, because(&d), d.unresolved), (State::BackingOff, Some(Because::SaidDuplicate), 1));
+    assert_eq!(ask(&d, &p, 100, found()).state, State::Filed);
+    // Never sent again: it would be told the same.
+    let mut not_there = d;
+    for second in [100, 400, 701] {
+        not_there = ask(&not_there, &p, second, Answer::NotFound);
+    }
+    assert_eq!((reason(&not_there), not_there.attempts), (Some(ParkReason::MayAlreadyBeFiled), 1));
+    // Where nothing can be asked, a person looks.
+    assert_eq!(reason(&attempt(&policy(), duplicate())), Some(ParkReason::MayAlreadyBeFiled));
+}
+
+#[test]
+fn what_was_received_is_asked_about_ever_less_often_until_it_is_overdue() {
+    let p = asking_policy();
+    let mut d = attempt(&p, replied(aa()));
+    assert_eq!((d.state, because(&d), d.next_attempt_at), (State::Accepted, Some(Because::Accepted), Some(at(15))));
+    let mut asks = 0;
+    while let Some(due) = d.ask_at() {
+        let wait = due.as_second() - at(0).as_second();
+        d = ask(&d, &p, wait, Answer::NotFound);
+        asks += 1;
+        assert_eq!(d.state, State::Accepted, "not listed is no refusal");
+    }
+    assert!((20..40).contains(&asks), "{asks} asks in a day");
+    // The list of overdue entries has it now; evidence that comes after all still files it.
+    assert_eq!(after(&d, &p, &[proof(EvidenceKind::ReadBack)]).state, State::Filed);
+}
+
+#[test]
+fn an_answer_that_comes_after_something_else_settled_it_is_late_evidence() {
+    let p = asking_policy();
+    let cancelled = after(&attempt(&p, replied(aa())), &p, &[cancelled_by(true)]);
+    assert_eq!((cancelled.state, &cancelled.asking), (State::Cancelled, &None));
+    let asked = |answer| Happened::Asked { answer, reply: Some(reply()) };
+    assert_eq!(after(&cancelled, &p, &[asked(found())]).state, State::Filed);
+    for answer in [Answer::NotFound, unclear()] {
+        assert_eq!(after(&cancelled, &p, &[asked(answer)]), cancelled);
+    }
+}

@@ -1,0 +1,45 @@
+//! A file or batch of messages in one frame: each is taken in and answered on its own, in its order.
+
+use super::answer::{Taken, Wrong};
+use super::{Source, receive};
+use crate::adapter::hl7::{Batch, Envelope};
+use crate::store::WriteError;
+use crate::store::record::{Inbound, Raw};
+use crate::store::write::Receive;
+
+/// Whether a frame begins as an envelope does, not as a message.
+pub fn is_one(bytes: &[u8]) -> bool {
+    let start = bytes.iter().position(|b| !b.is_ascii_whitespace() && *b != 0x0B).unwrap_or(bytes.len());
+    let body = bytes[start..].strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes[start..]);
+    body.starts_with(b"FHS") || body.starts_with(b"BHS")
+}
+
+/// The answers of all its messages, one after the other. A batch that may be cut short is not taken at all: which of its messages are missing
+/// nobody could tell. It is kept, and its first message answered with the reason, so that the sender learns of it.
+pub async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
+    let messages = match Batch::split(&bytes) {
+        Ok(messages) => messages.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>(),
+        Err(e) => {
+            let wrong = Wrong::new(207, format!("the batch cannot be read whole, so none of it was taken: {e}"));
+            let envelope = Envelope::peek(&bytes);
+            let inbound = receive::arrived(source, envelope.as_ref(), bytes);
+            return match envelope {
+                Some(envelope) => {
+                    // Not the message's own id: that one has not been seen.
+                    let inbound = Inbound { control_id: String::new(), message_type: "BATCH".into(), ..inbound };
+                    receive::refuse(source, &envelope, inbound, Taken::No, &[wrong]).await
+                }
+                None => {
+                    let inbound = Inbound { reason: wrong.what, reply: Raw::default(), ..inbound };
+                    source.store.receive(Receive { inbound }).await?;
+                    Ok(Vec::new())
+                }
+            };
+        }
+    };
+    let mut answers = Vec::new();
+    for message in messages {
+        answers.extend(receive::one(source, message).await?);
+    }
+    Ok(answers)
+}

@@ -1,0 +1,198 @@
+//! A FHIR resource that an EPR posts: kept raw in the same commit as what it changes, answered after it, a repeat answered the same.
+
+use super::answer::Wrong;
+use super::{Source, referral};
+use crate::adapter::{ParseError, Parsed};
+use crate::domain::ids::{InboundId, ReferralId};
+use crate::store::record::{Inbound, InboundState, Raw};
+use crate::store::write::{MakeReply, Receive};
+use crate::store::{Refusal, WriteError};
+use crate::transport::http_message::Reply;
+use crate::transport::https::Arrived;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// What may be posted, and what is read from it.
+const TYPES: &[&str] = &["ServiceRequest", "Bundle", "Patient"];
+/// The FHIR operation for message bundles, which is kept and not understood.
+const PROCESS_MESSAGE: &str = "$process-message";
+/// Longest request id kept as such, in characters.
+const ID_CHARS_MAX: usize = 200;
+/// Where all come from: HTTP names no sender, the endpoint's listener does.
+const SOURCE: &str = "fhir";
+
+/// One endpoint's FHIR listener.
+pub struct FhirSource {
+    pub source: Source,
+    /// The pack's map: bytes into our words.
+    pub parse: Parse,
+}
+
+/// The one way from a body to what it says.
+pub type Parse = Box<dyn Fn(&[u8]) -> Result<Parsed, ParseError> + Send + Sync>;
+
+/// The reply. What could not be kept is answered 503, so that the sender sends it again.
+pub async fn receive_fhir(fhir: &FhirSource, arrived: Arrived) -> Reply {
+    if let Some(refused) = no_message(&arrived) {
+        return refused;
+    }
+    match take(fhir, arrived).await {
+        Ok(reply) => Reply::parse(&reply)
+            .unwrap_or_else(|_| outcome(500, "exception", &["the stored answer cannot be read".into()])),
+        Err(e) => {
+            tracing::error!(endpoint = %fhir.source.endpoint, reason = %e, "a resource could not be stored; the sender is told to send it again");
+            outcome(503, "transient", &["it could not be stored; send it again".into()])
+        }
+    }
+}
+
+/// Requests that bring no message: nothing is kept of them.
+fn no_message(arrived: &Arrived) -> Option<Reply> {
+    let known = TYPES.contains(&arrived.path.as_str()) || arrived.path == PROCESS_MESSAGE;
+    match (known, arrived.method.as_str()) {
+        (false, _) => Some(outcome(404, "not-found", &["post to ServiceRequest, Patient or Bundle".into()])),
+        (true, "POST") => None,
+        (true, _) => Some(outcome(405, "not-supported", &["only POST is taken here".into()])),
+    }
+}
+
+async fn take(fhir: &FhirSource, arrived: Arrived) -> Result<Vec<u8>, WriteError> {
+    let source = &fhir.source;
+    let mut inbound = kept(source, &arrived);
+    let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+    if let Some(same) = before.iter().find(|b| b.content == inbound.content) {
+        tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
+        return Ok(same.reply.0.clone());
+    }
+    // Same id, other bytes: not a repeat. Processed, flagged and counted.
+    inbound.reused_control_id = !before.is_empty();
+    let now = inbound.received_at;
+    let read = match parsed(fhir, &arrived) {
+        Ok(parsed) => {
+            referral::read(source, &parsed, &inbound, now).map_err(|wrong| Refused::of(422, "invalid", &wrong))
+        }
+        Err(refused) => Err(refused),
+    };
+    match read {
+        Ok(create) => source.store.receive_referral(referral::write(inbound, create, made())).await,
+        Err(refused) => {
+            inbound.state = InboundState::Parked;
+            inbound.reason = refused.why.join("; ");
+            inbound.reply = Raw(outcome(refused.status, refused.code, &refused.why).to_bytes());
+            tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a resource was refused; kept");
+            source.store.receive(Receive { inbound }).await
+        }
+    }
+}
+
+/// Why it is not taken as it is: an HTTP status, a code of FHIR's issue types, and sentences without patient data.
+struct Refused {
+    status: u16,
+    code: &'static str,
+    why: Vec<String>,
+}
+
+impl Refused {
+    fn new(status: u16, code: &'static str, why: impl Into<String>) -> Self {
+        Self { status, code, why: vec![why.into()] }
+    }
+
+    fn of(status: u16, code: &'static str, wrong: &[Wrong]) -> Self {
+        Self { status, code, why: wrong.iter().map(|w| w.what.clone()).collect() }
+    }
+}
+
+fn parsed(fhir: &FhirSource, arrived: &Arrived) -> Result<Parsed, Refused> {
+    if arrived.path == PROCESS_MESSAGE {
+        return Err(Refused::new(
+            501,
+            "not-supported",
+            "$process-message is not taken in yet; post the ServiceRequest",
+        ));
+    }
+    if !arrived.content_type.to_ascii_lowercase().contains("json") {
+        return Err(Refused::new(415, "not-supported", "only application/fhir+json is read here"));
+    }
+    let body: serde_json::Value = serde_json::from_slice(&arrived.body)
+        .map_err(|e| Refused::new(400, "structure", format!("no JSON: line {}, column {}", e.line(), e.column())))?;
+    if body["resourceType"].as_str() != Some(arrived.path.as_str()) {
+        return Err(Refused::new(400, "invalid", format!("the body is no {}", arrived.path)));
+    }
+    let parsed = (fhir.parse)(&arrived.body).map_err(|e| match &e {
+        ParseError::Unreadable(_) => Refused::new(400, "structure", e.to_string()),
+        ParseError::NoMap(_) => Refused::new(422, "not-supported", e.to_string()),
+        ParseError::Settings(_) => Refused::new(500, "exception", "the endpoint's settings do not fit its pack"),
+        ParseError::Fields(faults) => {
+            Refused { status: 422, code: "invalid", why: faults.iter().map(ToString::to_string).collect() }
+        }
+    })?;
+    match parsed.makes.as_str() {
+        "CreateReferralRequest" => Ok(parsed),
+        other => {
+            let why = format!("the pack's map makes {other}, which this release cannot take in");
+            Err(Refused::new(422, "not-supported", why))
+        }
+    }
+}
+
+fn kept(source: &Source, arrived: &Arrived) -> Inbound {
+    let now = source.clock.now();
+    let content = Sha256::digest(&arrived.body).to_vec();
+    let sent = arrived.request_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
+    // Without an id of the sender's own, the same bytes are the same message.
+    let of_content = || content.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>();
+    Inbound {
+        id: InboundId::new(now, source.entropy.as_ref()),
+        trust: source.trust.clone(),
+        endpoint: source.endpoint.clone(),
+        received_at: now,
+        source: SOURCE.to_owned(),
+        control_id: sent.map_or_else(of_content, |id| id.chars().take(ID_CHARS_MAX).collect()),
+        message_type: arrived.path.clone(),
+        state: InboundState::Parked,
+        reason: String::new(),
+        referral_id: None,
+        rule: None,
+        reused_control_id: false,
+        content,
+        bytes: Raw(arrived.body.clone()),
+        reply: Raw::default(),
+    }
+}
+
+/// The answer for what became of a referral; it is stored with the resource.
+fn made() -> MakeReply {
+    Box::new(|result| {
+        let reply = match result {
+            Ok(ReferralId(id)) => {
+                let location = format!("ServiceRequest/{}", ReferralId(id));
+                let body = said("information", "informational", &["taken as a referral".to_owned()]);
+                Reply::new(201, [("location", location.as_str()), JSON], body)
+            }
+            Err(Refusal::PatientMismatch) => outcome(
+                422,
+                "business-rule",
+                &["the patient's number is known here with another date of birth or family name".into()],
+            ),
+            Err(_) => outcome(
+                422,
+                "business-rule",
+                &["the referral could not be taken; it is kept and the integration team is shown why".into()],
+            ),
+        };
+        reply.to_bytes()
+    })
+}
+
+const JSON: (&str, &str) = ("content-type", "application/fhir+json");
+
+fn outcome(status: u16, code: &str, why: &[String]) -> Reply {
+    Reply::new(status, [JSON], said("error", code, why))
+}
+
+/// An OperationOutcome with one issue for each sentence.
+fn said(severity: &str, code: &str, why: &[String]) -> Vec<u8> {
+    let issue = |text: &String| json!({ "severity": severity, "code": code, "details": { "text": text } });
+    let issues: Vec<_> = why.iter().map(issue).collect();
+    json!({ "resourceType": "OperationOutcome", "issue": issues }).to_string().into_bytes()
+}

@@ -1,0 +1,137 @@
+//! Changes, deaths, merges and changed referrals: messages about somebody we may know. Of anybody else nothing is kept.
+
+use super::answer::{Taken, Wrong, frames, pack_frames};
+use super::{Source, receive};
+use crate::adapter::form::change::{self, NotRead, Read};
+use crate::adapter::hl7::Envelope;
+use crate::adapter::{FieldFault, Parsed};
+use crate::domain::accept::AcceptRule;
+use crate::domain::standing::PatientKey;
+use crate::store::read::{Page, PatientBy};
+use crate::store::record::{Inbound, InboundState};
+use crate::store::write::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
+use crate::store::{Scope, StoreError, WriteError};
+use jiff::Timestamp;
+use std::collections::HashMap;
+
+/// What a message is about, read as far as it goes; `None`: the pack's map makes something else.
+pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
+    Some(match parsed.makes.as_str() {
+        "PatientChange" => as_told(change::patient(&parsed.value, &parsed.nulls, now), |c| Told::Patient(Box::new(c))),
+        "PatientMerge" => as_told(change::merges(&parsed.value, now), Told::Merges),
+        "ReferralChange" => as_told(change::referral(&parsed.value, &parsed.nulls, now), |c| {
+            let change::ReferralMessageChange { external_ids, patient, family, told } = c;
+            Told::Referral(Box::new(AboutReferral { external_ids, patient, family, told }))
+        }),
+        _ => return None,
+    })
+}
+
+fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {
+    Read { keys: read.keys, names_somebody: read.names_somebody, message: read.message.map(told) }
+}
+
+/// Takes it in, or says what is wrong with it, or that it is not ours. `faults`: what the map could not read.
+pub async fn take(
+    source: &Source,
+    envelope: &Envelope,
+    inbound: Inbound,
+    rule: Option<&AcceptRule>,
+    read: Read<Told>,
+    faults: &[FieldFault],
+) -> Result<Vec<Vec<u8>>, WriteError> {
+    let mut wrong: Vec<Wrong> = faults.iter().map(|f| Wrong::new(101, f.to_string())).collect();
+    let told = match read.message {
+        Ok(told) if wrong.is_empty() => told,
+        Ok(_) => return refuse(source, envelope, inbound, rule, &read.keys, read.names_somebody, &wrong).await,
+        Err(NotRead::Shape) => {
+            let what = "the pack's map gives something else than it says; run `ips-bridge adapter check` on the pack";
+            wrong.push(Wrong::new(207, what));
+            return refuse(source, envelope, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
+        }
+        Err(NotRead::Broken(broken)) => {
+            // What the map could not read is missing here; it is told once.
+            let named = |field: &str| faults.iter().any(|f| f.field == field);
+            let more = broken.0.iter().filter(|v| !named(&v.field));
+            wrong.extend(more.map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))));
+            return refuse(source, envelope, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
+        }
+    };
+    let reply = replies(source, envelope, inbound.received_at);
+    let write = ReceivedTold {
+        inbound: Inbound { state: InboundState::Received, ..inbound },
+        rules: source.store.rules().clone(),
+        told,
+        rule: rule.map(|r| r.name.clone()),
+        keeps_ignored: source.keeps_ignored,
+        reply,
+    };
+    let packed = source.store.receive_told(write).await?;
+    Ok(super::answer::unpack_frames(&packed))
+}
+
+/// A message that breaks our rules is kept only if it may be about somebody of ours.
+async fn refuse(
+    source: &Source,
+    envelope: &Envelope,
+    inbound: Inbound,
+    rule: Option<&AcceptRule>,
+    keys: &[PatientKey],
+    names_somebody: bool,
+    wrong: &[Wrong],
+) -> Result<Vec<Vec<u8>>, WriteError> {
+    if names_somebody && !knows_any(source, keys).await? {
+        let rule = rule.map_or(Because::NotOurs.name(), |r| r.name.as_str());
+        return receive::ignore(source, envelope, inbound, rule, "its patient is not known here").await;
+    }
+    receive::refuse(source, envelope, inbound, Taken::No, wrong).await
+}
+
+/// Whether a referral's change is about one that the trust has here. What cannot be read may be.
+pub async fn knows_referral(source: &Source, read: &Read<Told>) -> Result<bool, StoreError> {
+    let Ok(Told::Referral(about)) = &read.message else { return Ok(true) };
+    let scope = Scope::trusts([source.trust.clone()]);
+    for external in &about.external_ids {
+        if source.store.referral_by_external(&scope, &source.trust, external).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether one of these is a patient of the trust here, or was.
+pub async fn knows_any(source: &Source, keys: &[PatientKey]) -> Result<bool, StoreError> {
+    let scope = Scope::trusts([source.trust.clone()]);
+    for key in keys {
+        let by = match key {
+            PatientKey::NhsNumber(number) => PatientBy::NhsNumber(*number),
+            PatientKey::Local(id) => PatientBy::Local(id.clone()),
+        };
+        let page = Page { size: 1, after: None };
+        if !source.store.find_patients(&scope, &source.trust, &by, page).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The acknowledgements for whatever may become of a message, made beforehand: the writer must not depend on us.
+fn replies(source: &Source, envelope: &Envelope, now: Timestamp) -> ReplyTo {
+    let yes = pack_frames(&frames(source, envelope, Taken::Yes, &[], now));
+    let no: HashMap<u16, Vec<u8>> = [
+        (101, "a field that is required is not there; the message is kept and the integration team is shown why"),
+        (102, "what it says breaks a rule of our fields; it is kept and the integration team is shown which"),
+        (204, "which patient or referral it means is not certain; it is kept and the integration team is shown why"),
+        (205, "the identifier is taken, or the record is to be merged with itself; the message is kept and shown"),
+        (207, "it could not be taken in; it is kept and the integration team is shown why"),
+    ]
+    .into_iter()
+    .map(|(code, what)| (code, pack_frames(&frames(source, envelope, Taken::No, &[Wrong::new(code, what)], now))))
+    .collect();
+    Box::new(move |became| match became {
+        Became::Applied(_) | Became::Ignored(..) => yes.clone(),
+        Became::Refused { code, .. } | Became::Held { code, .. } => {
+            no.get(code).or_else(|| no.get(&207)).cloned().unwrap_or_default()
+        }
+    })
+}

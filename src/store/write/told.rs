@@ -1,0 +1,262 @@
+//! What an EPR tells by message of patients and referrals it knows, taken in with the message itself, in one commit.
+
+use super::super::error::WriteError;
+use super::super::record::{Actor, Inbound, InboundState, Raw};
+use super::super::rows::{Keys, View, external_key};
+use super::super::rulebook::Rulebook;
+use super::super::writer::{Ctx, Write};
+use super::inbound::keep;
+use super::referral::put_patient;
+use super::{About, audit, merge};
+use crate::domain::change::{ChangePlan, PatientChange};
+use crate::domain::ids::ReferralId;
+use crate::domain::merge::Merge;
+use crate::domain::person::Patient;
+use crate::domain::referral::{ExternalId, ReferralTold};
+use crate::domain::standing::PatientKey;
+use crate::domain::text::folded_name;
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+
+/// What the message is about.
+pub enum Told {
+    Patient(Box<PatientChange>),
+    /// Each is taken in on its own, in the order told.
+    Merges(Vec<Merge>),
+    Referral(Box<AboutReferral>),
+}
+
+/// A referral that its referrer changes or takes back.
+pub struct AboutReferral {
+    pub external_ids: Vec<ExternalId>,
+    /// Who the message says it is about; none of them may be somebody else.
+    pub patient: Vec<PatientKey>,
+    pub family: Option<String>,
+    pub told: ReferralTold,
+}
+
+/// Which built-in rule ignored a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    NotOurs,
+    Older,
+}
+
+impl Because {
+    /// As counted and shown; no configured rule can have such a name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotOurs => "(patient not known)",
+            Self::Older => "(older news)",
+        }
+    }
+}
+
+/// What became of a message. Sentences hold rules and field names, no patient data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    /// With what there is to say of it, if anything.
+    Applied(String),
+    Ignored(Because, String),
+    /// Not possible as it is, and no harm done.
+    Refused {
+        code: u16,
+        what: String,
+    },
+    /// A person has to look.
+    Held {
+        code: u16,
+        what: String,
+    },
+}
+
+/// Makes the acknowledgement from what became of the message.
+pub type ReplyTo = Box<dyn Fn(&Became) -> Vec<u8> + Send + Sync>;
+
+/// A message about somebody we may know.
+pub struct ReceivedTold {
+    pub inbound: Inbound,
+    pub rules: Arc<Rulebook>,
+    pub told: Told,
+    /// The accept rule that let it in, by whose name it is counted if its patient is not known.
+    pub rule: Option<String>,
+    /// Whether the bytes of a message that is ignored are kept for a while.
+    pub keeps_ignored: bool,
+    pub reply: ReplyTo,
+}
+
+impl Write for ReceivedTold {
+    type Answer = Vec<u8>;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        let trust = &self.inbound.trust;
+        keys.inbound.insert(self.inbound.id);
+        match &self.told {
+            Told::Patient(change) => merge::key_needs(view, keys, trust, &change.keys()),
+            Told::Merges(merges) => merge::needs(view, keys, &self.rules, trust, merges),
+            Told::Referral(about) => {
+                for external in &about.external_ids {
+                    let key = external_key(trust, external);
+                    keys.referrals.extend(view.referrals_by_external.get(&key));
+                    keys.referrals_by_external.insert(key);
+                }
+                let known = about.referral(view, &self.inbound).and_then(|r| view.referrals.get(&r));
+                keys.patients.extend(known.map(|r| r.patient_id));
+                merge::key_needs(view, keys, trust, &about.patient);
+            }
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Vec<u8>, WriteError> {
+        let mut inbound = self.inbound.clone();
+        let actor = Actor { principal: format!("endpoint:{}", inbound.endpoint), role: "epr_system".into() };
+        let became = match &self.told {
+            Told::Patient(change) => self.change(view, ctx, &actor, change),
+            Told::Merges(merges) => {
+                let all = merges.iter().map(|m| merge::decide(view, ctx, &actor, &inbound.trust, m)).collect();
+                worst(all)
+            }
+            Told::Referral(about) => {
+                inbound.referral_id = about.referral(view, &inbound);
+                about.decide(view, ctx, &actor, &inbound)
+            }
+        };
+        (inbound.state, inbound.reason) = match &became {
+            Became::Applied(note) => (InboundState::Applied, note.clone()),
+            Became::Ignored(because, why) => {
+                let rule = self.rule.clone().filter(|_| *because == Because::NotOurs);
+                inbound.rule = Some(rule.unwrap_or_else(|| because.name().to_owned()));
+                if *because == Because::NotOurs && !self.keeps_ignored {
+                    inbound.bytes = Raw::default();
+                }
+                (InboundState::Ignored, why.clone())
+            }
+            Became::Refused { what, .. } | Became::Held { what, .. } => (InboundState::Parked, what.clone()),
+        };
+        let reply = (self.reply)(&became);
+        inbound.reply = Raw(reply.clone());
+        keep(view, ctx, inbound);
+        Ok(reply)
+    }
+}
+
+/// What a message of several merges became: what needs a person outweighs what was done, and that outweighs what is not ours.
+fn worst(all: Vec<Became>) -> Became {
+    let several = all.len() > 1;
+    let done = all.iter().filter(|b| matches!(b, Became::Applied(_))).count();
+    let weight = |b: &Became| match b {
+        Became::Ignored(..) => 0,
+        Became::Applied(_) => 1,
+        Became::Refused { .. } => 2,
+        Became::Held { .. } => 3,
+    };
+    let total = all.len();
+    let said = |what: String| if several { format!("{done} of {total} merges done; {what}") } else { what };
+    match all.into_iter().max_by_key(weight) {
+        Some(Became::Refused { code, what }) => Became::Refused { code, what: said(what) },
+        Some(Became::Held { code, what }) => Became::Held { code, what: said(what) },
+        Some(other) => other,
+        None => Became::Refused { code: 101, what: "it names no merge".into() },
+    }
+}
+
+impl ReceivedTold {
+    fn change(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange) -> Became {
+        let trust = &self.inbound.trust;
+        let zone = ctx.rules.trusts.get(trust).map_or(TimeZone::UTC, |t| t.time_zone.clone());
+        let today = ctx.now.to_zoned(zone).date();
+        let plan =
+            change.plan(&self.inbound.source, ctx.now, today, |key: &PatientKey| merge::patient(view, trust, key));
+        let changed = match plan {
+            ChangePlan::NotOurs => {
+                return Became::Ignored(Because::NotOurs, "its patient is not known here".into());
+            }
+            ChangePlan::Nothing(why) => return Became::Ignored(Because::Older, why.into()),
+            ChangePlan::Hold(why) => return Became::Held { code: 204, what: why.into() },
+            ChangePlan::Broken(broken) => {
+                let list: Vec<String> = broken.0.iter().map(|v| format!("{}: {}", v.field, v.rule)).collect();
+                return Became::Refused { code: 102, what: list.join("; ") };
+            }
+            ChangePlan::Heard(patient) => {
+                view.patients.put(patient.id, *patient);
+                return Became::Applied("nothing in it was new".into());
+            }
+            ChangePlan::Changed(changed) => *changed,
+        };
+        if taken(view, &changed) {
+            let what = "another patient of the trust has this NHS number or local identifier";
+            return Became::Held { code: 205, what: what.into() };
+        }
+        let known = view.patients.get(&changed.id).cloned();
+        put_patient(view, known.as_ref(), &changed);
+        let about = About {
+            trust,
+            action: "patient.update",
+            kind: "patient",
+            id: changed.id.0,
+            patient: Some(changed.id),
+            why: &self.inbound.message_type,
+        };
+        audit(view, actor, ctx.now, &about);
+        Became::Applied(String::new())
+    }
+}
+
+/// Whether another patient is recognised by what this one is to have.
+pub(super) fn taken(view: &View, patient: &Patient) -> bool {
+    patient.keys().iter().any(|key| merge::patient(view, &patient.trust, key).is_some_and(|p| p.id != patient.id))
+}
+
+impl AboutReferral {
+    /// The one referral that its external ids name.
+    fn referral(&self, view: &View, inbound: &Inbound) -> Option<ReferralId> {
+        let mut named =
+            self.external_ids.iter().filter_map(|e| view.referrals_by_external.get(&external_key(&inbound.trust, e)));
+        let first = *named.next()?;
+        named.all(|other| *other == first).then_some(first)
+    }
+
+    fn decide(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, inbound: &Inbound) -> Became {
+        let held = |code, what: &str| Became::Held { code, what: what.into() };
+        let referral = self.referral(view, inbound).and_then(|id| view.referrals.get(&id)).cloned();
+        let Some(referral) = referral else {
+            // A change of something we never got: somebody has to find out where the referral itself is.
+            return held(204, "no referral, or more than one, has these external ids");
+        };
+        let Some(patient) = view.patients.get(&referral.patient_id) else {
+            return held(207, "the referral's patient could not be read");
+        };
+        let someone = |key: &PatientKey| merge::patient(view, &inbound.trust, key);
+        let other = self.patient.iter().filter_map(someone).any(|p| p.id != patient.id);
+        let nobody = !self.patient.iter().any(|key| patient.holds(key) || patient.standing.former_since(key).is_some());
+        let name = self.family.as_ref().is_some_and(|f| folded_name(f) != folded_name(&patient.details.name.family.0));
+        if other || (nobody && name) {
+            return held(204, "the referral is another patient's here");
+        }
+        let changed = match referral.told(&self.told, ctx.now) {
+            Ok(Some(changed)) => changed,
+            Ok(None) => {
+                return Became::Ignored(Because::Older, "older than what was told of the referral before".into());
+            }
+            Err(wrong) => return held(207, &wrong.to_string()),
+        };
+        if changed == referral {
+            return Became::Applied("it was so already".into());
+        }
+        let action = match &self.told {
+            ReferralTold::Modified { .. } => "referral.modify",
+            ReferralTold::Cancelled { .. } => "referral.cancel",
+        };
+        let about = About {
+            trust: &referral.trust,
+            action,
+            kind: "referral",
+            id: referral.id.0,
+            patient: Some(referral.patient_id),
+            why: &inbound.message_type,
+        };
+        audit(view, actor, ctx.now, &about);
+        view.put_referral(changed);
+        Became::Applied(String::new())
+    }
+}

@@ -1,0 +1,229 @@
+//! Where an EPR posts to us: one reply for each request, credentials looked at before a body is read.
+
+use crate::transport::Redacted;
+use crate::transport::http_message::Reply;
+use crate::transport::net::{Stream, tune};
+use crate::transport::tls::ServerTls;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sha2::{Digest, Sha256};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// After "stop", how long requests in hand may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the TLS handshake, and for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// How long to wait after `accept` failed, e.g. for want of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Who may post, and how much.
+#[derive(Clone)]
+pub struct ListenerSettings {
+    /// With its client roots where callers must show a certificate.
+    pub tls: Option<Arc<ServerTls>>,
+    /// What callers must show as `Authorization: Bearer …`; never shown.
+    pub bearer: Option<String>,
+    /// Further ones are closed at once.
+    pub max_connections: usize,
+    /// For a whole request, answering included.
+    pub request_timeout: Duration,
+    pub max_body_bytes: usize,
+}
+
+/// A request that came in.
+pub struct Arrived {
+    pub method: String,
+    /// Without the slash it begins with, and without a query.
+    pub path: String,
+    pub content_type: String,
+    /// `X-Request-Id`, as sent.
+    pub request_id: Option<String>,
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Arrived {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arrived")
+            .field("method", &self.method)
+            .field("body", &Redacted(self.body.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A bound listener.
+pub struct Listener {
+    tcp: TcpListener,
+    settings: Arc<ListenerSettings>,
+}
+
+impl Listener {
+    pub fn new(tcp: TcpListener, settings: ListenerSettings) -> Self {
+        Self { tcp, settings: Arc::new(settings) }
+    }
+
+    /// # Errors
+    /// The socket has no address any more.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Serves until `stop`, then finishes what is in hand.
+    pub async fn run<F, A>(self, stop: CancellationToken, answer: F)
+    where
+        F: Fn(Arrived) -> A + Send + Sync + 'static,
+        A: Future<Output = Reply> + Send + 'static,
+    {
+        let (settings, answer) = (self.settings, Arc::new(answer));
+        let permits = Arc::new(Semaphore::new(settings.max_connections.max(1)));
+        let mut open = JoinSet::new();
+        loop {
+            let tcp = tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = open.join_next(), if !open.is_empty() => continue,
+                accepted = self.tcp.accept() => match accepted {
+                    Ok((tcp, _)) => tcp,
+                    Err(e) => {
+                        tracing::warn!(reason = %e, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                        continue;
+                    }
+                },
+            };
+            let Ok(permit) = permits.clone().try_acquire_owned() else {
+                tracing::warn!(limit = settings.max_connections, "a connection above the limit was closed");
+                continue;
+            };
+            let (settings, answer, stop) = (settings.clone(), answer.clone(), stop.clone());
+            open.spawn(async move {
+                connection(tcp, &settings, &stop, answer).await;
+                drop(permit);
+            });
+        }
+        drop(self.tcp);
+        let rest = async { while open.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIMEOUT, rest).await.is_err() {
+            tracing::warn!("requests still in hand at the end of the stop time were cut off");
+        }
+    }
+}
+
+async fn connection<F, A>(tcp: TcpStream, settings: &Arc<ListenerSettings>, stop: &CancellationToken, answer: Arc<F>)
+where
+    F: Fn(Arrived) -> A + Send + Sync + 'static,
+    A: Future<Output = Reply> + Send + 'static,
+{
+    let stream = match open_stream(tcp, settings).await {
+        Ok(stream) => stream,
+        Err(e) => {
+            tracing::warn!(reason = %e, "a connection could not be opened");
+            return;
+        }
+    };
+    let serve = service_fn(|request| {
+        let (settings, answer) = (settings.clone(), answer.clone());
+        async move { Ok::<_, Infallible>(written(one(request, &settings, &*answer).await)) }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
+    let connection = http.serve_connection(TokioIo::new(stream), serve);
+    tokio::pin!(connection);
+    // What a caller did wrong was answered, or is its own affair.
+    tokio::select! {
+        _ = &mut connection => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
+async fn open_stream(tcp: TcpStream, settings: &ListenerSettings) -> io::Result<Stream> {
+    tune(&tcp)?;
+    let Some(tls) = &settings.tls else { return Ok(Stream::Plain(tcp)) };
+    match tokio::time::timeout(HEAD_TIMEOUT, TlsAcceptor::from(tls.config()).accept(tcp)).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream?.into()))),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+async fn one<F, A>(request: http::Request<Incoming>, settings: &ListenerSettings, answer: &F) -> Reply
+where
+    F: Fn(Arrived) -> A,
+    A: Future<Output = Reply>,
+{
+    let plain = |status| Reply::new(status, [], Vec::new());
+    if !is_allowed(request.headers(), settings) {
+        return plain(401);
+    }
+    let whole = async {
+        let (head, body) = request.into_parts();
+        let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let body = match body_of(&head.headers, body, settings.max_body_bytes).await {
+            Ok(body) => body,
+            Err(status) => return plain(status),
+        };
+        let arrived = Arrived {
+            method: head.method.as_str().to_owned(),
+            path: head.uri.path().trim_start_matches('/').to_owned(),
+            content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
+            request_id: text("x-request-id"),
+            body,
+        };
+        answer(arrived).await
+    };
+    // Without an answer the caller does not know, and asks or sends again.
+    tokio::time::timeout(settings.request_timeout, whole).await.unwrap_or_else(|_| plain(503))
+}
+
+async fn body_of(headers: &HeaderMap, mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, u16> {
+    let said = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if said.is_some_and(|n| n > bytes_max) {
+        return Err(413);
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| 400u16)?.into_data() {
+            if bytes.len() + data.len() > bytes_max {
+                return Err(413);
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Hashes are compared, so that the time taken tells nothing of the secret.
+fn is_allowed(headers: &HeaderMap, settings: &ListenerSettings) -> bool {
+    let Some(secret) = &settings.bearer else { return true };
+    let shown = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret))
+}
+
+fn written(reply: Reply) -> http::Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut out = http::Response::builder().status(status);
+    for (name, value) in reply.headers.iter() {
+        out = out.header(name, value);
+    }
+    out.body(Full::new(Bytes::from(reply.body))).unwrap_or_else(|_| {
+        let mut bare = http::Response::new(Full::new(Bytes::new()));
+        *bare.status_mut() = status;
+        bare
+    })
+}

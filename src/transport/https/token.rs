@@ -1,0 +1,193 @@
+//! Access tokens: had from the token endpoint, kept until shortly before they end, asked for by one request at a time.
+
+use super::auth::{Auth, ClientProof, TokenSettings};
+use super::client::Ambient;
+use super::exchange::{Terms, exchange};
+use super::form::Credentials;
+use super::watched::Watched;
+use crate::transport::http_message::Reply;
+use crate::transport::net::dial;
+use crate::transport::{NotSent, Sent};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Mutex;
+
+/// Largest answer of a token endpoint.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest token.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// A token that does not say how long it lasts.
+const UNSAID_SECONDS: i64 = 60;
+/// No token is believed longer than this.
+const LASTS_SECONDS_MAX: i64 = 24 * 60 * 60;
+/// What a form field keeps as it is.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Gives a token that is valid now. Clones share it.
+#[derive(Clone)]
+pub(super) struct TokenSource {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: TokenSettings,
+    ambient: Ambient,
+    /// Held while a request for a token is under way: the others wait for its answer.
+    kept: Mutex<Kept>,
+    /// Requests that failed. Who waited for one that failed does not try again at once.
+    failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct Kept {
+    token: Option<Token>,
+    last_failure: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Token {
+    pub credentials: Credentials,
+    /// Which one it is, so that only the token that was refused is given up.
+    pub number: u64,
+    until_seconds: i64,
+}
+
+impl TokenSource {
+    pub(super) fn new(settings: TokenSettings, ambient: Ambient) -> Self {
+        let inner = Inner { settings, ambient, kept: Mutex::default(), failures: AtomicU64::new(0) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A token; `refused`: the number of one that the endpoint did not take, although by its own word it should last.
+    pub(super) async fn token(&self, refused: Option<u64>) -> Result<Token, NotSent> {
+        let inner = &self.inner;
+        let failures = inner.failures.load(Ordering::Acquire);
+        let mut kept = inner.kept.lock().await;
+        let now = (inner.ambient.now)().as_second();
+        if let Some(token) = kept.token.as_ref().filter(|t| t.until_seconds > now && Some(t.number) != refused) {
+            return Ok(token.clone());
+        }
+        if inner.failures.load(Ordering::Acquire) > failures {
+            return Err(self.failed(kept.last_failure.clone()));
+        }
+        let number = kept.token.as_ref().map_or(0, |t| t.number) + 1;
+        let got = match tokio::time::timeout(inner.settings.timeout, self.fetch()).await {
+            Ok(got) => got,
+            Err(_) => Err(format!("no answer within {} ms", inner.settings.timeout.as_millis())),
+        };
+        match got {
+            Ok((credentials, lasts)) => {
+                // Given up a fifth of its life before its end, a minute at most: it must outlast the request.
+                let token = Token { credentials, number, until_seconds: now + lasts - (lasts / 5).clamp(1, 60) };
+                kept.token = Some(token.clone());
+                Ok(token)
+            }
+            Err(reason) => {
+                inner.failures.fetch_add(1, Ordering::AcqRel);
+                kept.last_failure.clone_from(&reason);
+                Err(self.failed(reason))
+            }
+        }
+    }
+
+    fn failed(&self, reason: String) -> NotSent {
+        NotSent::Token { from: self.inner.settings.url.to_string(), reason }
+    }
+
+    async fn fetch(&self) -> Result<(Credentials, i64), String> {
+        let s = &self.inner.settings;
+        let stream = dial(&s.url.address(), s.tls.as_deref(), s.timeout).await.map_err(|e| e.to_string())?;
+        let (stream, progress) = Watched::new(stream);
+        let (mut way, driver) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+        let _driver = super::client::Driver::spawn(driver);
+        let address = s.url.address();
+        let terms = Terms {
+            address: &address,
+            send_timeout: s.timeout,
+            reply_timeout: s.timeout,
+            reply_bytes_max: ANSWER_BYTES_MAX,
+        };
+        let (sent, _) = exchange(&mut way, &progress, self.request()?, &terms).await;
+        match sent {
+            Sent::Reply(bytes) => read(&bytes),
+            Sent::NotSent(e) => Err(e.to_string()),
+            Sent::Unsure(e) => Err(e.to_string()),
+        }
+    }
+
+    fn request(&self) -> Result<http::Request<Full<Bytes>>, String> {
+        let s = &self.inner.settings;
+        let mut form = vec![("grant_type", "client_credentials".to_owned())];
+        let mut basic = None;
+        match &s.proof {
+            // RFC 6749, 2.3.1: the id and the secret are form-encoded before they are put together.
+            ClientProof::Secret(secret) => basic = Some(Auth::basic(&encoded(&s.client_id), &encoded(secret))),
+            ClientProof::SignedJwt { key, audience } => {
+                let mut random = [0u8; 16];
+                (self.inner.ambient.random)(&mut random);
+                let id = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+                let now = (self.inner.ambient.now)().as_second();
+                let jwt = key.sign(&s.client_id, audience, &id, now).map_err(|e| e.to_string())?;
+                form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".into()));
+                form.push(("client_assertion", jwt));
+            }
+        }
+        form.extend(s.scope.clone().map(|scope| ("scope", scope)));
+        let body = form.iter().map(|(k, v)| format!("{k}={}", encoded(v))).collect::<Vec<_>>().join("&");
+        let cannot = "the client id or secret holds what no header can carry".to_owned();
+        let mut request = http::Request::builder()
+            .method("POST")
+            .uri(s.url.target(""))
+            .header(HOST, s.url.authority())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .header(CONNECTION, "close")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|_| cannot.clone())?;
+        if let Some(basic) = basic {
+            let mut value = HeaderValue::from_str(&basic).map_err(|_| cannot)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        Ok(request)
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, FORM).to_string()
+}
+
+/// The token and how many seconds it lasts. What is wrong is said without quoting the answer: it may hold the token.
+fn read(answer: &[u8]) -> Result<(Credentials, i64), String> {
+    let reply = Reply::parse(answer).map_err(|e| e.to_string())?;
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if reply.status != 200 {
+        // RFC 6749, 5.2: a short code such as invalid_client.
+        let code =
+            body["error"].as_str().filter(|c| c.len() <= 40 && c.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        return Err(format!(
+            "it answers {} {}; check client id, key and key id, and our clock",
+            reply.status,
+            code.unwrap_or_default()
+        ));
+    }
+    let token = body["access_token"].as_str().unwrap_or_default();
+    if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("it answers 200 without an access_token".into());
+    }
+    if body["token_type"].as_str().is_some_and(|t| !t.eq_ignore_ascii_case("bearer")) {
+        return Err("it gives a token that is no bearer token".into());
+    }
+    // Some gateways write the number as text.
+    let lasts = body["expires_in"].as_i64().or_else(|| body["expires_in"].as_str()?.parse().ok());
+    let lasts = lasts.unwrap_or(UNSAID_SECONDS).clamp(0, LASTS_SECONDS_MAX);
+    let credentials =
+        Credentials::new(&format!("Bearer {token}")).ok_or("it gives a token that no header can carry")?;
+    Ok((credentials, lasts))
+}

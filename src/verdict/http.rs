@@ -1,0 +1,162 @@
+//! HTTP and FHIR: status, OperationOutcome, and whether what came back is what was sent.
+
+use super::{RECORD_ID_CHARS_MAX, shorten};
+use crate::adapter::fhir::resource::{self, Asked, Issue};
+use crate::adapter::fhir::{HttpRow, HttpRules, ISSUE_TYPES, json};
+use crate::domain::verdict::{Level, Meaning, Verdict};
+use crate::transport::http_message::{Method, Reply};
+use serde_json::Value;
+
+/// What a reply to this request means. `duplicate` beside [`Meaning::Unknown`] says: ask the record ([`read_back`]) before anything else is done.
+pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
+    let Ok(reply) = Reply::parse(reply) else { return Verdict::unreadable() };
+    let content = content(&reply.body);
+    let issues = match &content {
+        Content::Json(value) => resource::issues(value),
+        Content::Nothing | Content::Other => Vec::new(),
+    };
+    let mut code = reply.status.to_string();
+    for issue in &issues {
+        issue.codes.iter().for_each(|c| shorten(&mut code, shown(c, rules)));
+    }
+    let row = rules.status(reply.status);
+    let (row, record_id) = match (reply.status / 100, row) {
+        (2, HttpRow::Positive | HttpRow::Received) if issues.iter().any(|i| i.is_error) => (HttpRow::Unknown, None),
+        (2, HttpRow::Positive) => match filed(&reply, &content, request) {
+            Ok(id) => (HttpRow::Positive, Some(id)),
+            Err(why) => {
+                code = format!("{}, {why}", reply.status);
+                (HttpRow::Unknown, None)
+            }
+        },
+        (2, row) => (row, None),
+        (_, row) => (worst(&issues, rules).unwrap_or(row), None),
+    };
+    let meaning = match row {
+        HttpRow::Positive | HttpRow::Received => Meaning::Positive,
+        HttpRow::Refused => Meaning::Refused,
+        HttpRow::Retry => Meaning::Retry,
+        HttpRow::Query | HttpRow::Unknown => Meaning::Unknown,
+    };
+    let level = if row == HttpRow::Received { Level::Transport } else { Level::Application };
+    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, record_id }
+}
+
+/// What stands in a reply's body.
+enum Content {
+    Nothing,
+    Json(Value),
+    /// A proxy's page, or JSON that cannot be read without guessing.
+    Other,
+}
+
+fn content(body: &[u8]) -> Content {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Content::Nothing;
+    }
+    json::read(body).map_or(Content::Other, Content::Json)
+}
+
+/// The record's id of what was sent, when the reply proves that it is there; else why it does not, in words that are safe to show.
+fn filed(reply: &Reply, content: &Content, request: &[u8]) -> Result<String, &'static str> {
+    let asked = Asked::of(request).ok_or("to a request that cannot be read")?;
+    let returned = match content {
+        Content::Json(value) if resource::type_of(value) == Some(&asked.kind) => Some(value),
+        Content::Json(value) if resource::type_of(value) == Some("OperationOutcome") => None,
+        Content::Nothing => None,
+        Content::Json(_) | Content::Other => return Err("with something else than the resource"),
+    };
+    let addresses = ["location", "content-location"].into_iter().filter_map(|name| reply.headers.get(name));
+    let located = addresses.filter_map(resource::type_and_id).find(|(kind, _)| *kind == asked.kind).map(|(_, id)| id);
+    let id = returned.and_then(resource::id_of).or(located).ok_or("without the record's id")?;
+    if located.is_some_and(|l| l != id) {
+        return Err("with two different ids");
+    }
+    let carries = |r: &Value| asked.identifier.as_ref().is_some_and(|own| resource::identifiers(r).contains(own));
+    match asked.method {
+        // An update of that very resource, and as we wrote it.
+        Method::Put if asked.id.as_deref() != Some(id) => return Err("of another resource"),
+        Method::Put if returned.is_some_and(|r| status_of(r) != asked.status.as_deref()) => {
+            return Err("with another status");
+        }
+        // 200 to a conditional create: nothing was created, one was there. Ours only if it says so itself.
+        Method::Post if reply.status == 200 && !returned.is_some_and(carries) => return Err("of what may not be ours"),
+        Method::Get | Method::Post | Method::Put => {}
+    }
+    Ok(id.chars().take(RECORD_ID_CHARS_MAX).collect())
+}
+
+fn status_of(resource: &Value) -> Option<&str> {
+    resource.get("status").and_then(Value::as_str)
+}
+
+/// The listed meaning of the issues. What never mends itself outweighs what may; but a "query" is asked first.
+fn worst(issues: &[Issue], rules: &HttpRules) -> Option<HttpRow> {
+    let listed: Vec<HttpRow> =
+        issues.iter().filter(|i| i.is_error).flat_map(|i| &i.codes).filter_map(|c| rules.issue(c)).collect();
+    [HttpRow::Query, HttpRow::Refused, HttpRow::Unknown, HttpRow::Retry].into_iter().find(|row| listed.contains(row))
+}
+
+/// A code of FHIR's own list, one that the pack names, or an error number: none of these can be a person's name.
+fn shown<'c>(code: &'c str, rules: &HttpRules) -> &'c str {
+    let known = ISSUE_TYPES.contains(&code) || rules.issue(code).is_some() || crate::adapter::is_error_code(code);
+    if known { code } else { "other" }
+}
+
+/// What the record says when it is asked for a document of ours (`Pack::read_back`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadBack {
+    /// It is there, once, as we sent it: evidence `read_back`.
+    Found { record_id: String },
+    /// It is not there now. Right after a silence it may still be on its way: wait before sending again.
+    NotFound,
+    /// The answer proves neither; why, in words that are safe to show.
+    CannotSay { why: &'static str },
+}
+
+/// Judges the reply to a read-back. `sent` are the bytes of the rendering that was asked about.
+pub fn read_back(reply: &[u8], sent: &[u8]) -> ReadBack {
+    match found(reply, sent) {
+        Ok(Some(record_id)) => ReadBack::Found { record_id },
+        Ok(None) => ReadBack::NotFound,
+        Err(why) => ReadBack::CannotSay { why },
+    }
+}
+
+fn found(reply: &[u8], sent: &[u8]) -> Result<Option<String>, &'static str> {
+    let reply = Reply::parse(reply).map_err(|_| "the answer cannot be read")?;
+    let asked = Asked::of(sent).ok_or("what was sent cannot be read")?;
+    let own = asked.identifier.ok_or("what was sent has no identifier")?;
+    if reply.status != 200 {
+        return Err("the answer is not 200");
+    }
+    let Content::Json(bundle) = content(&reply.body) else { return Err("the answer is not JSON") };
+    if resource::type_of(&bundle) != Some("Bundle") {
+        return Err("the answer is not a Bundle");
+    }
+    if resource::issues(&bundle).iter().any(|i| i.is_error) {
+        return Err("the answer holds an error");
+    }
+    let mut ours = resource::entries(&bundle)
+        .filter(|r| resource::type_of(r) == Some(&asked.kind) && resource::identifiers(r).contains(&own));
+    match (ours.next(), ours.next()) {
+        (Some(one), None) if status_of(one) != asked.status.as_deref() => Err("it is there with another status"),
+        (Some(one), None) => {
+            let id = resource::id_of(one).ok_or("it is there without an id")?;
+            Ok(Some(id.to_owned()))
+        }
+        (Some(_), Some(_)) => Err("it is there more than once"),
+        (None, _) => {
+            // Absent only where the answer is whole: a first page without it, or a count that disagrees, says nothing.
+            let links = bundle.get("link").and_then(Value::as_array).into_iter().flatten();
+            let more = links.filter_map(|l| l.get("relation")?.as_str()).any(|r| r == "next");
+            let counted = bundle.get("total").and_then(Value::as_u64).unwrap_or(0);
+            let others = resource::entries(&bundle).any(|r| resource::type_of(r) == Some(&asked.kind));
+            if more || others || counted > 0 { Err("the answer lists others and not ours") } else { Ok(None) }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

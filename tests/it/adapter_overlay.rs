@@ -1,0 +1,284 @@
+//! A pack laid over another: what it takes over, what it must say itself, and where each fault is.
+
+use crate::adapter_breaks::{copy, pack_folder};
+use ips_bridge::adapter::{Fault, Pack, Packs, check::check, examples};
+use ips_bridge::verdict::verdict;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const HEAD: &str = "schema = 1\nid = \"over\"\nextends = \"hl7v2-uk\"\nname = \"An overlay\"\nversion = \"0.1.0\"\nstatus = \"draft\"\nowners = [\"interfaces@trust.example\"]\n";
+
+/// A folder with the UK pack, and an overlay `over` whose manifest is `HEAD` and `more`.
+fn over(more: &str, files: &[(&str, &str)]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy(&pack_folder("hl7v2-uk"), &folder.path().join("hl7v2-uk"));
+    let pack = write(folder.path(), "over", &format!("{HEAD}{more}"), files);
+    (folder, pack)
+}
+
+fn write(packs: &Path, id: &str, manifest: &str, files: &[(&str, &str)]) -> PathBuf {
+    let pack = packs.join(id);
+    for (path, text) in [("adapter.toml", manifest)].iter().chain(files) {
+        let file = pack.join(path);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, text).expect("written");
+    }
+    pack
+}
+
+fn shown(faults: &[Fault]) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+fn load_faults(more: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let (_folder, pack) = over(more, files);
+    Pack::load(&pack).err().map(|f| shown(&f)).unwrap_or_default()
+}
+
+/// What the first note of the examples becomes.
+fn note(pack: &Path) -> String {
+    let pack = Pack::load(pack).unwrap_or_else(|f| panic!("{:?}", shown(&f)));
+    pack.render_example("render-note", &Default::default()).expect("renders").text_for_display
+}
+
+#[test]
+fn what_an_overlay_does_not_say_is_the_bases() {
+    let (_folder, pack) = over("", &[]);
+    assert_eq!(note(&pack), note(&pack_folder("hl7v2-uk")));
+    let pack = Pack::load(&pack).expect("loads");
+    assert_eq!((pack.pin().as_str(), pack.renders().len(), pack.parses()), ("over@0.1.0", 7, vec!["REF^I12"]));
+    assert_eq!(pack.manifest.extends.as_deref(), Some("hl7v2-uk"));
+}
+
+#[test]
+fn a_manifest_is_merged_key_by_key() {
+    let more = "[settings]\ndocument_type = { default = \"CN\" }\nnote_code = { help = \"said anew\", example = \"1\" }\n[reply]\nAE = \"retry\"\n\"204\" = \"retry\"\n[codes.gender]\nmissing = { replacement = \"U\" }\n";
+    let (_folder, pack) = over(more, &[]);
+    let pack = Pack::load(&pack).expect("loads");
+    let setting = |name: &str| pack.manifest.settings.get(name).expect("there").clone();
+    assert_eq!(setting("document_type").default, Some("CN".into()));
+    assert!(setting("document_type").help.contains("TXA-2"), "the base's help stays");
+    assert_eq!(setting("note_code").default, None, "a setting with a help of its own is said anew");
+    let rules = pack.reply_rules(&toml::Table::new()).expect("rules");
+    let ips_bridge::adapter::ReplyRules::Hl7(rules) = rules else { panic!("an HL7 pack") };
+    let row = |code: &str| format!("{:?}", rules.errors.get(code).or(rules.acks.get(code)).expect("a row"));
+    assert_eq!((row("AE"), row("204"), row("205")), ("Retry".into(), "Retry".into(), "Duplicate".into()));
+}
+
+#[test]
+fn rows_are_replaced_by_their_key_and_new_ones_stand_first() {
+    let t02 = "template = \"templates/mdm_t02.hl7\"\ntext_code = \"settings.note_code\"\n";
+    let t11 = "template = \"templates/mdm_t11.hl7\"\n";
+    let count = |more: &str, entry: &str| -> Vec<(String, usize)> {
+        let (_folder, pack) = over(more, &[]);
+        let pack = Pack::load(&pack).unwrap_or_else(|f| panic!("{:?}", shown(&f)));
+        let rows = pack.manifest.render.iter().filter(|r| r.entry == entry);
+        rows.map(|r| (r.template.clone(), r.when.len())).collect()
+    };
+    // The same entry and `when`: replaced in its place.
+    let same = format!("[[render]]\nentry = \"note.replace\"\nwhen = {{ replace_as = \"T08\" }}\n{t02}");
+    assert_eq!(count(&same, "note.replace"), [("mdm_t10.hl7".into(), 1), ("mdm_t02.hl7".into(), 1)]);
+    // Another `when`: first.
+    let new = format!("[[render]]\nentry = \"note.create\"\nwhen = {{ send_address = true }}\n{t02}");
+    assert_eq!(count(&new, "note.create"), [("mdm_t02.hl7".into(), 1), ("mdm_t02.hl7".into(), 0)]);
+    // None: for all of them.
+    let all = format!("[[render]]\nentry = \"note.withdraw\"\n{t11}");
+    assert_eq!(count(&all, "note.withdraw"), [("mdm_t11.hl7".into(), 0)]);
+    // A choice that is taken away takes its rows with it.
+    let less = "[settings]\nreplace_as = { choices = [\"T10\"] }\n";
+    assert_eq!(count(less, "note.replace"), [("mdm_t10.hl7".into(), 1)]);
+    assert_eq!(count("[without]\nentries = [\"referral_reply.create\"]\n", "referral_reply.create"), []);
+}
+
+#[test]
+fn a_file_replaces_the_bases_of_the_same_path() {
+    let (_folder, pack) = over("", &[("templates/parts/version.hl7", "2.5.1\n")]);
+    assert!(note(&pack).starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|") && note(&pack).contains("|2.5.1|"));
+    let csv = "ours,theirs,note\nGENDER_MALE,X,\n";
+    let faults = load_faults("", &[("codes/gender_letter.csv", csv)]);
+    assert_eq!(faults, Vec::<String>::new());
+    let (_folder, pack) = over("", &[("codes/gender_letter.csv", csv)]);
+    let report = examples::test(&pack, false, verdict);
+    assert!(
+        shown(&report.faults).iter().any(|f| f.starts_with("../hl7v2-uk/examples/render-note/expected.hl7")),
+        "a table is replaced whole"
+    );
+}
+
+#[test]
+fn an_overlay_says_what_it_gives_otherwise_and_inherits_the_rest() {
+    let (_folder, pack) =
+        over("[settings]\ndocument_type = { default = \"CN\" }\n", &[("examples/render-note/expected.hl7", "")]);
+    // Its settings alone change nothing of the base's cases, which run with the base's.
+    let report = examples::test(&pack, false, verdict);
+    assert_eq!(shown(&report.faults).len(), 1, "{:?}", shown(&report.faults));
+    assert!(shown(&report.faults)[0].starts_with("examples/render-note/expected.hl7:1: is not what the pack gives"));
+    assert!(examples::test(&pack, true, verdict).is_good());
+    let expected = fs::read_to_string(pack.join("examples/render-note/expected.hl7")).expect("written");
+    assert!(expected.contains("TXA|1|CN|"), "its own case runs with its own settings");
+    assert_eq!(fs::read_dir(pack.join("examples")).expect("examples").count(), 1, "and only that case is its own");
+
+    // A template changes them: each then needs an expected file of the overlay's own.
+    let (_folder, pack) = over("", &[("templates/parts/version.hl7", "2.5.1\n")]);
+    let faults = examples::test(&pack, false, verdict).faults;
+    assert!(faults.len() > 30, "{}", faults.len());
+    assert!(faults.iter().all(|f| f.hint.contains("this pack's own")), "{faults:?}");
+    assert!(examples::test(&pack, true, verdict).is_good());
+    assert!(pack.join("examples/render-note/expected.hl7").is_file());
+    assert!(!pack.join("examples/reply-aa").exists() && !pack.join("examples/render-note/input.json").exists());
+}
+
+#[test]
+fn what_the_base_carries_and_the_overlay_cannot_must_be_said() {
+    let more = "[settings]\ncharset = { default = \"8859/1\" }\n";
+    let (_folder, pack) = over(more, &[]);
+    let faults = shown(&examples::test(&pack, false, verdict).faults);
+    assert!(
+        faults
+            .iter()
+            .any(|f| f.contains("render-note-welsh") && f.contains("cannot be made with this pack's settings")),
+        "{faults:?}"
+    );
+    assert!(examples::test(&pack, true, verdict).is_good());
+    assert!(pack.join("examples/render-note-welsh/expected.err").is_file());
+    assert!(examples::test(&pack, false, verdict).is_good(), "the base's expected.hl7 no longer counts");
+}
+
+#[test]
+fn chains_are_bounded_and_cycles_and_missing_bases_are_named_with_their_line() {
+    assert!(load_faults("", &[]).is_empty());
+    let of = |base: &str| HEAD.replace("\"hl7v2-uk\"", &format!("\"{base}\""));
+    let folder = tempfile::tempdir().expect("a folder");
+    copy(&pack_folder("hl7v2-uk"), &folder.path().join("hl7v2-uk"));
+    let at =
+        |id: &str, manifest: &str| write(folder.path(), id, &manifest.replace("\"over\"", &format!("\"{id}\"")), &[]);
+    let said = |pack: &Path| Pack::load(pack).err().map(|f| shown(&f)).unwrap_or_default();
+    assert_eq!(
+        said(&at("a", &of("hl7v2-ku"))),
+        ["adapter.toml:3: extends \"hl7v2-ku\", and there is no such pack beside it; did you mean \"hl7v2-uk\"?"]
+    );
+    at("b", &of("a"));
+    let a = at("a", &of("b"));
+    let cycle = said(&a);
+    assert!(
+        cycle.len() == 1 && cycle[0].starts_with("../b/adapter.toml:3: extends \"a\", and so itself: a over b over a"),
+        "{cycle:?}"
+    );
+    assert!(said(&at("me", &of("me")))[0].starts_with("adapter.toml:3: extends \"me\", and so itself"));
+    for (id, base) in [("c1", "hl7v2-uk"), ("c2", "c1"), ("c3", "c2"), ("c4", "c3")] {
+        assert_eq!(said(&at(id, &of(base))), Vec::<String>::new(), "{id}");
+    }
+    assert!(said(&at("c5", &of("c4"))).iter().any(|f| f.contains("one pack too many")));
+    for bad in ["../hl7v2-uk", "", "HL7", "a/b"] {
+        let faults = said(&at("odd", &of(bad)));
+        assert!(
+            faults.len() == 1 && faults[0].starts_with("adapter.toml:3: extends is not the id of a pack"),
+            "{bad} {faults:?}"
+        );
+    }
+    let faults = said(&at("pinned", &of("hl7v2-uk@99.0.0")));
+    assert!(faults[0].starts_with("adapter.toml:3: extends hl7v2-uk@99.0.0, and the folder holds "), "{faults:?}");
+    let there = Pack::load(&folder.path().join("hl7v2-uk")).expect("loads").pin();
+    assert_eq!(said(&at("pinned", &of(&there))), Vec::<String>::new());
+}
+
+#[test]
+fn a_changed_base_changes_the_fingerprint_of_what_lies_over_it() {
+    let (folder, pack) = over("", &[]);
+    let fingerprint = || Pack::load(&pack).expect("loads").fingerprint().to_owned();
+    let before = fingerprint();
+    let file = folder.path().join("hl7v2-uk/codes/priority.csv");
+    let text = fs::read_to_string(&file).expect("a table");
+    fs::write(&file, format!("{text}\n")).expect("written");
+    assert_ne!(before, fingerprint());
+    fs::write(&file, text).expect("written");
+    assert_eq!(before, fingerprint());
+    fs::write(folder.path().join("hl7v2-uk/README.md"), "other words").expect("written");
+    assert_eq!(before, fingerprint(), "a README shapes no bytes");
+}
+
+#[test]
+fn each_break_of_an_overlay_is_named_where_it_is() {
+    let own = "../hl7v2-uk/";
+    for (more, files, place, word) in [
+        ("[settings]\ndocument_typ = { default = \"CN\" }\n", vec![], "adapter.toml:9:", "has no \"help\""),
+        ("[settings]\nreplace_as = { default = \"T12\" }\n", vec![], "adapter.toml:9:", "must be one of"),
+        ("[reply]\nAE = \"positive\"\n", vec![], "adapter.toml:9:", "never be positive"),
+        ("[reply]\n206 = \"rety\"\n", vec![], "adapter.toml:9:", "rety"),
+        ("[setings]\n", vec![], "adapter.toml:8:", "unknown key \"setings\""),
+        ("extend = \"x\"\n", vec![], "adapter.toml:8:", "did you mean \"extends\"?"),
+        ("format = \"fhir\"\n", vec![], "adapter.toml:8:", "not the base's"),
+        (
+            "[codes.gender]\nfile = \"codes/gendre.csv\"\n",
+            vec![],
+            "adapter.toml:8:",
+            "did you mean \"codes/gender.csv\"",
+        ),
+        (
+            "[[render]]\nentry = \"note.creat\"\ntemplate = \"templates/mdm_t02.hl7\"\n",
+            vec![],
+            "adapter.toml:9:",
+            "note.creat",
+        ),
+        (
+            "[[render]]\nentry = \"note.create\"\ntemplate = \"templates/mdm_t03.hl7\"\n",
+            vec![],
+            "adapter.toml:8:",
+            "mdm_t02.hl7",
+        ),
+        ("[[parse]]\nmessage = \"REF^I12\"\nmap = \"maps/ref_i13.toml\"\n", vec![], "adapter.toml:8:", "ref_i12"),
+        ("[without]\nentries = [\"note.crate\"]\n", vec![], "adapter.toml:9:", "which the base does not have"),
+        ("[without]\nsettings = [\"document_tipe\"]\n", vec![], "adapter.toml:9:", "document_type"),
+        ("[without]\nexamples = [\"render-notes\"]\n", vec![], "adapter.toml:9:", "render-note"),
+        ("[without]\nmesages = [\"REF^I12\"]\n", vec![], "adapter.toml:9:", "unknown key \"mesages\""),
+        ("[without]\nsettings = [\"msh93\"]\n", vec![], "../hl7v2-uk/templates/parts/head.hl7:1:", "msh93"),
+        ("[settings\n", vec![], "adapter.toml:8:", "is not TOML"),
+        (
+            "",
+            vec![("templates/parts/pid.hl7", "PID|1||{{ patient.name.familly }}\n")],
+            "templates/parts/pid.hl7:1:",
+            "familly",
+        ),
+        ("", vec![("codes/gender.csv", "ours,theirs,note\nGENDER_MAIL,1,\n")], "codes/gender.csv:2:", "GENDER_MALE"),
+        ("", vec![("maps/ref_i12.toml", "makes = \"Referal\"\n")], "maps/ref_i12.toml:1:", "Referal"),
+    ] {
+        let faults = load_faults(more, &files);
+        let hit = faults.iter().find(|f| f.starts_with(place) && f.contains(word));
+        assert!(hit.is_some(), "{more}{files:?}\n  {}", faults.join("\n  "));
+        assert!(faults.iter().all(|f| !f.contains("Testpatient") && !f.contains("9990000018")), "{faults:?}");
+        assert!(faults.iter().all(|f| !f.contains(own) || f.starts_with(own)), "{faults:?}");
+    }
+}
+
+#[test]
+fn what_an_overlay_has_too_much_or_too_little_of_is_found() {
+    let (folder, pack) = over(
+        "[settings]\ndocument_type = { default = \"CN\" }\n",
+        &[
+            ("README.md", "# over\n## What it connects\n"),
+            ("templates/parts/version.hl7", "2.4\n"),
+            ("templates/parts/zzz.hl7", "ZZZ|1\n"),
+        ],
+    );
+    let faults = shown(&check(&pack, verdict).faults);
+    for (place, word) in [
+        ("README.md:", "What is known, and from where"),
+        ("README.md:", "What is assumed"),
+        ("README.md:", "setting `document_type`"),
+        ("templates/parts/version.hl7:", "is the same as the base's"),
+        ("templates/parts/zzz.hl7:", "is used by nothing"),
+        ("examples:", "with its own settings"),
+    ] {
+        assert!(faults.iter().any(|f| f.starts_with(place) && f.contains(word)), "{place} {word}: {faults:?}");
+    }
+    assert!(
+        !faults.iter().any(|f| f.contains("`charset`")),
+        "the base's README explains the base's settings: {faults:?}"
+    );
+    // A broken base is told once, in the base's file.
+    let map = folder.path().join("hl7v2-uk/maps/ref_i12.toml");
+    fs::write(&map, "makes = \"Referal\"\n").expect("written");
+    let faults = shown(&Packs::load_folder(folder.path()).expect_err("broken"));
+    assert!(faults.len() == 1 && faults[0].starts_with("hl7v2-uk/maps/ref_i12.toml:1:"), "{faults:?}");
+}
