@@ -282,8 +282,12 @@ fn expression(
     }
 }
 
-/// Every part that a row's templates include is escaped as they are; and the page is there.
-pub fn parts(entry: &RenderEntry, templates: &Templates, faults: &mut Faults) {
+/// Every part that a row's templates include is escaped as they are; and the page is there. In fhir packs nothing is escaped as text: the
+/// engine builds the JSON.
+pub fn parts(format: Format, entry: &RenderEntry, templates: &Templates, faults: &mut Faults) {
+    if format == Format::Fhir {
+        return;
+    }
     for root in std::iter::once(entry.template.as_str()).chain(entry.document.iter().map(|d| d.page.as_str())) {
         let how = Escaping::of(root);
         let mut included = BTreeSet::new();

@@ -107,7 +107,7 @@ impl Pack {
             );
         }
         for entry in &manifest.render {
-            super::lint::parts(entry, &templates, &mut faults);
+            super::lint::parts(manifest.format, entry, &templates, &mut faults);
         }
         let (mut maps, mut fhir_maps) = (BTreeMap::new(), BTreeMap::new());
         for entry in &manifest.parse {

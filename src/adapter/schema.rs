@@ -11,6 +11,7 @@ use super::sources::Sources;
 use super::table::{Asked, TomlFile, Wanted};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -28,7 +29,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("the manifest", "status", "How far it is proved. Live endpoints refuse drafts."),
     ("the manifest", "evidence", "For tested and live: where, when and with which system it was proved."),
     ("the manifest", "owners", "Who answers questions about it."),
-    ("the manifest", "format", "What the bytes are, e.g. hl7v2."),
+    ("the manifest", "format", "What the bytes are: hl7v2, fhir or document."),
     (
         "the manifest",
         "extends",
@@ -40,12 +41,17 @@ const SAID: &[(&str, &str, &str)] = &[
     ("the manifest", "parse", "Theirs to ours: which message uses which map."),
     ("the manifest", "codes", "Code tables."),
     ("the manifest", "reply", "What acknowledgements mean: by error code first, then by MSA-1."),
+    ("the manifest", "read_back", "fhir packs: by = \"identifier\" where the record can be asked for what was sent."),
+    ("the manifest", "result", "document packs: what files that come back mean."),
     ("the manifest", "reply_exempt", "Why there is no example of a reply."),
     ("[[render]]", "entry", "Which of our entries."),
     ("[[render]]", "template", "A file under templates/."),
     ("[[render]]", "when", "Settings that must have these values for this row to be the one."),
     ("[[render]]", "text_code", "OBX-3.1 of the rows whose text must read back exactly: a code, or settings.name."),
     ("[[render]]", "keeps_document_id", "The record keeps the first document's id (HL7 v2 T08)."),
+    ("[[render]]", "request", "fhir packs: method, path and headers of what is sent; the template is its body."),
+    ("[[render]]", "text_at", "fhir packs: where the accepted text stands, so that it can be read back."),
+    ("[[render]]", "document", "The document that is made before the message: page, kind, name, index."),
     ("[[render]]", "exempt", "Why there can be no example."),
     ("[[parse]]", "message", "Type and trigger, as in MSH-9: REF^I12."),
     ("[[parse]]", "map", "A file under maps/."),
@@ -122,14 +128,18 @@ pub fn manifest() -> Value {
 }
 
 fn reply() -> Value {
-    let meaning = json!({ "enum": meanings().collect::<Vec<_>>() });
+    let words: BTreeSet<&str> = meanings().chain(super::fhir::reply_meanings()).collect();
+    let meaning = json!({ "enum": words });
     let mut known: Map<String, Value> = ACK_CODES.iter().map(|c| ((*c).to_owned(), meaning.clone())).collect();
     known.insert("ae_without_code".into(), json!({ "enum": ["retry", "refused", "unknown"] }));
     known.insert(
         "record_id".into(),
         json!({ "type": "string", "description": "Where a positive reply gives the EPR's own id of the document." }),
     );
-    json!({ "type": "object", "properties": known, "patternProperties": { "[0-9]": meaning }, "additionalProperties": false })
+    let issues = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by the code of an OperationOutcome's issue." });
+    known.insert("issue".into(), issues);
+    let patterns = json!({ "[0-9]": meaning, "^issue\\.": meaning });
+    json!({ "type": "object", "properties": known, "patternProperties": patterns, "additionalProperties": false })
 }
 
 /// Schema of `maps/*.toml`.
@@ -147,19 +157,31 @@ pub fn map() -> Value {
         "row": { "anyOf": [{ "type": "string", "description": "A path, e.g. PID-5.1" }, table(&asked, |t| t == "a row")] },
         "rows": { "anyOf": [{ "$ref": "#/$defs/row" }, { "type": "array", "items": { "$ref": "#/$defs/row" }, "description": "The first that gives a value." }] },
     });
-    root["properties"]["each"] = json!({
+    let mut element = json!({
         "type": "object",
-        "description": "An element of a list of ours for each repetition of a field of theirs.",
-        "additionalProperties": {
-            "type": "object",
-            "required": ["field"],
-            "properties": {
-                "field": { "type": "string", "description": "The field that repeats, e.g. PID-3." },
-                "only": { "type": "object", "additionalProperties": texts() },
-                "unless": { "type": "object", "additionalProperties": texts() },
-            },
-            "additionalProperties": rows,
+        "anyOf": [{ "required": ["field"] }, { "required": ["group"] }, { "required": ["from"] }],
+        "properties": {
+            "field": { "type": "string", "description": "HL7 v2: the field that repeats, e.g. PID-3." },
+            "group": { "type": "string", "description": "HL7 v2: the segment that begins each group, e.g. PID." },
+            "from": { "type": "string", "description": "FHIR: the nodes; @ in the rows is one of them." },
+            "only": { "type": "object", "additionalProperties": texts() },
+            "unless": { "type": "object", "additionalProperties": texts() },
         },
+        "additionalProperties": rows,
+    });
+    let lists = |element: &Value| {
+        json!({
+            "type": "object",
+            "description": "An element of a list of ours for each repetition of theirs.",
+            "additionalProperties": element,
+        })
+    };
+    element["properties"]["each"] = lists(&element);
+    root["properties"]["each"] = lists(&element);
+    root["properties"]["accept"] = json!({
+        "type": "object",
+        "description": "FHIR: what these paths must say, or the message is refused.",
+        "additionalProperties": { "type": "array", "items": { "type": "string" } },
     });
     root["additionalProperties"] = rows;
     whole("An adapter pack's map (maps/*.toml): ours = theirs", root)

@@ -220,7 +220,8 @@ fn broken(root: &serde_json::Value, schema: &serde_json::Value, value: &serde_js
                 map.iter().find_map(|(k, v)| broken(root, rule.get(k)?, v, &format!("{at}/{k}")))
             }
             ("additionalProperties", Value::Object(map)) => map.iter().find_map(|(k, v)| {
-                let patterns = schema.get("patternProperties").is_some() && k.contains(|c: char| c.is_ascii_digit());
+                let patterns = schema.get("patternProperties").is_some()
+                    && (k.contains(|c: char| c.is_ascii_digit()) || k.starts_with("issue."));
                 let stands = schema.get("properties").is_some_and(|p| p.get(k).is_some()) || patterns;
                 let at = format!("{at}/{k}");
                 match rule {

@@ -16,7 +16,7 @@ pub use build::as_form;
 pub use carried::TextAt;
 pub use render::read_back;
 pub(super) use render::{render, trace};
-pub use reply::{HttpRow, HttpRules, ISSUE_TYPES};
+pub use reply::{HttpRow, HttpRules, ISSUE_TYPES, meanings as reply_meanings};
 pub use row::{Part, RequestRow, text_at};
 
 use super::fault::Faults;

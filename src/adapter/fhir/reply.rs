@@ -26,6 +26,11 @@ const ROWS: &[(&str, HttpRow)] = &[
     ("unknown", HttpRow::Unknown),
 ];
 
+/// The meanings a row may have.
+pub fn meanings() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
+
 /// FHIR R4, value set issue-type: every code there is, so any of them may be shown.
 pub const ISSUE_TYPES: &[&str] = &[
     "business-rule",
