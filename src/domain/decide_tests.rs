@@ -396,7 +396,7 @@ fn an_attempt_begins_once_and_what_is_held_left_no_byte() {
     assert!(decide(&d, &policy(), &begun(), at(1), 0).is_err());
     let held = Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() };
     // The message cannot be framed: it was no attempt.
-    let unframed = after(&d, &policy(), &[held.clone()]);
+    let unframed = after(&d, &policy(), std::slice::from_ref(&held));
     assert_eq!((unframed.attempts, unframed.may_have_been_received()), (0, false));
     let d = after(&fresh(), &policy(), &[Happened::Claimed, held]);
     assert_eq!((reason(&d), d.waiting_for()), (Some(ParkReason::TextTooLong), WaitingFor::Author));
@@ -433,7 +433,7 @@ fn a_retry_of_what_may_be_in_the_record_needs_an_acknowledgement_unless_repeats_
     assert_eq!(after(&d, &p, &[retried()]).state, State::Queued);
     // The far end said no: a second copy is not possible.
     let refused = attempt(&p, replied(ae()));
-    assert_eq!(after(&refused, &p, &[unacknowledged.clone()]).state, State::Queued);
+    assert_eq!(after(&refused, &p, std::slice::from_ref(&unacknowledged)).state, State::Queued);
     let p = EndpointPolicy { after_unknown: AfterUnknown::Resend, max_unknown_resends: 0, ..policy() };
     assert_eq!(after(&attempt(&p, no_answer()), &p, &[unacknowledged]).state, State::Queued);
 }
@@ -444,10 +444,10 @@ fn an_answer_to_a_message_made_for_other_details_files_nothing_and_is_raised() {
     let earlier = Happened::EarlierConfirmed { verdict: aa() };
     let anew = after(&attempt(&p, no_answer()), &p, &[rerendered(true)]);
     for d in [anew.clone(), attempt(&p, no_answer()), attempt(&p, replied(aa()))] {
-        let raised = after(&d, &p, &[earlier.clone()]);
+        let raised = after(&d, &p, std::slice::from_ref(&earlier));
         assert_eq!(reason(&raised), Some(ParkReason::MayAlreadyBeFiled), "{:?}", d.state);
         assert!(raised.may_have_been_received());
-        assert_eq!(after(&raised, &p, &[earlier.clone()]), raised, "said once");
+        assert_eq!(after(&raised, &p, std::slice::from_ref(&earlier)), raised, "said once");
     }
     let sending = after(&anew, &p, &[Happened::Claimed, begun(), earlier.clone()]);
     assert_eq!(sending.state, State::Sending, "the answer to the bytes on their way decides");

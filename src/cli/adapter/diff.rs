@@ -87,7 +87,7 @@ async fn history(args: &Args, new: &Pack, endpoint: &str) -> Result<(Vec<Row>, b
     let sent = found.iter().filter(|d| d.attempts > 0).filter(late_enough).take(args.limit.into());
     let (mut rows, mut masked) = (Vec::new(), false);
     for delivery in sent {
-        let (row, is_masked) = one(&bridge, new, &own, delivery).await?;
+        let (row, is_masked) = Box::pin(one(&bridge, new, &own, delivery)).await?;
         rows.push(row);
         masked |= is_masked;
     }
