@@ -31,6 +31,7 @@ mod config_faults;
 mod document_interop;
 mod e2e_chains;
 mod e2e_changes;
+mod e2e_fhir;
 mod e2e_isolation;
 mod e2e_kill;
 mod e2e_late;
