@@ -60,7 +60,8 @@ async fn interop_a_note_is_filed_replaced_and_withdrawn_on_a_fhir_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn interop_what_is_filed_by_reading_back_is_received_first_and_filed_once_it_is_found() {
     let (mut server, base) = server().await;
-    let own = "filed_by = \"read_back\"\nafter_unknown = \"query\"\nmax_unknown_resends = 3\n[ask]\nfirst_after = \"1s\"\n";
+    let own =
+        "filed_by = \"read_back\"\nafter_unknown = \"query\"\nmax_unknown_resends = 3\n[ask]\nfirst_after = \"1s\"\n";
     let stage = Stage::sqlite([over_https(&base, own)]);
     let bridge = Bridge::start(&stage).await;
     let client = &bridge.client;
