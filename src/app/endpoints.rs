@@ -85,6 +85,11 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
             pack.pin()
         ));
     }
+    if endpoint.filed_by == FiledBy::Reconciled && pack.keeps_document_id(&settings) {
+        faults.push(
+            "filed_by = \"reconciled\" compares document ids, and under these settings a replacement keeps the first one's (T08): no list could ever name it; choose replace_as = \"T10\", or another filed_by".into(),
+        );
+    }
     let read_back = read_back(endpoint, &pack).map_err(|e| faults.push(e)).ok().flatten();
     let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
     let results = matches!(&endpoint.transport, Transport::Folder(f) if f.inbox.results.is_some());

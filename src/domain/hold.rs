@@ -33,7 +33,9 @@ pub struct MadeFrom {
 impl MadeFrom {
     /// Whether it was made for the person the patient is now, and for the far end that the endpoint leads to now.
     pub fn holds_now(&self, identity_now: &Identity, policy: &EndpointPolicy) -> bool {
-        self.identity.same_person(identity_now) && self.endpoint == policy.fingerprint
+        self.identity.same_person(identity_now)
+            && self.identity.local_identifiers == identity_now.local_identifiers
+            && self.endpoint == policy.fingerprint
     }
 }
 

@@ -60,12 +60,16 @@ async fn take(fhir: &FhirSource, arrived: Arrived) -> Result<Vec<u8>, WriteError
     let source = &fhir.source;
     let mut inbound = kept(source, &arrived);
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
-    if let Some(same) = before.iter().find(|b| b.content == inbound.content) {
-        tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
-        return Ok(same.reply.0.clone());
+    match before.iter().find(|b| b.content == inbound.content) {
+        // What was refused may be taken now, when what it was refused for has been mended.
+        Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
+        Some(same) => {
+            tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
+            return Ok(same.reply.0.clone());
+        }
+        // Same id, other bytes: not a repeat. Processed, flagged and counted.
+        None => inbound.reused_control_id = !before.is_empty(),
     }
-    // Same id, other bytes: not a repeat. Processed, flagged and counted.
-    inbound.reused_control_id = !before.is_empty();
     let now = inbound.received_at;
     let read = match parsed(fhir, &arrived) {
         Ok(parsed) => {

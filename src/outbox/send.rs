@@ -156,6 +156,7 @@ async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending:
             patient_id: claimed.delivery.patient_id,
             delivery_id: claimed.delivery.id,
             attempt: ending.attempt,
+            asked_about: claimed.rendering.as_ref().map(|r| r.id).filter(|_| ending.attempt.is_none()),
             happened: ending.happened.clone(),
             replies: ending.replies.clone(),
             feeling: ending.feeling.clone(),

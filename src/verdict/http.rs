@@ -79,6 +79,9 @@ fn filed(reply: &Reply, content: &Content, request: &[u8]) -> Result<String, &'s
         Method::Put if returned.is_some_and(|r| status_of(r) != asked.status.as_deref()) => {
             return Err("with another status");
         }
+        Method::Put if returned.is_some_and(|r| !carries(r)) => return Err("with another identifier"),
+        // An answer that shows another person's document, whatever its number, is no proof for this one.
+        _ if returned.is_some_and(|r| !asked.is_about_the_same(r)) => return Err("of somebody else's document"),
         // 200 to a conditional create: nothing was created, one was there. Ours only if it says so itself.
         Method::Post if reply.status == 200 && !returned.is_some_and(carries) => return Err("of what may not be ours"),
         Method::Get | Method::Post | Method::Put => {}
@@ -126,7 +129,7 @@ pub fn read_back(reply: &[u8], sent: &[u8]) -> ReadBack {
 fn found(reply: &[u8], sent: &[u8]) -> Result<Option<String>, &'static str> {
     let reply = Reply::parse(reply).map_err(|_| "the answer cannot be read")?;
     let asked = Asked::of(sent).ok_or("what was sent cannot be read")?;
-    let own = asked.identifier.ok_or("what was sent has no identifier")?;
+    let own = asked.identifier.clone().ok_or("what was sent has no identifier")?;
     if reply.status != 200 {
         return Err("the answer is not 200");
     }
@@ -140,6 +143,9 @@ fn found(reply: &[u8], sent: &[u8]) -> Result<Option<String>, &'static str> {
     let mut ours = resource::entries(&bundle)
         .filter(|r| resource::type_of(r) == Some(&asked.kind) && resource::identifiers(r).contains(&own));
     match (ours.next(), ours.next()) {
+        (Some(one), None) if !asked.is_about_the_same(one) => {
+            Err("it is there for another patient, or for one that cannot be compared")
+        }
         (Some(one), None) if status_of(one) != asked.status.as_deref() => Err("it is there with another status"),
         (Some(one), None) => {
             let id = resource::id_of(one).ok_or("it is there without an id")?;

@@ -292,6 +292,7 @@ impl Bridge {
             patient_id: d.patient_id,
             delivery_id: d.id,
             attempt,
+            asked_about: None,
             happened,
             replies: replies.into_iter().collect(),
             feeling: Feeling::Reached,

@@ -61,6 +61,10 @@ pub fn identifiers(resource: &Value) -> Vec<Identifier> {
     list.into_iter().filter_map(|i| Some(Identifier { system: text(i, "system")?, value: text(i, "value")? })).collect()
 }
 
+fn subject(resource: &Value) -> Option<&Value> {
+    resource.get("subject").or_else(|| resource.get("for"))
+}
+
 /// What a rendered request asks for, as far as its reply has to be held against it.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -71,6 +75,8 @@ pub struct Asked {
     /// The first identifier of what is sent: it names this very document, and no other.
     pub identifier: Option<Identifier>,
     pub status: Option<String>,
+    /// Whom it is about: `subject`, or `for` in a Task.
+    subject: Option<Value>,
 }
 
 impl Asked {
@@ -85,7 +91,23 @@ impl Asked {
             id: type_and_id(path).map(|(_, id)| id.to_owned()),
             identifier: identifiers(&body).into_iter().next(),
             status: body.get("status").and_then(Value::as_str).map(str::to_owned),
+            subject: subject(&body).cloned(),
         })
+    }
+
+    /// Whether a resource of the record is about the person that ours is about. What cannot be compared is not.
+    pub fn is_about_the_same(&self, other: &Value) -> bool {
+        let Some(ours) = &self.subject else { return true };
+        let Some(theirs) = subject(other) else { return false };
+        let text = |v: &Value, at: &str| v.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let number =
+            |v: &Value| Some((text(v, "/identifier/system")?.to_ascii_lowercase(), text(v, "/identifier/value")?));
+        let reference =
+            |v: &Value| text(v, "/reference").and_then(|r| type_and_id(&r).map(|(k, i)| format!("{k}/{i}")));
+        match (number(ours), number(theirs)) {
+            (Some(a), Some(b)) => a == b,
+            _ => reference(ours).is_some_and(|a| reference(theirs) == Some(a)),
+        }
     }
 }
 

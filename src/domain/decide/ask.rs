@@ -31,7 +31,7 @@ pub(super) fn confirm(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp)
 
 /// A person sends it again, or the bridge does: where something is unknown, the record is asked before.
 pub(super) fn before_resend(d: &mut Delivery, policy: &EndpointPolicy) {
-    let ask = d.unresolved > 0 && policy.after_unknown == AfterUnknown::Query && d.rendering.is_some();
+    let ask = d.may_have_been_received() && policy.after_unknown == AfterUnknown::Query && d.rendering.is_some();
     d.asking = ask.then(|| Asking::new(Because::OutcomeUnknown));
 }
 

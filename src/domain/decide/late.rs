@@ -85,7 +85,10 @@ pub(super) fn earlier_confirmed(d: &mut Delivery, verdict: &Verdict) -> Option<S
     match d.state {
         State::Parked if d.park.as_ref().is_some_and(|p| settled_already(p.reason)) => None,
         // The answer to the bytes on their way decides where those stand.
-        State::Sending => Some(detail),
+        State::Sending => {
+            d.unresolved = d.unresolved.max(1);
+            Some(detail)
+        }
         State::Cancelled => {
             d.unresolved = d.unresolved.max(1);
             Some(format!("cancelled, and yet {detail}"))

@@ -16,7 +16,7 @@ use crate::domain::organisation::EndpointId;
 use crate::domain::person::Patient;
 use crate::domain::policy::BackOff;
 use crate::domain::referral::Referral;
-use crate::domain::verdict::Meaning;
+use crate::domain::verdict::{Level, Meaning, Verdict};
 use std::time::Duration;
 
 /// Takes the lanes of an endpoint whose heads are due.
@@ -303,6 +303,8 @@ pub struct Settle {
     pub patient_id: PatientId,
     pub delivery_id: DeliveryId,
     pub attempt: Option<AttemptId>,
+    /// The rendering that the record was asked about, where it was.
+    pub asked_about: Option<RenderingId>,
     pub happened: Happened,
     /// Everything that came back, matched or not.
     pub replies: Vec<Reply>,
@@ -327,6 +329,7 @@ impl Write for Settle {
             keys.patients.insert(d.patient_id);
         }
         keys.renderings.extend(self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id));
+        keys.renderings.extend(self.asked_about);
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Delivery, WriteError> {
@@ -346,8 +349,15 @@ impl Write for Settle {
         // Without the token this is no longer the sender speaking: only what was *heard* counts, as late evidence.
         let answered = self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id);
         let happened = match (&self.happened, holds) {
-            (Happened::Replied { verdict, .. }, _) if made_for_others(view, ctx, &before, answered, verdict) => {
+            (Happened::Replied { verdict, .. }, _)
+                if verdict.meaning == Meaning::Positive && made_for_others(view, ctx, &before, answered) =>
+            {
                 Happened::EarlierConfirmed { verdict: verdict.clone() }
+            }
+            (Happened::Asked { answer: Answer::Found { .. }, .. }, _)
+                if made_for_others(view, ctx, &before, self.asked_about) =>
+            {
+                Happened::EarlierConfirmed { verdict: found_earlier() }
             }
             (happened, true) => happened.clone(),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
@@ -383,18 +393,21 @@ fn late(
     Happened::Late { verdict, evidence, reply }
 }
 
+/// The record was found to hold a message that was given up since.
+fn found_earlier() -> Verdict {
+    Verdict {
+        meaning: Meaning::Positive,
+        level: Level::Application,
+        code: "found".into(),
+        duplicate: false,
+        record_id: None,
+    }
+}
+
 /// Whether this positive answer is to a rendering that was given up since, and made for another identity or another far end than the delivery
 /// is for now: then it says nothing of where the delivery goes.
-fn made_for_others(
-    view: &View,
-    ctx: &Ctx<'_>,
-    d: &Delivery,
-    answered: Option<RenderingId>,
-    verdict: &crate::domain::verdict::Verdict,
-) -> bool {
-    let Some(answered) = answered.filter(|a| verdict.meaning == Meaning::Positive && d.rendering != Some(*a)) else {
-        return false;
-    };
+fn made_for_others(view: &View, ctx: &Ctx<'_>, d: &Delivery, answered: Option<RenderingId>) -> bool {
+    let Some(answered) = answered.filter(|a| d.rendering != Some(*a)) else { return false };
     let now = view.patients.get(&d.patient_id).map(|p| p.details.identity());
     let made_from = view.renderings.get(&answered).map(|r| &r.made_from);
     match (made_from, now, ctx.rules.policies.get(&d.endpoint)) {
@@ -496,7 +509,8 @@ impl Write for Late {
         };
         view.replies.push(Reply { delivery_id: Some(delivery.id), unmatched: false, ..self.reply.clone() });
         let verdict = self.reply.verdict.clone();
-        let happened = if made_for_others(view, ctx, &delivery, answered, &verdict) {
+        let positive = verdict.meaning == Meaning::Positive;
+        let happened = if positive && made_for_others(view, ctx, &delivery, answered) {
             Happened::EarlierConfirmed { verdict }
         } else {
             late(ctx, &delivery, verdict, self.reply.id)

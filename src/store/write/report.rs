@@ -28,7 +28,15 @@ fn needs_delivery(view: &View, keys: &mut Keys, id: DeliveryId) {
     if let Some(d) = view.deliveries.get(&id) {
         keys.chains.insert(d.subject.uuid());
         keys.lanes.insert((d.endpoint.clone(), d.patient_id));
+        keys.renderings.extend(d.rendering);
     }
+}
+
+/// A document is known by its id, which every message of it shares. Where it was made anew, nobody can tell which of them the record holds: a
+/// person looks. What is filed already is not touched by that.
+fn made_anew(view: &View, d: &Delivery) -> bool {
+    let first = d.rendering.and_then(|r| view.renderings.get(&r)).is_some_and(|r| r.number == 1);
+    !first && d.state != State::Filed
 }
 
 impl Write for Report {
@@ -51,7 +59,10 @@ impl Write for Report {
         view.replies.push(Reply { delivery_id: Some(before.id), unmatched: false, ..self.reply.clone() });
         let verdict = self.reply.verdict.clone();
         let evidence = (verdict.meaning == Meaning::Positive).then_some(self.evidence);
-        let happened = Happened::Late { verdict, evidence, reply: self.reply.id };
+        let happened = match evidence {
+            Some(_) if made_anew(view, &before) => Happened::EarlierConfirmed { verdict },
+            evidence => Happened::Late { verdict, evidence, reply: self.reply.id },
+        };
         let after = happen(view, ctx, &before, &happened, "bridge")?;
         let why = format!("{} ({})", self.evidence.words(), self.reply.verdict.code);
         let about = About {
@@ -125,7 +136,11 @@ impl Write for Reconcile {
                 unmatched: false,
                 bytes: document.row.clone(),
             };
-            let happened = Happened::Late { verdict, evidence: Some(EvidenceKind::Reconciled), reply: reply.id };
+            let happened = if made_anew(view, &before) {
+                Happened::EarlierConfirmed { verdict }
+            } else {
+                Happened::Late { verdict, evidence: Some(EvidenceKind::Reconciled), reply: reply.id }
+            };
             let after = happen(view, ctx, &before, &happened, &self.call.actor.principal)?;
             done.push(after.id);
             // The same list every night adds nothing to what it said before.

@@ -276,6 +276,7 @@ impl Bridge {
             patient_id: claimed.delivery.patient_id,
             delivery_id: claimed.delivery.id,
             attempt,
+            asked_about: None,
             happened,
             replies: vec![],
             feeling,

@@ -33,6 +33,7 @@ pub async fn open_again(bridge: &Bridge, endpoint: &EndpointId) {
         patient_id: nobody,
         delivery_id: any[0].id,
         attempt: None,
+        asked_about: None,
         happened: Happened::NotSent,
         replies: vec![],
         feeling: Feeling::Reached,
