@@ -226,3 +226,32 @@ fn what_is_asked_for_is_what_was_sent() {
     let nameless = request(Method::Post, "Task", &json!({"resourceType": "Task", "status": "accepted"}));
     assert_eq!(crate::adapter::fhir::read_back(&nameless), None);
 }
+
+#[test]
+fn a_document_of_somebody_else_under_our_identifier_proves_nothing() {
+    let number = |n: &str| json!({"identifier": {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": n}});
+    let of = |id: Option<&str>, subject: Value| {
+        let mut r = resource(id, "D1", "current");
+        r["subject"] = subject;
+        r
+    };
+    let sent = request(Method::Post, "DocumentReference", &of(None, number("9990000018")));
+    let there = |subject: Value| of(Some("17"), subject);
+    let rules = HttpRules::default();
+    let bundle = |r: &Value| {
+        Reply::new(200, [], json!({"resourceType": "Bundle", "entry": [{"resource": r}]}).to_string().into_bytes())
+            .to_bytes()
+    };
+    for (subject, same) in [
+        (number("9990000018"), true),
+        (number("9990000026"), false),
+        // A reference of the record's own says nothing we can compare.
+        (json!({"reference": "Patient/4"}), false),
+    ] {
+        let answered = judge_by(&rules, 200, &[], &there(subject.clone()), &sent);
+        assert_eq!(answered.meaning, if same { Meaning::Positive } else { Meaning::Unknown }, "{subject}");
+        let found = read_back(&bundle(&there(subject.clone())), &sent);
+        assert_eq!(matches!(found, ReadBack::Found { .. }), same, "{subject}");
+        assert!(same || matches!(found, ReadBack::CannotSay { .. }));
+    }
+}
