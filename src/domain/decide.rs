@@ -40,7 +40,8 @@ pub enum Happened {
     /// A person sends it again, the same bytes.
     Retried { may_be_in_record_acknowledged: bool },
     /// A person has it made anew. `identity_now`: who the patient is at that moment, which they approve if that is why it was held.
-    Rerendered { may_be_in_record_acknowledged: bool, identity_now: Option<Box<Identity>> },
+    /// `for_others`: what was made before was for another identity or another far end.
+    Rerendered { may_be_in_record_acknowledged: bool, identity_now: Option<Box<Identity>>, for_others: bool },
     /// A person stops it.
     Stopped { why: String },
     /// A person gives it up.
@@ -167,7 +168,7 @@ pub fn decide(
             let asked = if d.asking.is_some() { "; the record is asked first" } else { "" };
             format!("sent again by a person's decision: the same bytes, at the head of the lane{asked}")
         }
-        Happened::Rerendered { may_be_in_record_acknowledged, identity_now } => {
+        Happened::Rerendered { may_be_in_record_acknowledged, identity_now, for_others } => {
             needs(before, "re-rendering", "PARKED", &[State::Parked])?;
             if before.may_have_been_received() && !may_be_in_record_acknowledged {
                 return Err(CannotHappen::MayBeInRecord);
@@ -183,6 +184,7 @@ pub fn decide(
                     d.approved.clone_from(identity_now);
                 }
             }
+            d.sent_for_others |= *for_others && before.may_have_been_received();
             d.rendering = None;
             requeue(&mut d);
             "made anew by a person's decision".to_owned()

@@ -76,6 +76,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         asking: None,
         overridden: vec![],
         approved: None,
+        sent_for_others: false,
         record_id: None,
         release_at: None,
         next_attempt_at: None,
@@ -126,7 +127,7 @@ pub fn retried() -> Happened {
     Happened::Retried { may_be_in_record_acknowledged: true }
 }
 pub fn rerendered(acknowledged: bool) -> Happened {
-    Happened::Rerendered { may_be_in_record_acknowledged: acknowledged, identity_now: None }
+    Happened::Rerendered { may_be_in_record_acknowledged: acknowledged, identity_now: None, for_others: false }
 }
 pub fn proof(kind: EvidenceKind) -> Happened {
     Happened::Late { verdict: aa(), evidence: Some(kind), reply: reply() }

@@ -228,6 +228,10 @@ pub struct Delivery {
     /// Who the patient was when a person last approved a change of identity: that one may be sent, and no later one.
     #[serde(default)]
     pub approved: Option<Box<Identity>>,
+    /// A message made for another identity or another far end may stand there, under the same document id: what names the document by that id alone
+    /// may mean the other one.
+    #[serde(default)]
+    pub sent_for_others: bool,
     /// The EPR's own id of the document.
     pub record_id: Option<String>,
     pub release_at: Option<Timestamp>,

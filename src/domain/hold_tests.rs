@@ -153,6 +153,7 @@ impl Case {
         let anew = Happened::Rerendered {
             may_be_in_record_acknowledged: true,
             identity_now: Some(Box::new(self.identity_now.clone())),
+            for_others: false,
         };
         self.delivery = after(&self.delivery, &self.policy, &[Happened::Claimed, held, anew]);
         self.made_from = None;

@@ -58,6 +58,7 @@ fn delivery(state: State) -> Delivery {
         asking: None,
         overridden: vec![],
         approved: None,
+        sent_for_others: false,
         record_id: None,
         release_at: None,
         next_attempt_at: None,

@@ -107,6 +107,7 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
         asking: None,
         overridden: Vec::new(),
         approved: None,
+        sent_for_others: false,
         record_id: None,
         next_attempt_at: None,
         accepted_at: None,

@@ -196,6 +196,7 @@ fn add(
         asking: None,
         overridden: Vec::new(),
         approved: None,
+        sent_for_others: false,
         record_id: None,
         release_at: accepting.release_at,
         next_attempt_at: None,

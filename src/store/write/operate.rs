@@ -40,15 +40,23 @@ impl Operate {
             .ok_or(Refusal::NotFound("delivery"))
     }
 
-    fn happened(&self, view: &View, id: DeliveryId) -> (Happened, &'static str) {
+    fn happened(&self, view: &View, ctx: &Ctx<'_>, id: DeliveryId) -> (Happened, &'static str) {
         match &self.operation {
             Operation::Retry { may_be_in_record_acknowledged: ack } => {
                 (Happened::Retried { may_be_in_record_acknowledged: *ack }, "delivery.retry")
             }
             Operation::Rerender { may_be_in_record_acknowledged: ack } => {
-                let patient = view.deliveries.get(&id).and_then(|d| view.patients.get(&d.patient_id));
+                let delivery = view.deliveries.get(&id);
+                let patient = delivery.and_then(|d| view.patients.get(&d.patient_id));
                 let identity_now = patient.map(|p| Box::new(p.details.identity()));
-                (Happened::Rerendered { may_be_in_record_acknowledged: *ack, identity_now }, "delivery.rerender")
+                let made_from = delivery.and_then(|d| view.renderings.get(&d.rendering?)).map(|r| &r.made_from);
+                let policy = delivery.and_then(|d| ctx.rules.policies.get(&d.endpoint));
+                let holds = made_from.zip(identity_now.as_ref()).zip(policy).map(|((m, i), p)| m.holds_now(i, p));
+                let for_others = made_from.is_some() && holds != Some(true);
+                (
+                    Happened::Rerendered { may_be_in_record_acknowledged: *ack, identity_now, for_others },
+                    "delivery.rerender",
+                )
             }
             Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
             Operation::Cancel { may_be_in_record_acknowledged: ack } => {
@@ -72,6 +80,7 @@ impl Write for Operate {
             keys.chains.insert(d.subject.uuid());
             keys.lanes.insert((d.endpoint.clone(), d.patient_id));
             keys.patients.insert(d.patient_id);
+            keys.renderings.extend(d.rendering);
         }
     }
 
@@ -83,7 +92,7 @@ impl Write for Operate {
         let mut version = 0;
         let mut single = serde_json::Value::Null;
         for id in self.deliveries.clone() {
-            let (happened, action) = self.happened(view, id);
+            let (happened, action) = self.happened(view, ctx, id);
             let result =
                 self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
             match result {

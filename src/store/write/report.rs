@@ -28,15 +28,13 @@ fn needs_delivery(view: &View, keys: &mut Keys, id: DeliveryId) {
     if let Some(d) = view.deliveries.get(&id) {
         keys.chains.insert(d.subject.uuid());
         keys.lanes.insert((d.endpoint.clone(), d.patient_id));
-        keys.renderings.extend(d.rendering);
     }
 }
 
-/// A document is known by its id, which every message of it shares. Where it was made anew, nobody can tell which of them the record holds: a
-/// person looks. What is filed already is not touched by that.
-fn made_anew(view: &View, d: &Delivery) -> bool {
-    let first = d.rendering.and_then(|r| view.renderings.get(&r)).is_some_and(|r| r.number == 1);
-    !first && d.state != State::Filed
+/// A list and a result file name a document by its id, which every message of it shares. Where one was for somebody else, nobody can tell which of
+/// them the record holds: a person looks. What is filed already is not touched by that.
+fn may_mean_another(d: &Delivery) -> bool {
+    d.sent_for_others && d.state != State::Filed
 }
 
 impl Write for Report {
@@ -60,7 +58,7 @@ impl Write for Report {
         let verdict = self.reply.verdict.clone();
         let evidence = (verdict.meaning == Meaning::Positive).then_some(self.evidence);
         let happened = match evidence {
-            Some(_) if made_anew(view, &before) => Happened::EarlierConfirmed { verdict },
+            Some(_) if may_mean_another(&before) => Happened::EarlierConfirmed { verdict },
             evidence => Happened::Late { verdict, evidence, reply: self.reply.id },
         };
         let after = happen(view, ctx, &before, &happened, "bridge")?;
@@ -136,7 +134,7 @@ impl Write for Reconcile {
                 unmatched: false,
                 bytes: document.row.clone(),
             };
-            let happened = if made_anew(view, &before) {
+            let happened = if may_mean_another(&before) {
                 Happened::EarlierConfirmed { verdict }
             } else {
                 Happened::Late { verdict, evidence: Some(EvidenceKind::Reconciled), reply: reply.id }

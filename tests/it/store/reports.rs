@@ -165,7 +165,7 @@ async fn what_never_left_cannot_be_filed_by_a_list() {
 }
 
 #[tokio::test]
-async fn what_was_made_anew_is_not_filed_by_a_list_that_may_speak_of_the_one_before() {
+async fn what_was_made_anew_for_another_identity_is_not_filed_by_a_list_that_may_speak_of_the_one_before() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
         let of = bridge.refer(&rx9(), super::numbered("9990000018"), "east").await;
@@ -176,6 +176,22 @@ async fn what_was_made_anew_is_not_filed_by_a_list_that_may_speak_of_the_one_bef
         bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
         held(&bridge, &[listed(&bridge, delivery).await], 40, false).await;
         assert_eq!(bridge.parked(delivery).await, Some(ParkReason::MayAlreadyBeFiled));
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_made_anew_for_the_same_person_is_filed_by_a_list() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Silence).await;
+        bridge.operate(delivery, Operation::Park).await.unwrap();
+        bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+        bridge.send(delivery, Sent::Accepted).await;
+        held(&bridge, &[listed(&bridge, delivery).await], 50, false).await;
+        assert_eq!(bridge.state(delivery).await, "FILED");
         bridge.close().await;
     }
 }
