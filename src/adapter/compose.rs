@@ -41,7 +41,7 @@ pub struct Site {
     pub settings: Map<String, Value>,
     pub environment: Environment,
     pub late_after: std::time::Duration,
-    /// Replacements keep the first document's id there ([`crate::domain::policy::EndpointPolicy::replaces_in_place`]).
+    /// Replacements keep the first document's id there ([`crate::domain::policy::Names::FirstId`]).
     pub in_place: bool,
 }
 

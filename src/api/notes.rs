@@ -42,8 +42,17 @@ async fn write_progress_note(
     whole!(broken; key, referral_id, expected, author, content, release_after);
     let rules = c.store().rules().clone();
     let write = WriteNote { call: c.write(key), rules, referral_id, expected, author, content, release_after };
-    let answered = c.store().write_note(write).await?;
-    let (note, deliveries) = as_answered(&c, answered.answer()).await?;
+    let written = c.store().write_and_show_note(write).await?;
+    let (note, deliveries) = match &written.fresh {
+        // Nothing has happened to it yet: what was just written need not be read.
+        Some(fresh) => {
+            let (note, entry, deliveries) = fresh.as_ref();
+            let versions: Vec<NoteVersion> = entry.note_version().into_iter().collect();
+            let deliveries = deliveries.iter().map(|d| show::delivery(&c, d)).collect();
+            (note::show(note, &versions, View::Full), deliveries)
+        }
+        None => as_answered(&c, written.answered.answer()).await?,
+    };
     Ok(v1::WriteProgressNoteResponse { note: Some(note), deliveries })
 }
 

@@ -6,7 +6,7 @@ use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
 use crate::config::{Config, Endpoint, Transport, Trust};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
-use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy};
+use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy, Names};
 use crate::outbox::{Question, ReadBack};
 use crate::transport::https::Ambient;
 use crate::transport::tls::CertificateFacts;
@@ -117,7 +117,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
         max_message_bytes: Some(endpoint.transport.max_message_bytes()),
     };
     let fingerprint = fingerprint(endpoint, &pack, &settings);
-    let policy = Arc::new(endpoint.policy(fingerprint, pack.keeps_document_id(&settings)));
+    let policy = Arc::new(endpoint.policy(fingerprint, names(&pack, &settings)));
     Ok(Ready {
         config: endpoint.clone(),
         policy,
@@ -162,6 +162,17 @@ impl ReadBack for ByPack {
             verdict::ReadBack::NotFound => Answer::NotFound,
             verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },
         }
+    }
+}
+
+/// By what the pack's messages name a document that was sent before, under these (resolved) settings.
+fn names(pack: &Pack, settings: &Map<String, Value>) -> Names {
+    if pack.names_by_record_id("note.withdraw", settings) {
+        Names::RecordId
+    } else if pack.keeps_document_id(settings) {
+        Names::FirstId
+    } else {
+        Names::OwnId
     }
 }
 

@@ -15,7 +15,9 @@ use super::values::{
 };
 use crate::domain::ask::AskRules;
 use crate::domain::organisation::{EndpointId, OdsCode, PackId, TeamId};
-use crate::domain::policy::{AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy};
+use crate::domain::policy::{
+    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy, Names,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -76,9 +78,9 @@ pub(super) struct Places {
 }
 
 impl Endpoint {
-    /// What the domain needs to know. `fingerprint` covers everything that shapes the bytes, and `replaces_in_place` says whether a replacement keeps
+    /// What the domain needs to know. `fingerprint` covers everything that shapes the bytes, and `names` says by which id a later version speaks of an
     /// the first document's id: the pack's part of both is not known here.
-    pub fn policy(&self, fingerprint: String, replaces_in_place: bool) -> EndpointPolicy {
+    pub fn policy(&self, fingerprint: String, names: Names) -> EndpointPolicy {
         EndpointPolicy {
             id: self.id.clone(),
             trust: self.trust.clone(),
@@ -96,7 +98,7 @@ impl Endpoint {
             require_verified_nhs_number: self.require_verified_nhs_number,
             require_mapped_staff: self.require_mapped_staff,
             max_text_chars: self.max_text_chars,
-            replaces_in_place,
+            names,
             fingerprint,
         }
     }

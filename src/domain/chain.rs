@@ -3,6 +3,7 @@
 use super::delivery::{Cancelled, Delivery, ParkReason, State};
 use super::entry::EntryAction;
 use super::ids::DeliveryId;
+use super::policy::Names;
 
 /// What becomes of the chain when a new version is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +22,8 @@ pub struct Successor {
     pub cannot_name: bool,
 }
 
-/// `chain`: the deliveries of the subject at this endpoint, oldest first. `in_place`: replacements keep the first document's id there
-/// (HL7 v2 T08), so that a withdrawal can always name it.
-pub fn plan(chain: &[Delivery], action: EntryAction, in_place: bool) -> Plan {
+/// `chain`: the deliveries of the subject at this endpoint, oldest first.
+pub fn plan(chain: &[Delivery], action: EntryAction, names: Names) -> Plan {
     let mut cancel = Vec::new();
     let mut live: Vec<&Delivery> =
         chain.iter().filter(|d| d.state != State::Cancelled || d.may_have_been_received()).collect();
@@ -53,7 +53,7 @@ pub fn plan(chain: &[Delivery], action: EntryAction, in_place: bool) -> Plan {
         if matches!(last.state, State::Queued | State::BackingOff | State::Parked) {
             cancel.push(last.id);
         }
-        cannot_name = !can_name(chain, in_place);
+        cannot_name = !can_name(chain, names);
     }
     Plan { cancel, send: Some(Successor { predecessor: Some(last.id), cannot_name }) }
 }
@@ -99,11 +99,15 @@ pub fn base_stands(before: &[Delivery]) -> bool {
 }
 
 /// Whether a withdrawal can say which document it takes back; `before`: the chain's deliveries older than it. It cannot while two documents
-/// under two ids may be the current one: then only an answer can tell. Bytes about to leave count as left.
-pub fn can_name(before: &[Delivery], in_place: bool) -> bool {
+/// under two ids may be the current one, nor while the record has not told the id by which alone it can be named: then only an answer can
+/// tell. Bytes about to leave count as left.
+pub fn can_name(before: &[Delivery], names: Names) -> bool {
     let Some(at) = before.iter().rposition(|d| d.action != EntryAction::Withdraw && gone(d)) else { return true };
-    let one_id = in_place && before[..at].iter().any(was_filed);
-    before[at].state == State::Filed || one_id || !base_stands(&before[..at])
+    match names {
+        Names::RecordId => before[at].record_id.is_some(),
+        Names::FirstId if before[..at].iter().any(was_filed) => true,
+        Names::FirstId | Names::OwnId => before[at].state == State::Filed || !base_stands(&before[..at]),
+    }
 }
 
 /// Its document stands in the record, as far as the record has said and no person knows better.
@@ -138,7 +142,7 @@ pub enum AfterSettling {
 
 /// `successor` speaks of `settled`; `before`: the chain's deliveries older than `settled`. Asked after each change of either (a
 /// person's retry included), in the same commit, and again until it says [`AfterSettling::Nothing`]: at most three times.
-pub fn after_settling(settled: &Delivery, successor: &Delivery, before: &[Delivery]) -> AfterSettling {
+pub fn after_settling(settled: &Delivery, successor: &Delivery, before: &[Delivery], names: Names) -> AfterSettling {
     let on_its_way = matches!(settled.state, State::Queued | State::BackingOff);
     if successor.state == State::Cancelled {
         // Given up unsent, it leaves the field to the older one. Given up although it may be there, it has passed it all the same.
@@ -154,9 +158,12 @@ pub fn after_settling(settled: &Delivery, successor: &Delivery, before: &[Delive
     // A withdrawal of nothing, that has not gone itself.
     let pointless = withdraws && never_arrived && !base_stands(before) && !gone(successor);
     match settled.state {
-        State::Filed if waits_unnamed => AfterSettling::SuccessorNameable,
+        State::Filed | State::Accepted if waits_unnamed && names == Names::RecordId && settled.record_id.is_some() => {
+            AfterSettling::SuccessorNameable
+        }
+        State::Filed if waits_unnamed && names != Names::RecordId => AfterSettling::SuccessorNameable,
         State::Queued | State::BackingOff | State::Parked | State::Cancelled if pointless => AfterSettling::BothEnd,
-        State::Cancelled if waits_unnamed && never_arrived && can_name(before, false) => {
+        State::Cancelled if waits_unnamed && never_arrived && can_name(before, by_each_id(names)) => {
             AfterSettling::SuccessorNameable
         }
         State::Queued | State::BackingOff | State::Parked if never_arrived => AfterSettling::GivesWay,
@@ -165,6 +172,11 @@ pub fn after_settling(settled: &Delivery, successor: &Delivery, before: &[Delive
         State::Parked if withdraws && !contradicted(settled) => AfterSettling::GivesWay,
         _ => AfterSettling::Nothing,
     }
+}
+
+/// Where all versions have one id a withdrawal never waits for a name because of it; what it waited for was something else.
+fn by_each_id(names: Names) -> Names {
+    if names == Names::FirstId { Names::OwnId } else { names }
 }
 
 /// A person has to see that the record's answers exclude each other, whatever was withdrawn since.

@@ -118,15 +118,16 @@ impl Lane {
     fn ripple_once(&mut self) -> bool {
         for s in 0..self.chain.len() {
             let Some(p) = self.chain.iter().position(|d| Some(d.id) == self.chain[s].predecessor) else { continue };
-            let which: &[(usize, Happened)] = match after_settling(&self.chain[p], &self.chain[s], &self.chain[..p]) {
-                AfterSettling::Nothing => continue,
-                AfterSettling::GivesWay => &[(p, Happened::Superseded { why: "a newer version" })],
-                AfterSettling::BothEnd => &[
-                    (p, Happened::Superseded { why: "withdrawn" }),
-                    (s, Happened::Superseded { why: "nothing there" }),
-                ],
-                AfterSettling::SuccessorNameable => &[(s, Happened::Nameable)],
-            };
+            let which: &[(usize, Happened)] =
+                match after_settling(&self.chain[p], &self.chain[s], &self.chain[..p], super::ids(self.in_place)) {
+                    AfterSettling::Nothing => continue,
+                    AfterSettling::GivesWay => &[(p, Happened::Superseded { why: "a newer version" })],
+                    AfterSettling::BothEnd => &[
+                        (p, Happened::Superseded { why: "withdrawn" }),
+                        (s, Happened::Superseded { why: "nothing there" }),
+                    ],
+                    AfterSettling::SuccessorNameable => &[(s, Happened::Nameable)],
+                };
             for (i, happened) in which {
                 if self.chain[*i].state == State::Cancelled {
                     continue;
@@ -144,7 +145,7 @@ impl Lane {
             return;
         }
         self.withdrawn = action == Withdraw;
-        let plan = plan(&self.chain, action, self.in_place);
+        let plan = plan(&self.chain, action, super::ids(self.in_place));
         for id in plan.cancel {
             let i = self.chain.iter().position(|d| d.id == id).expect("of this chain");
             let superseded = Happened::Superseded { why: "a newer version" };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::decide::Happened;
 use crate::domain::decide::tests::*;
-use crate::domain::policy::{AfterUnknown, EndpointPolicy};
+use crate::domain::policy::{AfterUnknown, EndpointPolicy, Names};
 
 #[path = "chain_lane_tests.rs"]
 mod lane;
@@ -34,9 +34,13 @@ fn parked_unknown(d: Delivery) -> Delivery {
     after(&d, &parking(), &[Happened::Claimed, begun(), no_answer()])
 }
 
+fn ids(in_place: bool) -> Names {
+    if in_place { Names::FirstId } else { Names::OwnId }
+}
+
 /// Who is cancelled, whom it follows, and whether it waits for a name; `None`: nothing is sent.
 fn planned(chain: &[Delivery], action: EntryAction, in_place: bool) -> (Vec<u128>, Option<(Option<u128>, bool)>) {
-    let plan = plan(chain, action, in_place);
+    let plan = plan(chain, action, ids(in_place));
     let number = |id: DeliveryId| id.0.as_u128();
     (plan.cancel.into_iter().map(number).collect(), plan.send.map(|s| (s.predecessor.map(number), s.cannot_name)))
 }
@@ -165,8 +169,8 @@ fn two_documents_under_two_ids_cannot_be_named_even_where_replacements_keep_thei
     let v1 = after(&unknown(first()), &policy(), &[cancelled_by(true)]);
     let chain = [v1, unknown(delivery(2, Replace))];
     for in_place in [false, true] {
-        assert!(!can_name(&chain, in_place));
-        assert!(can_name(&chain[..1], in_place));
+        assert!(!can_name(&chain, ids(in_place)));
+        assert!(can_name(&chain[..1], ids(in_place)));
     }
 }
 
@@ -183,14 +187,14 @@ fn the_withdrawal_goes_as_soon_as_the_answer_names_its_document() {
     let base = [filed(first())];
     let v2 = unknown(delivery(2, Replace));
     // The resends end: nothing more is sent of what is withdrawn. The doubt and the alarm stay.
-    assert_eq!(after_settling(&v2, &unnamed(), &base), AfterSettling::GivesWay);
+    assert_eq!(after_settling(&v2, &unnamed(), &base, Names::OwnId), AfterSettling::GivesWay);
     let v2 = after(&v2, &policy(), &[Happened::Superseded { why: "withdrawn" }]);
-    assert_eq!(after_settling(&v2, &unnamed(), &base), AfterSettling::Nothing);
+    assert_eq!(after_settling(&v2, &unnamed(), &base, Names::OwnId), AfterSettling::Nothing);
     // Filed after all: it is the one. Refused: the first is.
     let late_yes = after(&v2, &policy(), &[late(aa(), &policy())]);
-    assert_eq!(after_settling(&late_yes, &unnamed(), &base), AfterSettling::SuccessorNameable);
+    assert_eq!(after_settling(&late_yes, &unnamed(), &base, Names::OwnId), AfterSettling::SuccessorNameable);
     let late_no = after(&v2, &policy(), &[late(ae(), &policy())]);
-    assert_eq!(after_settling(&late_no, &unnamed(), &base), AfterSettling::SuccessorNameable);
+    assert_eq!(after_settling(&late_no, &unnamed(), &base, Names::OwnId), AfterSettling::SuccessorNameable);
     assert_eq!(speaks_of(&[base[0].clone(), late_no], Withdraw).map(|d| d.subject_version), Some(1));
 }
 
@@ -198,44 +202,48 @@ fn the_withdrawal_goes_as_soon_as_the_answer_names_its_document() {
 fn a_refused_replacement_gives_way_and_then_its_withdrawal_names_the_first() {
     let base = [filed(first())];
     let v2 = sent(delivery(2, Replace), replied(ae()));
-    assert_eq!(after_settling(&v2, &unnamed(), &base), AfterSettling::GivesWay);
+    assert_eq!(after_settling(&v2, &unnamed(), &base, Names::OwnId), AfterSettling::GivesWay);
     let v2 = after(&v2, &policy(), &[Happened::Superseded { why: "withdrawn" }]);
-    assert_eq!(after_settling(&v2, &unnamed(), &base), AfterSettling::SuccessorNameable);
+    assert_eq!(after_settling(&v2, &unnamed(), &base, Names::OwnId), AfterSettling::SuccessorNameable);
 }
 
 #[test]
 fn a_version_that_turns_out_not_received_gives_way_to_the_waiting_replacement() {
     for v1 in [sent(first(), replied(ae())), sent(first(), replied(ae207())), sent(first(), Happened::NotSent)] {
         let v2 = delivery(2, Replace);
-        assert_eq!(after_settling(&v1, &v2, &[]), AfterSettling::GivesWay, "{:?}", v1.state);
+        assert_eq!(after_settling(&v1, &v2, &[], Names::OwnId), AfterSettling::GivesWay, "{:?}", v1.state);
         // Also when the newer one is itself held for a person.
         let held = after(&v2, &policy(), &[Happened::Stopped { why: "wait".into() }]);
-        assert_eq!(after_settling(&v1, &held, &[]), AfterSettling::GivesWay);
+        assert_eq!(after_settling(&v1, &held, &[], Names::OwnId), AfterSettling::GivesWay);
         // Not when it was given up.
         let gone = after(&v2, &policy(), &[cancelled_by(false)]);
-        assert_eq!(after_settling(&v1, &gone, &[]), AfterSettling::Nothing);
+        assert_eq!(after_settling(&v1, &gone, &[], Names::OwnId), AfterSettling::Nothing);
     }
     let doubt = unknown(first());
-    assert_eq!(after_settling(&doubt, &delivery(2, Replace), &[]), AfterSettling::Nothing, "it waits for the answer");
+    assert_eq!(
+        after_settling(&doubt, &delivery(2, Replace), &[], Names::OwnId),
+        AfterSettling::Nothing,
+        "it waits for the answer"
+    );
 }
 
 #[test]
 fn a_withdrawal_of_what_never_arrived_ends_with_it() {
     for v1 in [sent(first(), replied(ae())), sent(first(), Happened::NotSent)] {
-        assert_eq!(after_settling(&v1, &delivery(2, Withdraw), &[]), AfterSettling::BothEnd);
+        assert_eq!(after_settling(&v1, &delivery(2, Withdraw), &[], Names::OwnId), AfterSettling::BothEnd);
     }
     // Given up while unknown, and then refused: nothing to take back either.
     let v1 = after(&unknown(first()), &policy(), &[Happened::Superseded { why: "withdrawn" }]);
-    assert_eq!(after_settling(&v1, &delivery(2, Withdraw), &[]), AfterSettling::Nothing);
+    assert_eq!(after_settling(&v1, &delivery(2, Withdraw), &[], Names::OwnId), AfterSettling::Nothing);
     let v1 = after(&v1, &policy(), &[late(ae(), &policy())]);
-    assert_eq!(after_settling(&v1, &delivery(2, Withdraw), &[]), AfterSettling::BothEnd);
+    assert_eq!(after_settling(&v1, &delivery(2, Withdraw), &[], Names::OwnId), AfterSettling::BothEnd);
 }
 
 #[test]
 fn a_withdrawal_goes_on_when_an_earlier_version_only_may_be_there() {
     let maybe = after(&unknown(first()), &policy(), &[cancelled_by(true)]);
     let v2 = sent(delivery(2, Replace), replied(ae()));
-    assert_eq!(after_settling(&v2, &delivery(3, Withdraw), &[maybe]), AfterSettling::GivesWay);
+    assert_eq!(after_settling(&v2, &delivery(3, Withdraw), &[maybe], Names::OwnId), AfterSettling::GivesWay);
 }
 
 #[test]
@@ -244,10 +252,16 @@ fn nothing_more_is_sent_of_what_is_withdrawn_wherever_its_withdrawal_stands() {
     for w in [waiting.clone(), filed(waiting.clone()), unknown(waiting.clone()), sent(waiting, replied(ca()))] {
         // E.g. accepted, and then "not now" from the application; parked after a resend.
         for v1 in [unknown(first()), parked_unknown(first())] {
-            assert_eq!(after_settling(&v1, &w, &[]), AfterSettling::GivesWay, "{:?} {:?}", v1.state, w.state);
+            assert_eq!(
+                after_settling(&v1, &w, &[], Names::OwnId),
+                AfterSettling::GivesWay,
+                "{:?} {:?}",
+                v1.state,
+                w.state
+            );
         }
         let retried = after(&parked_unknown(first()), &policy(), &[retried()]);
-        assert_eq!(after_settling(&retried, &w, &[]), AfterSettling::GivesWay);
+        assert_eq!(after_settling(&retried, &w, &[], Names::OwnId), AfterSettling::GivesWay);
         assert!(overtaken(&[w]));
     }
 }
@@ -256,9 +270,9 @@ fn nothing_more_is_sent_of_what_is_withdrawn_wherever_its_withdrawal_stands() {
 fn a_contradicted_version_stays_in_sight_but_never_follows_a_newer_one() {
     let v1 = after(&filed(first()), &policy(), &[late(ae(), &policy())]);
     for newer in [filed(delivery(2, Replace)), filed(delivery(2, Withdraw))] {
-        assert_eq!(after_settling(&v1, &newer, &[]), AfterSettling::Nothing);
+        assert_eq!(after_settling(&v1, &newer, &[], Names::OwnId), AfterSettling::Nothing);
         let retried = after(&v1, &policy(), &[retried()]);
-        assert_eq!(after_settling(&retried, &newer, &[]), AfterSettling::GivesWay);
+        assert_eq!(after_settling(&retried, &newer, &[], Names::OwnId), AfterSettling::GivesWay);
         assert!(overtaken(&[newer]));
     }
     assert!(!overtaken(&[delivery(2, Replace)]), "a replacement that waits overtakes nothing");
@@ -291,4 +305,23 @@ fn a_withdrawal_is_never_what_another_speaks_of() {
         assert_eq!(speaks_of(&chain, action).map(|d| d.subject_version), Some(1));
     }
     assert_eq!(speaks_of(&chain, Create), None);
+}
+
+#[test]
+fn where_only_the_record_can_name_a_document_its_withdrawal_waits_for_that_name_and_says_so_at_once() {
+    let planned = |chain: &[Delivery]| plan(chain, Withdraw, Names::RecordId).send.map(|s| s.cannot_name);
+    let named = |mut d: Delivery| {
+        d.record_id = Some("DOC-17".into());
+        d
+    };
+    // Whether the answer never came, came without an id, or with one.
+    assert_eq!(planned(&[unknown(first())]), Some(true));
+    assert_eq!(planned(&[filed(first())]), Some(true));
+    assert_eq!(planned(&[named(filed(first()))]), Some(false));
+    assert_eq!(planned(&[first()]), None, "of nothing that left there is nothing to take back");
+    // A replacement whose answer never came may be the document that stands there now.
+    assert_eq!(planned(&[named(filed(first())), unknown(delivery(2, Replace))]), Some(true));
+    let settled = |d: &Delivery| after_settling(d, &unnamed(), &[], Names::RecordId);
+    assert_eq!(settled(&filed(first())), AfterSettling::Nothing, "filed, but under which id?");
+    assert_eq!(settled(&named(filed(first()))), AfterSettling::SuccessorNameable);
 }

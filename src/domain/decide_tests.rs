@@ -6,7 +6,7 @@ use crate::domain::delivery::WaitingFor;
 use crate::domain::entry::{EntryAction, Subject};
 use crate::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
 use crate::domain::organisation::{EndpointId, OdsCode};
-use crate::domain::policy::{AckMode, AcknowledgedBy, BackOff, Environment, FiledBy};
+use crate::domain::policy::{AckMode, AcknowledgedBy, BackOff, Environment, FiledBy, Names};
 use crate::domain::verdict::Level;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub fn policy() -> EndpointPolicy {
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 60_000,
-        replaces_in_place: false,
+        names: Names::OwnId,
         fingerprint: "pack@1".into(),
     }
 }

@@ -371,3 +371,24 @@ fn what_was_readdressed_goes_to_the_same_person_and_is_held_for_another_one() {
     seen.identity_now = identity("9990000026", "Test");
     assert_eq!(seen.clearance(), Clearance::Hold(ParkReason::IdentityChangedAfterSend));
 }
+
+#[test]
+fn bytes_hold_only_for_the_person_the_identifiers_and_the_far_end_they_were_made_for() {
+    let case = Case::new().rendered();
+    let made = case.made_from.clone().expect("it was rendered");
+    assert!(made.holds_now(&case.identity_now, &case.policy));
+    let mut verified = case.identity_now.clone();
+    verified.nhs_number_status = NhsNumberStatus::NotTraced;
+    assert!(made.holds_now(&verified, &case.policy), "how sure the trust is of a number makes nobody another person");
+    let mut renumbered = case.identity_now.clone();
+    renumbered.local_identifiers.push(LocalIdentifier {
+        assigning_authority: "RW1".into(),
+        value: text("M2"),
+        kind: "MR".into(),
+    });
+    assert!(!made.holds_now(&renumbered, &case.policy), "the message names the record by its local identifier");
+    assert!(!made.holds_now(&identity("9990000026", "Test"), &case.policy), "another person");
+    let mut moved = case.policy.clone();
+    moved.fingerprint = "another far end".into();
+    assert!(!made.holds_now(&case.identity_now, &moved));
+}

@@ -55,6 +55,17 @@ pub enum AckMode {
     Enhanced,
 }
 
+/// By what a message to this endpoint names a document that was sent before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Names {
+    /// Each version by the id we gave it.
+    OwnId,
+    /// All versions by the id we gave the first (HL7 v2 T08).
+    FirstId,
+    /// By the id that the record gave it, which only its answer tells (FHIR).
+    RecordId,
+}
+
 /// Waiting times between tries: doubled each time up to the cap, then a random part of it ("full jitter").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackOff {
@@ -106,8 +117,7 @@ pub struct EndpointPolicy {
     pub require_mapped_staff: bool,
     /// Longest text the endpoint can carry in one entry, in characters.
     pub max_text_chars: u32,
-    /// Replacements keep the first document's id there (HL7 v2 T08).
-    pub replaces_in_place: bool,
+    pub names: Names,
     /// The pack it is pinned to, `id@version`, and a fingerprint of everything that shapes the bytes (pack files, settings, address).
     pub fingerprint: String,
 }
@@ -132,7 +142,7 @@ impl EndpointPolicy {
             require_verified_nhs_number: true,
             require_mapped_staff: true,
             max_text_chars: 0,
-            replaces_in_place: false,
+            names: Names::OwnId,
             fingerprint: "retired".into(),
         }
     }

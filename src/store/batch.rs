@@ -1,10 +1,13 @@
-//! Reads what a batch of writes needs: one statement a table, whatever the number of rows.
+//! Reads what a batch of writes needs, whatever it is, in one statement a round; what the last batches had in hand is not read again.
 
-use super::dialect::{Tx, on, statement, without_nul};
+use super::dialect::{Statement, Tx};
 use super::error::StoreError;
+use super::recent::{Feed, Recent};
 use super::record::{Answer, Attempt, EndpointState, Inbound, Lane, Lease, Raw, Rendering};
-use super::rows::{Claimable, Keys, View};
-use crate::domain::ambient::{from_micros, micros};
+use super::rows::{Claimable, Keys, LaneKey, View};
+use super::rowset::{Argument, Cell, RowSet, fetch};
+use super::sources::{self, Found, Of};
+use crate::domain::ambient::from_micros;
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
 use crate::domain::ids::{DeliveryId, LeaseToken, PatientId, ReferralId, RenderingId};
@@ -13,359 +16,361 @@ use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::outcome::Outcome;
 use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-statement!(PATIENTS, "SELECT payload FROM patient WHERE id IN {uuids}");
-statement!(REFERRALS, "SELECT payload FROM referral WHERE id IN {uuids}");
-statement!(NOTES, "SELECT payload FROM note WHERE id IN {uuids}");
-statement!(OUTCOMES, "SELECT payload FROM outcome WHERE id IN {uuids}");
-statement!(OUTCOMES_OF_REFERRAL, "SELECT payload FROM outcome WHERE referral_id IN {uuids}");
-statement!(ENTRIES, "SELECT payload FROM entry WHERE id IN {uuids}");
-statement!(DELIVERIES, "SELECT payload FROM delivery WHERE id IN {uuids}");
-statement!(CHAINS, "SELECT payload FROM delivery WHERE subject_id IN {uuids}");
-statement!(ATTEMPTS, "SELECT payload FROM attempt WHERE id IN {uuids}");
-statement!(ENDPOINTS, "SELECT payload FROM endpoint WHERE id IN {texts}");
-statement!(INBOUND, "SELECT payload FROM inbound WHERE id IN {uuids}");
-statement!(RENDERINGS, "SELECT payload, bytes FROM rendering WHERE id IN {uuids}");
-statement!(
-    RENDERINGS_BY_CONTROL,
-    "SELECT endpoint_id, control_id, id FROM rendering WHERE (endpoint_id, control_id) IN (SELECT {0:text}, {1:text} FROM {rows})"
-);
-statement!(
-    PATIENTS_BY_NHS,
-    "SELECT trust, nhs_number, id FROM patient WHERE nhs_number IS NOT NULL AND (trust, nhs_number) IN (SELECT {0:text}, {1:text} FROM {rows})"
-);
-statement!(
-    PATIENTS_BY_LOCAL,
-    "SELECT trust, authority, kind, value, patient_id FROM patient_identifier \
-     WHERE (trust, authority, kind, value) IN (SELECT {0:text}, {1:text}, {2:text}, {3:text} FROM {rows})"
-);
-statement!(
-    PATIENTS_BY_FORMER_NHS,
-    "SELECT trust, value, patient_id FROM patient_identifier \
-     WHERE (trust, authority, kind, value) IN (SELECT {0:text}, 'NHS', 'NH', {1:text} FROM {rows})"
-);
-statement!(
-    DELIVERIES_OF_LANES,
-    "SELECT payload FROM delivery WHERE (patient_id, endpoint_id) IN (SELECT {1:uuid}, {0:text} FROM {rows})"
-);
-statement!(REFERRALS_OF, "SELECT payload FROM referral WHERE patient_id IN {uuids}");
-statement!(NOTES_OF, "SELECT payload FROM note WHERE patient_id IN {uuids}");
-statement!(OUTCOMES_OF, "SELECT payload FROM outcome WHERE patient_id IN {uuids}");
-statement!(DELIVERIES_OF, "SELECT payload FROM delivery WHERE patient_id IN {uuids}");
-statement!(
-    REFERRALS_BY_EXTERNAL,
-    "SELECT trust, system, value, referral_id FROM referral_external \
-     WHERE (trust, system, value) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})"
-);
-statement!(
-    LANES,
-    "SELECT endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id, moves_to, moves_by FROM lane \
-     WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})"
-);
-statement!(
-    ENSURE_LANES,
-    "INSERT INTO lane (endpoint_id, patient_id, next_seq) SELECT {0:text}, {1:uuid}, 1 FROM {rows} WHERE true ON CONFLICT DO NOTHING"
-);
-statement!(REQUESTS, "SELECT key, content, answer FROM request WHERE key IN (SELECT {0:bytes} FROM {rows})");
-statement!(
-    CLAIMABLE,
-    "SELECT patient_id, COALESCE( \
-       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
-        ORDER BY d.lane_seq LIMIT 1), \
-       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        ORDER BY d.lane_seq LIMIT 1), \
-       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
-        ORDER BY d.ask_at LIMIT 1)) AS head \
-     FROM lane WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3 {lock skip}"
-);
-statement!(OPEN, "SELECT open FROM feed WHERE id = 1");
-statement!(ONE_WRITER, "SELECT pg_advisory_xact_lock(7305172)");
-statement!(
-    OPEN_AND_CLOCK,
-    "SELECT open, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) FROM feed WHERE id = 1"
-);
+/// What a round of reading came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Nothing was missing.
+    Complete,
+    /// Rows came; they may lead to others.
+    More,
+    /// Another bridge has written since our last batch: what was remembered may be old, and what was read beside it is no use.
+    Outdated,
+}
 
-/// Waits until no other batch is being written, then gives the number of open deliveries and the clock by which leases end: the
-/// database's own where several bridges share it.
-///
-/// On PostgreSQL this makes the bridges' batches follow one another, as on SQLite. Each is decided against everything the one before it
-/// committed: no lock order to keep, no row that appears between two reads. Their commits had to queue for the feed's row anyway.
-pub(super) async fn enter(tx: &mut Tx, now: Timestamp) -> Result<(i64, i64), StoreError> {
-    match tx {
-        Tx::Sqlite(t) => {
-            let (open,): (i64,) = sqlx::query_as(OPEN.sqlite()).fetch_one(&mut **t).await?;
-            Ok((open, micros(now)))
+/// Reads what `keys` asks for and `view` does not have.
+pub(super) async fn load(
+    tx: &mut Tx,
+    view: &mut View,
+    recent: &mut Recent,
+    mut keys: Keys,
+) -> Result<Round, StoreError> {
+    let asked_for = cfg!(debug_assertions).then(|| keys.clone());
+    let remembered = recall(view, recent, &mut keys);
+    let mut asked = Question { postgres: matches!(tx, Tx::Postgres(_)), ..Question::default() };
+    if view.feed.is_none() {
+        asked.ask(&sources::FEED, Vec::new());
+    }
+    asked.keys(&keys, view.lease_clock);
+    if asked.texts.is_empty() {
+        if let Some(all) = asked_for.filter(|_| !remembered) {
+            doubt(tx, view, &all).await?;
         }
-        Tx::Postgres(t) => {
-            sqlx::query(ONE_WRITER.postgres()).execute(&mut **t).await?;
-            // A statement of its own: it sees, and tells the time, as of after the wait.
-            Ok(sqlx::query_as(OPEN_AND_CLOCK.postgres()).fetch_one(&mut **t).await?)
+        return Ok(if remembered { Round::More } else { Round::Complete });
+    }
+    let found: Vec<Found> = fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments).await?;
+    // Whose number it is comes before whose it was.
+    let (former, others): (Vec<Found>, Vec<Found>) =
+        found.into_iter().partition(|row| row.0 == Of::PatientByFormerNhs as i32);
+    view.outcomes_of.extend(keys.outcomes_of.iter().map(|r| (*r, BTreeSet::new())));
+    keys.chains.iter().for_each(|subject| view.new_chain(*subject));
+    view.claimable.extend(keys.claims.iter().map(|(endpoint, _)| (endpoint.clone(), Vec::new())));
+    for row in others.into_iter().chain(former) {
+        take(view, recent, &keys, row)?;
+    }
+    if let (Some(read), Some(known)) = (view.feed, recent.feed)
+        && read.commits != known.commits
+    {
+        return Ok(Round::Outdated);
+    }
+    absent(view, keys);
+    Ok(Round::More)
+}
+
+/// In debug builds, so in every test: all that the batch stands on is read again, and must be what the database holds.
+async fn doubt(tx: &mut Tx, view: &View, keys: &Keys) -> Result<(), StoreError> {
+    let mut asked = Question { postgres: matches!(tx, Tx::Postgres(_)), ..Question::default() };
+    asked.keys(&Keys { claims: BTreeSet::new(), ..keys.clone() }, view.lease_clock);
+    if asked.texts.is_empty() {
+        return Ok(());
+    }
+    let (mut read, mut recent) = (View::default(), Recent::default());
+    for row in fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments).await? {
+        take(&mut read, &mut recent, keys, row)?;
+    }
+    absent(&mut read, keys.clone());
+    macro_rules! same {
+        ($($table:ident),+) => {$(
+            for key in &keys.$table {
+                assert!(view.$table.get(key) == read.$table.get(key), "a row of {} is not what was remembered of it", stringify!($table));
+            }
+        )+};
+    }
+    same!(patients, referrals, entries, deliveries, lanes, renderings, attempts, endpoints);
+    for subject in &keys.chains {
+        let chain = |view: &View| view.chains.get(subject).map(|ids| ids.iter().copied().collect::<BTreeSet<_>>());
+        assert!(
+            chain(view).unwrap_or_default() == chain(&read).unwrap_or_default(),
+            "a chain is not what was remembered of it"
+        );
+    }
+    Ok(())
+}
+
+/// Leaves in `keys` what is neither in the view nor remembered; brings into the view what is remembered. `true`: something was.
+fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
+    let mut remembered = false;
+    macro_rules! unread {
+        ($($table:ident),+) => {$(
+            keys.$table.retain(|key| !view.$table.is_loaded(key));
+        )+};
+    }
+    macro_rules! known {
+        ($($table:ident),+) => {$(
+            keys.$table.retain(|key| {
+                if view.$table.is_loaded(key) {
+                    return false;
+                }
+                let Some(row) = recent.$table.get(key) else { return true };
+                remembered = true;
+                view.$table.load(key.clone(), Some(row));
+                false
+            });
+        )+};
+    }
+    unread!(
+        requests,
+        patients_by_nhs,
+        patients_by_local,
+        referrals_by_external,
+        renderings_by_control,
+        notes,
+        outcomes,
+        inbound
+    );
+    known!(patients, referrals, entries, deliveries, lanes, renderings, attempts, endpoints);
+    keys.chains.retain(|subject| {
+        if view.whole_chains.contains(subject) {
+            return false;
+        }
+        // Whole, or not at all.
+        let chain = recent.chains.get(subject);
+        let deliveries: Option<Vec<Delivery>> =
+            chain.and_then(|ids| ids.iter().map(|id| recent.deliveries.get(id)).collect());
+        let Some(deliveries) = deliveries else { return true };
+        remembered = true;
+        view.new_chain(*subject);
+        for delivery in deliveries {
+            view.take_into_chain(delivery.subject.uuid(), delivery.id);
+            view.deliveries.load(delivery.id, Some(delivery));
+        }
+        false
+    });
+    keys.of_patients.retain(|p| !view.of_patients.contains(p));
+    keys.of_lanes.retain(|l| !view.of_lanes.contains(l));
+    keys.outcomes_of.retain(|r| !view.outcomes_of.contains_key(r));
+    keys.claims.retain(|(endpoint, _)| !view.claimable.contains_key(endpoint));
+    remembered
+}
+
+/// One statement in the making.
+#[derive(Default)]
+struct Question {
+    postgres: bool,
+    texts: Vec<String>,
+    arguments: Vec<Argument>,
+}
+
+impl Question {
+    fn ask(&mut self, source: &Statement, arguments: Vec<Argument>) {
+        self.texts.push(source.part(self.postgres, self.arguments.len()));
+        self.arguments.extend(arguments);
+    }
+
+    fn of<K>(&mut self, source: &Statement, keys: impl IntoIterator<Item = K>, mut add: impl FnMut(&mut RowSet, K)) {
+        let mut set = RowSet::default();
+        keys.into_iter().for_each(|key| add(&mut set, key));
+        if !set.is_empty() {
+            self.ask(source, set.arguments());
+        }
+    }
+
+    fn ids(&mut self, source: &Statement, ids: impl IntoIterator<Item = Uuid>) {
+        self.of(source, ids, |set, id| set.key(Cell::Uuid(id)));
+    }
+
+    fn keys(&mut self, keys: &Keys, now: i64) {
+        self.of(&sources::REQUESTS, &keys.requests, |set, key| set.row(&[Cell::Hash(key)]));
+        for source in [&sources::PATIENTS_BY_NHS, &sources::PATIENTS_BY_FORMER_NHS] {
+            self.of(source, &keys.patients_by_nhs, |set, (trust, number)| {
+                set.row(&[trust.as_str().into(), number.as_str().into()])
+            });
+        }
+        self.of(&sources::PATIENTS_BY_LOCAL, &keys.patients_by_local, |set, (trust, authority, kind, value)| {
+            set.row(&[trust.as_str().into(), authority.as_str().into(), kind.as_str().into(), value.as_str().into()]);
+        });
+        self.of(&sources::REFERRALS_BY_EXTERNAL, &keys.referrals_by_external, |set, (trust, system, value)| {
+            set.row(&[trust.as_str().into(), system.as_str().into(), value.as_str().into()]);
+        });
+        self.ids(&sources::PATIENTS, keys.patients.iter().map(|id| id.0));
+        self.ids(&sources::REFERRALS, keys.referrals.iter().map(|id| id.0));
+        self.ids(&sources::NOTES, keys.notes.iter().map(|id| id.0));
+        self.ids(&sources::OUTCOMES, keys.outcomes.iter().map(|id| id.0));
+        self.ids(&sources::OUTCOMES_OF_REFERRAL, keys.outcomes_of.iter().map(|id| id.0));
+        self.ids(&sources::ENTRIES, keys.entries.iter().map(|id| id.0));
+        self.ids(&sources::DELIVERIES, keys.deliveries.iter().map(|id| id.0));
+        self.ids(&sources::CHAINS, keys.chains.iter().copied());
+        self.ids(&sources::ATTEMPTS, keys.attempts.iter().map(|id| id.0));
+        self.ids(&sources::INBOUND, keys.inbound.iter().map(|id| id.0));
+        self.ids(&sources::RENDERINGS, keys.renderings.iter().map(|id| id.0));
+        // What is somebody's, whole: a merge moves all of it.
+        for source in [&sources::REFERRALS_OF, &sources::NOTES_OF, &sources::OUTCOMES_OF, &sources::DELIVERIES_OF] {
+            self.ids(source, keys.of_patients.iter().map(|id| id.0));
+        }
+        let lane =
+            |set: &mut RowSet, (endpoint, patient): &LaneKey| set.row(&[endpoint.as_str().into(), patient.0.into()]);
+        self.of(&sources::DELIVERIES_OF_LANES, &keys.of_lanes, lane);
+        self.of(&sources::LANES, &keys.lanes, lane);
+        self.of(&sources::RENDERINGS_BY_CONTROL, &keys.renderings_by_control, |set, (endpoint, control_id)| {
+            set.row(&[endpoint.as_str().into(), control_id.as_str().into()]);
+        });
+        self.of(&sources::ENDPOINTS, &keys.endpoints, |set, endpoint| set.key(endpoint.as_str().into()));
+        for (endpoint, limit) in &keys.claims {
+            let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(*limit))];
+            if !self.postgres {
+                arguments.push(Argument::Int(now));
+            }
+            self.ask(&sources::CLAIMABLE, arguments);
         }
     }
 }
 
-/// Reads what `keys` asks for and `view` does not have. `false`: nothing was missing.
-pub(super) async fn load(tx: &mut Tx, view: &mut View, keys: Keys) -> Result<bool, StoreError> {
-    let mut anything = false;
-    macro_rules! missing {
-        ($keys:expr, $rows:expr) => {{
-            let missing: Vec<_> = $keys.into_iter().filter(|k| !$rows.is_loaded(k)).collect();
-            anything |= !missing.is_empty();
-            missing
-        }};
-    }
-    macro_rules! by_id {
-        ($keys:expr, $rows:expr, $sql:expr, $type:ty, $table:literal) => {{
-            let ids = missing!($keys, $rows);
-            if !ids.is_empty() {
-                let list = json!(ids.iter().map(|i| i.0.to_string()).collect::<Vec<_>>()).to_string();
-                for row in payloads::<$type>(tx, $sql.for_tx(tx), list, $table).await? {
-                    $rows.load(row.id, Some(row));
-                }
-                for id in ids {
-                    $rows.load(id, None);
-                }
+/// One row into the view, and into what is remembered.
+fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result<(), StoreError> {
+    let (of, t1, t2, t3, t4, u1, u2, u3, u4, n1, n2, n3, n4, b1, b2) = row;
+    let text = |text: Option<String>| text.ok_or_else(|| wrong("no text where one must be"));
+    let id = |id: Option<Uuid>| id.ok_or_else(|| wrong("no id where one must be"));
+    let number = |n: Option<i64>| n.ok_or_else(|| wrong("no number where one must be"));
+    match Of::number(of).ok_or_else(|| wrong("a row of no source"))? {
+        Of::Feed => {
+            let feed = Feed { position: number(n1)?, open: number(n2)?, commits: number(n3)? };
+            view.feed = Some(feed);
+            view.lease_clock = n4.unwrap_or(view.lease_clock);
+        }
+        Of::Request => {
+            let hash = |bytes: Option<Vec<u8>>| {
+                bytes.and_then(|b| b.try_into().ok()).ok_or_else(|| wrong("a key that is no hash"))
+            };
+            let answer: Answer = parse(&text(t1)?, "request")?;
+            view.requests.load(hash(b1)?, Some((hash(b2)?, answer)));
+        }
+        Of::PatientByNhs | Of::PatientByFormerNhs => {
+            view.patients_by_nhs.load((ods(&text(t1)?)?, text(t2)?), Some(PatientId(id(u1)?)));
+        }
+        Of::PatientByLocal => {
+            view.patients_by_local.load((ods(&text(t1)?)?, text(t2)?, text(t3)?, text(t4)?), Some(PatientId(id(u1)?)));
+        }
+        Of::ReferralByExternal => {
+            view.referrals_by_external.load((ods(&text(t1)?)?, text(t2)?, text(t3)?), Some(ReferralId(id(u1)?)));
+        }
+        Of::RenderingByControl => {
+            view.renderings_by_control.load((endpoint_id(&text(t1)?)?, text(t2)?), Some(RenderingId(id(u1)?)));
+        }
+        Of::Claimable => {
+            let due = Claimable { patient_id: PatientId(id(u1)?), head: u2.map(DeliveryId) };
+            view.claimable.entry(endpoint_id(&text(t1)?)?).or_default().push(due);
+        }
+        Of::Patient => {
+            let patient: Patient = parse(&text(t1)?, "patient")?;
+            recent.patients.put(patient.id, patient.clone());
+            view.patients.load(patient.id, Some(patient));
+        }
+        Of::Referral => {
+            let referral: Referral = parse(&text(t1)?, "referral")?;
+            recent.referrals.put(referral.id, referral.clone());
+            view.referrals.load(referral.id, Some(referral));
+        }
+        Of::Entry => {
+            let entry: Entry = parse(&text(t1)?, "entry")?;
+            recent.keep_entry(&entry);
+            view.entries.load(entry.id, Some(entry));
+        }
+        Of::Delivery => {
+            let delivery: Delivery = parse(&text(t1)?, "delivery")?;
+            if keys.chains.contains(&delivery.subject.uuid()) {
+                view.take_into_chain(delivery.subject.uuid(), delivery.id);
             }
-        }};
-    }
-
-    let requests = missing!(keys.requests, view.requests);
-    if !requests.is_empty() {
-        let list = json!(requests.iter().map(|k| [super::dialect::hex(k)]).collect::<Vec<_>>()).to_string();
-        let sql = REQUESTS.for_tx(tx);
-        let rows: Vec<(Vec<u8>, Vec<u8>, String)> =
-            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        for (key, content, answer) in rows {
-            let wrong = || StoreError::Inconsistent { table: "request", what: "a key that is no hash".into() };
-            let answer: Answer = parse(&answer, "request")?;
-            view.requests
-                .load(key.try_into().map_err(|_| wrong())?, Some((content.try_into().map_err(|_| wrong())?, answer)));
+            recent.deliveries.put(delivery.id, delivery.clone());
+            view.deliveries.load(delivery.id, Some(delivery));
         }
-        for key in requests {
-            view.requests.load(key, None);
+        Of::Outcome => {
+            let outcome: Outcome = parse(&text(t1)?, "outcome")?;
+            if keys.outcomes_of.contains(&outcome.referral_id) {
+                view.outcomes_of.entry(outcome.referral_id).or_default().insert(outcome.id);
+            }
+            view.outcomes.load(outcome.id, Some(outcome));
         }
-    }
-
-    let by_nhs = missing!(keys.patients_by_nhs, view.patients_by_nhs);
-    if !by_nhs.is_empty() {
-        let sql = PATIENTS_BY_NHS.for_tx(tx);
-        let list = json!(by_nhs).to_string();
-        let rows: Vec<(String, String, Uuid)> =
-            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        let sql = PATIENTS_BY_FORMER_NHS.for_tx(tx);
-        let list = json!(by_nhs).to_string();
-        let former: Vec<(String, String, Uuid)> =
-            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        // Whose number it is comes before whose it was.
-        for (trust, number, id) in rows.into_iter().chain(former) {
-            view.patients_by_nhs.load((ods(&trust)?, number), Some(PatientId(id)));
-        }
-        for key in by_nhs {
-            view.patients_by_nhs.load(key, None);
-        }
-    }
-    let by_local = missing!(keys.patients_by_local, view.patients_by_local);
-    if !by_local.is_empty() {
-        let sql = PATIENTS_BY_LOCAL.for_tx(tx);
-        let list = json!(by_local).to_string();
-        let rows: Vec<(String, String, String, String, Uuid)> =
-            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        for (trust, authority, kind, value, id) in rows {
-            view.patients_by_local.load((ods(&trust)?, authority, kind, value), Some(PatientId(id)));
-        }
-        for key in by_local {
-            view.patients_by_local.load(key, None);
-        }
-    }
-    let by_external = missing!(keys.referrals_by_external, view.referrals_by_external);
-    if !by_external.is_empty() {
-        let sql = REFERRALS_BY_EXTERNAL.for_tx(tx);
-        let list = json!(by_external).to_string();
-        let rows: Vec<(String, String, String, Uuid)> =
-            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        for (trust, system, value, id) in rows {
-            view.referrals_by_external.load((ods(&trust)?, system, value), Some(ReferralId(id)));
-        }
-        for key in by_external {
-            view.referrals_by_external.load(key, None);
-        }
-    }
-
-    by_id!(keys.patients, view.patients, PATIENTS, Patient, "patient");
-    by_id!(keys.referrals, view.referrals, REFERRALS, Referral, "referral");
-    by_id!(keys.notes, view.notes, NOTES, Note, "note");
-    by_id!(keys.outcomes, view.outcomes, OUTCOMES, Outcome, "outcome");
-    by_id!(keys.entries, view.entries, ENTRIES, Entry, "entry");
-    by_id!(keys.attempts, view.attempts, ATTEMPTS, Attempt, "attempt");
-    by_id!(keys.inbound, view.inbound, INBOUND, Inbound, "inbound");
-
-    let of_patients: Vec<PatientId> = keys.of_patients.into_iter().filter(|p| !view.of_patients.contains(p)).collect();
-    if !of_patients.is_empty() {
-        anything = true;
-        load_belongings(tx, view, &of_patients).await?;
-        view.of_patients.extend(of_patients);
-    }
-    let of_lanes: Vec<_> = keys.of_lanes.into_iter().filter(|l| !view.of_lanes.contains(l)).collect();
-    if !of_lanes.is_empty() {
-        anything = true;
-        let list = json!(of_lanes.iter().map(|(e, p)| (e.as_str(), p.0.to_string())).collect::<Vec<_>>()).to_string();
-        for row in payloads::<Delivery>(tx, DELIVERIES_OF_LANES.for_tx(tx), list, "delivery").await? {
-            view.deliveries.load(row.id, Some(row));
-        }
-        view.of_lanes.extend(of_lanes);
-    }
-
-    // A claim tells which lanes, and with them which deliveries, so it comes before both.
-    for (endpoint, limit) in keys.claims {
-        if !view.claimable.contains_key(&endpoint) {
-            anything = true;
-            let claimable = claimable(tx, &endpoint, view.lease_clock, limit).await?;
-            view.claimable.insert(endpoint, claimable);
-        }
-    }
-
-    let lanes = missing!(keys.lanes, view.lanes);
-    if !lanes.is_empty() {
-        load_lanes(tx, view, &lanes).await?;
-        for key in lanes {
-            view.lanes.load(key, None);
-        }
-    }
-
-    let referrals: Vec<ReferralId> =
-        keys.outcomes_of.into_iter().filter(|r| !view.outcomes_of.contains_key(r)).collect();
-    if !referrals.is_empty() {
-        anything = true;
-        let list = json!(referrals.iter().map(|r| r.0.to_string()).collect::<Vec<_>>()).to_string();
-        let rows: Vec<Outcome> = payloads(tx, OUTCOMES_OF_REFERRAL.for_tx(tx), list, "outcome").await?;
-        for referral in referrals {
-            view.outcomes_of.insert(referral, BTreeSet::new());
-        }
-        for row in rows {
-            view.outcomes_of.entry(row.referral_id).or_default().insert(row.id);
-            view.outcomes.load(row.id, Some(row));
-        }
-    }
-
-    let chains: Vec<Uuid> = keys.chains.into_iter().filter(|s| !view.chains.contains_key(s)).collect();
-    if !chains.is_empty() {
-        anything = true;
-        let list = json!(chains.iter().map(Uuid::to_string).collect::<Vec<_>>()).to_string();
-        let rows: Vec<Delivery> = payloads(tx, CHAINS.for_tx(tx), list, "delivery").await?;
-        for subject in chains {
-            view.chains.insert(subject, Vec::new());
-        }
-        for row in rows {
-            view.chains.entry(row.subject.uuid()).or_default().push(row.id);
-            view.deliveries.load(row.id, Some(row));
-        }
-    }
-    by_id!(keys.deliveries, view.deliveries, DELIVERIES, Delivery, "delivery");
-
-    let by_control = missing!(keys.renderings_by_control, view.renderings_by_control);
-    if !by_control.is_empty() {
-        let sql = RENDERINGS_BY_CONTROL.for_tx(tx);
-        let list = without_nul(json!(by_control)).to_string();
-        let rows: Vec<(String, String, Uuid)> =
-            on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        for (endpoint, control_id, id) in rows {
-            view.renderings_by_control.load((endpoint_id(&endpoint)?, control_id), Some(RenderingId(id)));
-        }
-        for key in by_control {
-            view.renderings_by_control.load(key, None);
-        }
-    }
-    let renderings = missing!(keys.renderings, view.renderings);
-    if !renderings.is_empty() {
-        let list = json!(renderings.iter().map(|i| i.0.to_string()).collect::<Vec<_>>()).to_string();
-        let sql = RENDERINGS.for_tx(tx);
-        let rows: Vec<(String, Vec<u8>)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-        for (payload, bytes) in rows {
-            let mut rendering: Rendering = parse(&payload, "rendering")?;
-            rendering.bytes = Raw(bytes);
+        Of::Rendering => {
+            let mut rendering: Rendering = parse(&text(t1)?, "rendering")?;
+            rendering.bytes = Raw(b1.ok_or_else(|| wrong("a rendering without bytes"))?);
+            recent.keep_rendering(&rendering);
             view.renderings.load(rendering.id, Some(rendering));
         }
-        for id in renderings {
-            view.renderings.load(id, None);
+        Of::Note => {
+            let note: Note = parse(&text(t1)?, "note")?;
+            view.notes.load(note.id, Some(note));
         }
-    }
-
-    let endpoints = missing!(keys.endpoints, view.endpoints);
-    if !endpoints.is_empty() {
-        let list = json!(endpoints).to_string();
-        for row in payloads::<EndpointState>(tx, ENDPOINTS.for_tx(tx), list, "endpoint").await? {
-            view.endpoints.load(row.id.clone(), Some(row));
+        Of::Inbound => {
+            let inbound: Inbound = parse(&text(t1)?, "inbound")?;
+            view.inbound.load(inbound.id, Some(inbound));
         }
-        for id in endpoints {
-            view.endpoints.load(id, None);
+        Of::Attempt => {
+            let attempt: Attempt = parse(&text(t1)?, "attempt")?;
+            recent.attempts.put(attempt.id, attempt.clone());
+            view.attempts.load(attempt.id, Some(attempt));
         }
-    }
-    Ok(anything)
-}
-
-async fn claimable(tx: &mut Tx, endpoint: &EndpointId, now: i64, limit: u32) -> Result<Vec<Claimable>, StoreError> {
-    let sql = CLAIMABLE.for_tx(tx);
-    let rows: Vec<(Uuid, Option<Uuid>)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(endpoint.as_str()).bind(now).bind(i64::from(limit)).fetch_all(&mut **t).await)?;
-    Ok(rows
-        .into_iter()
-        .map(|(patient, head)| Claimable { patient_id: PatientId(patient), head: head.map(DeliveryId) })
-        .collect())
-}
-
-/// What is somebody's, whole: a merge moves all of it.
-async fn load_belongings(tx: &mut Tx, view: &mut View, patients: &[PatientId]) -> Result<(), StoreError> {
-    let list = json!(patients.iter().map(|p| p.0.to_string()).collect::<Vec<_>>()).to_string();
-    for row in payloads::<Referral>(tx, REFERRALS_OF.for_tx(tx), list.clone(), "referral").await? {
-        view.referrals.load(row.id, Some(row));
-    }
-    for row in payloads::<Note>(tx, NOTES_OF.for_tx(tx), list.clone(), "note").await? {
-        view.notes.load(row.id, Some(row));
-    }
-    for row in payloads::<Outcome>(tx, OUTCOMES_OF.for_tx(tx), list.clone(), "outcome").await? {
-        view.outcomes.load(row.id, Some(row));
-    }
-    for row in payloads::<Delivery>(tx, DELIVERIES_OF.for_tx(tx), list, "delivery").await? {
-        view.deliveries.load(row.id, Some(row));
+        Of::Endpoint => {
+            let endpoint: EndpointState = parse(&text(t1)?, "endpoint")?;
+            recent.endpoints.put(endpoint.id.clone(), endpoint.clone());
+            view.endpoints.load(endpoint.id.clone(), Some(endpoint));
+        }
+        Of::Lane => {
+            let lease = u2.zip(n2).zip(u3).map(|((token, until), delivery)| Lease {
+                token: LeaseToken(token),
+                until: from_micros(until),
+                delivery_id: DeliveryId(delivery),
+            });
+            let lane = Lane {
+                endpoint: endpoint_id(&text(t1)?)?,
+                patient_id: PatientId(id(u1)?),
+                next_seq: number(n1)?,
+                lease,
+                moves_to: u4.map(PatientId).zip(n3),
+            };
+            recent.lanes.put((lane.endpoint.clone(), lane.patient_id), lane.clone());
+            view.lanes.load((lane.endpoint.clone(), lane.patient_id), Some(lane));
+        }
     }
     Ok(())
 }
 
-type LaneRow = (String, Uuid, i64, Option<Uuid>, Option<i64>, Option<Uuid>, Option<Uuid>, Option<i64>);
-
-async fn load_lanes(tx: &mut Tx, view: &mut View, lanes: &[(EndpointId, PatientId)]) -> Result<(), StoreError> {
-    let list = json!(lanes.iter().map(|(e, p)| (e.as_str(), p.0.to_string())).collect::<Vec<_>>()).to_string();
-    let ensure = ENSURE_LANES.for_tx(tx);
-    on!(Tx, tx, t => sqlx::query(ensure).bind(list.clone()).execute(&mut **t).await.map(|_| ()))?;
-    let sql = LANES.for_tx(tx);
-    let rows: Vec<LaneRow> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-    for (endpoint, patient, next_seq, token, until, delivery, moves_to, moves_by) in rows {
-        let lease = match (token, until, delivery) {
-            (Some(token), Some(until), Some(delivery)) => {
-                Some(Lease { token: LeaseToken(token), until: from_micros(until), delivery_id: DeliveryId(delivery) })
-            }
-            _ => None,
-        };
-        let moves_to = moves_to.map(PatientId).zip(moves_by);
-        let lane =
-            Lane { endpoint: endpoint_id(&endpoint)?, patient_id: PatientId(patient), next_seq, lease, moves_to };
-        view.lanes.load((lane.endpoint.clone(), lane.patient_id), Some(lane));
+/// What was asked for and did not come is not there, and stands in the view as that. A lane that was never written to begins at one.
+fn absent(view: &mut View, keys: Keys) {
+    macro_rules! none {
+        ($($table:ident),+) => {$(
+            keys.$table.into_iter().for_each(|key| view.$table.load(key, None));
+        )+};
     }
-    Ok(())
+    for (endpoint, patient_id) in keys.lanes {
+        let lane = Lane { endpoint: endpoint.clone(), patient_id, next_seq: 1, lease: None, moves_to: None };
+        view.lanes.load((endpoint, patient_id), Some(lane));
+    }
+    view.of_patients.extend(keys.of_patients);
+    view.of_lanes.extend(keys.of_lanes);
+    none!(
+        requests,
+        patients,
+        patients_by_nhs,
+        patients_by_local,
+        referrals,
+        referrals_by_external,
+        notes,
+        outcomes,
+        entries,
+        deliveries,
+        renderings,
+        renderings_by_control,
+        attempts,
+        endpoints,
+        inbound
+    );
 }
 
-async fn payloads<T: DeserializeOwned>(
-    tx: &mut Tx,
-    sql: sqlx::AssertSqlSafe<&'static str>,
-    list: String,
-    table: &'static str,
-) -> Result<Vec<T>, StoreError> {
-    let rows: Vec<(String,)> = on!(Tx, tx, t => sqlx::query_as(sql).bind(list).fetch_all(&mut **t).await)?;
-    rows.iter().map(|(payload,)| parse(payload, table)).collect()
+pub(super) fn wrong(what: &str) -> StoreError {
+    StoreError::Inconsistent { table: "a query", what: what.into() }
 }
 
 /// A payload as the domain's type. The error names the place in the JSON, never what stands there.

@@ -31,9 +31,11 @@ pub(super) use on;
 /// One SQL text with `{…}` words for what differs.
 ///
 /// * `IN {uuids}` – in the list of uuids in the JSON array `$1`; `{texts}` – the list of texts in it; `{texts2}` to `{texts4}` – in `$2` to `$4`
-/// * `{rows}` – the rows of the JSON array of arrays `$1`, as `r`
+/// * `{rows}` – the rows of the JSON array of arrays `$1`, as `r`; `{0:uuid}` – column 0 of such a row, as that type
+/// * `{5:heap}`, `{5:heap_text}` – the bytes, or the text, at the place in the heap `$2` that columns 5 and 6 tell ([`super::rowset`])
+/// * `{none:uuid}` – nothing, of that type
+/// * `{clock}` – the database's clock where bridges share it, else nothing; `{due}` – the same clock, else the time in `$3`
 /// * `{bytes_none}` – no bytes
-/// * `{lock skip}` – row locks, which SQLite's single writer does not need
 pub(super) struct Sql {
     sqlite: String,
     postgres: String,
@@ -54,31 +56,32 @@ impl Sql {
             .replace("{uuids}", "(SELECT unhex(value, '-') FROM json_each($1))")
             .replace("{texts}", "(SELECT value FROM json_each($1))")
             .replace("{rows}", "json_each($1) AS r")
-            .replace("{bytes_none}", "x''")
-            .replace("{lock skip}", "");
+            .replace("{clock}", "NULL")
+            .replace("{due}", "$3")
+            .replace("{bytes_none}", "x''");
         let postgres = postgres
             // An array, not a join: whatever the planner knows of the table, it looks each up in an index.
             .replace("IN {uuids}", "= ANY (ARRAY(SELECT value::uuid FROM json_array_elements_text($1::json)))")
             .replace("{texts}", "(SELECT value FROM json_array_elements_text($1::json))")
-            .replace("{rows}", "json_array_elements($1::json) AS r")
-            .replace("{bytes_none}", "''::bytea")
-            .replace("{lock skip}", "FOR UPDATE SKIP LOCKED");
+            .replace("{rows}", "jsonb_array_elements($1::jsonb) AS r")
+            // A query of its own, so that it is asked once and an index can be entered with the answer.
+            .replace("{due}", "(SELECT {clock})")
+            .replace("{clock}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+            .replace("{bytes_none}", "''::bytea");
         Self { sqlite: columns(&sqlite, false), postgres: columns(&postgres, true) }
     }
 
-    pub fn for_tx(&'static self, tx: &Tx) -> AssertSqlSafe<&'static str> {
-        AssertSqlSafe(match tx {
-            Tx::Sqlite(_) => &self.sqlite,
-            Tx::Postgres(_) => &self.postgres,
-        })
+    /// As part of a longer text: its parameters are numbered on after so many others.
+    pub fn part(&self, postgres: bool, others: usize) -> String {
+        renumbered(if postgres { &self.postgres } else { &self.sqlite }, others)
     }
 
-    /// For what only SQLite is asked.
+    #[cfg(test)]
     pub fn sqlite(&'static self) -> AssertSqlSafe<&'static str> {
         AssertSqlSafe(&self.sqlite)
     }
 
-    /// For what only PostgreSQL is asked.
+    #[cfg(test)]
     pub fn postgres(&'static self) -> AssertSqlSafe<&'static str> {
         AssertSqlSafe(&self.postgres)
     }
@@ -91,7 +94,21 @@ impl Sql {
     }
 }
 
-/// `{0:uuid}`: column 0 of a row of `{rows}`, as that type.
+/// The text with its parameters numbered on after so many others.
+pub(super) fn renumbered(text: &str, others: usize) -> String {
+    let mut pieces = text.split('$');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        let number: usize = piece[..digits].parse().expect("a $ in our SQL is followed by a number");
+        out.push('$');
+        out.push_str(&(number + others).to_string());
+        out.push_str(&piece[digits..]);
+    }
+    out
+}
+
+/// The words with a colon.
 fn columns(text: &str, postgres: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -100,7 +117,22 @@ fn columns(text: &str, postgres: bool) -> String {
         out.push_str(before);
         let close = after.find('}').expect("every { in our SQL is closed");
         let (index, kind) = after[1..close].split_once(':').expect("{index:type}");
+        let next = || index.parse::<usize>().expect("a column's number") + 1;
         out.push_str(&match (postgres, kind) {
+            (false, _) if index == "none" => "NULL".into(),
+            (true, "uuid") if index == "none" => "NULL::uuid".into(),
+            (true, "bytes") if index == "none" => "NULL::bytea".into(),
+            (true, "int") if index == "none" => "NULL::bigint".into(),
+            (true, _) if index == "none" => "NULL::text".into(),
+            (false, "heap") => format!("substr($2, r.value ->> {index}, r.value ->> {})", next()),
+            (false, "heap_text") => format!("CAST(substr($2, r.value ->> {index}, r.value ->> {}) AS TEXT)", next()),
+            (true, "heap") => {
+                format!("substring($2 FROM (r.value ->> {index})::int FOR (r.value ->> {})::int)", next())
+            }
+            (true, "heap_text") => format!(
+                "convert_from(substring($2 FROM (r.value ->> {index})::int FOR (r.value ->> {})::int), 'UTF8')",
+                next()
+            ),
             (false, "uuid") => format!("unhex(r.value ->> {index}, '-')"),
             (false, "bytes") => format!("unhex(r.value ->> {index})"),
             (false, _) => format!("r.value ->> {index}"),
@@ -147,19 +179,6 @@ macro_rules! statement {
     };
 }
 pub(super) use statement;
-
-/// PostgreSQL's text cannot hold U+0000, which a far end's message may: stored and looked for as U+FFFD. Raw bytes are kept as they are.
-pub(super) fn without_nul(mut value: serde_json::Value) -> serde_json::Value {
-    fn clean(value: &mut serde_json::Value) {
-        match value {
-            serde_json::Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
-            serde_json::Value::Array(items) => items.iter_mut().for_each(clean),
-            _ => {}
-        }
-    }
-    clean(&mut value);
-    value
-}
 
 /// Bytes as they travel inside a JSON parameter.
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -1,25 +1,28 @@
-//! Writes what a batch changed: one statement a table, then the heads of the lanes it touched.
+//! Writes what a batch changed, whatever it is, in one statement, and in one more the heads of the lanes it touched.
 
-use super::dialect::{Tx, hex, on, statement, without_nul};
+use super::dialect::{Statement, Tx, renumbered, statement};
 use super::error::StoreError;
+use super::recent::Feed;
 use super::rows::{View, leads_to};
+use super::rowset::{Argument, Cell, RowSet, execute};
 use crate::domain::ambient::micros;
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
+use crate::domain::referral::Referral;
 use crate::domain::text::folded_name;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 statement!(
     PUT_PATIENTS,
     "INSERT INTO patient (id, trust, nhs_number, folded_family, date_of_birth, payload) \
-     SELECT {0:uuid}, {1:text}, {2:text}, {3:text}, {4:text}, {5:text} FROM {rows} WHERE true \
+     SELECT {0:uuid}, {1:text}, {2:text}, {3:text}, {4:text}, {5:heap_text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET nhs_number = excluded.nhs_number, folded_family = excluded.folded_family, \
        date_of_birth = excluded.date_of_birth, payload = excluded.payload"
 );
 statement!(
     ADD_PATIENT_VERSIONS,
-    "INSERT INTO patient_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:text} FROM {rows}"
+    "INSERT INTO patient_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:heap_text} FROM {rows}"
 );
 statement!(DROP_IDENTIFIERS, "DELETE FROM patient_identifier WHERE patient_id IN {uuids}");
 statement!(
@@ -30,13 +33,13 @@ statement!(
 statement!(
     PUT_REFERRALS,
     "INSERT INTO referral (id, trust, patient_id, state, team, assigned_to, received_at, touched_at, position, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:text}, {4:text}, {5:text}, {6:int}, {7:int}, {8:int}, {9:text} FROM {rows} WHERE true \
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:text}, {4:text}, {5:text}, {6:int}, {7:int}, {8:int}, {9:heap_text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, state = excluded.state, team = excluded.team, assigned_to = excluded.assigned_to, \
        touched_at = excluded.touched_at, position = excluded.position, payload = excluded.payload"
 );
 statement!(
     ADD_REFERRAL_VERSIONS,
-    "INSERT INTO referral_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:text} FROM {rows}"
+    "INSERT INTO referral_version (id, version, payload) SELECT {0:uuid}, {1:int}, {2:heap_text} FROM {rows}"
 );
 statement!(
     ADD_EXTERNALS,
@@ -45,37 +48,36 @@ statement!(
 statement!(
     PUT_NOTES,
     "INSERT INTO note (id, trust, patient_id, referral_id, occurred_at, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:int}, {5:text} FROM {rows} WHERE true \
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:int}, {5:heap_text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, occurred_at = excluded.occurred_at, payload = excluded.payload"
 );
 statement!(
     PUT_OUTCOMES,
     "INSERT INTO outcome (id, trust, patient_id, referral_id, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:text} FROM {rows} WHERE true \
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:heap_text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, payload = excluded.payload"
 );
 statement!(
     ADD_ENTRIES,
     "INSERT INTO entry (id, trust, patient_id, referral_id, subject_id, version, kind, action, recorded_at, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:uuid}, {5:int}, {6:text}, {7:text}, {8:int}, {9:text} FROM {rows}"
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:uuid}, {5:int}, {6:text}, {7:text}, {8:int}, {9:heap_text} FROM {rows}"
 );
 statement!(
     PUT_DELIVERIES,
     "INSERT INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, park_reason, waiting_for, blocked, due_at, \
        created_at, accepted_at, filed_at, position, payload, ask_at) \
      SELECT {0:uuid}, {1:uuid}, {2:uuid}, {3:text}, {4:uuid}, {5:text}, {6:int}, {7:text}, {8:text}, {9:text}, {10:int}, {11:int}, {12:int}, {13:int}, \
-       {14:int}, {15:int}, {16:text}, {17:int} FROM {rows} WHERE true \
+       {14:int}, {15:int}, {16:heap_text}, {18:int} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, lane_seq = excluded.lane_seq, state = excluded.state, \
        park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, blocked = excluded.blocked, due_at = excluded.due_at, \
        accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at"
 );
 statement!(
     PUT_LANES,
-    "UPDATE lane SET next_seq = l.next_seq, lease_token = l.token, lease_until = l.until, delivery_id = l.delivery, moves_to = l.moves_to, \
-       moves_by = l.moves_by FROM \
-       (SELECT {0:text} AS endpoint, {1:uuid} AS patient, {2:int} AS next_seq, {3:uuid} AS token, {4:int} AS until, {5:uuid} AS delivery, \
-          {6:uuid} AS moves_to, {7:int} AS moves_by FROM {rows}) AS l \
-     WHERE lane.endpoint_id = l.endpoint AND lane.patient_id = l.patient"
+    "INSERT INTO lane (endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id, moves_to, moves_by) \
+     SELECT {0:text}, {1:uuid}, {2:int}, {3:uuid}, {4:int}, {5:uuid}, {6:uuid}, {7:int} FROM {rows} WHERE true \
+     ON CONFLICT (endpoint_id, patient_id) DO UPDATE SET next_seq = excluded.next_seq, lease_token = excluded.lease_token, \
+       lease_until = excluded.lease_until, delivery_id = excluded.delivery_id, moves_to = excluded.moves_to, moves_by = excluded.moves_by"
 );
 statement!(
     SET_HEADS,
@@ -91,17 +93,17 @@ statement!(
 statement!(
     ADD_RENDERINGS,
     "INSERT INTO rendering (id, delivery_id, endpoint_id, control_id, created_at, bytes, payload) \
-     SELECT {0:uuid}, {1:uuid}, {2:text}, {3:text}, {4:int}, {5:bytes}, {6:text} FROM {rows}"
+     SELECT {0:uuid}, {1:uuid}, {2:text}, {3:text}, {4:int}, {5:heap}, {7:heap_text} FROM {rows}"
 );
 statement!(
     PUT_ATTEMPTS,
-    "INSERT INTO attempt (id, delivery_id, payload) SELECT {0:uuid}, {1:uuid}, {2:text} FROM {rows} WHERE true \
+    "INSERT INTO attempt (id, delivery_id, payload) SELECT {0:uuid}, {1:uuid}, {2:heap_text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
 );
 statement!(
     ADD_REPLIES,
     "INSERT INTO reply (id, endpoint_id, delivery_id, received_at, bytes, payload) \
-     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:int}, {4:bytes}, {5:text} FROM {rows}"
+     SELECT {0:uuid}, {1:text}, {2:uuid}, {3:int}, {4:heap}, {6:heap_text} FROM {rows}"
 );
 statement!(
     ADD_STEPS,
@@ -109,11 +111,11 @@ statement!(
 );
 statement!(
     PUT_ENDPOINTS,
-    "INSERT INTO endpoint (id, payload) SELECT {0:text}, {1:text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
+    "INSERT INTO endpoint (id, payload) SELECT {0:text}, {1:heap_text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
 );
 statement!(
     ADD_REQUESTS,
-    "INSERT INTO request (key, content, at, answer) SELECT {0:bytes}, {1:bytes}, {2:int}, {3:text} FROM {rows}"
+    "INSERT INTO request (key, content, at, answer) SELECT {0:bytes}, {1:bytes}, {2:int}, {3:heap_text} FROM {rows}"
 );
 statement!(
     ADD_AUDITS,
@@ -123,227 +125,310 @@ statement!(
 statement!(
     PUT_INBOUND,
     "INSERT INTO inbound (id, trust, endpoint_id, received_at, source, control_id, content, state, bytes, payload, rule) \
-     SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:bytes}, {9:text}, {10:text} FROM {rows} WHERE true \
+     SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:heap}, {10:heap_text}, {12:text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload, rule = excluded.rule"
 );
-statement!(NEXT_POSITION, "UPDATE feed SET position = position + $1, open = open + $2 WHERE id = 1 RETURNING position");
+statement!(COUNT, "UPDATE feed SET position = position + $1, open = open + $2, commits = commits + 1 WHERE id = 1");
 
-/// Writes everything; gives the last feed position taken, when one was.
-pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Option<i64>, StoreError> {
+/// Some statements that go to the database together. None of them may rest on what another one of the same group writes.
+#[derive(Default)]
+struct Group {
+    postgres: bool,
+    texts: Vec<String>,
+    arguments: Vec<Argument>,
+}
+
+impl Group {
+    fn new(tx: &Tx) -> Self {
+        Self { postgres: matches!(tx, Tx::Postgres(_)), ..Self::default() }
+    }
+
+    fn rows<T>(
+        &mut self,
+        statement: &Statement,
+        rows: impl IntoIterator<Item = T>,
+        mut add: impl FnMut(&mut RowSet, T),
+    ) {
+        let mut set = RowSet::default();
+        rows.into_iter().for_each(|row| add(&mut set, row));
+        if !set.is_empty() {
+            self.run(statement, set.arguments());
+        }
+    }
+
+    fn run(&mut self, statement: &Statement, arguments: Vec<Argument>) {
+        self.texts.push(statement.part(self.postgres, self.arguments.len()));
+        self.arguments.extend(arguments);
+    }
+
+    /// After its own, on a database that runs one after the other.
+    fn append(&mut self, later: Self) {
+        let others = self.arguments.len();
+        self.texts.extend(later.texts.iter().map(|text| renumbered(text, others)));
+        self.arguments.extend(later.arguments);
+    }
+
+    /// SQLite runs one after the other. PostgreSQL takes one statement with parameters at a time: the others become its common table expressions.
+    async fn write(mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        let Some(last) = self.texts.pop() else { return Ok(()) };
+        let sql = if self.postgres && !self.texts.is_empty() {
+            let before = self.texts.iter().enumerate().map(|(n, text)| format!("w{n} AS ({text})"));
+            format!("WITH {} {last}", before.collect::<Vec<_>>().join(", "))
+        } else {
+            self.texts.push(last);
+            self.texts.join("; ")
+        };
+        Ok(execute(tx, sql, self.arguments).await?)
+    }
+}
+
+/// Writes everything; gives the feed's row as it is then.
+pub(super) async fn flush(tx: &mut Tx, view: &View, feed: Feed, now: Timestamp) -> Result<Feed, StoreError> {
     let deliveries: Vec<&Delivery> = view.deliveries.changed().collect();
     let referrals: Vec<_> = view.referrals.changed().collect();
-    let taken = i64::try_from(deliveries.len() + referrals.len()).unwrap_or(i64::MAX);
-    let last = if taken == 0 { None } else { Some(next_position(tx, taken, view.opened).await?) };
-    let mut position = last.unwrap_or(0) - taken;
+    let mut position = feed.position;
     let mut next = || {
         position += 1;
         position
     };
-
-    let patients: Vec<Value> = view
-        .patients
-        .changed()
-        .map(|p| {
-            let d = &p.details;
-            // Who was merged into another is recognised by nothing: all that was theirs leads there.
-            let number = d.nhs_number.filter(|_| p.standing.merged_into.is_none());
-            json!([p.id.0, p.trust, number, folded_name(&d.name.family.0), d.date_of_birth.0.to_string(), payload(p)])
-        })
-        .collect();
-    if !patients.is_empty() {
-        run(tx, PUT_PATIENTS.for_tx(tx), json!(patients)).await?;
-        put(
-            tx,
-            &ADD_PATIENT_VERSIONS,
-            view.patient_versions.iter().map(|p| json!([p.id.0, p.version, payload(p)])).collect(),
-        )
-        .await?;
-        put(tx, &DROP_IDENTIFIERS, view.patients.changed().map(|p| json!(p.id.0)).collect()).await?;
-        let identifiers = view.patients.changed().flat_map(|p| {
-            leads_to(p)
-                .into_iter()
-                .map(|(trust, authority, kind, value)| json!([trust, authority, kind, value, p.id.0]))
-        });
-        put(tx, &ADD_IDENTIFIERS, identifiers.collect()).await?;
+    if view.patients.changed().next().is_some() {
+        // What led to a patient before may lead to another now: taken away first.
+        let mut before = Group::new(tx);
+        before.rows(&DROP_IDENTIFIERS, view.patients.changed(), |set, p| set.key(p.id.0.into()));
+        before.write(tx).await?;
     }
-
-    let rows: Vec<Value> = referrals
-        .iter()
-        .map(|r| {
-            let assigned = r.assigned_to.as_ref().map(|a| a.staff_id.as_str());
-            json!([
-                r.id.0,
-                r.trust,
-                r.patient_id.0,
-                r.state.word(),
-                r.details.team,
-                assigned,
-                micros(r.received_at),
-                micros(r.touched_at),
-                next(),
-                payload(r)
-            ])
-        })
-        .collect();
-    if !rows.is_empty() {
-        run(tx, PUT_REFERRALS.for_tx(tx), json!(rows)).await?;
-        put(
-            tx,
-            &ADD_REFERRAL_VERSIONS,
-            view.referral_versions.iter().map(|r| json!([r.id.0, r.version, payload(r)])).collect(),
-        )
-        .await?;
-        // Only a new referral brings external ids: one that another referral has by now is a conflict, not passed over.
-        let new = view.referral_versions.iter().filter(|r| r.version == 1);
-        let externals = new
-            .flat_map(|r| r.details.external_ids.iter().map(|e| json!([r.trust, e.system, e.value, r.id.0])))
-            .collect();
-        put(tx, &ADD_EXTERNALS, externals).await?;
+    let mut group = Group::new(tx);
+    people(&mut group, view);
+    group.rows(&PUT_REFERRALS, &referrals, |set, r| {
+        set.row(&[
+            r.id.0.into(),
+            r.trust.as_str().into(),
+            r.patient_id.0.into(),
+            r.state.word().into(),
+            r.details.team.as_str().into(),
+            r.assigned_to.as_ref().map(|a| a.staff_id.as_str()).into(),
+            micros(r.received_at).into(),
+            micros(r.touched_at).into(),
+            next().into(),
+            Cell::Heap(&payload(r)),
+        ]);
+    });
+    group.rows(&ADD_REFERRAL_VERSIONS, &view.referral_versions, |set, r| {
+        set.row(&[r.id.0.into(), r.version.into(), Cell::Heap(&payload(r))]);
+    });
+    // Only a new referral brings external ids: one that another referral has by now is a conflict, not passed over.
+    let new = view.referral_versions.iter().filter(|r| r.version == 1);
+    group.rows(&ADD_EXTERNALS, new.flat_map(|r| r.details.external_ids.iter().map(move |e| (r, e))), |set, (r, e)| {
+        set.row(&[r.trust.as_str().into(), e.system.as_str().into(), e.value.0.as_str().into(), r.id.0.into()]);
+    });
+    written(&mut group, view);
+    group.rows(&PUT_DELIVERIES, &deliveries, |set, d| delivery_row(set, view, d, next()));
+    sent(&mut group, view);
+    accounts(&mut group, view, now);
+    let feed = Feed { position, open: feed.open + view.opened, commits: feed.commits + 1 };
+    group.run(&COUNT, vec![Argument::Int(taken(&deliveries, &referrals)), Argument::Int(view.opened)]);
+    let mut heads = Group::new(tx);
+    let touched: BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
+    heads.rows(&SET_HEADS, touched, |set, (e, p)| set.row(&[e.as_str().into(), p.0.into()]));
+    if group.postgres {
+        // Its statements see what was there before all of them; the heads rest on what they write.
+        group.write(tx).await?;
+        heads.write(tx).await?;
+    } else {
+        group.append(heads);
+        group.write(tx).await?;
     }
-
-    let notes = view
-        .notes
-        .changed()
-        .map(|n| json!([n.id.0, n.trust, n.patient_id.0, n.referral_id.0, micros(n.occurred_at), payload(n)]));
-    put(tx, &PUT_NOTES, notes.collect()).await?;
-    let outcomes =
-        view.outcomes.changed().map(|o| json!([o.id.0, o.trust, o.patient_id.0, o.referral_id.0, payload(o)]));
-    put(tx, &PUT_OUTCOMES, outcomes.collect()).await?;
-    let entries = view.entries.changed().map(|e| {
-        let (kind, action) = (format!("{:?}", e.subject.kind()), format!("{:?}", e.action()));
-        json!([
-            e.id.0,
-            e.trust,
-            e.patient_id.0,
-            e.referral_id.0,
-            e.subject.uuid(),
-            e.version,
-            kind,
-            action,
-            micros(e.recorded_at),
-            payload(e)
-        ])
-    });
-    put(tx, &ADD_ENTRIES, entries.collect()).await?;
-
-    let rows = deliveries.iter().map(|d| delivery_row(view, d, next())).collect();
-    put(tx, &PUT_DELIVERIES, rows).await?;
-    let renderings = view.renderings.changed().map(|r| {
-        json!([r.id.0, r.delivery_id.0, r.endpoint, r.control_id, micros(r.created_at), hex(&r.bytes.0), payload(r)])
-    });
-    put(tx, &ADD_RENDERINGS, renderings.collect()).await?;
-    put(tx, &PUT_ATTEMPTS, view.attempts.changed().map(|a| json!([a.id.0, a.delivery_id.0, payload(a)])).collect())
-        .await?;
-    let replies = view.replies.iter().map(|r| {
-        json!([r.id.0, r.endpoint, r.delivery_id.map(|d| d.0), micros(r.received_at), hex(&r.bytes.0), payload(r)])
-    });
-    put(tx, &ADD_REPLIES, replies.collect()).await?;
-    let steps =
-        view.steps.iter().map(|s| json!([s.delivery_id.0, s.version, micros(s.at), s.state.word(), s.what, s.by]));
-    put(tx, &ADD_STEPS, steps.collect()).await?;
-
-    let lanes = view.lanes.changed().map(|l| {
-        let lease = l.lease.as_ref();
-        json!([
-            l.endpoint,
-            l.patient_id.0,
-            l.next_seq,
-            lease.map(|s| s.token.0),
-            lease.map(|s| micros(s.until)),
-            lease.map(|s| s.delivery_id.0),
-            l.moves_to.map(|(patient, _)| patient.0),
-            l.moves_to.map(|(_, by)| by)
-        ])
-    });
-    put(tx, &PUT_LANES, lanes.collect()).await?;
-    let touched: std::collections::BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
-    put(tx, &SET_HEADS, touched.into_iter().map(|(e, p)| json!([e, p.0])).collect()).await?;
-
-    put(tx, &PUT_ENDPOINTS, view.endpoints.changed().map(|e| json!([e.id, payload(e)])).collect()).await?;
-    let inbound = view.inbound.changed().map(|i| {
-        json!([
-            i.id.0,
-            i.trust,
-            i.endpoint,
-            micros(i.received_at),
-            i.source,
-            i.control_id,
-            hex(&i.content),
-            i.state.word(),
-            hex(&i.bytes.0),
-            payload(i),
-            i.rule
-        ])
-    });
-    put(tx, &PUT_INBOUND, inbound.collect()).await?;
-    let requests = view.requests.changed_keys().into_iter().filter_map(|key| {
-        let (content, answer) = view.requests.get(key)?;
-        Some(json!([hex(key), hex(content), micros(now), payload(answer)]))
-    });
-    put(tx, &ADD_REQUESTS, requests.collect()).await?;
-    let audits = view.audits.iter().map(|a| {
-        let patient = a.patient_id.map(|p| p.0);
-        json!([
-            micros(a.at),
-            a.trust,
-            a.actor.principal,
-            a.actor.role,
-            a.action,
-            a.subject_kind,
-            a.subject_id,
-            patient,
-            a.why,
-            a.outcome
-        ])
-    });
-    put(tx, &ADD_AUDITS, audits.collect()).await?;
-    Ok(last)
+    Ok(feed)
 }
 
-fn delivery_row(view: &View, d: &Delivery, position: i64) -> Value {
+/// Feed positions that a batch takes.
+fn taken(deliveries: &[&Delivery], referrals: &[&Referral]) -> i64 {
+    i64::try_from(deliveries.len() + referrals.len()).unwrap_or(i64::MAX)
+}
+
+fn people(group: &mut Group, view: &View) {
+    group.rows(&PUT_PATIENTS, view.patients.changed(), |set, p| {
+        let d = &p.details;
+        // Who was merged into another is recognised by nothing: all that was theirs leads there.
+        let number = d.nhs_number.filter(|_| p.standing.merged_into.is_none());
+        set.row(&[
+            p.id.0.into(),
+            p.trust.as_str().into(),
+            number.as_ref().map(|n| n.as_str()).into(),
+            folded_name(&d.name.family.0).as_str().into(),
+            d.date_of_birth.0.to_string().as_str().into(),
+            Cell::Heap(&payload(p)),
+        ]);
+    });
+    group.rows(&ADD_PATIENT_VERSIONS, &view.patient_versions, |set, p| {
+        set.row(&[p.id.0.into(), p.version.into(), Cell::Heap(&payload(p))]);
+    });
+    let identifiers = view.patients.changed().flat_map(|p| leads_to(p).into_iter().map(|key| (p.id, key)));
+    group.rows(&ADD_IDENTIFIERS, identifiers, |set, (id, (trust, authority, kind, value))| {
+        set.row(&[
+            trust.as_str().into(),
+            authority.as_str().into(),
+            kind.as_str().into(),
+            value.as_str().into(),
+            id.0.into(),
+        ]);
+    });
+}
+
+/// Notes, outcomes, and what each version of them says.
+fn written(group: &mut Group, view: &View) {
+    group.rows(&PUT_NOTES, view.notes.changed(), |set, n| {
+        set.row(&[
+            n.id.0.into(),
+            n.trust.as_str().into(),
+            n.patient_id.0.into(),
+            n.referral_id.0.into(),
+            micros(n.occurred_at).into(),
+            Cell::Heap(&payload(n)),
+        ]);
+    });
+    group.rows(&PUT_OUTCOMES, view.outcomes.changed(), |set, o| {
+        set.row(&[
+            o.id.0.into(),
+            o.trust.as_str().into(),
+            o.patient_id.0.into(),
+            o.referral_id.0.into(),
+            Cell::Heap(&payload(o)),
+        ]);
+    });
+    group.rows(&ADD_ENTRIES, view.entries.changed(), |set, e| {
+        set.row(&[
+            e.id.0.into(),
+            e.trust.as_str().into(),
+            e.patient_id.0.into(),
+            e.referral_id.0.into(),
+            e.subject.uuid().into(),
+            e.version.into(),
+            format!("{:?}", e.subject.kind()).as_str().into(),
+            format!("{:?}", e.action()).as_str().into(),
+            micros(e.recorded_at).into(),
+            Cell::Heap(&payload(e)),
+        ]);
+    });
+}
+
+/// What sending leaves behind: renderings, attempts, replies, the timeline, lanes and gates.
+fn sent(group: &mut Group, view: &View) {
+    group.rows(&ADD_RENDERINGS, view.renderings.changed(), |set, r| {
+        set.row(&[
+            r.id.0.into(),
+            r.delivery_id.0.into(),
+            r.endpoint.as_str().into(),
+            r.control_id.as_str().into(),
+            micros(r.created_at).into(),
+            Cell::Heap(&r.bytes.0),
+            Cell::Heap(&payload(r)),
+        ]);
+    });
+    group.rows(&PUT_ATTEMPTS, view.attempts.changed(), |set, a| {
+        set.row(&[a.id.0.into(), a.delivery_id.0.into(), Cell::Heap(&payload(a))]);
+    });
+    group.rows(&ADD_REPLIES, &view.replies, |set, r| {
+        set.row(&[
+            r.id.0.into(),
+            r.endpoint.as_str().into(),
+            r.delivery_id.map(|d| d.0).into(),
+            micros(r.received_at).into(),
+            Cell::Heap(&r.bytes.0),
+            Cell::Heap(&payload(r)),
+        ]);
+    });
+    group.rows(&ADD_STEPS, &view.steps, |set, s| {
+        set.row(&[
+            s.delivery_id.0.into(),
+            s.version.into(),
+            micros(s.at).into(),
+            s.state.word().into(),
+            s.what.as_str().into(),
+            s.by.as_str().into(),
+        ]);
+    });
+    group.rows(&PUT_LANES, view.lanes.changed(), |set, l| {
+        let lease = l.lease.as_ref();
+        set.row(&[
+            l.endpoint.as_str().into(),
+            l.patient_id.0.into(),
+            l.next_seq.into(),
+            lease.map(|s| s.token.0).into(),
+            lease.map(|s| micros(s.until)).into(),
+            lease.map(|s| s.delivery_id.0).into(),
+            l.moves_to.map(|(patient, _)| patient.0).into(),
+            l.moves_to.map(|(_, by)| by).into(),
+        ]);
+    });
+    group.rows(&PUT_ENDPOINTS, view.endpoints.changed(), |set, e| {
+        set.row(&[e.id.as_str().into(), Cell::Heap(&payload(e))]);
+    });
+}
+
+/// What came in, what was answered, and who did it.
+fn accounts(group: &mut Group, view: &View, now: Timestamp) {
+    group.rows(&PUT_INBOUND, view.inbound.changed(), |set, i| {
+        set.row(&[
+            i.id.0.into(),
+            i.trust.as_str().into(),
+            i.endpoint.as_str().into(),
+            micros(i.received_at).into(),
+            i.source.as_str().into(),
+            i.control_id.as_str().into(),
+            Cell::Hash(&i.content),
+            i.state.word().into(),
+            Cell::Heap(&i.bytes.0),
+            Cell::Heap(&payload(i)),
+            i.rule.as_deref().into(),
+        ]);
+    });
+    let requests = view.requests.changed_keys().into_iter().filter_map(|key| Some((key, view.requests.get(key)?)));
+    group.rows(&ADD_REQUESTS, requests, |set, (key, (content, answer))| {
+        set.row(&[Cell::Hash(key), Cell::Hash(content), micros(now).into(), Cell::Heap(&payload(answer))]);
+    });
+    group.rows(&ADD_AUDITS, &view.audits, |set, a| {
+        set.row(&[
+            micros(a.at).into(),
+            a.trust.as_str().into(),
+            a.actor.principal.as_str().into(),
+            a.actor.role.as_str().into(),
+            a.action.into(),
+            a.subject_kind.into(),
+            a.subject_id.into(),
+            a.patient_id.map(|p| p.0).into(),
+            a.why.as_str().into(),
+            a.outcome.into(),
+        ]);
+    });
+}
+
+fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
     let predecessor = d.predecessor.and_then(|p| view.deliveries.get(&p));
-    let blocked = i32::from(chain::blocked(d.action, predecessor));
     let waiting_for = d.park.as_ref().map(|_| format!("{:?}", d.waiting_for()));
-    let reason = d.park.as_ref().map(|p| p.reason.code());
-    json!([
-        d.id.0,
-        d.entry_id.0,
-        d.subject.uuid(),
-        d.trust,
-        d.patient_id.0,
-        d.endpoint,
-        d.lane_seq,
-        d.state.word(),
-        reason,
-        waiting_for,
-        blocked,
-        micros(d.due_at()),
-        micros(d.created_at),
-        d.accepted_at.map(micros),
-        d.filed_at.map(micros),
-        position,
-        payload(d),
-        d.ask_at().map(micros)
-    ])
+    set.row(&[
+        d.id.0.into(),
+        d.entry_id.0.into(),
+        d.subject.uuid().into(),
+        d.trust.as_str().into(),
+        d.patient_id.0.into(),
+        d.endpoint.as_str().into(),
+        d.lane_seq.into(),
+        d.state.word().into(),
+        d.park.as_ref().map(|p| p.reason.code()).into(),
+        waiting_for.as_deref().into(),
+        i64::from(chain::blocked(d.action, predecessor)).into(),
+        micros(d.due_at()).into(),
+        micros(d.created_at).into(),
+        d.accepted_at.map(micros).into(),
+        d.filed_at.map(micros).into(),
+        position.into(),
+        Cell::Heap(&payload(d)),
+        d.ask_at().map(micros).into(),
+    ]);
 }
 
 /// The JSON of a domain type, as text in its row.
-fn payload<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("our types have string keys and no failing serialisers")
-}
-
-async fn next_position(tx: &mut Tx, taken: i64, opened: i64) -> Result<i64, StoreError> {
-    let sql = NEXT_POSITION.for_tx(tx);
-    let (position,): (i64,) = on!(Tx, tx, t => sqlx::query_as(sql).bind(taken).bind(opened).fetch_one(&mut **t).await)?;
-    Ok(position)
-}
-
-async fn put(tx: &mut Tx, statement: &'static super::dialect::Statement, rows: Vec<Value>) -> Result<(), StoreError> {
-    if rows.is_empty() { Ok(()) } else { run(tx, statement.for_tx(tx), Value::Array(rows)).await }
-}
-
-async fn run(tx: &mut Tx, sql: sqlx::AssertSqlSafe<&'static str>, rows: Value) -> Result<(), StoreError> {
-    let rows = without_nul(rows).to_string();
-    on!(Tx, tx, t => sqlx::query(sql).bind(rows).execute(&mut **t).await.map(|_| ()))?;
-    Ok(())
+fn payload<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our types have string keys and no failing serialisers")
 }

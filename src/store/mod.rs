@@ -10,10 +10,13 @@ mod error;
 mod flush;
 mod open;
 pub mod read;
+mod recent;
 pub mod record;
 mod rows;
+mod rowset;
 mod rulebook;
 mod scope;
+mod sources;
 pub mod write;
 mod writer;
 
@@ -134,7 +137,8 @@ macro_rules! writes {
 }
 
 writes! {
-    write_note(WriteNote) -> record::Answered, Accept;
+    /// With what was written, to be shown without being read.
+    write_and_show_note(WriteNote) -> write::WrittenNote, Accept;
     replace_note(ReplaceNote) -> record::Answered, Accept;
     withdraw_note(WithdrawNote) -> record::Answered, Accept;
     record_outcome(RecordOutcome) -> record::Answered, Accept;
@@ -164,6 +168,12 @@ writes! {
     /// The delivery it was about.
     report(Report) -> Option<crate::domain::delivery::Delivery>, Settle;
     reconcile(Reconcile) -> record::Answered, Settle;
+}
+
+impl Store {
+    pub async fn write_note(&self, write: write::WriteNote) -> Result<record::Answered, WriteError> {
+        Ok(self.write_and_show_note(write).await?.answered)
+    }
 }
 
 #[cfg(test)]

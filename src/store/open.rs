@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "record", include_str!("../../migrations/0001_record.sql")),
     (2, "ask", include_str!("../../migrations/0002_ask.sql")),
     (3, "inbound_patients", include_str!("../../migrations/0003_inbound_patients.sql")),
+    (4, "commits", include_str!("../../migrations/0004_commits.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.
@@ -70,6 +71,8 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     }
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        // A file does not go away; asking whether it is there costs as much as a statement.
+        .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(options.clone())
@@ -77,6 +80,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     migrator(false).run(&writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(read_connections)
+        .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(options.pragma("query_only", "on"))
@@ -91,6 +95,8 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     let writer = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(AWAY_AFTER)
+        // The writer finds out by beginning, and begins again.
+        .test_before_acquire(false)
         .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }))
         .connect_with(options.clone())
         .await?;

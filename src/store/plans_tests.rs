@@ -2,13 +2,14 @@
 
 use super::dialect::{Sql, Statement, migration};
 use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals};
-use super::{batch, flush};
+use super::{flush, sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 const TABLES: &str = concat!(
     include_str!("../../migrations/0001_record.sql"),
     include_str!("../../migrations/0002_ask.sql"),
-    include_str!("../../migrations/0003_inbound_patients.sql")
+    include_str!("../../migrations/0003_inbound_patients.sql"),
+    include_str!("../../migrations/0004_commits.sql")
 );
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
@@ -19,33 +20,33 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         };
     }
     list! {
-        batch::PATIENTS;
-        batch::REFERRALS;
-        batch::NOTES;
-        batch::OUTCOMES;
-        batch::ENTRIES;
-        batch::DELIVERIES;
-        batch::CHAINS ["delivery_by_subject"];
-        batch::ATTEMPTS;
-        batch::ENDPOINTS;
-        batch::INBOUND;
-        batch::RENDERINGS;
-        batch::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
-        batch::PATIENTS_BY_NHS ["patient_by_nhs_number"];
-        batch::PATIENTS_BY_LOCAL;
-        batch::PATIENTS_BY_FORMER_NHS;
-        batch::DELIVERIES_OF_LANES ["delivery_by_patient"];
-        batch::REFERRALS_OF ["referral_by_patient"];
-        batch::NOTES_OF ["note_by_patient"];
-        batch::OUTCOMES_OF ["outcome_by_patient"];
-        batch::DELIVERIES_OF ["delivery_by_patient"];
-        batch::REFERRALS_BY_EXTERNAL;
-        batch::LANES;
+        sources::PATIENTS;
+        sources::REFERRALS;
+        sources::NOTES;
+        sources::OUTCOMES;
+        sources::ENTRIES;
+        sources::DELIVERIES;
+        sources::CHAINS ["delivery_by_subject"];
+        sources::ATTEMPTS;
+        sources::ENDPOINTS;
+        sources::INBOUND;
+        sources::RENDERINGS;
+        sources::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
+        sources::PATIENTS_BY_NHS ["patient_by_nhs_number"];
+        sources::PATIENTS_BY_LOCAL;
+        sources::PATIENTS_BY_FORMER_NHS;
+        sources::DELIVERIES_OF_LANES ["delivery_by_patient"];
+        sources::REFERRALS_OF ["referral_by_patient"];
+        sources::NOTES_OF ["note_by_patient"];
+        sources::OUTCOMES_OF ["outcome_by_patient"];
+        sources::DELIVERIES_OF ["delivery_by_patient"];
+        sources::REFERRALS_BY_EXTERNAL;
+        sources::LANES;
         documents::SUBJECTS_OF;
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
         documents::MADE_BETWEEN ["delivery_by_creation"];
-        batch::REQUESTS;
-        batch::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
+        sources::REQUESTS;
+        sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
         flush::SET_HEADS ["delivery_ready", "delivery_asks"];
         flush::PUT_LANES;
         flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];

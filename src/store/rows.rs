@@ -1,5 +1,6 @@
 //! The rows a batch of writes works on: read in bulk before, changed in memory by the writes in turn, written in bulk after.
 
+use super::recent::Feed;
 use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Rendering, Reply, Step};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
@@ -102,7 +103,7 @@ pub(super) struct Claimable {
 }
 
 /// What the writes of a batch need to see. Asked for in rounds, because one row tells which others are needed.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Keys {
     pub patients: BTreeSet<PatientId>,
     pub patients_by_nhs: BTreeSet<(OdsCode, String)>,
@@ -145,6 +146,8 @@ pub(super) struct View {
     pub entries: Rows<EntryId, Entry>,
     pub deliveries: Rows<DeliveryId, Delivery>,
     pub chains: HashMap<Uuid, Vec<DeliveryId>>,
+    /// Those of them that hold every delivery of their subject, and not only those made in this batch.
+    pub whole_chains: BTreeSet<Uuid>,
     pub lanes: Rows<LaneKey, Lane>,
     pub of_lanes: BTreeSet<LaneKey>,
     pub of_patients: BTreeSet<PatientId>,
@@ -165,12 +168,14 @@ pub(super) struct View {
     pub touched_lanes: BTreeSet<LaneKey>,
     /// Open deliveries more (or fewer) than before the batch.
     pub opened: i64,
+    /// As it was before the batch, once it is read.
+    pub feed: Option<Feed>,
     /// The database's clock on PostgreSQL, ours on SQLite: what leases and gates are judged by.
     pub lease_clock: i64,
 }
 
 /// How much a view was changed so far: what a write that fails must leave as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Mark(usize);
 
 impl View {
@@ -220,6 +225,19 @@ impl View {
             ids.iter().filter_map(|id| self.deliveries.get(id)).filter(|d| d.endpoint == *endpoint).cloned().collect();
         chain.sort_by_key(|d| (d.subject_version, d.lane_seq));
         chain
+    }
+
+    /// A subject that nothing was ever sent of.
+    pub fn new_chain(&mut self, subject: Uuid) {
+        self.chains.entry(subject).or_default();
+        self.whole_chains.insert(subject);
+    }
+
+    pub fn take_into_chain(&mut self, subject: Uuid, delivery: DeliveryId) {
+        let chain = self.chains.entry(subject).or_default();
+        if !chain.contains(&delivery) {
+            chain.push(delivery);
+        }
     }
 
     /// A new or changed delivery: its lane's head, its chain and the count of open ones follow.

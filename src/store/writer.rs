@@ -2,12 +2,16 @@
 //! commit: the fsync in flight is the batching window, there is no timer. Settles go before accepts. A write whose caller has gone away is
 //! written all the same.
 
+use super::batch::Round;
 use super::dialect::{Pool, Tx, on};
 use super::error::{StoreError, WriteError};
-use super::rows::{Keys, View};
+use super::recent::{Feed, Recent};
+use super::rows::{Keys, Mark, View};
 use super::rulebook::{Full, Rulebook};
 use super::{batch, flush};
+use crate::domain::ambient::micros;
 use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::delivery::State;
 use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -37,8 +41,8 @@ pub(super) struct Ctx<'a> {
 }
 
 /// How far one row can lead to another (control id, rendering, delivery, chain, lane, and once more to see that nothing is missing),
-/// with room to spare.
-pub(super) const MAX_ROUNDS: usize = 8;
+/// with room to spare; and all of it again when another bridge has written meanwhile.
+pub(super) const MAX_ROUNDS: usize = 16;
 
 /// A write in the queue, its types forgotten.
 trait Queued: Send {
@@ -159,6 +163,7 @@ async fn run(
 ) {
     let max_batch = around.max_batch;
     let mut batch: Vec<Box<dyn Queued>> = Vec::new();
+    let mut recent = Recent::default();
     let (mut settles_open, mut accepts_open) = (true, true);
     while settles_open || accepts_open {
         tokio::select! {
@@ -182,7 +187,7 @@ async fn run(
             }
         }
         if !batch.is_empty() {
-            write_batch(&around, std::mem::take(&mut batch)).await;
+            write_batch(&around, &mut recent, std::mem::take(&mut batch)).await;
         }
     }
 }
@@ -200,20 +205,20 @@ enum Failed {
 /// Tries of a single write that a concurrent change got in the way of.
 const TRIES: usize = 4;
 
-async fn write_batch(around: &Surroundings, mut batch: Vec<Box<dyn Queued>>) {
-    match try_batch(around, &mut batch).await {
+async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<Box<dyn Queued>>) {
+    match try_batch(around, recent, &mut batch).await {
         Ok(()) => answer_all(batch, &Ok(())),
         Err(Failed::Away(e) | Failed::AtCommit(e)) => answer_all(batch, &Err(e)),
         // One bad write must fail its own caller only: each for itself.
-        Err(Failed::Before(_)) => one_by_one(around, batch).await,
+        Err(Failed::Before(_)) => one_by_one(around, recent, batch).await,
     }
 }
 
-async fn one_by_one(around: &Surroundings, batch: Vec<Box<dyn Queued>>) {
+async fn one_by_one(around: &Surroundings, recent: &mut Recent, batch: Vec<Box<dyn Queued>>) {
     let mut waiting = batch.into_iter();
     while let Some(write) = waiting.next() {
         let mut alone = [write];
-        match alone_until_decided(around, &mut alone).await {
+        match alone_until_decided(around, recent, &mut alone).await {
             Ok(()) => answer_all(alone, &Ok(())),
             Err(Failed::Before(e) | Failed::AtCommit(e)) => answer_all(alone, &Err(e)),
             // The others need not each find out for themselves that nobody is there.
@@ -223,11 +228,15 @@ async fn one_by_one(around: &Surroundings, batch: Vec<Box<dyn Queued>>) {
 }
 
 /// A conflict says that somebody else's change is there now: looked at again, with it, there is an answer.
-async fn alone_until_decided(around: &Surroundings, alone: &mut [Box<dyn Queued>; 1]) -> Result<(), Failed> {
+async fn alone_until_decided(
+    around: &Surroundings,
+    recent: &mut Recent,
+    alone: &mut [Box<dyn Queued>; 1],
+) -> Result<(), Failed> {
     let mut tries = 1;
     loop {
         alone[0].forget();
-        match try_batch(around, alone).await {
+        match try_batch(around, recent, alone).await {
             Err(Failed::Before(StoreError::Conflict(_))) if tries < TRIES => tries += 1,
             result => return result,
         }
@@ -240,18 +249,29 @@ fn answer_all(batch: impl IntoIterator<Item = Box<dyn Queued>>, result: &Result<
     }
 }
 
-async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
+/// Whatever ends otherwise than well leaves nothing remembered: what is in the database then is read again.
+async fn try_batch(around: &Surroundings, recent: &mut Recent, batch: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
+    let result = decide_and_commit(around, recent, batch).await;
+    if result.is_err() {
+        recent.forget_all();
+    }
+    result
+}
+
+async fn decide_and_commit(
+    around: &Surroundings,
+    recent: &mut Recent,
+    batch: &mut [Box<dyn Queued>],
+) -> Result<(), Failed> {
     let mut tx = begin(&around.pool).await.map_err(|e| Failed::Away(e.into()))?;
-    let (open, lease_clock) = batch::enter(&mut tx, around.clock.now()).await.map_err(Failed::Away)?;
-    around.signals.open_deliveries.store(open, Ordering::Relaxed);
-    let mut view = View { lease_clock, ..View::default() };
-    read_needs(&mut tx, &mut view, batch).await.map_err(Failed::Before)?;
+    let (mut view, feed) = read_needs(&mut tx, around, recent, batch).await?;
+    around.signals.open_deliveries.store(feed.open, Ordering::Relaxed);
     let full = around.signals.full();
     let ctx = Ctx {
         now: around.clock.now(),
         entropy: around.entropy.as_ref(),
         rules: &around.rules,
-        open_deliveries: open,
+        open_deliveries: feed.open,
         full: &full,
     };
     let together = batch.len() > 1;
@@ -266,51 +286,96 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
             }));
         }
     }
-    if batch.iter().all(|w| w.failed()) {
+    if batch.iter().all(|w| w.failed()) || view.mark() == Mark::default() {
         return on!(Tx, tx, t => t.rollback().await).map_err(|e| Failed::Before(e.into()));
     }
-    let position = flush::flush(&mut tx, &view, ctx.now).await.map_err(Failed::Before)?;
+    let after = flush::flush(&mut tx, &view, feed, ctx.now).await.map_err(Failed::Before)?;
     commit(tx).await?;
+    recent.learn(&view, after);
     let signals = &around.signals;
-    signals.open_deliveries.store(open + view.opened, Ordering::Relaxed);
-    if let Some(position) = position {
-        signals.position.send_replace(position);
+    signals.open_deliveries.store(after.open, Ordering::Relaxed);
+    if after.position != feed.position {
+        signals.position.send_replace(after.position);
     }
     for d in view.deliveries.changed().filter(|d| d.version == 1 && d.waits_for_a_name()) {
         tracing::warn!(delivery = %d.id, endpoint = %d.endpoint, "ALARM: a withdrawal cannot name the document it takes back; a person must look in the record now");
     }
-    let endpoints: BTreeSet<&EndpointId> =
-        view.touched_lanes.iter().map(|(e, _)| e).chain(view.endpoints.changed_keys()).collect();
-    for endpoint in endpoints {
+    for endpoint in with_work(&view) {
         signals.bell(endpoint).notify_one();
     }
     Ok(())
 }
 
+/// Endpoints whose workers may find something to do now: a lane that nobody holds, or another gate. What a claim or a begin did is in its
+/// worker's hands already.
+fn with_work(view: &View) -> BTreeSet<&EndpointId> {
+    let waiting = view.deliveries.changed().filter(|d| d.state != State::Sending).map(|d| &d.endpoint);
+    let free = view.lanes.changed().filter(|l| l.lease.is_none()).map(|l| &l.endpoint);
+    waiting.chain(free).chain(view.endpoints.changed_keys()).collect()
+}
+
 /// In rounds, because one row tells which others are needed.
-async fn read_needs(tx: &mut Tx, view: &mut View, batch: &mut [Box<dyn Queued>]) -> Result<(), StoreError> {
+async fn read_needs(
+    tx: &mut Tx,
+    around: &Surroundings,
+    recent: &mut Recent,
+    batch: &mut [Box<dyn Queued>],
+) -> Result<(View, Feed), Failed> {
+    let fresh = |recent: &Recent, alone: bool| View {
+        // Nobody else writes there.
+        feed: recent.feed.filter(|_| alone),
+        lease_clock: micros(around.clock.now()),
+        ..View::default()
+    };
+    let alone = matches!(tx, Tx::Sqlite(_));
+    let mut view = fresh(recent, alone);
     for _ in 0..MAX_ROUNDS {
         let mut keys = Keys::default();
         for write in batch.iter() {
-            write.needs(view, &mut keys);
+            write.needs(&view, &mut keys);
         }
-        if !batch::load(tx, view, keys).await? {
-            return Ok(());
+        match batch::load(tx, &mut view, recent, keys).await {
+            Ok(Round::Complete) => {
+                let feed = view.feed.ok_or_else(|| Failed::Before(batch::wrong("no row in the feed's table")))?;
+                return Ok((view, feed));
+            }
+            Ok(Round::More) => {}
+            Ok(Round::Outdated) => {
+                recent.forget_all();
+                view = fresh(recent, alone);
+            }
+            // Nothing is known to be wrong with any of the writes before the first row came.
+            Err(e) if view.feed.is_none() => return Err(Failed::Away(e)),
+            Err(e) => return Err(Failed::Before(e)),
         }
     }
     // Deciding without rows that were asked for would be deciding as if they did not exist.
-    Err(StoreError::Inconsistent {
+    Err(Failed::Before(StoreError::Inconsistent {
         table: "the writer",
         what: format!("a write that still asks for rows after {MAX_ROUNDS} rounds"),
-    })
+    }))
 }
 
+/// Waits until no other batch is being written. On PostgreSQL this makes the bridges' batches follow one another, as on SQLite: each is decided
+/// against everything the one before it committed, so there is no lock order to keep and no row that appears between two reads. Their commits
+/// had to queue for the feed's row anyway.
 async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
+    match begin_once(pool).await {
+        Ok(tx) => Ok(tx),
+        Err(e @ sqlx::Error::PoolTimedOut) => Err(e),
+        // The connection was from before the database went away: the next one is new.
+        Err(_) => begin_once(pool).await,
+    }
+}
+
+async fn begin_once(pool: &Pool) -> Result<Tx, sqlx::Error> {
     Ok(match pool {
         // IMMEDIATE: the write lock at once, never an upgrade that could fail half way.
         Pool::Sqlite(p) => Tx::Sqlite(p.begin_with("BEGIN IMMEDIATE").await?),
         // READ COMMITTED, whatever the database's default: what is read after the wait for one's turn is read as of then.
-        Pool::Postgres(p) => Tx::Postgres(p.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?),
+        Pool::Postgres(p) => Tx::Postgres(
+            p.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7305172)").await?,
+        ),
     })
 }
 

@@ -10,7 +10,7 @@ use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, TeamId};
 use ips_bridge::domain::policy::{
-    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
+    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy, Names,
 };
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::store::{Limits, Rulebook, Store, TrustRules, WriterEnd};
@@ -63,7 +63,7 @@ fn policy(id: &str, trust: &str, name: &str) -> EndpointPolicy {
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 100_000,
-        replaces_in_place: false,
+        names: Names::OwnId,
         fingerprint: "test".to_owned(),
     }
 }

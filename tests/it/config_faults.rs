@@ -307,6 +307,8 @@ fn names_that_lead_nowhere_or_two_ways_are_refused() {
                 "roles = []\ntrusts = [\"RQ1\"]",
             )],
         ),
+        ("a principal under the bridge's own name", &[b(MAIN, "name = \"operations\"", "name = \"bridge\"")]),
+        ("a principal under an endpoint's name", &[b(MAIN, "name = \"operations\"", "name = \"endpoint:rz9-rio\"")]),
         ("a wildcard certificate", &[b(MAIN, "app.ips-provider.example", "*.ips-provider.example")]),
         ("staff must be mapped but nobody is", &[b(RZ9, "staff_file = \"../staff/rz9.csv\"\n", "")]),
     ]);

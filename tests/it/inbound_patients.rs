@@ -195,6 +195,32 @@ async fn accept_rules_decide_by_type_team_and_patient_under_their_own_names() {
 }
 
 #[tokio::test]
+async fn a_referral_that_names_no_team_of_ours_goes_to_the_listeners_default_team() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let ours = TeamId::parse(bridge::TEAM).unwrap();
+        let referral = |id: &str| {
+            let body = format!("RF1||R||||{id}^EPR\nPRD|RP|ADEYEMI^TUNDE\nPRD|RT||||||CMHT-WEST^^RZ9\n{PID}");
+            message("REF^I12", 1, &body)
+        };
+        let lenient = Source { teams: vec![ours.clone()], default_team: Some(ours.clone()), ..bridge.source() };
+        let south = Source {
+            teams: vec![ours.clone(), TeamId::parse("CMHT-WEST").unwrap()],
+            default_team: Some(ours.clone()),
+            ..bridge.source()
+        };
+        for (source, id, team) in [(&lenient, "X1", bridge::TEAM), (&south, "X2", "CMHT-WEST")] {
+            assert_eq!(tell(source, referral(id)).await, "AA");
+            let made = last(&bridge).await.referral_id.expect("it was applied");
+            let made = bridge.store.referral(&Scope::system(), made).await.unwrap().expect("it is there");
+            assert_eq!(made.details.team.as_str(), team);
+        }
+        drop((lenient, south));
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_note_queued_for_a_merged_patient_goes_to_the_surviving_record() {
     for store in stores() {
         let bridge = quiet(&store.url).await;

@@ -51,6 +51,7 @@ mod fhir_in;
 mod inbound_patients;
 mod interop;
 mod outbox_ask;
+mod outbox_send;
 mod seeing_canary;
 mod seeing_metrics;
 mod seeing_traces;

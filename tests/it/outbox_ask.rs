@@ -7,8 +7,10 @@ use ips_bridge::domain::ask::{Answer as Said, AskRules};
 use ips_bridge::domain::delivery::{EvidenceKind, ParkReason, State};
 use ips_bridge::domain::policy::{AfterUnknown, EndpointPolicy, FiledBy};
 use ips_bridge::outbox::{Question, ReadBack};
+use ips_bridge::store::write::Operation;
 use ips_bridge::transport::mllp::Answer;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -180,4 +182,28 @@ async fn a_record_that_is_away_is_waited_for_and_asked_when_it_is_back() {
     assert_eq!(delivery.attempts, 1);
     assert!(back.expect("it is back").got().iter().all(|m| is_ask(m)), "nothing was sent again");
     bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_persons_retry_of_an_unknown_outcome_asks_before_it_sends() {
+    for test in stores() {
+        let found = Arc::new(AtomicBool::new(false));
+        let says = found.clone();
+        let far = FarEnd::start(move |_, m| match is_ask(m) {
+            true if says.load(Ordering::SeqCst) => asked("found"),
+            true => asked("something else"),
+            false => Answer::silence(),
+        })
+        .await;
+        let bridge = start(&test, &far, tweaks(FiledBy::ApplicationAck, |_| {})).await;
+        let written = bridge.write_note("Met at the job centre.").await;
+        bridge.wait_state(written.delivery, State::Parked).await;
+        found.store(true, Ordering::SeqCst);
+        let operation = Operation::Retry { may_be_in_record_acknowledged: false };
+        bridge.operate(written.delivery, operation).await.expect("a retry");
+        let delivery = bridge.wait_filed(written.delivery).await;
+        assert_eq!(delivery.attempts, 1, "nothing was sent a second time");
+        assert_eq!(far.got().iter().filter(|m| !is_ask(m)).count(), 1);
+        bridge.stop().await;
+    }
 }

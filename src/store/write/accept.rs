@@ -7,7 +7,7 @@ use super::super::writer::Ctx;
 use crate::domain::chain::{self, AfterSettling, Plan};
 use crate::domain::decide::{Decision, Happened, decide};
 use crate::domain::delivery::{Delivery, Park, ParkReason, State};
-use crate::domain::entry::{Entry, EntryAction};
+use crate::domain::entry::{Entry, EntryAction, EntryKind};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::policy::EndpointPolicy;
@@ -99,6 +99,13 @@ pub(in crate::store) fn create(
     for endpoint in endpoints {
         lane_is_read(view, endpoint, accepting.entry)?;
     }
+    let subject = accepting.entry.subject;
+    if accepting.entry.version == 1
+        && subject.kind() != EntryKind::ReferralReply
+        && !view.chains.contains_key(&subject.uuid())
+    {
+        view.new_chain(subject.uuid());
+    }
     Ok(endpoints.iter().map(|e| add(view, ctx, accepting, e, None, false)).collect())
 }
 
@@ -115,7 +122,7 @@ pub(in crate::store) fn succeed(
         .map(|endpoint| {
             let policy = policy(ctx, &endpoint, &accepting.entry.trust);
             lane_is_read(view, &endpoint, accepting.entry)?;
-            let plan = chain::plan(&view.chain(subject, &endpoint), action, policy.replaces_in_place);
+            let plan = chain::plan(&view.chain(subject, &endpoint), action, policy.names);
             Ok((endpoint, plan))
         })
         .collect::<Result<_, WriteError>>()?;
@@ -272,7 +279,8 @@ fn follow_pair(view: &mut View, ctx: &Ctx<'_>, older: DeliveryId, newer: Deliver
     };
     let mut before = view.chain(older.subject.uuid(), &older.endpoint);
     before.retain(|d| d.lane_seq < older.lane_seq);
-    let follows: &[(&Delivery, Happened)] = match chain::after_settling(&older, &newer, &before) {
+    let names = policy(ctx, &older.endpoint, &older.trust).names;
+    let follows: &[(&Delivery, Happened)] = match chain::after_settling(&older, &newer, &before, names) {
         AfterSettling::Nothing => &[],
         AfterSettling::GivesWay => &[(&older, Happened::Superseded { why: "a newer version takes its place" })],
         AfterSettling::BothEnd => &[

@@ -15,7 +15,7 @@ mod told;
 
 pub use audit::ReadAudit;
 pub use inbound::{MakeReply, Receive, ReceivedReferral};
-pub use note::{ReplaceNote, WithdrawNote, WriteNote};
+pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};
 pub use operate::{Backfill, Operate, Operation, SetPaused};
 pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Late, Seen, Settle};
 pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};

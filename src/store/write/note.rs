@@ -8,6 +8,7 @@ use super::super::writer::{Ctx, Write};
 use super::accept::{self, Accepting};
 use super::{About, Call, audit};
 use crate::domain::decide::later;
+use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Body, Entry, Subject};
 use crate::domain::ids::{EntryId, NoteId, ReferralId};
 use crate::domain::note::{Action, EmployerApproachConsent, Note, NoteContent, NoteKind, WithdrawReason};
@@ -101,8 +102,16 @@ fn release_at(ctx: &Ctx<'_>, referral: &Referral, asked: Option<Duration>) -> Op
     (!wait.is_zero()).then(|| later(ctx.now, wait))
 }
 
+/// What became of a [`WriteNote`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenNote {
+    pub answered: Answered,
+    /// The note, its first version and its deliveries as they were written; `None` for a call that was answered before.
+    pub fresh: Option<Box<(Note, Entry, Vec<Delivery>)>>,
+}
+
 impl Write for WriteNote {
-    type Answer = Answered;
+    type Answer = WrittenNote;
 
     fn needs(&self, view: &View, keys: &mut Keys) {
         self.call.needs(keys);
@@ -113,9 +122,9 @@ impl Write for WriteNote {
         }
     }
 
-    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
-        if let Some(repeated) = self.call.repeated(view)? {
-            return Ok(repeated);
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<WrittenNote, WriteError> {
+        if let Some(answered) = self.call.repeated(view)? {
+            return Ok(WrittenNote { answered, fresh: None });
         }
         let (referral, patient) = episode(view, &self.call, self.referral_id)?;
         if !self.expected.agrees_with(&patient.details) {
@@ -142,7 +151,9 @@ impl Write for WriteNote {
         };
         let deliveries = accept::create(view, ctx, &accepting, &endpoints)?;
         record_decision(view, &referral, &self.content, ctx.now);
-        Ok(finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.write", ""))
+        let fresh = Some(Box::new((note.clone(), entry.clone(), deliveries.clone())));
+        let answered = finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.write", "");
+        Ok(WrittenNote { answered, fresh })
     }
 }
 
@@ -276,7 +287,7 @@ fn finish(
     call: &Call,
     note: Note,
     entry: Entry,
-    deliveries: &[crate::domain::delivery::Delivery],
+    deliveries: &[Delivery],
     action: &'static str,
     why: &str,
 ) -> Answered {

@@ -51,3 +51,18 @@ pub async fn rows(url: &str, table: &str) -> std::collections::BTreeSet<String> 
     assert_eq!(rows.len(), count, "two rows of {table} are the same");
     rows
 }
+
+/// What makes every insert into a table fail, as a disk does that is full; and what ends that.
+pub fn no_room_in(table: &str, url: &str) -> (Vec<String>, String) {
+    if url.starts_with("sqlite") {
+        let fill =
+            format!("CREATE TRIGGER full_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END");
+        return (vec![fill], format!("DROP TRIGGER full_{table}"));
+    }
+    let function = format!(
+        "CREATE FUNCTION full_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$"
+    );
+    let fill =
+        format!("CREATE TRIGGER full_{table} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION full_{table}()");
+    (vec![function, fill], format!("DROP TRIGGER full_{table} ON {table}"))
+}

@@ -12,7 +12,7 @@ use ips_bridge::domain::person::{
     Author, ExpectedPatient, Gender, LocalIdentifier, NhsNumberStatus, PatientDetails, PersonName,
 };
 use ips_bridge::domain::policy::{
-    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
+    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy, Names,
 };
 use ips_bridge::domain::referral::{ReferralDetails, ReferralPriority, SourceCode};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
@@ -53,7 +53,7 @@ pub fn anew() -> EndpointId {
 
 pub const BACK_OFF: BackOff = BackOff { first: Duration::from_secs(10), cap: Duration::from_secs(60) };
 
-fn policy(id: &str, of: &str, replaces_in_place: bool) -> (EndpointId, Arc<EndpointPolicy>) {
+fn policy(id: &str, of: &str, names: Names) -> (EndpointId, Arc<EndpointPolicy>) {
     let policy = EndpointPolicy {
         id: endpoint(id),
         trust: trust(of),
@@ -71,7 +71,7 @@ fn policy(id: &str, of: &str, replaces_in_place: bool) -> (EndpointId, Arc<Endpo
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 100_000,
-        replaces_in_place,
+        names,
         fingerprint: "pack@1".into(),
     };
     (policy.id.clone(), Arc::new(policy))
@@ -104,8 +104,12 @@ pub fn rulebook() -> Rulebook {
         (trust(t), rules)
     });
     Rulebook {
-        policies: [policy("rx9-epr", "RX9", true), policy("rx9-anew", "RX9", false), policy("ry9-epr", "RY9", true)]
-            .into(),
+        policies: [
+            policy("rx9-epr", "RX9", Names::FirstId),
+            policy("rx9-anew", "RX9", Names::OwnId),
+            policy("ry9-epr", "RY9", Names::FirstId),
+        ]
+        .into(),
         routes: routes.unwrap(),
         trusts: trusts.into(),
         limits: Limits::default(),

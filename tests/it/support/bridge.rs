@@ -24,7 +24,7 @@ use ips_bridge::domain::organisation::{EndpointId, OdsCode, StaffId, TeamId};
 use ips_bridge::domain::outcome::OutcomeContent;
 use ips_bridge::domain::person::{Author, ExpectedPatient, Gender, NhsNumberStatus, PatientDetails, PersonName};
 use ips_bridge::domain::policy::{
-    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
+    AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy, Names,
 };
 use ips_bridge::domain::referral::{ReferralDetails, ReferralPriority, SourceCode};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
@@ -33,7 +33,7 @@ use ips_bridge::inbound::Source;
 use ips_bridge::outbox::{self, Watch};
 use ips_bridge::store::record::{Actor, Answered, RequestKey};
 use ips_bridge::store::write::{
-    AnswerReferral, Call, CreateReferral, PatientIs, RecordOutcome, ReferralAnswer, WriteNote,
+    AnswerReferral, Call, CreateReferral, Operate, Operation, PatientIs, RecordOutcome, ReferralAnswer, WriteNote,
 };
 use ips_bridge::store::{Limits, Rulebook, Scope, Settings, Store, TrustRules, WriteError, WriterEnd};
 use ips_bridge::transport::Sender;
@@ -105,7 +105,7 @@ impl Default for Tweaks {
             require_verified_nhs_number: false,
             require_mapped_staff: false,
             max_text_chars: 60_000,
-            replaces_in_place: false,
+            names: Names::OwnId,
             fingerprint: "hl7v2-uk@test".into(),
         };
         let mut client = ClientSettings::new("");
@@ -254,7 +254,7 @@ impl Bridge {
             settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
             environment: policy.environment,
             late_after: Duration::from_secs(86_400),
-            in_place: policy.replaces_in_place,
+            in_place: policy.names == Names::FirstId,
         }
     }
 
@@ -428,6 +428,12 @@ impl Bridge {
         };
         let answered = self.store.record_outcome(write).await?;
         Ok((OutcomeId(answered.answer().subject), answered.answer().deliveries[0]))
+    }
+
+    /// An integrator does this to one delivery.
+    pub async fn operate(&self, id: DeliveryId, operation: Operation) -> Result<Answered, WriteError> {
+        let reason = "as the test says".to_owned();
+        self.store.operate(Operate { call: self.call(), deliveries: vec![id], operation, reason, single: true }).await
     }
 
     pub async fn delivery(&self, id: DeliveryId) -> Delivery {

@@ -1,0 +1,115 @@
+//! What the last batches read and wrote, so that the next one need not read it again: a note is accepted, claimed, begun and settled within
+//! milliseconds, and each of the four wants the same rows.
+//!
+//! It holds what the database holds, or nothing. On SQLite no other process writes; on PostgreSQL every batch counts itself in the feed's row,
+//! and when another bridge counted since, all is forgotten. A batch that ends in anything but its commit, or without a change, empties it.
+
+use super::record::{Attempt, EndpointState, Lane, Rendering};
+use super::rows::{LaneKey, View};
+use crate::domain::delivery::Delivery;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::ids::{AttemptId, DeliveryId, EntryId, PatientId, ReferralId, RenderingId};
+use crate::domain::note::Action;
+use crate::domain::organisation::EndpointId;
+use crate::domain::person::Patient;
+use crate::domain::referral::Referral;
+use std::collections::HashMap;
+use std::hash::Hash;
+use uuid::Uuid;
+
+/// Rows of one table that one generation holds; there are two.
+const ROWS: usize = 1024;
+/// A text or a message with more bytes is read again instead. With [`ROWS`] this bounds the memory.
+const LARGEST: usize = 8 * 1024;
+
+/// The feed's row: the last position handed out, open deliveries, and batches committed by whichever bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Feed {
+    pub position: i64,
+    pub open: i64,
+    pub commits: i64,
+}
+
+/// The newest rows, and those before them that were not wanted since.
+pub(super) struct Newest<K, V> {
+    now: HashMap<K, V>,
+    before: HashMap<K, V>,
+}
+
+impl<K, V> Default for Newest<K, V> {
+    fn default() -> Self {
+        Self { now: HashMap::new(), before: HashMap::new() }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Newest<K, V> {
+    pub fn get(&mut self, key: &K) -> Option<V> {
+        if let Some(value) = self.now.get(key) {
+            return Some(value.clone());
+        }
+        let value = self.before.remove(key)?;
+        self.put(key.clone(), value.clone());
+        Some(value)
+    }
+
+    pub fn put(&mut self, key: K, value: V) {
+        if self.now.len() >= ROWS {
+            self.before = std::mem::take(&mut self.now);
+        }
+        self.before.remove(&key);
+        self.now.insert(key, value);
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Recent {
+    /// As of the last batch. `None`: to be read.
+    pub feed: Option<Feed>,
+    pub patients: Newest<PatientId, Patient>,
+    pub referrals: Newest<ReferralId, Referral>,
+    pub entries: Newest<EntryId, Entry>,
+    pub deliveries: Newest<DeliveryId, Delivery>,
+    /// All deliveries of a subject.
+    pub chains: Newest<Uuid, Vec<DeliveryId>>,
+    pub lanes: Newest<LaneKey, Lane>,
+    pub renderings: Newest<RenderingId, Rendering>,
+    pub attempts: Newest<AttemptId, Attempt>,
+    pub endpoints: Newest<EndpointId, EndpointState>,
+}
+
+impl Recent {
+    pub fn forget_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub fn keep_entry(&mut self, entry: &Entry) {
+        match &entry.body {
+            Body::Note(Action::Create(content) | Action::Replace { content, .. }) if content.text.0.len() > LARGEST => {
+            }
+            _ => self.entries.put(entry.id, entry.clone()),
+        }
+    }
+
+    /// Never changed once it is made.
+    pub fn keep_rendering(&mut self, rendering: &Rendering) {
+        if rendering.bytes.0.len() <= LARGEST {
+            self.renderings.put(rendering.id, rendering.clone());
+        }
+    }
+
+    /// What a batch changed, once it is committed.
+    pub fn learn(&mut self, view: &View, feed: Feed) {
+        self.feed = Some(feed);
+        view.patients.changed().for_each(|p| self.patients.put(p.id, p.clone()));
+        view.referrals.changed().for_each(|r| self.referrals.put(r.id, r.clone()));
+        view.entries.changed().for_each(|e| self.keep_entry(e));
+        view.deliveries.changed().for_each(|d| self.deliveries.put(d.id, d.clone()));
+        view.lanes.changed().for_each(|l| self.lanes.put((l.endpoint.clone(), l.patient_id), l.clone()));
+        view.renderings.changed().for_each(|r| self.keep_rendering(r));
+        view.attempts.changed().for_each(|a| self.attempts.put(a.id, a.clone()));
+        view.endpoints.changed().for_each(|e| self.endpoints.put(e.id.clone(), e.clone()));
+        for subject in &view.whole_chains {
+            self.chains.put(*subject, view.chains.get(subject).cloned().unwrap_or_default());
+        }
+    }
+}

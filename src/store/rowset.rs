@@ -1,0 +1,155 @@
+//! Rows and keys on their way into a statement. What is short travels as one JSON array of arrays, what is long (payloads, messages) beside it in
+//! one heap of bytes, told by its place: JSON within JSON would be escaped, unescaped and parsed again for every column.
+
+use super::dialect::{Tx, on};
+use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
+
+/// One value of a row.
+#[derive(Clone, Copy)]
+pub(super) enum Cell<'a> {
+    Nothing,
+    Uuid(Uuid),
+    Int(i64),
+    Text(&'a str),
+    /// Short bytes, such as a hash: `{n:bytes}`.
+    Hash(&'a [u8]),
+    /// Takes two columns: `{n:heap}` or `{n:heap_text}`, and one more.
+    Heap(&'a [u8]),
+}
+
+macro_rules! cells {
+    ($($type:ty => $make:expr;)+) => {$(
+        impl<'a> From<$type> for Cell<'a> {
+            fn from(value: $type) -> Self {
+                $make(value)
+            }
+        }
+        impl<'a> From<Option<$type>> for Cell<'a> {
+            fn from(value: Option<$type>) -> Self {
+                value.map_or(Cell::Nothing, $make)
+            }
+        }
+    )+};
+}
+
+cells! {
+    Uuid => Cell::Uuid;
+    i64 => Cell::Int;
+    &'a str => Cell::Text;
+}
+
+/// Rows of one statement.
+pub(super) struct RowSet {
+    json: Vec<u8>,
+    heap: Vec<u8>,
+    rows: usize,
+    has_heap: bool,
+}
+
+impl Default for RowSet {
+    fn default() -> Self {
+        Self { json: vec![b'['], heap: Vec::new(), rows: 0, has_heap: false }
+    }
+}
+
+impl RowSet {
+    pub fn row(&mut self, cells: &[Cell<'_>]) {
+        self.begin();
+        self.json.push(b'[');
+        for (i, cell) in cells.iter().enumerate() {
+            if i > 0 {
+                self.json.push(b',');
+            }
+            self.cell(*cell);
+        }
+        self.json.push(b']');
+    }
+
+    /// For a list of keys, `{uuids}` and `{texts}`: no row around it.
+    pub fn key(&mut self, key: Cell<'_>) {
+        self.begin();
+        self.cell(key);
+    }
+
+    fn begin(&mut self) {
+        if self.rows > 0 {
+            self.json.push(b',');
+        }
+        self.rows += 1;
+    }
+
+    fn cell(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Nothing => self.json.extend_from_slice(b"null"),
+            Cell::Int(n) => self.json.extend_from_slice(n.to_string().as_bytes()),
+            Cell::Uuid(id) => {
+                let mut buffer = Uuid::encode_buffer();
+                let text = id.simple().encode_lower(&mut buffer);
+                self.json.push(b'"');
+                self.json.extend_from_slice(text.as_bytes());
+                self.json.push(b'"');
+            }
+            Cell::Hash(bytes) => {
+                self.json.push(b'"');
+                self.json.extend_from_slice(super::dialect::hex(bytes).as_bytes());
+                self.json.push(b'"');
+            }
+            // PostgreSQL's text cannot hold U+0000, which a far end's message may: stored and looked for as U+FFFD. Raw bytes are kept as they are.
+            Cell::Text(text) if text.contains('\0') => self.string(&text.replace('\0', "\u{fffd}")),
+            Cell::Text(text) => self.string(text),
+            Cell::Heap(bytes) => {
+                self.has_heap = true;
+                // SQL counts from one.
+                let place = format!("{},{}", self.heap.len() + 1, bytes.len());
+                self.json.extend_from_slice(place.as_bytes());
+                self.heap.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    fn string(&mut self, text: &str) {
+        serde_json::to_writer(&mut self.json, text).expect("a string becomes JSON, and a vector takes it");
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// `$1`, and `$2` where a cell stood in the heap.
+    pub fn arguments(mut self) -> Vec<Argument> {
+        self.json.push(b']');
+        let json = String::from_utf8(self.json).expect("it was made of text only");
+        let heap = self.has_heap.then_some(Argument::Bytes(self.heap));
+        std::iter::once(Argument::Text(json)).chain(heap).collect()
+    }
+}
+
+/// What a statement's parameter is bound to.
+pub(super) enum Argument {
+    Text(String),
+    Int(i64),
+    Bytes(Vec<u8>),
+}
+
+macro_rules! bound {
+    ($query:expr, $arguments:expr) => {
+        $arguments.into_iter().fold($query, |query, argument| match argument {
+            Argument::Text(text) => query.bind(text),
+            Argument::Int(n) => query.bind(n),
+            Argument::Bytes(bytes) => query.bind(bytes),
+        })
+    };
+}
+
+/// Runs a text of ours. Its statement is prepared once for each text: sqlx keeps the last two hundred.
+pub(super) async fn execute(tx: &mut Tx, sql: String, arguments: Vec<Argument>) -> Result<(), sqlx::Error> {
+    on!(Tx, tx, t => bound!(sqlx::query(AssertSqlSafe(sql)), arguments).execute(&mut **t).await.map(|_| ()))
+}
+
+pub(super) async fn fetch<R>(tx: &mut Tx, sql: String, arguments: Vec<Argument>) -> Result<Vec<R>, sqlx::Error>
+where
+    R: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+{
+    on!(Tx, tx, t => bound!(sqlx::query_as(AssertSqlSafe(sql)), arguments).fetch_all(&mut **t).await)
+}

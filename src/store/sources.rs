@@ -1,0 +1,213 @@
+//! What a batch of writes may have to read, each source one `SELECT` of the same columns, so that whatever a round needs is asked in one statement.
+
+use super::dialect::statement;
+use uuid::Uuid;
+
+/// What a row is; each carries its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Feed,
+    Request,
+    PatientByNhs,
+    PatientByFormerNhs,
+    PatientByLocal,
+    ReferralByExternal,
+    Patient,
+    Referral,
+    Note,
+    Outcome,
+    Entry,
+    Delivery,
+    Attempt,
+    Inbound,
+    Endpoint,
+    Lane,
+    Rendering,
+    RenderingByControl,
+    Claimable,
+}
+
+impl Of {
+    const ALL: [Self; 19] = [
+        Self::Feed,
+        Self::Request,
+        Self::PatientByNhs,
+        Self::PatientByFormerNhs,
+        Self::PatientByLocal,
+        Self::ReferralByExternal,
+        Self::Patient,
+        Self::Referral,
+        Self::Note,
+        Self::Outcome,
+        Self::Entry,
+        Self::Delivery,
+        Self::Attempt,
+        Self::Inbound,
+        Self::Endpoint,
+        Self::Lane,
+        Self::Rendering,
+        Self::RenderingByControl,
+        Self::Claimable,
+    ];
+
+    pub fn number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|of| *of as i32 == number)
+    }
+}
+
+/// A row of any source: its number, four texts, four ids, four numbers, two of bytes. What a place holds is told by the source's text.
+pub(super) type Found = (
+    i32,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<Uuid>,
+    Option<Uuid>,
+    Option<Uuid>,
+    Option<Uuid>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+);
+
+/// The places of [`Found`].
+const COLUMNS: [(&str, &str); 14] = [
+    ("t1", "text"),
+    ("t2", "text"),
+    ("t3", "text"),
+    ("t4", "text"),
+    ("u1", "uuid"),
+    ("u2", "uuid"),
+    ("u3", "uuid"),
+    ("u4", "uuid"),
+    ("n1", "int"),
+    ("n2", "int"),
+    ("n3", "int"),
+    ("n4", "int"),
+    ("b1", "bytes"),
+    ("b2", "bytes"),
+];
+
+/// One source's text: which of its columns stand where, the other places empty.
+fn select(of: Of, places: &[(&str, &str)], from: &str) -> String {
+    let columns = COLUMNS.iter().map(|(place, kind)| {
+        let own = places.iter().find(|(p, _)| p == place).map(|(_, own)| (*own).to_owned());
+        format!("{} AS {place}", own.unwrap_or_else(|| format!("{{none:{kind}}}")))
+    });
+    let columns: Vec<String> = columns.collect();
+    format!("SELECT {} AS source, {} FROM {from}", of as i32, columns.join(", "))
+}
+
+macro_rules! source {
+    ($name:ident, $of:ident, $from:literal, $($place:ident = $own:literal),+) => {
+        statement!($name, &select(Of::$of, &[$((stringify!($place), $own)),+], $from));
+    };
+}
+
+source!(FEED, Feed, "feed WHERE id = 1", n1 = "position", n2 = "open", n3 = "commits", n4 = "{clock}");
+source!(
+    REQUESTS,
+    Request,
+    "request WHERE key IN (SELECT {0:bytes} FROM {rows})",
+    t1 = "answer",
+    b1 = "key",
+    b2 = "content"
+);
+source!(
+    PATIENTS_BY_NHS,
+    PatientByNhs,
+    "patient WHERE nhs_number IS NOT NULL AND (trust, nhs_number) IN (SELECT {0:text}, {1:text} FROM {rows})",
+    t1 = "trust",
+    t2 = "nhs_number",
+    u1 = "id"
+);
+source!(
+    PATIENTS_BY_FORMER_NHS,
+    PatientByFormerNhs,
+    "patient_identifier WHERE (trust, authority, kind, value) IN (SELECT {0:text}, 'NHS', 'NH', {1:text} FROM {rows})",
+    t1 = "trust",
+    t2 = "value",
+    u1 = "patient_id"
+);
+source!(
+    PATIENTS_BY_LOCAL,
+    PatientByLocal,
+    "patient_identifier WHERE (trust, authority, kind, value) IN (SELECT {0:text}, {1:text}, {2:text}, {3:text} FROM {rows})",
+    t1 = "trust",
+    t2 = "authority",
+    t3 = "kind",
+    t4 = "value",
+    u1 = "patient_id"
+);
+source!(
+    REFERRALS_BY_EXTERNAL,
+    ReferralByExternal,
+    "referral_external WHERE (trust, system, value) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})",
+    t1 = "trust",
+    t2 = "system",
+    t3 = "value",
+    u1 = "referral_id"
+);
+source!(PATIENTS, Patient, "patient WHERE id IN {uuids}", t1 = "payload");
+source!(REFERRALS, Referral, "referral WHERE id IN {uuids}", t1 = "payload");
+source!(REFERRALS_OF, Referral, "referral WHERE patient_id IN {uuids}", t1 = "payload");
+source!(NOTES, Note, "note WHERE id IN {uuids}", t1 = "payload");
+source!(NOTES_OF, Note, "note WHERE patient_id IN {uuids}", t1 = "payload");
+source!(OUTCOMES, Outcome, "outcome WHERE id IN {uuids}", t1 = "payload");
+source!(OUTCOMES_OF, Outcome, "outcome WHERE patient_id IN {uuids}", t1 = "payload");
+source!(OUTCOMES_OF_REFERRAL, Outcome, "outcome WHERE referral_id IN {uuids}", t1 = "payload");
+source!(ENTRIES, Entry, "entry WHERE id IN {uuids}", t1 = "payload");
+source!(DELIVERIES, Delivery, "delivery WHERE id IN {uuids}", t1 = "payload");
+source!(CHAINS, Delivery, "delivery WHERE subject_id IN {uuids}", t1 = "payload");
+source!(DELIVERIES_OF, Delivery, "delivery WHERE patient_id IN {uuids}", t1 = "payload");
+source!(
+    DELIVERIES_OF_LANES,
+    Delivery,
+    "delivery WHERE (patient_id, endpoint_id) IN (SELECT {1:uuid}, {0:text} FROM {rows})",
+    t1 = "payload"
+);
+source!(ATTEMPTS, Attempt, "attempt WHERE id IN {uuids}", t1 = "payload");
+source!(INBOUND, Inbound, "inbound WHERE id IN {uuids}", t1 = "payload");
+source!(ENDPOINTS, Endpoint, "endpoint WHERE id IN {texts}", t1 = "payload");
+source!(
+    LANES,
+    Lane,
+    "lane WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})",
+    t1 = "endpoint_id",
+    u1 = "patient_id",
+    u2 = "lease_token",
+    u3 = "delivery_id",
+    u4 = "moves_to",
+    n1 = "next_seq",
+    n2 = "lease_until",
+    n3 = "moves_by"
+);
+source!(RENDERINGS, Rendering, "rendering WHERE id IN {uuids}", t1 = "payload", b1 = "bytes");
+source!(
+    RENDERINGS_BY_CONTROL,
+    RenderingByControl,
+    "rendering WHERE (endpoint_id, control_id) IN (SELECT {0:text}, {1:text} FROM {rows})",
+    t1 = "endpoint_id",
+    t2 = "control_id",
+    u1 = "id"
+);
+// $1 the endpoint, $2 lanes at most.
+source!(
+    CLAIMABLE,
+    Claimable,
+    "(SELECT endpoint_id, patient_id, COALESCE( \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
+        ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
+        ORDER BY d.ask_at LIMIT 1)) AS head \
+     FROM lane WHERE endpoint_id = $1 AND next_at <= {due} ORDER BY next_at LIMIT $2) AS due",
+    t1 = "endpoint_id",
+    u1 = "patient_id",
+    u2 = "head"
+);

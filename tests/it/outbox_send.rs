@@ -1,0 +1,75 @@
+//! One attempt, from its beginning to what came back on the same connection.
+
+use crate::store::raw;
+use crate::support::bridge::{Bridge, Tweaks};
+use crate::support::far_end::{FarEnd, ack, ack_text, control_id};
+use crate::support::{stores, wait_until};
+use ips_bridge::domain::delivery::{EvidenceKind, State};
+use ips_bridge::domain::policy::AckMode;
+use ips_bridge::transport::mllp::Answer;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[tokio::test]
+async fn an_attempt_that_could_not_be_begun_sends_nothing_and_is_made_once_it_can() {
+    for test in stores() {
+        let far = FarEnd::start(|_, m| ack(m, "AA", "")).await;
+        let bridge =
+            Bridge::start(&test.url, far.addr(), Tweaks { lease: Duration::from_secs(2), ..Tweaks::default() }).await;
+        let (full, empty) = raw::no_room_in("rendering", &test.url);
+        for statement in full {
+            raw::execute(&test.url, &statement).await;
+        }
+        let written = bridge.write_note("Met at the library.").await;
+        // It is taken up and put back again and again; each time the bytes would have to be stored first.
+        wait_until(Duration::from_secs(20), "some tries", async || bridge.delivery(written.delivery).await.version > 4)
+            .await;
+        let waiting = bridge.delivery(written.delivery).await;
+        assert!(far.got().is_empty(), "bytes left that are stored nowhere");
+        assert_eq!((waiting.attempts, waiting.may_have_been_received()), (0, false));
+        raw::execute(&test.url, &empty).await;
+        let filed = bridge.wait_filed(written.delivery).await;
+        assert_eq!((filed.attempts, far.got().len()), (1, 1));
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_late_acknowledgement_that_comes_before_the_next_answer_files_what_it_names() {
+    for test in stores() {
+        let first: Arc<Mutex<Option<String>>> = Arc::default();
+        let seen = first.clone();
+        let far = FarEnd::start(move |_, m| {
+            let commit = ack_text(&control_id(m), "CA", "", "").into_bytes();
+            let mut first = seen.lock().expect("one at a time");
+            match first.as_ref() {
+                None => {
+                    *first = Some(control_id(m));
+                    Answer::frame(commit)
+                }
+                // What the first one became, and then the answer that is waited for.
+                Some(earlier) => {
+                    let late = ack_text(earlier, "AA", "", "").into_bytes();
+                    Answer { frames: vec![late, commit], ..Answer::default() }
+                }
+            }
+        })
+        .await;
+        let mut tweaks = Tweaks::default();
+        tweaks.policy.ack_mode = AckMode::Enhanced;
+        tweaks.client.late_replies_on_connection = true;
+        tweaks.client.max_connections = 1;
+        let bridge = Bridge::start(&test.url, far.addr(), tweaks).await;
+        let one = bridge.write_note("Met at the library.").await;
+        bridge.wait_state(one.delivery, State::Accepted).await;
+        let two = bridge.write_note("Met at the café.").await;
+        let filed = bridge.wait_filed(one.delivery).await;
+        assert_eq!(
+            filed.evidence.iter().map(|e| e.kind).collect::<Vec<_>>(),
+            [EvidenceKind::TransportAck, EvidenceKind::ApplicationAck]
+        );
+        let second = bridge.wait_state(two.delivery, State::Accepted).await;
+        assert_eq!(second.attempts, 1, "the answer to it was its own, behind the other one");
+        bridge.stop().await;
+    }
+}
