@@ -14,3 +14,6 @@ pub mod inbound;
 pub mod wire;
 pub mod app;
 pub mod cli;
+
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,7 @@
 //! Where SQLite and PostgreSQL differ, and nothing else: one pool type each, how a list of keys and a batch of rows travel in one
 //! parameter, and the words of the column types.
 
+use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::sync::LazyLock;
 
@@ -11,9 +12,10 @@ pub(super) enum Pool {
     Postgres(PgPool),
 }
 
-/// The writer's open transaction.
+/// The writer's connection while it has a batch in hand: on PostgreSQL in a transaction from the beginning; on SQLite, where nobody else
+/// writes, the transaction begins and ends with the writing.
 pub(super) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(PoolConnection<Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
 

@@ -1,10 +1,11 @@
 //! Writes what a batch changed, whatever it is, in one statement, and in one more the heads of the lanes it touched.
 
-use super::dialect::{Statement, Tx, renumbered, statement};
-use super::error::StoreError;
+use super::commit::{Texts, commit};
+use super::dialect::{Statement, Tx, statement};
 use super::recent::Feed;
 use super::rows::{View, leads_to};
-use super::rowset::{Argument, Cell, RowSet, execute};
+use super::rowset::{Argument, Cell, RowSet};
+use super::writer::Failed;
 use crate::domain::ambient::micros;
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
@@ -130,19 +131,13 @@ statement!(
 );
 statement!(COUNT, "UPDATE feed SET position = position + $1, open = open + $2, commits = commits + 1 WHERE id = 1");
 
-/// Some statements that go to the database together. None of them may rest on what another one of the same group writes.
-#[derive(Default)]
+/// A step of a commit in the making. None of its statements may rest on what another one of the same step writes.
 struct Group {
     postgres: bool,
-    texts: Vec<String>,
-    arguments: Vec<Argument>,
+    texts: Texts,
 }
 
 impl Group {
-    fn new(tx: &Tx) -> Self {
-        Self { postgres: matches!(tx, Tx::Postgres(_)), ..Self::default() }
-    }
-
     fn rows<T>(
         &mut self,
         statement: &Statement,
@@ -157,33 +152,15 @@ impl Group {
     }
 
     fn run(&mut self, statement: &Statement, arguments: Vec<Argument>) {
-        self.texts.push(statement.part(self.postgres, self.arguments.len()));
-        self.arguments.extend(arguments);
-    }
-
-    /// After its own, on a database that runs one after the other.
-    fn append(&mut self, later: Self) {
-        let others = self.arguments.len();
-        self.texts.extend(later.texts.iter().map(|text| renumbered(text, others)));
-        self.arguments.extend(later.arguments);
-    }
-
-    /// SQLite runs one after the other. PostgreSQL takes one statement with parameters at a time: the others become its common table expressions.
-    async fn write(mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        let Some(last) = self.texts.pop() else { return Ok(()) };
-        let sql = if self.postgres && !self.texts.is_empty() {
-            let before = self.texts.iter().enumerate().map(|(n, text)| format!("w{n} AS ({text})"));
-            format!("WITH {} {last}", before.collect::<Vec<_>>().join(", "))
-        } else {
-            self.texts.push(last);
-            self.texts.join("; ")
-        };
-        Ok(execute(tx, sql, self.arguments).await?)
+        self.texts.sql.push(statement.part(self.postgres, self.texts.arguments.len()));
+        self.texts.arguments.extend(arguments);
     }
 }
 
-/// Writes everything; gives the feed's row as it is then.
-pub(super) async fn flush(tx: &mut Tx, view: &View, feed: Feed, now: Timestamp) -> Result<Feed, StoreError> {
+/// Writes everything and commits; gives the feed's row as it is then.
+pub(super) async fn flush(tx: Tx, view: &View, feed: Feed, now: Timestamp) -> Result<Feed, Failed> {
+    let postgres = matches!(tx, Tx::Postgres(_));
+    let step = || Group { postgres, texts: Texts::default() };
     let deliveries: Vec<&Delivery> = view.deliveries.changed().collect();
     let referrals: Vec<_> = view.referrals.changed().collect();
     let mut position = feed.position;
@@ -191,13 +168,10 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, feed: Feed, now: Timestamp) 
         position += 1;
         position
     };
-    if view.patients.changed().next().is_some() {
-        // What led to a patient before may lead to another now: taken away first.
-        let mut before = Group::new(tx);
-        before.rows(&DROP_IDENTIFIERS, view.patients.changed(), |set, p| set.key(p.id.0.into()));
-        before.write(tx).await?;
-    }
-    let mut group = Group::new(tx);
+    // What led to a patient before may lead to another now: taken away first.
+    let mut before = step();
+    before.rows(&DROP_IDENTIFIERS, view.patients.changed(), |set, p| set.key(p.id.0.into()));
+    let mut group = step();
     people(&mut group, view);
     group.rows(&PUT_REFERRALS, &referrals, |set, r| {
         set.row(&[
@@ -227,17 +201,11 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, feed: Feed, now: Timestamp) 
     accounts(&mut group, view, now);
     let feed = Feed { position, open: feed.open + view.opened, commits: feed.commits + 1 };
     group.run(&COUNT, vec![Argument::Int(taken(&deliveries, &referrals)), Argument::Int(view.opened)]);
-    let mut heads = Group::new(tx);
+    // The heads rest on what was written.
+    let mut heads = step();
     let touched: BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
     heads.rows(&SET_HEADS, touched, |set, (e, p)| set.row(&[e.as_str().into(), p.0.into()]));
-    if group.postgres {
-        // Its statements see what was there before all of them; the heads rest on what they write.
-        group.write(tx).await?;
-        heads.write(tx).await?;
-    } else {
-        group.append(heads);
-        group.write(tx).await?;
-    }
+    commit(tx, vec![before.texts, group.texts, heads.texts]).await?;
     Ok(feed)
 }
 

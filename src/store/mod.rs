@@ -5,6 +5,7 @@
 //! * `write/` holds one file for each kind of change, `read/` one for each kind of question.
 
 mod batch;
+mod commit;
 mod dialect;
 mod error;
 mod flush;
@@ -85,7 +86,7 @@ impl Store {
             max_batch: settings.group_commit_max.max(1),
             _lock: lock.clone(),
         };
-        let (writer, end) = Writer::start(around);
+        let (writer, end) = Writer::start(around)?;
         let store = Self { writer, readers: opened.readers, rules, signals, maintenance: opened.writer, _lock: lock };
         Ok((store, end))
     }

@@ -21,12 +21,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// A database that gives the writer no connection for so long is away: its callers are told.
 const AWAY_AFTER: Duration = Duration::from_secs(10);
 
-/// A bridge that is stuck or cut off while it writes must not hold up the others for longer than this. And each statement is planned for the
-/// tables as they are: a plan made when they were small, kept for as long as the session lives, reads the whole queue when that has grown.
-/// All of the writer's statements name their rows by key, some hundreds at a time, so none has reason to read a table whole, also where the
-/// planner knows nothing of it yet.
+/// A bridge that is stuck or cut off while it writes must not hold up the others for longer than this. All of the writer's statements name their
+/// rows by key, some hundreds at a time, so none has reason to read a table whole, whatever the planner knows of it; and a plan that is made
+/// once is as good for the next batch, whose messages need not be copied into a plan of their own.
 const WRITER_SESSION: &str = "SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; \
-     SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
 pub(super) struct Opened {
@@ -56,6 +55,8 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .foreign_keys(true)
         .statement_cache_capacity(200)
         .pragma("cache_size", "-32000")
+        // 32 MiB of log between two copies into the file: at the default of 4 MiB a busy bridge copies, and waits for the disk, every few commits.
+        .pragma("wal_autocheckpoint", "8192")
         .pragma("temp_store", "memory");
     let path = options.get_filename().to_owned();
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
@@ -92,23 +93,25 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
 
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     let options = PgConnectOptions::from_str(url)?.application_name("ips-bridge").statement_cache_capacity(200);
-    let writer = PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(AWAY_AFTER)
         // The writer finds out by beginning, and begins again.
         .test_before_acquire(false)
-        .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }))
-        .connect_with(options.clone())
-        .await?;
+        .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }));
+    let first = pool.clone().connect_with(options.clone()).await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
-        let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&writer).await?;
+        let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&first).await?;
         let stronger =
             setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
         if value != safe && !stronger {
             return Err(OpenError::Unsafe { setting, value, wanted: safe });
         }
     }
-    migrator(true).run(&writer).await?;
+    migrator(true).run(&first).await?;
+    first.close().await;
+    // Connected by the writer, on whose thread it is to be waited for.
+    let writer = pool.connect_lazy_with(options.clone());
     let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
     Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), lock: None })
 }

@@ -132,6 +132,7 @@ pub(super) enum Argument {
     Bytes(Vec<u8>),
 }
 
+/// A query with its arguments.
 macro_rules! bound {
     ($query:expr, $arguments:expr) => {
         $arguments.into_iter().fold($query, |query, argument| match argument {
@@ -142,11 +143,9 @@ macro_rules! bound {
     };
 }
 
-/// Runs a text of ours. Its statement is prepared once for each text: sqlx keeps the last two hundred.
-pub(super) async fn execute(tx: &mut Tx, sql: String, arguments: Vec<Argument>) -> Result<(), sqlx::Error> {
-    on!(Tx, tx, t => bound!(sqlx::query(AssertSqlSafe(sql)), arguments).execute(&mut **t).await.map(|_| ()))
-}
+pub(super) use bound;
 
+/// Asks with a text of ours. Its statement is prepared once for each text: sqlx keeps the last two hundred.
 pub(super) async fn fetch<R>(tx: &mut Tx, sql: String, arguments: Vec<Argument>) -> Result<Vec<R>, sqlx::Error>
 where
     R: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,

@@ -3,12 +3,12 @@
 //! written all the same.
 
 use super::batch::Round;
-use super::dialect::{Pool, Tx, on};
+use super::dialect::{Pool, Tx};
 use super::error::{StoreError, WriteError};
 use super::recent::{Feed, Recent};
 use super::rows::{Keys, Mark, View};
 use super::rulebook::{Full, Rulebook};
-use super::{batch, flush};
+use super::{batch, commit, flush};
 use crate::domain::ambient::micros;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::delivery::State;
@@ -138,11 +138,26 @@ pub(super) enum Priority {
 }
 
 impl Writer {
-    /// Starts the writer. It ends when the last [`Writer`] is dropped and everything queued is written.
-    pub fn start(around: Surroundings) -> (Self, tokio::task::JoinHandle<()>) {
+    /// Starts the writer, on a thread of its own: it waits for the disk several times a commit, and every time it would have to queue again
+    /// behind whatever calls are being served. It ends when the last [`Writer`] is dropped and everything queued is written.
+    ///
+    /// # Errors
+    /// The system gives no thread, or no way to wait.
+    pub fn start(around: Surroundings) -> std::io::Result<(Self, tokio::task::JoinHandle<()>)> {
         let (settles, settles_in) = mpsc::channel(1024);
         let (accepts, accepts_in) = mpsc::channel(1024);
-        (Self { settles, accepts }, tokio::spawn(run(around, settles_in, accepts_in)))
+        let (over, ended) = oneshot::channel::<()>();
+        let own = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let spoken = tracing::dispatcher::get_default(Clone::clone);
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            tracing::dispatcher::with_default(&spoken, || own.block_on(run(around, settles_in, accepts_in)));
+            drop(over);
+        })?;
+        let end = tokio::spawn(async move {
+            // Whether it was told or dropped, it is over.
+            let _ = ended.await;
+        });
+        Ok((Self { settles, accepts }, end))
     }
 
     pub async fn write<W: Write>(&self, write: W, priority: Priority) -> Result<W::Answer, WriteError> {
@@ -193,7 +208,7 @@ async fn run(
 }
 
 /// Why a batch did not commit.
-enum Failed {
+pub(super) enum Failed {
     /// Nothing was written, and no write is to blame: the database cannot be reached.
     Away(StoreError),
     /// Nothing was written; one of the writes may be the cause.
@@ -287,10 +302,9 @@ async fn decide_and_commit(
         }
     }
     if batch.iter().all(|w| w.failed()) || view.mark() == Mark::default() {
-        return on!(Tx, tx, t => t.rollback().await).map_err(|e| Failed::Before(e.into()));
+        return commit::leave(tx).await;
     }
-    let after = flush::flush(&mut tx, &view, feed, ctx.now).await.map_err(Failed::Before)?;
-    commit(tx).await?;
+    let after = flush::flush(tx, &view, feed, ctx.now).await?;
     recent.learn(&view, after);
     let signals = &around.signals;
     signals.open_deliveries.store(after.open, Ordering::Relaxed);
@@ -356,7 +370,7 @@ async fn read_needs(
     }))
 }
 
-/// Waits until no other batch is being written. On PostgreSQL this makes the bridges' batches follow one another, as on SQLite: each is decided
+/// Waits until no other batch is being written. On SQLite there is none: nobody else writes. On PostgreSQL this makes the bridges' batches follow one another: each is decided
 /// against everything the one before it committed, so there is no lock order to keep and no row that appears between two reads. Their commits
 /// had to queue for the feed's row anyway.
 async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
@@ -370,30 +384,10 @@ async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
 
 async fn begin_once(pool: &Pool) -> Result<Tx, sqlx::Error> {
     Ok(match pool {
-        // IMMEDIATE: the write lock at once, never an upgrade that could fail half way.
-        Pool::Sqlite(p) => Tx::Sqlite(p.begin_with("BEGIN IMMEDIATE").await?),
+        Pool::Sqlite(p) => Tx::Sqlite(p.acquire().await?),
         // READ COMMITTED, whatever the database's default: what is read after the wait for one's turn is read as of then.
         Pool::Postgres(p) => Tx::Postgres(
             p.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7305172)").await?,
         ),
-    })
-}
-
-async fn commit(tx: Tx) -> Result<(), Failed> {
-    on!(Tx, tx, t => t.commit().await).map_err(|e| {
-        if is_fsync_error(&e) {
-            // After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
-            tracing::error!("the disk refused to store the record (fsync failed); the bridge stops now so that nothing is lost: check the disk, then start it again");
-            std::process::abort();
-        }
-        Failed::AtCommit(StoreError::CommitUnknown(StoreError::from(e).to_string()))
-    })
-}
-
-/// SQLITE_IOERR and its kinds (low byte 10); PostgreSQL's own panics end its connection instead.
-fn is_fsync_error(e: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(d) = e else { return false };
-    d.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some_and(|s| {
-        sqlx::error::DatabaseError::code(s).is_some_and(|c| c.parse::<i32>().is_ok_and(|n| n & 255 == 10))
     })
 }
