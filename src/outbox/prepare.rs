@@ -1,8 +1,8 @@
 //! Before every send: the safety holds, then the bytes, stored ones again or new ones.
 
 use super::{Endpoint, Shared};
-use crate::adapter::RenderError;
 use crate::adapter::compose::{Composition, compose, job_of};
+use crate::adapter::{Fitted, RenderError};
 use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
 use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance};
@@ -17,16 +17,21 @@ pub enum Prepared {
     Hold { reason: ParkReason, detail: String },
 }
 
-pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Prepared, StoreError> {
+pub async fn prepare(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    fitted: &Fitted,
+    claimed: &Claimed,
+) -> Result<Prepared, StoreError> {
     let delivery = &claimed.delivery;
     let identity_now = claimed.patient.details.identity();
     let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
     let predecessor = delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
-    let late_now = endpoint.site.is_late(&claimed.entry, shared.clock.now());
+    let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
         entry: &claimed.entry,
-        policy: &endpoint.policy,
+        policy: &fitted.policy,
         identity_now: &identity_now,
         standing: &claimed.patient.standing,
         referral: &claimed.referral,
@@ -39,6 +44,7 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
         patient_version: claimed.patient.version,
         referral_version: claimed.referral.version,
         predecessor: predecessor.map(|p| (p.id, p.version)),
+        activation: fitted.activation,
     };
     match (clearance(&facts), &claimed.rendering) {
         (Clearance::Hold(reason), _) => Ok(Prepared::Hold { reason, detail: String::new() }),
@@ -51,15 +57,15 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
         (Clearance::Go | Clearance::RenderAnew, earlier) => {
             let number = earlier.as_ref().map_or(1, |r| r.number + 1);
             let made_from =
-                MadeFrom { identity: identity_now, endpoint: endpoint.policy.fingerprint.clone(), late: late_now };
-            render(shared, endpoint, claimed, staff, number, made_from, seen).await
+                MadeFrom { identity: identity_now, endpoint: fitted.policy.fingerprint.clone(), late: late_now };
+            render(shared, (endpoint, fitted), claimed, staff, number, made_from, seen).await
         }
     }
 }
 
 async fn render(
     shared: &Shared,
-    endpoint: &Endpoint,
+    (endpoint, fitted): (&Endpoint, &Fitted),
     claimed: &Claimed,
     epr_staff: Option<(String, String)>,
     number: u32,
@@ -86,25 +92,25 @@ async fn render(
         referral: &claimed.referral,
         before: &claimed.before,
         epr_staff,
-        site: &endpoint.site,
+        site: &fitted.site,
         control_id: &control_id,
         time: now,
     };
     let Some(input) = compose(&composition) else {
         return Ok(hold(ParkReason::NotRenderable, "the document it speaks of is not known here"));
     };
-    let rendered = match endpoint.pack.render(&input, &endpoint.options) {
+    let rendered = match fitted.pack.render(&input, &endpoint.options) {
         Ok(rendered) => rendered,
         Err(e) => return Ok(unrenderable(&e)),
     };
     let rendering = Rendering {
         id: RenderingId::new(now, shared.entropy.as_ref()),
         delivery_id: claimed.delivery.id,
-        endpoint: endpoint.policy.id.clone(),
+        endpoint: endpoint.id.clone(),
         number,
         control_id: control_id.clone(),
         made_from,
-        pack: endpoint.pack.pin(),
+        pack: fitted.pack.pin(),
         created_at: now,
         bytes: Raw(rendered.bytes.clone()),
     };

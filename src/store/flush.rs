@@ -2,7 +2,7 @@
 
 use super::dialect::{Tx, hex, on, statement, without_nul};
 use super::error::StoreError;
-use super::rows::{View, leads_to};
+use super::rows::{PackRow, View, leads_to};
 use crate::domain::ambient::micros;
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
@@ -126,6 +126,12 @@ statement!(
      SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:bytes}, {9:text}, {10:text} FROM {rows} WHERE true \
      ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload, rule = excluded.rule"
 );
+statement!(
+    ADD_PACKS,
+    "INSERT INTO pack_content (endpoint_id, fingerprint, at, bytes) \
+     SELECT {0:text}, {1:text}, {2:int}, {3:bytes} FROM {rows} WHERE true ON CONFLICT DO NOTHING"
+);
+statement!(DROP_PACKS, "DELETE FROM pack_content WHERE endpoint_id = $2 AND fingerprint NOT IN {texts}");
 statement!(NEXT_POSITION, "UPDATE feed SET position = position + $1, open = open + $2 WHERE id = 1 RETURNING position");
 
 /// Writes everything; gives the last feed position taken, when one was.
@@ -297,7 +303,18 @@ pub(super) async fn flush(tx: &mut Tx, view: &View, now: Timestamp) -> Result<Op
         ])
     });
     put(tx, &ADD_AUDITS, audits.collect()).await?;
+    for pack in &view.packs {
+        keep_pack(tx, pack, now).await?;
+    }
     Ok(last)
+}
+
+async fn keep_pack(tx: &mut Tx, pack: &PackRow, now: Timestamp) -> Result<(), StoreError> {
+    let new = pack.new.iter().map(|(print, bytes)| json!([pack.endpoint, print, micros(now), hex(&bytes.0)]));
+    put(tx, &ADD_PACKS, new.collect()).await?;
+    let (sql, kept) = (DROP_PACKS.for_tx(tx), json!(pack.kept).to_string());
+    on!(Tx, tx, t => sqlx::query(sql).bind(kept).bind(pack.endpoint.as_str()).execute(&mut **t).await.map(|_| ()))?;
+    Ok(())
 }
 
 fn delivery_row(view: &View, d: &Delivery, position: i64) -> Value {

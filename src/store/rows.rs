@@ -1,6 +1,6 @@
 //! The rows a batch of writes works on: read in bulk before, changed in memory by the writes in turn, written in bulk after.
 
-use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Rendering, Reply, Step};
+use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Raw, Rendering, Reply, Step};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
 use crate::domain::ids::{
@@ -161,12 +161,22 @@ pub(super) struct View {
     pub replies: Vec<Reply>,
     pub steps: Vec<Step>,
     pub audits: Vec<Audit>,
+    pub packs: Vec<PackRow>,
     /// Lanes whose head may be another one now.
     pub touched_lanes: BTreeSet<LaneKey>,
     /// Open deliveries more (or fewer) than before the batch.
     pub opened: i64,
     /// The database's clock on PostgreSQL, ours on SQLite: what leases and gates are judged by.
     pub lease_clock: i64,
+}
+
+/// What is kept of an endpoint's packs from now on.
+pub(super) struct PackRow {
+    pub endpoint: EndpointId,
+    /// A new one, with its bytes.
+    pub new: Option<(String, Raw)>,
+    /// Fingerprints of all that stay.
+    pub kept: Vec<String>,
 }
 
 /// How much a view was changed so far: what a write that fails must leave as it was.
@@ -192,6 +202,7 @@ impl View {
             self.replies.len(),
             self.steps.len(),
             self.audits.len(),
+            self.packs.len(),
         ];
         Mark(rows.iter().sum())
     }

@@ -12,7 +12,7 @@ use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Something to write. `decide` must look at everything before it changes the view's first row: a write that fails leaves no trace.
@@ -92,9 +92,15 @@ pub(super) struct Signals {
     pub open_deliveries: AtomicI64,
     /// Where there was no more room when it was last looked.
     pub full: Mutex<Arc<Full>>,
+    /// What the trusts decided; an endpoint's part changes with its pack.
+    pub rules: RwLock<Arc<Rulebook>>,
 }
 
 impl Signals {
+    pub fn rules(&self) -> Arc<Rulebook> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn full(&self) -> Arc<Full> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -110,7 +116,6 @@ pub(super) struct Surroundings {
     pub pool: Pool,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    pub rules: Arc<Rulebook>,
     pub signals: Arc<Signals>,
     /// Writes taken together at most.
     pub max_batch: usize,
@@ -247,10 +252,11 @@ async fn try_batch(around: &Surroundings, batch: &mut [Box<dyn Queued>]) -> Resu
     let mut view = View { lease_clock, ..View::default() };
     read_needs(&mut tx, &mut view, batch).await.map_err(Failed::Before)?;
     let full = around.signals.full();
+    let rules = around.signals.rules();
     let ctx = Ctx {
         now: around.clock.now(),
         entropy: around.entropy.as_ref(),
-        rules: &around.rules,
+        rules: &rules,
         open_deliveries: open,
         full: &full,
     };

@@ -249,11 +249,12 @@ impl Bridge {
                     patient_version: claimed.patient.version,
                     referral_version: claimed.referral.version,
                     predecessor,
+                    activation: 0,
                 },
             };
             match self.store.begin(begin).await.expect("begun") {
                 Begun::Attempt(id) => attempt = Some(id),
-                Begun::Stale => panic!("nothing changed since the claim"),
+                Begun::Stale | Begun::OtherPack(_) => panic!("nothing changed since the claim"),
             }
         }
         let reply_id = ReplyId(fresh);

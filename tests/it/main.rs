@@ -37,6 +37,7 @@ mod e2e_kill;
 mod e2e_late;
 mod e2e_live;
 mod e2e_pace;
+mod e2e_packs;
 mod e2e_replies;
 mod e2e_support;
 mod e2e_texts;

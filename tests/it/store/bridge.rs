@@ -239,6 +239,7 @@ impl Bridge {
                 patient_version: claimed.patient.version,
                 referral_version: claimed.referral.version,
                 predecessor: predecessor.map(|p| (p.id, p.version)),
+                activation: 0,
             },
         }
     }
@@ -246,7 +247,7 @@ impl Bridge {
     pub async fn begin(&self, claimed: &Claimed) -> AttemptId {
         match self.store.begin(self.beginning(claimed)).await.unwrap() {
             Begun::Attempt(id) => id,
-            Begun::Stale => panic!("the attempt did not begin"),
+            Begun::Stale | Begun::OtherPack(_) => panic!("the attempt did not begin"),
         }
     }
 

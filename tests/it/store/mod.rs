@@ -16,7 +16,7 @@ mod merges;
 mod opening;
 mod people;
 mod property;
-mod raw;
+pub mod raw;
 mod reports;
 mod refusing;
 mod rules;
