@@ -41,7 +41,9 @@ mod table;
 mod template;
 mod text;
 
+pub use compose::Input;
 pub use fault::Fault;
+pub use fhir::{LookupQuestion, NotLookedUp};
 pub use in_use::{Fitted, InUse};
 pub use keep::NotKept;
 pub use manifest::{Format, Manifest, Status};

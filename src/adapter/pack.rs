@@ -94,9 +94,10 @@ impl Pack {
             }
         }
         let tables = Arc::new(tables);
-        let parts: Vec<&fhir::Part> =
-            manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts).collect();
-        let templates = Templates::load(&sources, (&manifest.settings, manifest.format), &tables, &parts, &mut faults);
+        let of_requests = manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts);
+        let of_lookups = manifest.lookups.iter().flat_map(fhir::Lookup::parts);
+        let parts: Vec<&fhir::Part> = of_requests.chain(of_lookups).collect();
+        let templates = Templates::load(&sources, &manifest, &tables, &parts, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
             faults.add(

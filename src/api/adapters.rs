@@ -156,12 +156,15 @@ async fn preview(
                 if with_input { c.store().attempts(&delivery).await?.pop().and_then(|a| a.rendering) } else { None };
             let input = stored(c, rendering, &delivery, made.as_ref()).await?;
             c.audit("delivery.preview", [&delivery]).await?;
-            let Some(input) = input else {
+            let Some(mut input) = input else {
                 return Ok(fault(
                     "the document it speaks of is not known here",
                     "wait until its predecessor is settled",
                 ));
             };
+            if let Err(why) = as_looked_up(rendering.fitted, made.as_ref(), &mut input) {
+                return Ok(fault(&why, "look at a delivery that was sent with this pack, with_input"));
+            }
             if with_input {
                 let seen = if c.is_masked() { masked(&input) } else { Some(input) };
                 let seen = seen.ok_or_else(|| Error::Internal("an input that cannot be masked".into()))?;
@@ -174,6 +177,18 @@ async fn preview(
             Ok(v1::PreviewEntryResponse { message, ..shown })
         }
     }
+}
+
+/// What the record was asked for a message that was made; nobody asks it for a preview.
+fn as_looked_up(fitted: &Fitted, made: Option<&Made>, input: &mut v1::RenderInput) -> Result<(), String> {
+    for question in fitted.pack.lookups(input).map_err(|e| e.to_string())? {
+        let answers = made.map(|m| m.looked_up.as_slice()).unwrap_or_default();
+        let answer = answers.iter().find(|a| a.name == question.name);
+        let answer =
+            answer.ok_or_else(|| format!("the record is asked first ([lookup.{}]), and was not yet", question.name))?;
+        fitted.pack.looked_up(&question.name, &answer.answer.0, input).map_err(|e| e.to_string())?;
+    }
+    Ok(())
 }
 
 enum Preview {

@@ -126,6 +126,9 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
         );
     }
     faults.extend(unasked(endpoint, pack));
+    if !matches!(endpoint.transport, Transport::Https(_)) && pack.asks_first(&settings) {
+        faults.push(format!("the pack {} asks the record before each message ([lookup]), and only over https can it be asked; choose other settings", pack.pin()));
+    }
     let results = matches!(&endpoint.transport, Transport::Folder(f) if f.inbox.results.is_some());
     if results && pack.manifest.result.is_none() {
         faults

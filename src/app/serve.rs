@@ -167,18 +167,17 @@ async fn with_packs(
 ) -> Result<(Vec<Ready>, Arc<Keeper>), StartError> {
     let used: BTreeSet<String> = config.endpoints.iter().map(|e| e.adapter.to_string()).collect();
     let folder = Arc::new(PackFolder::read_all(config.packs.folder.clone(), used));
-    let endpoints = packs::begin(config, &folder, store, ambient).await?;
-    for ready in &endpoints {
+    let (mut endpoints, mut slots) = (Vec::new(), Vec::new());
+    for (ready, refused) in packs::begin(config, &folder, store, ambient).await? {
+        let Some(trust) = config.trust(&ready.config.trust) else { continue };
         store.set_policy(ready.in_use.now().policy.clone());
+        slots.push(Arc::new(Slot::new(ready.config.clone(), trust.clone(), ready.in_use.clone(), refused)));
+        endpoints.push(ready);
     }
-    let slot = |ready: &Ready| {
-        let trust = config.trust(&ready.config.trust)?.clone();
-        Some(Arc::new(Slot::new(ready.config.clone(), trust, ready.in_use.clone())))
-    };
     let keeper = Keeper {
         folder,
         store: store.clone(),
-        slots: endpoints.iter().filter_map(slot).collect(),
+        slots,
         look_every: config.packs.look_every,
         turn: tokio::sync::Mutex::default(),
     };

@@ -2,13 +2,14 @@
 //! of it. Nothing here decides a state: that is `domain::decide`, applied by the store in the commit that settles.
 //!
 //! ```text
-//! claim (commit) -> holds -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
+//! claim (commit) -> holds -> (look up) -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
 //!                \-> ask the record, where an outcome is unknown or only the record's word files -> settle (commit)
 //! ```
 //!
 //! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
 
 mod ask;
+mod look_up;
 mod pace;
 mod prepare;
 mod send;

@@ -1,5 +1,6 @@
 //! Before every send: the safety holds, then the bytes, stored ones again or new ones.
 
+use super::look_up::{Stopped, look_up};
 use super::{Endpoint, Shared};
 use crate::adapter::compose::{Composition, compose, job_of};
 use crate::adapter::{Fitted, RenderError};
@@ -9,12 +10,24 @@ use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance};
 use crate::domain::ids::{RenderingId, random_80_bits};
 use crate::store::StoreError;
 use crate::store::record::{Raw, Rendering};
-use crate::store::write::{BeginWith, Claimed, Seen};
+use crate::store::write::{BeginWith, Claimed, Feeling, Seen};
 
 /// What to do with a delivery in hand.
 pub enum Prepared {
-    Send { bytes: Vec<u8>, control_id: String, with: BeginWith, seen: Seen },
-    Hold { reason: ParkReason, detail: String },
+    Send {
+        bytes: Vec<u8>,
+        control_id: String,
+        with: BeginWith,
+        seen: Seen,
+    },
+    /// `heard`: what the record said that makes it so.
+    Hold {
+        reason: ParkReason,
+        detail: String,
+        heard: Option<Vec<u8>>,
+    },
+    /// The record could not be asked what the message needs: nothing was sent.
+    NotNow(Feeling),
 }
 
 pub async fn prepare(
@@ -47,7 +60,7 @@ pub async fn prepare(
         activation: fitted.activation,
     };
     match (clearance(&facts), &claimed.rendering) {
-        (Clearance::Hold(reason), _) => Ok(Prepared::Hold { reason, detail: String::new() }),
+        (Clearance::Hold(reason), _) => Ok(hold(reason, "")),
         (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {
             bytes: rendering.bytes.0.clone(),
             control_id: rendering.control_id.clone(),
@@ -96,8 +109,19 @@ async fn render(
         control_id: &control_id,
         time: now,
     };
-    let Some(input) = compose(&composition) else {
+    let Some(mut input) = compose(&composition) else {
         return Ok(hold(ParkReason::NotRenderable, "the document it speaks of is not known here"));
+    };
+    let questions = match fitted.pack.lookups(&input) {
+        Ok(questions) => questions,
+        Err(e) => return Ok(unrenderable(&e)),
+    };
+    let looked_up = match look_up(shared, endpoint, fitted, questions, &mut input).await {
+        Ok(answers) => answers,
+        Err(Stopped::NotNow(feeling)) => return Ok(Prepared::NotNow(feeling)),
+        Err(Stopped::Unclear(detail, heard)) => {
+            return Ok(Prepared::Hold { reason: ParkReason::LookupUnclear, detail, heard });
+        }
     };
     let rendered = match fitted.pack.render(&input, &endpoint.options) {
         Ok(rendered) => rendered,
@@ -112,6 +136,7 @@ async fn render(
         made_from,
         pack: fitted.pack.pin(),
         created_at: now,
+        looked_up,
         bytes: Raw(rendered.bytes.clone()),
     };
     let with = BeginWith::New { rendering: Box::new(rendering), anew: number > 1 };
@@ -119,7 +144,7 @@ async fn render(
 }
 
 fn hold(reason: ParkReason, detail: impl Into<String>) -> Prepared {
-    Prepared::Hold { reason, detail: detail.into() }
+    Prepared::Hold { reason, detail: detail.into(), heard: None }
 }
 
 /// Each reason has its own hold, so that the author or the integrator is told what only they can mend.

@@ -66,9 +66,12 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     // One pack from beginning to end: another that is activated meanwhile is for what comes after.
     let fitted = endpoint.in_use.now();
     let (bytes, control_id, with, seen) = match prepare(shared, endpoint, &fitted, claimed).await? {
-        Prepared::Hold { reason, detail } => {
-            return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));
+        Prepared::Hold { reason, detail, heard } => {
+            let replies = heard.map(|bytes| looked_up(shared, endpoint, claimed, &detail, bytes)).into_iter().collect();
+            let held = Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing);
+            return Ok(Ending { replies, ..held });
         }
+        Prepared::NotNow(feeling) => return Ok(Ending::without_attempt(Happened::NotSent, feeling)),
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
     // The way first: without one nothing was tried, and nothing is counted.
@@ -101,6 +104,21 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &fitted.reply_rules, &control_id)).await;
     drop(way);
     Ok(after(shared, (endpoint, &fitted), claimed, attempt, (&control_id, &bytes), exchange))
+}
+
+/// What a lookup was answered, kept for the person who has to look.
+fn looked_up(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, why: &str, bytes: Vec<u8>) -> Reply {
+    let now = shared.clock.now();
+    Reply {
+        id: ReplyId::new(now, shared.entropy.as_ref()),
+        endpoint: endpoint.id.clone(),
+        delivery_id: Some(claimed.delivery.id),
+        attempt_id: None,
+        received_at: now,
+        verdict: Verdict { code: why.to_owned(), ..Verdict::unreadable() },
+        unmatched: false,
+        bytes: Raw(bytes),
+    }
 }
 
 /// What an exchange means.

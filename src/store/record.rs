@@ -32,8 +32,20 @@ pub struct Rendering {
     /// `id@version` of the pack.
     pub pack: String,
     pub created_at: Timestamp,
+    /// What the record answered before it was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looked_up: Vec<LookedUp>,
     #[serde(skip)]
     pub bytes: Raw,
+}
+
+/// One answer that a rendering was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedUp {
+    pub name: String,
+    /// As it came.
+    #[serde(with = "raw_text")]
+    pub answer: Raw,
 }
 
 /// One try to send one rendering.
@@ -319,7 +331,7 @@ impl std::fmt::Debug for Inbound {
     }
 }
 
-/// Replies are ours, in UTF-8 text; kept readable in the payload.
+/// Bytes inside a payload, in hexadecimal.
 mod raw_text {
     use super::Raw;
     use serde::{Deserialize, Deserializer, Serializer};

@@ -235,6 +235,7 @@ impl Bridge {
                 },
                 pack: "hl7v2-uk@0.1.0".into(),
                 created_at: now,
+                looked_up: Vec::new(),
                 bytes: Raw(b"MSH|^~\\&|the message".to_vec()),
             };
             let predecessor =

@@ -370,6 +370,37 @@ async fn a_good_save_on_a_test_endpoint_is_taken_by_itself() {
     epr.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_activates_rolls_back_and_tells_where_folder_and_record_differ() {
+    let epr = epr(|_| {}).await;
+    let packs = Packs::new();
+    let mut stage = Stage::sqlite([with("tiny", epr.addr(), NO_RELOAD)]);
+    stage.packs(packs.0.path().to_owned());
+    let bridge = Bridge::start(&stage).await;
+    packs.save("PN", "CN", ("0.1.0", "0.2.0"));
+    looked_at_again(&bridge.client, |p| p.folder_differs).await;
+    let server = format!("http://{}", bridge.grpc());
+    let run = async |args: &[&str]| {
+        let output =
+            tokio::process::Command::new(env!("CARGO_BIN_EXE_ips-bridge")).args(args).output().await.expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (good, said) = run(&["status", "--server", &server]).await;
+    assert!(good && said.contains("the folder holds tiny@0.2.0 ("), "{said}");
+    let file = stage.folder().join("bridge.toml");
+    let (good, said) = run(&["check-config", file.to_str().expect("UTF-8"), "--connect"]).await;
+    assert!(good && said.contains("works with tiny@0.1.0 (") && said.contains("holds tiny@0.2.0 ("), "{said}");
+    let change = ["--endpoint", "epr", "--why", "change 4711", "--yes", "--server", &server];
+    let (good, said) = run(&[&["adapter", "activate", "--version", "9.9.9"][..], &change].concat()).await;
+    assert!(!good && said.contains("PACK_REFUSED") && said.contains("version 9.9.9 is wanted"), "{said}");
+    let (good, said) = run(&[&["adapter", "activate", "--version", "0.2.0"][..], &change].concat()).await;
+    assert!(good && said.contains("tiny@0.1.0 (") && said.contains("-> tiny@0.2.0 ("), "{said}");
+    let (good, said) = run(&[&["adapter", "rollback"][..], &change].concat()).await;
+    assert!(good && said.contains("-> tiny@0.1.0 ("), "{said}");
+    bridge.stop().await;
+    epr.shutdown().await;
+}
+
 /// Two bridges on one PostgreSQL, each with a packs folder of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_bridge_on_the_same_record_works_with_what_this_one_activated() {

@@ -198,6 +198,11 @@ impl Bridge {
         Self { running, client }
     }
 
+    /// Where it is called.
+    pub fn grpc(&self) -> SocketAddr {
+        self.running.grpc
+    }
+
     pub async fn stop(self) {
         self.running.stop().await;
     }

@@ -36,6 +36,7 @@ mod e2e_isolation;
 mod e2e_kill;
 mod e2e_late;
 mod e2e_live;
+mod e2e_lookup;
 mod e2e_pace;
 mod e2e_packs;
 mod e2e_replies;

@@ -3,7 +3,7 @@
 
 use super::slot::Slot;
 use super::{PackFolder, by_bridge, named};
-use crate::adapter::{InUse, Pack};
+use crate::adapter::{Fault, InUse, Pack};
 use crate::app::endpoints::{self, Ready};
 use crate::app::serve::StartError;
 use crate::config::{Config, Endpoint, Trust};
@@ -25,15 +25,17 @@ struct Chosen {
     seen: i64,
     /// Why it has to be recorded as another one than before.
     because: Option<&'static str>,
+    /// Why what the folder holds was not taken.
+    refused: Vec<Fault>,
 }
 
-/// Every endpoint, ready with the pack that is active for it and recorded as such.
+/// Every endpoint, ready with the pack that is active for it and recorded as such; and why what the folder holds was not taken, where it was not.
 pub async fn begin(
     config: &Config,
     folder: &PackFolder,
     store: &Store,
     ambient: &Ambient,
-) -> Result<Vec<Ready>, StartError> {
+) -> Result<Vec<(Ready, Vec<Fault>)>, StartError> {
     for _ in 0..TRIES {
         let chosen = choose(config, folder, store).await.map_err(StartError)?;
         let of = |endpoint: &Endpoint| {
@@ -42,7 +44,8 @@ pub async fn begin(
         };
         let ready = endpoints::ready_with(config, &of, ambient).map_err(StartError)?;
         if record(config, &chosen, store).await? {
-            return Ok(ready);
+            let refused = |e: &EndpointId| chosen.get(e).map(|c| c.refused.clone()).unwrap_or_default();
+            return Ok(ready.into_iter().map(|r| (refused(&r.config.id), r)).map(|(why, r)| (r, why)).collect());
         }
     }
     Err(StartError::one("other bridges on this record change its packs all the time; start again when they are done"))
@@ -51,10 +54,9 @@ pub async fn begin(
 /// `false`: somebody else recorded something meanwhile.
 async fn record(config: &Config, chosen: &BTreeMap<EndpointId, Chosen>, store: &Store) -> Result<bool, StartError> {
     for endpoint in &config.endpoints {
-        let Some(Chosen { pack, seen, because: Some(why) }) = chosen.get(&endpoint.id) else { continue };
-        let in_words = |list: Vec<crate::adapter::Fault>| {
-            StartError(list.iter().map(|f| format!("endpoint {}: {f}", endpoint.id)).collect())
-        };
+        let Some(Chosen { pack, seen, because: Some(why), .. }) = chosen.get(&endpoint.id) else { continue };
+        let in_words =
+            |list: Vec<Fault>| StartError(list.iter().map(|f| format!("endpoint {}: {f}", endpoint.id)).collect());
         match store.change_pack(by_bridge(endpoint, *seen, pack, why).map_err(in_words)?).await {
             Ok(_) => {
                 tracing::info!(endpoint = %endpoint.id, pack = %named(pack), why, "a pack was activated");
@@ -103,22 +105,18 @@ async fn one(
             "the endpoint's first start with this record"
         };
         let pack = good(endpoint, trust, folder).await?;
-        return Ok(Chosen { pack, seen, because: Some(because) });
+        return Ok(Chosen { pack, seen, because: Some(because), refused: Vec::new() });
     };
     let in_folder = folder.pack(&active.now.id);
     let other = in_folder.as_ref().filter(|p| p.fingerprint() != active.now.fingerprint);
+    let mut refused = Vec::new();
     if let Some(pack) = other.filter(|p| endpoint.reload_on_save && p.fingerprint() != active.folder) {
-        match slot(endpoint, trust, pack).map(|slot| (slot, endpoint.pack_version.as_deref())) {
-            Ok((slot, version)) => match slot.acceptable(pack, version).await {
-                Ok(()) => {
-                    let because = Some("the pack was saved while no bridge ran, and passed its check");
-                    return Ok(Chosen { pack: pack.clone(), seen, because });
-                }
-                Err(faults) => slot.refuse(faults),
-            },
-            Err(faults) => {
-                tracing::warn!(endpoint = %endpoint.id, reason = faults.join("; "), "the pack that was saved does not fit the endpoint; the one that works stays");
+        match saved(endpoint, trust, pack, active).await {
+            Ok(()) => {
+                let because = Some("the pack was saved while no bridge ran, and passed its check");
+                return Ok(Chosen { pack: pack.clone(), seen, because, refused });
             }
+            Err(faults) => refused = faults,
         }
     }
     let kept = match in_folder.as_ref().filter(|p| p.fingerprint() == active.now.fingerprint) {
@@ -129,14 +127,27 @@ async fn one(
         // Config was changed so that what is active cannot be used: what the folder holds may be what it was changed for.
         let because = Some("what was active does not fit the endpoint's config any more");
         return match good(endpoint, trust, folder).await {
-            Ok(pack) => Ok(Chosen { pack, seen, because }),
+            Ok(pack) => Ok(Chosen { pack, seen, because, refused: Vec::new() }),
             Err(_) => {
                 Err(unfit.into_iter().map(|f| format!("the active pack {} does not fit: {f}", active.now)).collect())
             }
         };
     }
-    tell(endpoint, active, other);
-    Ok(Chosen { pack: kept, seen, because: None })
+    tell(endpoint, active, other, in_folder.is_some());
+    Ok(Chosen { pack: kept, seen, because: None, refused })
+}
+
+/// Whether what was saved on a test endpoint while no bridge ran may be taken.
+async fn saved(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, active: &ActivePack) -> Result<(), Vec<Fault>> {
+    let unfit = |list: Vec<String>| list.into_iter().map(|what| Fault::new("adapter.toml", 0, what, "")).collect();
+    let taken = match slot(endpoint, trust, pack) {
+        Ok(slot) => slot.acceptable(pack, endpoint.pack_version.as_deref()).await,
+        Err(list) => Err(unfit(list)),
+    };
+    taken.inspect_err(|faults| {
+        let shown = faults.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("\n  ");
+        tracing::warn!(endpoint = %endpoint.id, active = %active.now, faults = faults.len(), "the pack that was saved is not taken; the active one stays:\n  {shown}");
+    })
 }
 
 /// What the folder holds, at the version that config pins and fit for the endpoint. For a live one it must pass its check too.
@@ -148,8 +159,7 @@ async fn good(endpoint: &Endpoint, trust: &Trust, folder: &PackFolder) -> Result
     let pack = endpoints::from_folder(endpoint, &folder.packs()).map_err(|f| vec![f.to_string()])?;
     let slot = slot(endpoint, trust, &pack)?;
     if endpoint.environment == Environment::Live {
-        let in_words =
-            |list: Vec<crate::adapter::Fault>| list.iter().map(|f| format!("{}: {f}", pack.pin())).collect::<Vec<_>>();
+        let in_words = |list: Vec<Fault>| list.iter().map(|f| format!("{}: {f}", pack.pin())).collect::<Vec<_>>();
         slot.acceptable(&pack, None).await.map_err(in_words)?;
     }
     Ok(pack)
@@ -157,11 +167,14 @@ async fn good(endpoint: &Endpoint, trust: &Trust, folder: &PackFolder) -> Result
 
 fn slot(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>) -> Result<Slot, Vec<String>> {
     let fitted = endpoints::fit(endpoint, trust, pack, 0)?;
-    Ok(Slot::new(endpoint.clone(), trust.clone(), InUse::new(fitted)))
+    Ok(Slot::new(endpoint.clone(), trust.clone(), InUse::new(fitted), Vec::new()))
 }
 
 /// Where folder or config say otherwise than the record: said at every start, changed by nobody but a person.
-fn tell(endpoint: &Endpoint, active: &ActivePack, other: Option<&Arc<Pack>>) {
+fn tell(endpoint: &Endpoint, active: &ActivePack, other: Option<&Arc<Pack>>, in_folder: bool) {
+    if !in_folder {
+        tracing::warn!(endpoint = %endpoint.id, active = %active.now, "the packs' folder holds no such pack that can be loaded; the active one is used");
+    }
     if let Some(other) = other {
         tracing::warn!(endpoint = %endpoint.id, active = %active.now, folder = %named(other), "the packs' folder holds another pack than the active one; the active one is used. `ips-bridge adapter activate` takes the other");
     }

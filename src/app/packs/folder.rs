@@ -2,7 +2,7 @@
 
 use crate::adapter::{Fault, Pack, Packs, Stamp};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct PackFolder {
@@ -23,18 +23,25 @@ struct Seen {
     faults: Vec<Fault>,
 }
 
+/// How often a pack is read again because it turns out to lie over others than it did.
+const TURNS: usize = 3;
+
 impl Seen {
-    fn read(folder: &std::path::Path, id: &str, before: Vec<String>) -> Self {
-        let chain = if before.is_empty() { vec![id.to_owned()] } else { before };
-        let stamp = Stamp::of(folder, chain.iter().map(String::as_str));
-        match Pack::load(&folder.join(id)) {
-            Ok(pack) => {
-                let chain = pack.chain();
-                // Taken again with all that is known to lie under it now: whoever saves meanwhile is seen at the next look.
-                let stamp = if chain.len() > 1 { Stamp::of(folder, chain.iter().map(String::as_str)) } else { stamp };
-                Self { read_at: stamp.clone(), last: stamp, chain, pack: Some(Arc::new(pack)), faults: Vec::new() }
+    /// Stamped before it is read: whoever saves meanwhile is seen at the next look.
+    fn read(folder: &Path, id: &str, before: Vec<String>) -> Self {
+        let mut chain = if before.is_empty() { vec![id.to_owned()] } else { before };
+        let mut turn = 0;
+        loop {
+            let stamp = Stamp::of(folder, chain.iter().map(String::as_str));
+            let seen = |chain, pack, faults| Self { read_at: stamp.clone(), last: stamp.clone(), chain, pack, faults };
+            turn += 1;
+            match Pack::load(&folder.join(id)) {
+                Ok(pack) if pack.chain() == chain || turn == TURNS => {
+                    return seen(chain, Some(Arc::new(pack)), Vec::new());
+                }
+                Ok(pack) => chain = pack.chain(),
+                Err(faults) => return seen(chain, None, faults),
             }
-            Err(faults) => Self { read_at: stamp.clone(), last: stamp, chain, pack: None, faults },
         }
     }
 }

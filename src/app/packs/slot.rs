@@ -27,8 +27,9 @@ struct Told {
 }
 
 impl Slot {
-    pub fn new(endpoint: Endpoint, trust: Trust, in_use: InUse) -> Self {
-        Self { endpoint, trust, in_use, told: Mutex::default() }
+    /// `refused`: why what the folder holds was not taken at start.
+    pub fn new(endpoint: Endpoint, trust: Trust, in_use: InUse, refused: Vec<Fault>) -> Self {
+        Self { endpoint, trust, in_use, told: Mutex::new(Told { faults: refused, held: None }) }
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

@@ -3,12 +3,17 @@
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
 use super::super::{Scope, Store};
-use super::{DeliveryFilter, Page};
-use crate::domain::delivery::State;
+use super::all;
+use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::EndpointId;
 
 statement!(CONTENT, "SELECT bytes FROM pack_content WHERE endpoint_id = $1 AND fingerprint = $2");
+// As its index says it: an endpoint's queue, whatever was filed there before.
+statement!(
+    WAITING,
+    "SELECT payload FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED') AND state = $2 ORDER BY created_at LIMIT $3"
+);
 
 /// What a change of the pack means for what waits to be sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,9 +29,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Deliveries in one page, and pages looked at.
-    const PAGE: u32 = 1000;
-    const PAGES: usize = 50;
+    /// Deliveries of one state.
+    const LOOKED_AT: i64 = 20_000;
 }
 
 impl Store {
@@ -41,28 +45,22 @@ impl Store {
 
     /// What goes to this endpoint by itself and has not gone yet.
     pub async fn waiting(&self, scope: &Scope, endpoint: &EndpointId) -> Result<Waiting, StoreError> {
-        let filter = DeliveryFilter {
-            endpoint: Some(endpoint.clone()),
-            states: vec![State::Queued, State::BackingOff],
-            ..DeliveryFilter::default()
-        };
         let mut waiting = Waiting::default();
-        let mut after = None;
-        for _ in 0..Waiting::PAGES {
-            let page = self.deliveries(scope, &filter, Page { size: Waiting::PAGE, after }).await?;
-            for d in &page {
+        for state in [State::Queued, State::BackingOff] {
+            let sql = WAITING.for_pool(&self.readers);
+            let rows: Vec<(String,)> = on!(Pool, &self.readers, p => {
+                sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).bind(Waiting::LOOKED_AT + 1).fetch_all(p).await
+            })?;
+            let deliveries: Vec<Delivery> = all(rows, "delivery")?;
+            waiting.more |= i64::try_from(deliveries.len()).unwrap_or(i64::MAX) > Waiting::LOOKED_AT;
+            for d in deliveries.iter().filter(|d| scope.has_endpoint(&d.trust, &d.endpoint)) {
                 match (d.may_have_been_received(), d.rendering) {
                     (true, _) => waiting.seen.push(d.id),
                     (false, Some(_)) => waiting.unseen += 1,
                     (false, None) => waiting.unmade += 1,
                 }
             }
-            if page.len() < Waiting::PAGE as usize {
-                return Ok(waiting);
-            }
-            after = page.last().map(|d| d.id.0);
         }
-        waiting.more = true;
         Ok(waiting)
     }
 }

@@ -218,6 +218,7 @@ impl Bridge {
             },
             pack: "pack@1".into(),
             created_at: self.now(),
+            looked_up: Vec::new(),
             bytes: Raw(format!("MSH|^~\\&|{control_id}\r").into_bytes()),
             control_id,
         }
