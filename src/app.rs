@@ -1,12 +1,13 @@
 //! The only place that wires parts together and owns clock, randomness and the order of start and stop.
 //!
-//! Start: packs -> endpoints (policies, pools) -> store -> checks -> outbox workers -> listeners -> gRPC edge. Stop: the other way round, and what is in hand is
+//! Start: store -> packs (those that are active) -> endpoints (policies, pools) -> checks -> outbox workers -> listeners -> gRPC edge. Stop: the other way round, and what is in hand is
 //! finished first. Nothing accepted is lost by stopping at any moment; it only takes longer to arrive.
 
 mod ambient;
 mod edge;
 pub mod endpoints;
 pub mod metrics;
+mod packs;
 mod room;
 pub mod senders;
 mod serve;
@@ -14,4 +15,5 @@ pub mod telemetry;
 mod tls;
 
 pub use ambient::{SystemClock, SystemEntropy};
-pub use serve::{Running, StartError, start};
+pub use packs::named as pack_named;
+pub use serve::{Running, StartError, start, url as store_url};

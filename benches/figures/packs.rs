@@ -74,6 +74,7 @@ fn input() -> v1::RenderInput {
     let settings = serde_json::to_value(settings()).expect("JSON");
     v1::RenderInput {
         document: None,
+        lookup: None,
         entry: Some(v1::Entry {
             id: "01JNBRZC5M8Q4T7V9XA2E3F4G1".into(),
             kind: v1::EntryKind::Note.into(),

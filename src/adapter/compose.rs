@@ -13,6 +13,9 @@ use crate::wire::v1;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 
+/// What a template sees, for those who do not know the wire's types.
+pub type Input = v1::RenderInput;
+
 /// Everything one message is made from.
 pub struct Composition<'a> {
     pub entry: &'a Entry,
@@ -80,6 +83,7 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
         }),
         trust: Some(c.site.trust.clone()),
         settings: serde_json::from_value(Value::Object(c.site.settings.clone())).ok(),
+        lookup: None,
         document: None,
         message: Some(v1::MessageFacts {
             control_id: c.control_id.to_owned(),

@@ -44,6 +44,9 @@ fn paths(message: &str, before: &str, depth: usize, rows: &mut String) {
             ShapeKind::Scalar => format!("{list}{}{null}", shape.word),
             ShapeKind::Enum(name) => format!("{list}{}{null}", words_of(name)),
             ShapeKind::Message(name) => format!("{list}{name}{null}"),
+            ShapeKind::Open if shape.name == "lookup" => {
+                "what the pack's lookups gave, or null: `lookup.patient.id` … (fhir packs)".into()
+            }
             ShapeKind::Open => "the endpoint's settings, as the manifest names them: `settings.charset` …".into(),
         };
         rows.push_str(&format!("| `{path}` | {holds} |\n"));

@@ -7,7 +7,7 @@
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
 //!
-//! In a fhir pack: `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers.
+//! In a fhir pack also `lookup.<name>.json`, what a `[lookup]` is answered; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers.
 //! A pack that extends another runs its cases too. One of which it has no file of its own runs with the base's settings, so
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
 //! be carried ([`super::inherited`]).
@@ -101,7 +101,8 @@ pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case
             }
         };
         let files = files_of(format, kind);
-        if !files.contains(&file) {
+        let is_answer = format == Format::Fhir && kind == CaseKind::Render && lookup_of(file).is_some();
+        if !files.contains(&file) && !is_answer {
             faults.add(path, 0, "is not a file that such a case has", format!("it has {}", files.join(", ")));
         }
         if cases.last().is_none_or(|c| c.name != name) {
@@ -109,6 +110,11 @@ pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case
         }
     }
     cases
+}
+
+/// `lookup.patient.json`: what `[lookup.patient]` is answered in this case.
+fn lookup_of(file: &str) -> Option<&str> {
+    file.strip_prefix("lookup.")?.strip_suffix(".json").filter(|name| !name.is_empty())
 }
 
 impl Pack {
@@ -127,10 +133,13 @@ impl Pack {
     }
 
     fn run_render(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
-        let value = self.example_input(case, faults)?;
+        let mut value = self.example_input(case, faults)?;
         let covers = input::entry_name(&value).map(str::to_owned);
         let settings = value.get("settings").and_then(Value::as_object);
         let row = covers.as_deref().zip(settings).and_then(|(e, s)| self.manifest.render_entry(e, s)).map(|e| e.line);
+        if let Err(e) = self.example_lookups(case, &mut value, faults)? {
+            return Some(Outcome { file: "expected.err", text: format!("{e}\n"), covers, row });
+        }
         Some(match self.render_value(&value, &RenderOptions::default()) {
             Ok(rendered) if self.manifest.format == Format::Document => {
                 Outcome { file: "expected.files", text: rendered.text_for_display, covers, row }
@@ -167,7 +176,36 @@ impl Pack {
         let settings = self.example_settings(case, faults)?;
         let mut value = input::to_json(&parsed.ok()?).ok()?;
         value["settings"] = Value::Object(settings);
+        // One that gives nothing is what the case shows; without it the template stops.
+        let _ = self.example_lookups(case, &mut value, faults)?;
         Some(value)
+    }
+
+    /// The answers a case brings, read as the record's would be. Without a file, `lookup` of the input is what was looked up.
+    fn example_lookups(
+        &self,
+        case: &Case,
+        value: &mut Value,
+        faults: &mut Faults,
+    ) -> Option<Result<(), super::NotLookedUp>> {
+        let number = value.pointer("/patient/nhs_number").and_then(Value::as_str).map(str::to_owned);
+        for lookup in self.lookups_of(value) {
+            let path = format!("examples/{}/lookup.{}.json", case.name, lookup.name);
+            if self.sources.bytes(&path).is_none() {
+                continue;
+            }
+            let text = self.sources.text(&path, faults)?;
+            match lookup.read_answer(text.as_bytes(), number.as_deref()) {
+                Ok(given) => {
+                    if !value["lookup"].is_object() {
+                        value["lookup"] = json!({});
+                    }
+                    value["lookup"][&lookup.name] = Value::Object(given);
+                }
+                Err(e) => return Some(Err(e)),
+            }
+        }
+        Some(Ok(()))
     }
 
     fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {

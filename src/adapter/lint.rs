@@ -8,7 +8,7 @@ use super::input::{self, Shape, ShapeKind};
 use super::manifest::{FILE, Format, RenderEntry};
 use super::settings::Settings;
 use super::template::Templates;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 /// Block words a template may use.
@@ -32,6 +32,8 @@ pub struct Tag {
 pub struct Known<'k> {
     pub format: Format,
     pub settings: &'k Settings,
+    /// What lookups give, by their names.
+    pub lookups: &'k BTreeMap<&'k str, Vec<&'k str>>,
     pub tables: &'k BTreeSet<String>,
     pub templates: &'k BTreeSet<String>,
     /// Every name that some template of the pack sets: parts see the names of what includes them.
@@ -333,6 +335,11 @@ fn path(
     if let Err((part, near)) = input::find(message, whole.into_iter()) {
         let hint = if near.is_empty() { "it has no parts".to_owned() } else { suggest(&part, near) };
         return fault(format!("\"{part}\" in {} is not in the input", shown(root, &parts)), hint);
+    }
+    if root == "lookup"
+        && let Some((what, hint)) = super::fhir::lookup::misspelt(known.lookups, &parts)
+    {
+        return fault(what, hint);
     }
     if let ("settings", Some(name)) = (root, parts.first())
         && known.settings.get(name).is_none()

@@ -113,6 +113,8 @@ pub struct Manifest {
     pub result: Option<ResultRules>,
     /// The record can be asked for what was sent, by its identifier.
     pub reads_back: bool,
+    /// What the record is asked before a message is made.
+    pub lookups: Vec<fhir::Lookup>,
     /// Why replies have no examples.
     pub reply_exempt: Option<String>,
     /// The pack it is laid over.
@@ -202,6 +204,7 @@ impl Manifest {
                 None => ReplyRules::of(format),
             },
             reads_back: r.table("read_back").is_some_and(|(t, line)| read_back(file, t, line, format)),
+            lookups: r.table("lookup").map(|(t, line)| lookups(file, t, line, &settings, format)).unwrap_or_default(),
             result: r.table("result").map(|(t, line)| ResultRules::read(file, t, line)),
             reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
             extends: r.text("extends").map(|(t, _)| t),
@@ -315,35 +318,7 @@ fn render_entry(
             t
         })
     });
-    let mut when = Vec::new();
-    for (key, item) in r.table("when").map(|(t, _)| t).into_iter().flatten() {
-        let (name, at) = (key.get_ref().to_string(), file.line(key.span()));
-        let value =
-            item.get_ref().as_str().map(str::to_owned).or_else(|| item.get_ref().as_bool().map(|b| b.to_string()));
-        match (settings.get(&name), &value) {
-            (None, _) => file.fault_at(
-                at,
-                format!("`when` names the unknown setting \"{name}\""),
-                suggest(&name, settings.names()),
-            ),
-            (Some(_), None) => file.fault_at(
-                at,
-                format!("`when` needs a text, true or false for \"{name}\""),
-                "write when = { setting = \"value\" }",
-            ),
-            (Some(s), Some(v)) => match &s.kind {
-                Kind::Choice(list) if !list.contains(v) => {
-                    file.fault_at(
-                        at,
-                        format!("setting \"{name}\" is never \"{v}\""),
-                        suggest(v, list.iter().map(String::as_str)),
-                    );
-                }
-                _ => {}
-            },
-        }
-        when.extend(value.map(|v| (name, v)));
-    }
+    let when = when(&r, settings);
     let text_code = r.text("text_code").map(|(code, line)| {
         if let Some(name) = code.strip_prefix("settings.").filter(|n| settings.get(n).is_none()) {
             file.fault_at(
@@ -394,6 +369,55 @@ fn render_entry(
         exempt,
         line,
     })
+}
+
+/// Settings that must have these values.
+fn when(r: &Reader<'_, '_>, settings: &Settings) -> Vec<(String, String)> {
+    let file = r.file;
+    let mut when = Vec::new();
+    for (key, item) in r.table("when").map(|(t, _)| t).into_iter().flatten() {
+        let (name, at) = (key.get_ref().to_string(), file.line(key.span()));
+        let value =
+            item.get_ref().as_str().map(str::to_owned).or_else(|| item.get_ref().as_bool().map(|b| b.to_string()));
+        match (settings.get(&name), &value) {
+            (None, _) => file.fault_at(
+                at,
+                format!("`when` names the unknown setting \"{name}\""),
+                suggest(&name, settings.names()),
+            ),
+            (Some(_), None) => file.fault_at(
+                at,
+                format!("`when` needs a text, true or false for \"{name}\""),
+                "write when = { setting = \"value\" }",
+            ),
+            (Some(s), Some(v)) => match &s.kind {
+                Kind::Choice(list) if !list.contains(v) => {
+                    file.fault_at(
+                        at,
+                        format!("setting \"{name}\" is never \"{v}\""),
+                        suggest(v, list.iter().map(String::as_str)),
+                    );
+                }
+                _ => {}
+            },
+        }
+        when.extend(value.map(|v| (name, v)));
+    }
+    when
+}
+
+/// `[lookup.<name>]`
+fn lookups(
+    file: &TomlFile<'_>,
+    table: &DeTable<'_>,
+    line: u32,
+    settings: &Settings,
+    format: Format,
+) -> Vec<fhir::Lookup> {
+    if format != Format::Fhir {
+        file.fault_at(line, "[lookup] is for fhir packs", "remove it: only over HTTP can the record be asked first");
+    }
+    fhir::Lookup::read_all(file, table, &|r| when(r, settings))
 }
 
 /// `[read_back] by = "identifier"`

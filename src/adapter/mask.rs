@@ -22,7 +22,7 @@ const KEPT: &[(&str, &str)] = &[
     ("ExternalId", "system"),
 ];
 /// Parts of the input that are about the patient.
-const MASKED: &[&str] = &["entry", "patient", "referral"];
+const MASKED: &[&str] = &["entry", "patient", "referral", "lookup"];
 
 /// The input with every text about the patient made unreadable. `None`: it holds a time that no calendar has.
 pub fn masked(input: &RenderInput) -> Option<RenderInput> {
@@ -46,8 +46,19 @@ fn mask(value: &mut Value, shape: &Shape, of: &str) {
             }
         }
         (Value::String(text), ShapeKind::Scalar) if !kept(of, &shape.name) => *text = instead_of(text),
-        (other @ Value::Object(_), ShapeKind::Open) => *other = Value::Object(serde_json::Map::new()),
+        (other, ShapeKind::Open) => mask_all(other),
         _ => {}
+    }
+}
+
+/// Of what the record said nothing is known: every text in it.
+fn mask_all(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = instead_of(text),
+        Value::Array(items) => items.iter_mut().for_each(mask_all),
+        Value::Object(map) => map.values_mut().for_each(mask_all),
+        Value::Number(n) => *n = 0.into(),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 

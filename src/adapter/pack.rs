@@ -94,9 +94,10 @@ impl Pack {
             }
         }
         let tables = Arc::new(tables);
-        let parts: Vec<&fhir::Part> =
-            manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts).collect();
-        let templates = Templates::load(&sources, (&manifest.settings, manifest.format), &tables, &parts, &mut faults);
+        let of_requests = manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts);
+        let of_lookups = manifest.lookups.iter().flat_map(fhir::Lookup::parts);
+        let parts: Vec<&fhir::Part> = of_requests.chain(of_lookups).collect();
+        let templates = Templates::load(&sources, &manifest, &tables, &parts, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
             faults.add(
@@ -154,6 +155,11 @@ impl Pack {
 
     pub fn format(&self) -> Format {
         self.manifest.format
+    }
+
+    /// Its own name and those of the packs it lies over.
+    pub fn chain(&self) -> Vec<String> {
+        self.sources.names()
     }
 
     /// SHA-256 of every file that shapes bytes.
@@ -287,6 +293,15 @@ fn named_file(sources: &Sources, path: &str, line: u32, folder: &str, faults: &m
     sources.text(path, faults)
 }
 
+/// Faults as seen from the folder that holds the packs.
+pub(super) fn of_pack(name: &str, faults: Vec<Fault>) -> Vec<Fault> {
+    let seen = |f: Fault| {
+        let file = f.file.strip_prefix("../").map_or_else(|| format!("{name}/{}", f.file), str::to_owned);
+        Fault { file, ..f }
+    };
+    faults.into_iter().map(seen).collect()
+}
+
 /// Every pack of a folder.
 #[derive(Debug, Default, Clone)]
 pub struct Packs(BTreeMap<String, Arc<Pack>>);
@@ -294,12 +309,20 @@ pub struct Packs(BTreeMap<String, Arc<Pack>>);
 impl Packs {
     /// Loads every folder with an `adapter.toml` in it, those that begin with `_` or `.` apart. Faults name `id/file`.
     pub fn load_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
-        let mut faults = Faults::default();
+        let (packs, faults) = Self::load_each(folder);
+        Faults(faults.into_values().flatten().collect()).into_result(packs)
+    }
+
+    /// The same, where a pack that cannot be loaded is no reason to be without the others: its faults stand under its id (under no id, those
+    /// of the folder itself).
+    pub fn load_each(folder: &Path) -> (Self, BTreeMap<String, Vec<Fault>>) {
+        let mut faults = BTreeMap::new();
         let mut packs = Self::default();
         let shown = folder.display().to_string();
         let Ok(entries) = std::fs::read_dir(folder) else {
-            faults.add(&shown, 0, "is not a folder that can be read", "name the folder that holds the packs");
-            return Err(faults.0);
+            let fault =
+                Fault::new(&shown, 0, "is not a folder that can be read", "name the folder that holds the packs");
+            return (packs, BTreeMap::from([(String::new(), vec![fault])]));
         };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -308,13 +331,14 @@ impl Packs {
             }
             match Pack::load(&entry.path()) {
                 Ok(pack) => drop(packs.0.insert(name, Arc::new(pack))),
-                Err(list) => faults.0.extend(list.into_iter().map(|f| {
-                    let file = f.file.strip_prefix("../").map_or_else(|| format!("{name}/{}", f.file), str::to_owned);
-                    Fault { file, ..f }
-                })),
+                Err(list) => drop(faults.insert(name.clone(), of_pack(&name, list))),
             }
         }
-        faults.into_result(packs)
+        (packs, faults)
+    }
+
+    pub fn insert(&mut self, pack: Arc<Pack>) {
+        self.0.insert(pack.manifest.id.clone(), pack);
     }
 
     pub fn get(&self, id: &str) -> Option<&Arc<Pack>> {

@@ -97,16 +97,27 @@ pub(super) struct Plan<'p> {
 impl Pack {
     /// The message for an entry. `input.settings` are the endpoint's; defaults are filled in here.
     pub fn render(&self, input: &RenderInput, options: &RenderOptions) -> Result<Rendered, RenderError> {
+        let value = self.as_templates_see(input)?;
+        self.render_value(&value, options).map_err(|e| match e {
+            RenderError::NotRenderable(faults) => RenderError::NotRenderable(self.sources.located(faults)),
+            other => other,
+        })
+    }
+
+    /// Every field there, settings resolved.
+    pub(super) fn as_templates_see(&self, input: &RenderInput) -> Result<Value, RenderError> {
         let mut value = input::to_json(input).map_err(|_| {
             RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered")
         })?;
         let given = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
         let settings = self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)?;
         value["settings"] = Value::Object(settings);
-        self.render_value(&value, options).map_err(|e| match e {
-            RenderError::NotRenderable(faults) => RenderError::NotRenderable(self.sources.located(faults)),
-            other => other,
-        })
+        Ok(value)
+    }
+
+    /// What filters need to know beside their values.
+    pub(super) fn facts(&self, input: &Value) -> Result<Arc<Facts>, RenderError> {
+        self.plan(input).map(|plan| plan.facts)
     }
 
     /// As [`Pack::render`], from the input as templates see it, settings resolved.

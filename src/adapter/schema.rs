@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A base and a layer over it, between them with every kind of table.
-const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[reply]\n";
+const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[lookup.a]\npath = \"a\"\n[reply]\n";
 const OVER: &str = "schema = 1\nid = \"over\"\nextends = \"base\"\n[without]\nexamples = []\n";
 const MAP: &str = "makes = \"CreateReferralRequest\"\n\"details.team\" = { from = \"PRD-1\" }\n";
 
@@ -42,6 +42,17 @@ const SAID: &[(&str, &str, &str)] = &[
     ("the manifest", "codes", "Code tables."),
     ("the manifest", "reply", "What acknowledgements mean: by error code first, then by MSA-1."),
     ("the manifest", "read_back", "fhir packs: by = \"identifier\" where the record can be asked for what was sent."),
+    ("the manifest", "lookup", "fhir packs: what the record is asked before a message is made."),
+    ("[lookup.a]", "path", "What is asked: GET this path and query. Values of the input are escaped."),
+    ("[lookup.a]", "one", "JSONPath of the one thing in the answer; none or several stop the message."),
+    (
+        "[lookup.a]",
+        "gives",
+        "What is taken from it, each a JSONPath: { id = \"$.id\" } is lookup.name.id in templates.",
+    ),
+    ("[lookup.a]", "nhs_number", "JSONPath of its NHS number, which must be the patient's."),
+    ("[lookup.a]", "unchecked", "Why its NHS number cannot be compared."),
+    ("[lookup.a]", "when", "Settings under which it is asked."),
     ("the manifest", "result", "document packs: what files that come back mean."),
     ("the manifest", "reply_exempt", "Why there is no example of a reply."),
     ("[[render]]", "entry", "Which of our entries."),
@@ -117,6 +128,7 @@ pub fn manifest() -> Value {
     put("status", json!({ "enum": ["draft", "tested", "live"] }));
     put("settings", json!({ "type": "object", "additionalProperties": part("setting ") }));
     put("codes", json!({ "type": "object", "additionalProperties": part("[codes.") }));
+    put("lookup", json!({ "type": "object", "additionalProperties": part("[lookup.") }));
     put("without", table(&asked, |t| t == "[without]"));
     put("render", json!({ "type": "array", "items": table(&asked, |t| t == "[[render]]") }));
     put("parse", json!({ "type": "array", "items": table(&asked, |t| t == "[[parse]]") }));
@@ -236,6 +248,7 @@ mod tests {
             ("[[render]]", manifest["properties"]["render"]["items"]["properties"].clone()),
             ("[[parse]]", manifest["properties"]["parse"]["items"]["properties"].clone()),
             ("[codes.a]", manifest["properties"]["codes"]["additionalProperties"]["properties"].clone()),
+            ("[lookup.a]", manifest["properties"]["lookup"]["additionalProperties"]["properties"].clone()),
             ("setting", manifest["properties"]["settings"]["additionalProperties"]["properties"].clone()),
             ("[without]", manifest["properties"]["without"]["properties"].clone()),
             ("the map", map["properties"].clone()),

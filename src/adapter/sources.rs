@@ -2,6 +2,7 @@
 //! what it does not have itself is read from the base. Manifests are merged by [`super::overlay`].
 
 use super::fault::{Fault, Faults};
+use super::keep::Layer;
 use super::manifest::FILE;
 use super::overlay;
 use sha2::{Digest, Sha256};
@@ -264,11 +265,44 @@ impl Sources {
         self.paths().filter(move |p| p.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
     }
 
+    /// Every pack of the chain, the lowest first, with the files of it that shape bytes.
+    pub(super) fn layers(&self, faults: &mut Faults) -> Vec<Layer> {
+        let own = |pack: &Sources, faults: &mut Faults| {
+            let texts = pack.files.iter().filter(|(path, _)| shapes_bytes(path)).filter_map(|(path, bytes)| {
+                if let Ok(text) = std::str::from_utf8(bytes) {
+                    return Some((path.clone(), text.to_owned()));
+                }
+                faults.add(path, 0, "is not UTF-8", "save the file as UTF-8, or remove it");
+                None
+            });
+            Layer { name: pack.name.clone(), files: texts.collect() }
+        };
+        self.chain().into_iter().map(|pack| own(pack, faults)).collect()
+    }
+
+    /// The other way round. `None`: no pack at all, or more than may lie one over another.
+    pub(super) fn from_layers(layers: Vec<Layer>) -> Option<Self> {
+        if layers.len() > MAX_CHAIN {
+            return None;
+        }
+        let one = |layer: Layer| Self {
+            name: layer.name,
+            files: layer.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect(),
+            ..Self::default()
+        };
+        layers.into_iter().map(one).reduce(|base, pack| pack.over(base))
+    }
+
+    /// Its own name and those of its bases.
+    pub fn names(&self) -> Vec<String> {
+        self.chain().into_iter().map(|pack| pack.name.clone()).collect()
+    }
+
     /// SHA-256 over every file that shapes bytes (README and examples do not), the bases' too, in hexadecimal.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let files = self.chain().into_iter().flat_map(|pack| &pack.files);
-        for (path, bytes) in files.filter(|(p, _)| !p.starts_with("examples/") && p.as_str() != "README.md") {
+        for (path, bytes) in files.filter(|(path, _)| shapes_bytes(path)) {
             for part in [path.as_bytes(), bytes] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);
@@ -276,6 +310,11 @@ impl Sources {
         }
         hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
+}
+
+/// READMEs and examples say what a pack does; they do nothing.
+fn shapes_bytes(path: &str) -> bool {
+    !path.starts_with("examples/") && path != "README.md"
 }
 
 /// Names of the folders that hold a pack.

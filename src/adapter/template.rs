@@ -7,8 +7,7 @@ use super::fault::{Fault, Faults};
 use super::fhir;
 use super::filters::{self, Facts};
 use super::lint::{self, Known, Tag};
-use super::manifest::{FILE, Format};
-use super::settings::Settings;
+use super::manifest::{FILE, Format, Manifest};
 use super::sources::Sources;
 use super::stop::Stop;
 use minijinja::{
@@ -50,11 +49,12 @@ impl Templates {
     /// folder.
     pub fn load(
         sources: &Sources,
-        (settings, format): (&Settings, Format),
+        manifest: &Manifest,
         tables: &Arc<BTreeMap<String, CodeTable>>,
         parts: &[&fhir::Part],
         faults: &mut Faults,
     ) -> Self {
+        let (settings, format) = (&manifest.settings, manifest.format);
         let mut env = Environment::empty();
         env.set_debug(false);
         env.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -92,6 +92,7 @@ impl Templates {
         let known = Known {
             format,
             settings,
+            lookups: &fhir::lookup::known(&manifest.lookups),
             tables: &tables.keys().cloned().collect(),
             templates: &files.keys().cloned().collect(),
             names: &files.values().flat_map(|(text, tags)| lint::names(text, tags)).collect::<BTreeSet<_>>(),
@@ -133,6 +134,14 @@ impl Templates {
                 self.included(name, seen);
             }
         }
+    }
+
+    /// Whether a template, or what it includes, speaks of this.
+    pub fn mentions(&self, root: &str, word: &str) -> bool {
+        let mut all = BTreeSet::new();
+        self.included(root, &mut all);
+        let parts = self.files.get_key_value(root).map(|(name, _)| name.as_str());
+        all.into_iter().chain(parts).any(|name| self.files.get(name).is_some_and(|(text, _)| text.contains(word)))
     }
 
     /// The template's text for this input.

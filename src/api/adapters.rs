@@ -1,4 +1,8 @@
-//! AdapterService: packs, and dry runs through them. Nothing is sent or stored.
+//! AdapterService: packs, which of them an endpoint works with, and dry runs through them.
+
+mod change;
+
+use change::{activate_adapter, rollback_adapter};
 
 use super::edge::{Caller, service, whole};
 use super::endpoint::{EndpointFacts, Rendering};
@@ -7,13 +11,13 @@ use super::principal::Role;
 use super::rpc;
 use crate::adapter::compose::{Composition, compose, job_of};
 use crate::adapter::form::request;
-use crate::adapter::{Fault, Pack, ParseError, RenderError, Status, masked};
+use crate::adapter::{Fault, Fitted, Pack, ParseError, RenderError, Status, masked};
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{DeliveryId, random_80_bits};
 use crate::domain::organisation::EndpointId;
 use crate::domain::rule::Violations;
-use crate::store::record::Rendering as Made;
+use crate::store::record::{ActivePack, PackKept, Rendering as Made};
 use crate::wire::v1::{self, preview_entry_request::What};
 use std::sync::Arc;
 
@@ -22,6 +26,8 @@ service! {
         list_adapters(ListAdaptersRequest) -> ListAdaptersResponse = LIST_ADAPTERS;
         preview_entry(PreviewEntryRequest) -> PreviewEntryResponse = PREVIEW_ENTRY;
         preview_message(PreviewMessageRequest) -> PreviewMessageResponse = PREVIEW_MESSAGE;
+        activate_adapter(ActivateAdapterRequest) -> ActivateAdapterResponse = ACTIVATE_ADAPTER;
+        rollback_adapter(RollbackAdapterRequest) -> RollbackAdapterResponse = ROLLBACK_ADAPTER;
     }
 }
 
@@ -29,14 +35,54 @@ service! {
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 async fn list_adapters(c: Caller, _: v1::ListAdaptersRequest) -> Result<v1::ListAdaptersResponse, Error> {
-    Ok(v1::ListAdaptersResponse { adapters: c.edge.packs.iter().map(|pack| adapter(&c, pack)).collect() })
+    let list = c.edge.packs.clone();
+    let packs = tokio::task::spawn_blocking(move || list()).await;
+    let packs = packs.map_err(|_| Error::Internal("the packs' folder could not be read".into()))?;
+    let ids: Vec<EndpointId> = c.edge.endpoints.keys().cloned().collect();
+    let states = c.store().endpoint_states(&ids).await?;
+    let used = |e: &EndpointFacts| in_use(e, states.iter().find(|s| s.id == e.id).and_then(|s| s.pack.as_ref()));
+    Ok(v1::ListAdaptersResponse { adapters: packs.iter().map(|pack| adapter(&c, pack, &used)).collect() })
+}
+
+/// What an endpoint works with, beside what the folder holds.
+pub fn in_use(facts: &EndpointFacts, recorded: Option<&ActivePack>) -> v1::AdapterInUse {
+    let standing = facts.packs.standing();
+    let fitted = facts.rendering.in_use.now();
+    let pack = &fitted.pack;
+    let now = PackKept {
+        id: pack.manifest.id.clone(),
+        version: pack.manifest.version.clone(),
+        fingerprint: pack.fingerprint().to_owned(),
+    };
+    // What is recorded belongs to what is in use only while the two are the same.
+    let recorded = recorded.filter(|r| r.number == fitted.activation);
+    v1::AdapterInUse {
+        endpoint_id: facts.id.as_str().to_owned(),
+        activation: fitted.activation,
+        activated_at: recorded.map(|r| r.at.into()),
+        activated_by: recorded.map(|r| r.by.clone()).unwrap_or_default(),
+        activated_because: recorded.map(|r| r.why.clone()).unwrap_or_default(),
+        folder_differs: standing.in_folder.as_ref() != Some(&now),
+        in_folder: standing.in_folder.as_ref().map(show_version),
+        faults: standing.faults.iter().map(show_fault).collect(),
+        pinned_version: standing.pinned.unwrap_or_default(),
+        held_because: standing.held.unwrap_or_default(),
+        former: recorded.iter().flat_map(|r| &r.former).map(show_version).collect(),
+        reloads_on_save: standing.reloads,
+        version: Some(show_version(&now)),
+    }
+}
+
+fn show_version(kept: &PackKept) -> v1::AdapterVersion {
+    v1::AdapterVersion { id: kept.id.clone(), version: kept.version.clone(), fingerprint: kept.fingerprint.clone() }
 }
 
 /// Only the endpoints that the caller may see.
-fn adapter(c: &Caller, pack: &Arc<Pack>) -> v1::Adapter {
+fn adapter(c: &Caller, pack: &Arc<Pack>, used: &dyn Fn(&EndpointFacts) -> v1::AdapterInUse) -> v1::Adapter {
     let manifest = &pack.manifest;
-    let uses =
-        |e: &&EndpointFacts| e.rendering.pack.manifest.id == manifest.id && c.scope.has_endpoint(&e.trust, &e.id);
+    let uses = |e: &&EndpointFacts| {
+        e.rendering.in_use.now().pack.manifest.id == manifest.id && c.scope.has_endpoint(&e.trust, &e.id)
+    };
     v1::Adapter {
         id: manifest.id.clone(),
         name: manifest.name.clone(),
@@ -50,6 +96,7 @@ fn adapter(c: &Caller, pack: &Arc<Pack>) -> v1::Adapter {
         renders: pack.renders().into_iter().map(str::to_owned).collect(),
         parses: pack.parses().into_iter().map(str::to_owned).collect(),
         endpoint_ids: c.edge.endpoints.values().filter(uses).map(|e| e.id.as_str().to_owned()).collect(),
+        in_use: c.edge.endpoints.values().filter(uses).map(used).collect(),
     }
 }
 
@@ -74,6 +121,25 @@ async fn preview_entry(c: Caller, m: v1::PreviewEntryRequest) -> Result<v1::Prev
     };
     whole!(broken; endpoint, what);
     let rendering = &c.endpoint(&endpoint)?.rendering;
+    let fitted = rendering.in_use.now();
+    let rendering = Fixed { rendering, fitted: &fitted };
+    let answer = preview(&c, m.with_input, &endpoint, what, &rendering).await?;
+    Ok(v1::PreviewEntryResponse { adapter: fitted.pack.pin(), ..answer })
+}
+
+/// How an endpoint's messages are made, by one pack from beginning to end.
+struct Fixed<'a> {
+    rendering: &'a Rendering,
+    fitted: &'a Fitted,
+}
+
+async fn preview(
+    c: &Caller,
+    with_input: bool,
+    endpoint: &EndpointId,
+    what: Preview,
+    rendering: &Fixed<'_>,
+) -> Result<v1::PreviewEntryResponse, Error> {
     match what {
         // To invent entries is the integrators' work alone.
         Preview::Invented(_) if !c.principal.roles.contains(&Role::Integrator) => {
@@ -82,21 +148,24 @@ async fn preview_entry(c: Caller, m: v1::PreviewEntryRequest) -> Result<v1::Prev
         Preview::Invented(input) => Ok(rendered(rendering, &input)),
         Preview::Stored(id) => {
             let delivery = c.store().delivery(&c.scope, id).await?.ok_or_else(|| Error::not_found("delivery"))?;
-            if delivery.endpoint != endpoint {
+            if delivery.endpoint != *endpoint {
                 return Err(Error::not_found("delivery"));
             }
             // As it was sent, where another pack is to be tried on it; else as it would be sent now.
             let made =
-                if m.with_input { c.store().attempts(&delivery).await?.pop().and_then(|a| a.rendering) } else { None };
-            let input = stored(&c, rendering, &delivery, made.as_ref()).await?;
+                if with_input { c.store().attempts(&delivery).await?.pop().and_then(|a| a.rendering) } else { None };
+            let input = stored(c, rendering, &delivery, made.as_ref()).await?;
             c.audit("delivery.preview", [&delivery]).await?;
-            let Some(input) = input else {
+            let Some(mut input) = input else {
                 return Ok(fault(
                     "the document it speaks of is not known here",
                     "wait until its predecessor is settled",
                 ));
             };
-            if m.with_input {
+            if let Err(why) = as_looked_up(rendering.fitted, made.as_ref(), &mut input) {
+                return Ok(fault(&why, "look at a delivery that was sent with this pack, with_input"));
+            }
+            if with_input {
                 let seen = if c.is_masked() { masked(&input) } else { Some(input) };
                 let seen = seen.ok_or_else(|| Error::Internal("an input that cannot be masked".into()))?;
                 let shown = rendered(rendering, &seen);
@@ -110,13 +179,25 @@ async fn preview_entry(c: Caller, m: v1::PreviewEntryRequest) -> Result<v1::Prev
     }
 }
 
+/// What the record was asked for a message that was made; nobody asks it for a preview.
+fn as_looked_up(fitted: &Fitted, made: Option<&Made>, input: &mut v1::RenderInput) -> Result<(), String> {
+    for question in fitted.pack.lookups(input).map_err(|e| e.to_string())? {
+        let answers = made.map(|m| m.looked_up.as_slice()).unwrap_or_default();
+        let answer = answers.iter().find(|a| a.name == question.name);
+        let answer =
+            answer.ok_or_else(|| format!("the record is asked first ([lookup.{}]), and was not yet", question.name))?;
+        fitted.pack.looked_up(&question.name, &answer.answer.0, input).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
 enum Preview {
     Stored(DeliveryId),
     Invented(Box<v1::RenderInput>),
 }
 
-fn rendered(r: &Rendering, input: &v1::RenderInput) -> v1::PreviewEntryResponse {
-    match r.pack.render(input, &r.options) {
+fn rendered(r: &Fixed<'_>, input: &v1::RenderInput) -> v1::PreviewEntryResponse {
+    match r.fitted.pack.render(input, &r.rendering.options) {
         Ok(rendered) => v1::PreviewEntryResponse { message: rendered.bytes, ..Default::default() },
         Err(RenderError::NotRenderable(faults)) => {
             v1::PreviewEntryResponse { faults: faults.iter().map(show_fault).collect(), ..Default::default() }
@@ -138,7 +219,7 @@ fn show_fault(f: &Fault) -> v1::Fault {
 /// What the template would see if the delivery were sent now, or under the control id and the time of a rendering of it.
 async fn stored(
     c: &Caller,
-    r: &Rendering,
+    r: &Fixed<'_>,
     delivery: &Delivery,
     made: Option<&Made>,
 ) -> Result<Option<v1::RenderInput>, Error> {
@@ -167,8 +248,8 @@ async fn stored(
         patient: &patient,
         referral: &referral,
         before: &before,
-        epr_staff: (r.staff)(&entry.author.staff_id),
-        site: &r.site,
+        epr_staff: (r.rendering.staff)(&entry.author.staff_id),
+        site: &r.fitted.site,
         control_id: &control_id,
         time: made.map_or(c.now, |m| m.created_at),
     }))
@@ -184,7 +265,7 @@ async fn preview_message(c: Caller, m: v1::PreviewMessageRequest) -> Result<v1::
         broken.add("message", "at most 1 MiB");
     }
     whole!(broken; endpoint);
-    let r = &c.endpoint(&endpoint)?.rendering;
+    let r = c.endpoint(&endpoint)?.rendering.in_use.now();
     Ok(match r.pack.parse(&m.message, &r.settings, &r.site.trust.time_zone) {
         Ok(parsed) => {
             let value = serde_json::from_value(parsed.value);

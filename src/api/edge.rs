@@ -5,8 +5,8 @@ use super::error::Error;
 use super::principal::{Principal, Principals, Role};
 use super::request::{self, Changing};
 use super::rpc::Rpc;
+use super::server::ListPacks;
 use super::{Settings, trace};
-use crate::adapter::Packs;
 use crate::adapter::form;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::ids::{crockford, new_uuid};
@@ -14,7 +14,7 @@ use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::rule::Violations;
 use crate::status::Epr;
 use crate::store::record::{Actor, RequestKey};
-use crate::store::{Scope, Store, write};
+use crate::store::{Rulebook, Scope, Store, write};
 use futures::Stream;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -39,7 +39,7 @@ pub struct Edge {
     pub endpoints: BTreeMap<EndpointId, EndpointFacts>,
     /// Endpoints that are served no more and may still have deliveries.
     pub retired: BTreeSet<EndpointId>,
-    pub packs: Packs,
+    pub packs: ListPacks,
     pub settings: Settings,
     /// Streams end with it.
     pub shutdown: CancellationToken,
@@ -70,6 +70,8 @@ pub struct Caller {
     pub rpc: &'static Rpc,
     pub scope: Scope,
     pub now: Timestamp,
+    /// As they are when the call comes in: one call is answered by one set of rules.
+    pub rules: Arc<Rulebook>,
     trace: Option<String>,
 }
 
@@ -100,7 +102,7 @@ impl Caller {
 
     /// The trust's time zone; UTC for one that config does not have.
     pub fn time_zone(&self, trust: &OdsCode) -> TimeZone {
-        self.store().rules().trusts.get(trust).map_or(TimeZone::UTC, |t| t.time_zone.clone())
+        self.rules.trusts.get(trust).map_or(TimeZone::UTC, |t| t.time_zone.clone())
     }
 
     pub fn today(&self, trust: &OdsCode) -> Date {
@@ -108,7 +110,7 @@ impl Caller {
     }
 
     pub fn epr<'a>(&'a self, endpoint: &'a EndpointId) -> Epr<'a> {
-        Epr::of(self.store().rules().policies.get(endpoint).map(AsRef::as_ref), endpoint)
+        Epr::of(self.rules.policies.get(endpoint).map(AsRef::as_ref), endpoint)
     }
 
     /// An endpoint the caller may see, by the id in a request.
@@ -204,7 +206,8 @@ impl Edge {
         let role = rpc.role_of(&principal).ok_or(Error::RoleMissing(rpc.roles))?;
         span.record("role", role.word());
         let scope = principal.scope(role);
-        Ok(Caller { edge: self.clone(), principal, role, rpc, scope, now: self.clock.now(), trace })
+        let rules = self.store.rules();
+        Ok(Caller { edge: self.clone(), principal, role, rpc, scope, now: self.clock.now(), rules, trace })
     }
 
     fn permit(&self, of: &Arc<Semaphore>, limit: usize) -> Result<OwnedSemaphorePermit, Error> {

@@ -1,11 +1,11 @@
 //! What the edge needs to know of an endpoint beside its policy. Made from config and packs by `app`.
 
-use crate::adapter::compose::Site;
-use crate::adapter::{Pack, RenderOptions};
+use crate::adapter::{Fault, InUse, RenderOptions};
 use crate::domain::organisation::{EndpointId, OdsCode, StaffId};
 use crate::domain::policy::Environment;
+use crate::store::record::{PackKept, Raw};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,16 +23,47 @@ pub struct EndpointFacts {
     /// Whether it is in a maintenance window at that time.
     pub in_maintenance: Arc<dyn Fn(Timestamp) -> bool + Send + Sync>,
     pub rendering: Rendering,
+    pub packs: Arc<dyn EndpointPacks>,
+}
+
+/// What an endpoint could work with, and taking it up. `app` knows the packs' folder and the endpoint's config.
+pub trait EndpointPacks: Send + Sync + 'static {
+    /// How the endpoint stands beside the packs' folder.
+    fn standing(&self) -> PackStanding;
+    /// What the folder holds at this moment, checked whole and held against the endpoint's config; or every fault.
+    fn in_folder(&self, version: Option<String>) -> BoxFuture<'_, Result<Candidate, Vec<Fault>>>;
+    /// Whether a pack that was kept fits the endpoint's config of today.
+    fn fits(&self, pack: PackKept, bytes: Vec<u8>) -> BoxFuture<'_, Result<(), Vec<Fault>>>;
+    /// Works with what the record says, from now on.
+    fn take_up(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A pack that can be activated.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub kept: PackKept,
+    pub bytes: Raw,
+}
+
+/// What the folder holds beside what the endpoint works with.
+#[derive(Debug, Clone, Default)]
+pub struct PackStanding {
+    /// `None`: nothing that can be loaded.
+    pub in_folder: Option<PackKept>,
+    /// Why it cannot be taken.
+    pub faults: Vec<Fault>,
+    /// By config.
+    pub pinned: Option<String>,
+    /// Why nothing is sent although the endpoint is open.
+    pub held: Option<String>,
+    pub reloads: bool,
 }
 
 /// How the endpoint's messages are made, for previews.
 #[derive(Clone)]
 pub struct Rendering {
-    pub pack: Arc<Pack>,
+    pub in_use: InUse,
     pub options: RenderOptions,
-    pub site: Site,
-    /// The pack's settings with defaults filled in: what parsing needs.
-    pub settings: Map<String, Value>,
     /// The EPR's own id and name for one of our authors.
     pub staff: FindStaff,
 }

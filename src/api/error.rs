@@ -29,6 +29,9 @@ pub enum Error {
     Refused(Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is wrong with a pack, place by place.
+    #[error("the pack cannot be taken: {} of its places, or of what the endpoint needs of it, are at fault; nothing was changed", .0.0.len())]
+    PackRefused(Violations),
     #[error("no principal is known for this connection; call with a client certificate that the bridge knows")]
     NotAuthenticated,
     #[error("this needs the role {}", roles(.0))]
@@ -95,7 +98,7 @@ impl Error {
         }
         let name = reason.as_str_name().strip_prefix("ERROR_REASON_").unwrap_or_default();
         let mut details = ErrorDetails::with_error_info(name, DOMAIN, metadata);
-        if let Self::Broken(broken) = self {
+        if let Self::Broken(broken) | Self::PackRefused(broken) = self {
             details.set_bad_request(violations(&broken.0));
         }
         match code {
@@ -141,6 +144,7 @@ impl Error {
                 StoreError::Conflict(_) => (Code::Aborted, ErrorReason::VersionConflict),
                 StoreError::Inconsistent { .. } => (Code::Internal, ErrorReason::Internal),
             },
+            Self::PackRefused(_) => (Code::FailedPrecondition, ErrorReason::PackRefused),
             Self::NotAuthenticated => (Code::Unauthenticated, ErrorReason::NotAuthenticated),
             Self::RoleMissing(_) => (Code::PermissionDenied, ErrorReason::RoleMissing),
             Self::BadToken => (Code::InvalidArgument, ErrorReason::BadToken),

@@ -23,9 +23,10 @@ mod trace;
 mod undecoded;
 mod watch;
 
-pub use endpoint::{EndpointFacts, Rendering};
+pub use endpoint::{Candidate, EndpointFacts, EndpointPacks, PackStanding, Rendering};
 pub use principal::{Principal, Principals, Role, San};
 pub use rpc::{ALL as CALLS, Rpc};
+pub use server::ListPacks;
 pub use server::{ApiParts, ServeError, ServerTls, serve};
 
 use std::time::Duration;

@@ -40,7 +40,7 @@ async fn write_progress_note(
     let content = form::required(m.content.as_ref(), "content", &mut broken, read);
     let release_after = request::release_after(m.release_after.as_ref(), &mut broken);
     whole!(broken; key, referral_id, expected, author, content, release_after);
-    let rules = c.store().rules().clone();
+    let rules = c.rules.clone();
     let write = WriteNote { call: c.write(key), rules, referral_id, expected, author, content, release_after };
     let written = c.store().write_and_show_note(write).await?;
     let (note, deliveries) = match &written.fresh {

@@ -46,7 +46,7 @@ async fn record_outcome(c: Caller, m: v1::RecordOutcomeRequest) -> Result<v1::Re
     let content = read_content(&c, m.content.as_ref(), trust.as_ref(), &mut broken);
     whole!(broken; key, referral_id, expected, author, content);
     let occurred_at = midnight(&c, trust.as_ref(), &content);
-    let rules = c.store().rules().clone();
+    let rules = c.rules.clone();
     let record = RecordOutcome { call: c.write(key), rules, referral_id, expected, author, content, occurred_at };
     let answered = c.store().record_outcome(record).await?;
     let (outcome, deliveries) = as_answered(&c, answered.answer()).await?;

@@ -191,7 +191,7 @@ fn given<T>(text: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T
 
 /// Untouched since before then, a referral of this trust is a forgotten one.
 fn forgotten_since(c: &Caller, trust: &OdsCode) -> Timestamp {
-    let wait = c.store().rules().trusts.get(trust).map_or(Duration::ZERO, |t| t.untouched_after);
+    let wait = c.rules.trusts.get(trust).map_or(Duration::ZERO, |t| t.untouched_after);
     c.now.checked_sub(wait).unwrap_or(Timestamp::MIN)
 }
 

@@ -36,6 +36,7 @@ changing! {
     RetryDeliveriesRequest, RerenderDeliveryRequest, ParkDeliveryRequest, CancelDeliveryRequest, BackfillDeliveriesRequest,
     ReconcileDocumentsRequest,
     PauseEndpointRequest, ResumeEndpointRequest,
+    ActivateAdapterRequest, RollbackAdapterRequest,
 }
 
 /// Key: principal, call and request id. Content: the decoded request, so that unknown fields, field order and defaults make no difference.

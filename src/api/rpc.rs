@@ -78,4 +78,6 @@ calls! {
     LIST_ADAPTERS = "AdapterService/ListAdapters", OPERATORS;
     PREVIEW_ENTRY = "AdapterService/PreviewEntry", &[IpsWorker, Integrator];
     PREVIEW_MESSAGE = "AdapterService/PreviewMessage", OPERATORS;
+    ACTIVATE_ADAPTER = "AdapterService/ActivateAdapter", OPERATORS;
+    ROLLBACK_ADAPTER = "AdapterService/RollbackAdapter", OPERATORS;
 }

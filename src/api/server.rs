@@ -52,14 +52,17 @@ pub struct ApiParts {
     pub endpoints: Vec<EndpointFacts>,
     /// Endpoints that are served no more and may still have deliveries.
     pub retired: BTreeSet<EndpointId>,
-    /// Every pack that is loaded.
-    pub packs: Packs,
+    /// What the packs' folder holds.
+    pub packs: ListPacks,
     pub settings: Settings,
     /// `None`: plain, on loopback only.
     pub tls: Option<ServerTls>,
     /// Cancelled: no new calls, streams end, calls under way are answered, then [`serve`] returns.
     pub shutdown: CancellationToken,
 }
+
+/// Reads the packs' folder; those that cannot be loaded are left out.
+pub type ListPacks = Arc<dyn Fn() -> Packs + Send + Sync>;
 
 /// In PEM. Client certificates are required: without them nobody is authenticated.
 pub struct ServerTls {

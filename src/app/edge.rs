@@ -2,9 +2,10 @@
 
 use super::endpoints::Ready;
 use super::metrics::{self, Metrics, Watched, WatchedCertificate, WatchedEndpoint};
+use super::packs::{Desk, Keeper};
 use super::serve::StartError;
 use crate::adapter::Packs;
-use crate::api::{self, ApiParts, EndpointFacts, Principal, Principals, Rendering, Settings};
+use crate::api::{self, ApiParts, EndpointFacts, EndpointPacks, Principal, Principals, Rendering, Settings};
 use crate::config::{Config, Role, San, ServerTls};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::OdsCode;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 /// What the edge is made from.
 pub struct EdgeParts<'a> {
     pub config: &'a Config,
-    pub packs: &'a Packs,
+    pub keeper: &'a Arc<Keeper>,
     pub endpoints: &'a [Ready],
     pub store: &'a Store,
     pub clock: &'a Arc<dyn Clock>,
@@ -43,14 +44,19 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
             "DEVELOPMENT PRINCIPAL: everybody on this machine may do everything, with every role in every trust; never with real patients"
         );
     }
+    let endpoints = parts.endpoints.iter().zip(&parts.keeper.slots).map(|(ready, slot)| {
+        let desk = Desk { keeper: parts.keeper.clone(), slot: slot.clone() };
+        endpoint_facts(ready, parts.config, Arc::new(desk))
+    });
+    let folder = parts.config.packs.folder.clone();
     let api = ApiParts {
         store: parts.store.clone(),
         clock: parts.clock.clone(),
         entropy: parts.entropy.clone(),
         principals,
-        endpoints: parts.endpoints.iter().map(|e| endpoint_facts(e, parts.config)).collect(),
+        endpoints: endpoints.collect(),
         retired: parts.config.retired_endpoints.iter().cloned().collect(),
-        packs: parts.packs.clone(),
+        packs: Arc::new(move || Packs::load_each(&folder).0),
         settings: Settings {
             max_request_bytes: server.max_request_bytes,
             max_concurrent_calls: server.max_concurrent_calls,
@@ -115,7 +121,7 @@ fn principals(config: &Config) -> Principals {
     }))
 }
 
-fn endpoint_facts(ready: &Ready, config: &Config) -> EndpointFacts {
+fn endpoint_facts(ready: &Ready, config: &Config, packs: Arc<dyn EndpointPacks>) -> EndpointFacts {
     let maintenance = ready.config.maintenance.clone();
     let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
     let id = ready.config.id.clone();
@@ -128,14 +134,13 @@ fn endpoint_facts(ready: &Ready, config: &Config) -> EndpointFacts {
         evidence_overdue_after: ready.config.evidence_overdue_after,
         in_maintenance: Arc::new(move |now| maintenance.until(now).is_some()),
         rendering: Rendering {
-            pack: ready.pack.clone(),
+            in_use: ready.in_use.clone(),
             options: ready.options.clone(),
-            site: ready.site.clone(),
-            settings: ready.settings.clone(),
             staff: Arc::new(move |author| {
                 staff.as_ref().and_then(|t| t.find(author, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))
             }),
         },
+        packs,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
-use crate::adapter::{Format, Pack, Packs, RenderOptions, ReplyRules, Status};
+use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, Status};
 use crate::config::{Config, Endpoint, Transport, Trust};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
-use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy, Names};
+use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
 use crate::outbox::{Question, ReadBack};
 use crate::transport::https::Ambient;
 use crate::transport::tls::CertificateFacts;
@@ -21,29 +21,28 @@ use tokio::sync::mpsc;
 /// An endpoint that can be served.
 pub struct Ready {
     pub config: Endpoint,
-    pub policy: Arc<EndpointPolicy>,
-    pub pack: Arc<Pack>,
-    /// The pack's settings, defaults filled in.
-    pub settings: Map<String, Value>,
-    pub reply_rules: ReplyRules,
-    pub site: Site,
+    /// Its pack, and all that changes with it.
+    pub in_use: InUse,
     /// The trust's teams.
     pub teams: Vec<TeamId>,
     pub options: RenderOptions,
     pub sender: Sender,
-    /// The pack's way to ask the record.
-    pub read_back: Option<Arc<dyn ReadBack>>,
     pub strays: mpsc::Receiver<Stray>,
     pub certificates: Vec<CertificateFacts>,
 }
 
-/// Every endpoint of config, or everything that is wrong with them, one sentence each.
+/// Every endpoint of config with the pack of the packs' folder, or everything that is wrong with them, one sentence each.
 pub fn ready(config: &Config, packs: &Packs, ambient: &Ambient) -> Result<Vec<Ready>, Vec<String>> {
+    ready_with(config, &|endpoint| Ok((from_folder(endpoint, packs).map_err(|f| vec![f.to_string()])?, 0)), ambient)
+}
+
+/// The same with packs that were chosen, each under its activation.
+pub fn ready_with(config: &Config, choose: Choose<'_>, ambient: &Ambient) -> Result<Vec<Ready>, Vec<String>> {
     let mut faults = Vec::new();
     let mut endpoints = Vec::new();
     for endpoint in &config.endpoints {
         let Some(trust) = config.trust(&endpoint.trust) else { continue };
-        match one(endpoint, trust, packs, ambient) {
+        match choose(endpoint).and_then(|chosen| one(endpoint, trust, chosen, ambient)) {
             Ok(ready) => endpoints.push(ready),
             Err(list) => faults.extend(list.into_iter().map(|f| format!("endpoint {}: {f}", endpoint.id))),
         }
@@ -51,13 +50,46 @@ pub fn ready(config: &Config, packs: &Packs, ambient: &Ambient) -> Result<Vec<Re
     if faults.is_empty() { Ok(endpoints) } else { Err(faults) }
 }
 
-fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> Result<Ready, Vec<String>> {
+/// The pack an endpoint works with, and under which activation.
+pub type Choose<'a> = &'a dyn Fn(&Endpoint) -> Result<(Arc<Pack>, i64), Vec<String>>;
+
+/// What the packs' folder holds for an endpoint, at the version that config pins.
+pub fn from_folder(endpoint: &Endpoint, packs: &Packs) -> Result<Arc<Pack>, Fault> {
     let pin = match &endpoint.pack_version {
         Some(version) => format!("{}@{version}", endpoint.adapter),
         None => endpoint.adapter.to_string(),
     };
-    let pack = packs.pinned(&pin).map_err(|f| vec![f.to_string()])?.clone();
-    let said = |faults: Vec<crate::adapter::Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    packs.pinned(&pin).cloned()
+}
+
+fn one(
+    endpoint: &Endpoint,
+    trust: &Trust,
+    (pack, activation): (Arc<Pack>, i64),
+    ambient: &Ambient,
+) -> Result<Ready, Vec<String>> {
+    let mut faults = Vec::new();
+    let fitted = fit(endpoint, trust, &pack, activation).map_err(|list| faults.extend(list));
+    let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
+    let (Ok(fitted), Ok(WayOut { sender, strays, certificates })) = (fitted, way_out) else { return Err(faults) };
+    Ok(Ready {
+        config: endpoint.clone(),
+        in_use: InUse::new(fitted),
+        teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
+        options: RenderOptions {
+            max_text_chars: Some(endpoint.max_text_chars),
+            require_mapped_staff: endpoint.require_mapped_staff,
+            max_message_bytes: Some(endpoint.transport.max_message_bytes()),
+        },
+        sender,
+        strays,
+        certificates,
+    })
+}
+
+/// A pack held against an endpoint's config: everything of the endpoint that changes with it, or all that does not fit.
+pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64) -> Result<Fitted, Vec<String>> {
+    let said = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut faults = Vec::new();
     let mut given = endpoint.settings.clone();
     if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
@@ -65,6 +97,9 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
     }
     let settings = pack.settings(&given).map_err(|f| faults.extend(said(f))).unwrap_or_default();
     let reply_rules = pack.reply_rules(&endpoint.reply).map_err(|f| faults.extend(said(f)));
+    if pack.manifest.id != endpoint.adapter.as_str() {
+        faults.push(format!("the pack is {}, and config names the adapter {}", pack.pin(), endpoint.adapter));
+    }
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
         faults.push(format!("the pack {} is a draft; a live endpoint needs one that is tested or live", pack.pin()));
     }
@@ -90,18 +125,16 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
             "filed_by = \"reconciled\" compares document ids, and under these settings a replacement keeps the first one's (T08): no list could ever name it; choose replace_as = \"T10\", or another filed_by".into(),
         );
     }
-    let read_back = read_back(endpoint, &pack).map_err(|e| faults.push(e)).ok().flatten();
-    let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
+    faults.extend(unasked(endpoint, pack));
+    if !matches!(endpoint.transport, Transport::Https(_)) && pack.asks_first(&settings) {
+        faults.push(format!("the pack {} asks the record before each message ([lookup]), and only over https can it be asked; choose other settings", pack.pin()));
+    }
     let results = matches!(&endpoint.transport, Transport::Folder(f) if f.inbox.results.is_some());
     if results && pack.manifest.result.is_none() {
         faults
             .push(format!("folder.results is set, but the pack {} has no [result]: nothing would be read", pack.pin()));
     }
-    let (Ok(reply_rules), Ok(WayOut { sender, strays, certificates }), true) =
-        (reply_rules, way_out, faults.is_empty())
-    else {
-        return Err(faults);
-    };
+    let (Ok(reply_rules), true) = (reply_rules, faults.is_empty()) else { return Err(faults) };
     let zone = |tz: &jiff::tz::TimeZone| tz.iana_name().unwrap_or("UTC").to_owned();
     let site = Site {
         trust: v1::Trust { ods: trust.ods.to_string(), name: trust.name.clone(), time_zone: zone(&endpoint.time_zone) },
@@ -111,41 +144,25 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
         late_after: endpoint.late_banner_after,
         in_place: pack.keeps_document_id(&settings),
     };
-    let options = RenderOptions {
-        max_text_chars: Some(endpoint.max_text_chars),
-        require_mapped_staff: endpoint.require_mapped_staff,
-        max_message_bytes: Some(endpoint.transport.max_message_bytes()),
-    };
-    let fingerprint = fingerprint(endpoint, &pack, &settings);
-    let policy = Arc::new(endpoint.policy(fingerprint, names(&pack, &settings)));
-    Ok(Ready {
-        config: endpoint.clone(),
-        policy,
-        pack,
-        settings,
-        reply_rules,
-        site,
-        teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
-        options,
-        sender,
-        read_back,
-        strays,
-        certificates,
+    let fingerprint = fingerprint(endpoint, pack, &settings);
+    let policy = Arc::new(endpoint.policy(fingerprint, names(pack, &settings)));
+    Ok(Fitted { activation, pack: pack.clone(), settings, reply_rules, site, policy })
+}
+
+/// Where config has the record asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
+fn unasked(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
+    let asks = endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack;
+    (asks && !pack.manifest.reads_back).then(|| {
+        format!(
+            "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
+            pack.pin()
+        )
     })
 }
 
-/// How the pack asks the record. Where config has it asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
-fn read_back(endpoint: &Endpoint, pack: &Arc<Pack>) -> Result<Option<Arc<dyn ReadBack>>, String> {
-    if pack.manifest.reads_back {
-        return Ok(Some(Arc::new(ByPack(pack.clone()))));
-    }
-    if endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack {
-        return Err(format!(
-            "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
-            pack.pin()
-        ));
-    }
-    Ok(None)
+/// How a pack asks the record, where it can.
+pub fn read_back(pack: &Arc<Pack>) -> Option<Arc<dyn ReadBack>> {
+    pack.manifest.reads_back.then(|| Arc::new(ByPack(pack.clone())) as Arc<dyn ReadBack>)
 }
 
 /// A pack asks by the identifier in what was sent, and judges the answer against it.

@@ -3,10 +3,10 @@
 use super::edge::{self, EdgeParts};
 use super::endpoints::{self, Ready};
 use super::metrics::{self, Metrics};
+use super::packs::{self, Keeper, PackFolder, Slot};
 use super::room::{self, Room};
 use super::senders;
 use super::tls;
-use crate::adapter::Packs;
 use crate::config::{Config, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
@@ -18,7 +18,7 @@ use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
 use crate::transport::https;
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,17 +85,23 @@ pub async fn start(
     if !not_live.is_empty() {
         return Err(StartError(not_live));
     }
-    let packs = Packs::load_folder(&config.packs.folder)
-        .map_err(|faults| StartError(faults.iter().map(ToString::to_string).collect()))?;
-    let endpoints = endpoints::ready(&config, &packs, &senders::ambient(&clock, &entropy)).map_err(StartError)?;
-    let rules = Arc::new(rulebook(&config, &endpoints));
     let settings = Settings {
         url: url(&config.store),
         read_connections: config.store.read_connections,
         group_commit_max: config.store.group_commit_max,
     };
+    let rules = Arc::new(rulebook(&config));
     let (store, writer) = Store::open(&settings, rules, clock.clone(), entropy.clone()).await?;
     let scope = Scope::system();
+    let (endpoints, keeper) = match with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await {
+        Ok(both) => both,
+        Err(e) => {
+            // The record is let go before this is told: whoever starts the next one must not find it in use.
+            drop(store);
+            let _ = writer.await;
+            return Err(e);
+        }
+    };
     known_endpoints(&config, &store, &scope).await?;
 
     let mut parts = JoinSet::new();
@@ -104,7 +110,7 @@ pub async fn start(
     let metrics_page = edge::metrics_page(&config, &metrics, is_ready, &stop).await?;
     let edge_parts = EdgeParts {
         config: &config,
-        packs: &packs,
+        keeper: &keeper,
         endpoints: &endpoints,
         store: &store,
         clock: &clock,
@@ -129,6 +135,7 @@ pub async fn start(
         parts.spawn(outbox::run(shared.clone(), outbox_endpoint(endpoint, &config), stop.clone()));
     }
     parts.spawn(serve);
+    parts.spawn(keeper.watch(stop.clone()));
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
     parts.spawn(room::keep(Room::new(&config), store.clone(), stop.clone()));
     let ignored: Vec<(EndpointId, Duration)> = config
@@ -152,7 +159,33 @@ pub async fn start(
     })
 }
 
-fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
+/// Every endpoint with the pack that is active for it, and who keeps it so. Its policy is in the rulebook from then on.
+async fn with_packs(
+    config: &Config,
+    store: &Store,
+    ambient: &https::Ambient,
+) -> Result<(Vec<Ready>, Arc<Keeper>), StartError> {
+    let used: BTreeSet<String> = config.endpoints.iter().map(|e| e.adapter.to_string()).collect();
+    let folder = Arc::new(PackFolder::read_all(config.packs.folder.clone(), used));
+    let (mut endpoints, mut slots) = (Vec::new(), Vec::new());
+    for (ready, refused) in packs::begin(config, &folder, store, ambient).await? {
+        let Some(trust) = config.trust(&ready.config.trust) else { continue };
+        store.set_policy(ready.in_use.now().policy.clone());
+        slots.push(Arc::new(Slot::new(ready.config.clone(), trust.clone(), ready.in_use.clone(), refused)));
+        endpoints.push(ready);
+    }
+    let keeper = Keeper {
+        folder,
+        store: store.clone(),
+        slots,
+        look_every: config.packs.look_every,
+        turn: tokio::sync::Mutex::default(),
+    };
+    Ok((endpoints, Arc::new(keeper)))
+}
+
+/// Policies come with the packs.
+fn rulebook(config: &Config) -> Rulebook {
     let trusts: HashMap<_, _> = config
         .trusts
         .iter()
@@ -167,12 +200,7 @@ fn rulebook(config: &Config, endpoints: &[Ready]) -> Rulebook {
             (t.ods.clone(), rules)
         })
         .collect();
-    Rulebook {
-        policies: endpoints.iter().map(|e| (e.config.id.clone(), e.policy.clone())).collect(),
-        routes: config.routes.clone(),
-        trusts,
-        limits: limits(&config.limits),
-    }
+    Rulebook { policies: HashMap::new(), routes: config.routes.clone(), trusts, limits: limits(&config.limits) }
 }
 
 fn limits(limits: &crate::config::Limits) -> Limits {
@@ -184,7 +212,7 @@ fn limits(limits: &crate::config::Limits) -> Limits {
 }
 
 /// The store's URL, with the password where it needs one.
-fn url(store: &crate::config::Store) -> String {
+pub fn url(store: &crate::config::Store) -> String {
     match &store.url {
         StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
         StoreUrl::Postgres(url) => match (&store.password, url.split_once('@')) {
@@ -231,13 +259,11 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         staff: Box::new(move |staff_id| {
             staff.as_ref().and_then(|t| t.find(staff_id, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))
         }),
-        policy: ready.policy,
-        pack: ready.pack,
-        reply_rules: ready.reply_rules,
+        id: ready.config.id.clone(),
+        in_use: ready.in_use,
         options: ready.options,
-        site: ready.site,
         sender: ready.sender,
-        read_back: ready.read_back,
+        read_back: Box::new(endpoints::read_back),
         strays: ready.strays,
     }
 }
@@ -292,11 +318,9 @@ fn source(
         entropy: entropy.clone(),
         endpoint: ready.config.id.clone(),
         trust: ready.config.trust.clone(),
-        pack: ready.pack.clone(),
-        settings: ready.settings.clone(),
-        reply_rules: ready.reply_rules.clone(),
+        in_use: ready.in_use.clone(),
         time_zone: ready.config.time_zone.clone(),
-        time_zone_name: ready.site.trust.time_zone.clone(),
+        time_zone_name: ready.in_use.now().site.trust.time_zone.clone(),
         ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
         teams: ready.teams.clone(),
@@ -332,8 +356,12 @@ async fn listen_https(
     let listener = https::Listener::new(tcp, settings);
     let address = listener.local_addr().map_err(|e| what(&e))?;
     let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
-    let (pack, settings, zone) = (ready.pack.clone(), ready.settings.clone(), ready.site.trust.time_zone.clone());
-    let fhir = Arc::new(FhirSource { source, parse: Box::new(move |bytes| pack.parse(bytes, &settings, &zone)) });
+    let in_use = ready.in_use.clone();
+    let parse = move |bytes: &[u8]| {
+        let fitted = in_use.now();
+        fitted.pack.parse(bytes, &fitted.settings, &fitted.site.trust.time_zone)
+    };
+    let fhir = Arc::new(FhirSource { source, parse: Box::new(parse) });
     let answer = move |arrived| {
         let fhir = fhir.clone();
         async move { receive_fhir(&fhir, arrived).await }
@@ -354,7 +382,7 @@ fn folders(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>) -> Option<Folde
         trust: ready.config.trust.clone(),
         name: ready.config.name.clone(),
         time_zone: ready.config.time_zone.clone(),
-        pack: ready.pack.clone(),
+        in_use: ready.in_use.clone(),
         results: inbox.results.clone(),
         lists: inbox.lists.clone(),
         poll_interval: inbox.poll_interval,

@@ -7,11 +7,12 @@ use super::output::{Look, Out};
 use super::table::Table;
 use crate::adapter::Packs;
 use crate::app::endpoints::{self, Ready};
-use crate::app::senders;
+use crate::app::{self, senders};
 use crate::app::{SystemClock, SystemEntropy};
 use crate::config::{Config, Fault, Store, StoreUrl};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
+use crate::store::peek;
 use crate::transport::tls::install_crypto_provider;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -34,7 +35,8 @@ pub struct Args {
     /// The configuration.
     #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
-    /// Connect to every endpoint (TCP and TLS, and for an access token where one is needed; no message is sent) and to the store (nothing is changed).
+    /// Connect to every endpoint (TCP and TLS, and for an access token where one is needed; no message is sent) and to the store (nothing is changed), and
+    /// tell where the packs that are active differ from the packs' folder.
     #[arg(long)]
     connect: bool,
     /// As JSON.
@@ -76,7 +78,10 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
             tried.push(endpoint_reached(endpoint).await);
         }
     }
-    let warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
+    let mut warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
+    if let Some(config) = config.as_ref().filter(|_| tried.first().is_some_and(|store| store.result.is_ok())) {
+        warnings.extend(packs_that_differ(config).await);
+    }
     let answer = json!({
         "good": faults.is_empty() && tried.iter().all(|t| t.result.is_ok()),
         "faults": faults,
@@ -149,6 +154,43 @@ fn sqlite(path: &Path) -> Result<String, String> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let writable = tempfile::tempfile_in(folder).map_err(|e| format!("cannot be made in {}: {e}", folder.display()));
     writable.map(|_| "not there yet; the bridge makes it at its first start".into())
+}
+
+/// Endpoints that work, by the record, with another pack than folder or config say.
+async fn packs_that_differ(config: &Config) -> Vec<serde_json::Value> {
+    let doubt = |what: String, hint: &str| json!({ "file": null, "line": null, "what": what, "hint": hint });
+    let looked = tokio::time::timeout(STORE_TIMEOUT, peek::endpoints(&app::store_url(&config.store))).await;
+    let Ok(Ok(states)) = looked else {
+        return vec![doubt("the record could not be asked which packs are active".into(), "")];
+    };
+    let (packs, _) = Packs::load_each(&config.packs.folder);
+    let mut doubts = Vec::new();
+    for endpoint in &config.endpoints {
+        let state = states.iter().find(|s| s.id == endpoint.id);
+        let Some(active) = state.and_then(|s| s.pack.as_ref()).map(|p| &p.now) else { continue };
+        let of = format!("endpoint {} works with {active}", endpoint.id);
+        let in_folder = packs.get(&active.id);
+        if active.id != endpoint.adapter.as_str() {
+            doubts.push(doubt(
+                format!("{of}, and config names the adapter {}", endpoint.adapter),
+                "the next start changes it",
+            ));
+            continue;
+        }
+        if let Some(other) = in_folder.filter(|p| p.fingerprint() != active.fingerprint) {
+            let other = app::pack_named(other);
+            let hint = if endpoint.reload_on_save {
+                "a running bridge takes it once it passes its check"
+            } else {
+                "`ips-bridge adapter activate` takes it; a restart does not"
+            };
+            doubts.push(doubt(format!("{of}, and the packs' folder holds {other}"), hint));
+        }
+        if let Some(pin) = endpoint.pack_version.as_ref().filter(|pin| **pin != active.version) {
+            doubts.push(doubt(format!("{of}, and config pins {pin}"), "change the pin, or activate that version"));
+        }
+    }
+    doubts
 }
 
 /// For connecting to PostgreSQL.

@@ -1,5 +1,6 @@
 //! `status`: how every endpoint does, for a person: so many written, so many filed, these waiting and for whom, none unexplained.
 
+use super::adapter::version;
 use super::bridge::{Bridge, Server};
 use super::endpoint::gate;
 use super::failure::Failure;
@@ -9,8 +10,8 @@ use super::words::{age, instant, said, word};
 use crate::app::SystemClock;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
-    Delivery, DeliveryState, EndpointGate, EndpointStatus, GetEndpointStatusRequest, ListDeliveriesRequest,
-    ListReferralsRequest, ParkReason, WaitingFor,
+    AdapterInUse, Delivery, DeliveryState, EndpointGate, EndpointStatus, GetEndpointStatusRequest,
+    ListDeliveriesRequest, ListReferralsRequest, ParkReason, WaitingFor,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -42,6 +43,8 @@ pub struct Args {
 const LOOKED_AT_MAX: usize = 5_000;
 /// Referrals counted.
 const REFERRALS_MAX: usize = 10_000;
+/// Faults of a saved pack that are shown.
+const FAULTS_SHOWN: usize = 5;
 /// A delivery that could go and has not gone for so long wants an explanation.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
@@ -89,6 +92,7 @@ fn wants_a_look(known: &Known) -> bool {
         || e.evidence_overdue > 0
         || !known.unexplained.is_empty()
         || e.gate == i32::from(EndpointGate::Closed)
+        || e.pack.as_ref().is_some_and(|p| !p.held_because.is_empty())
 }
 
 async fn look_at(bridge: &Bridge, status: EndpointStatus, now: Timestamp) -> Result<Known, Failure> {
@@ -178,6 +182,9 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
         e.parked,
         age(e.oldest_unfiled_at.as_ref(), now)
     ))?;
+    for line in pack_lines(e.pack.as_ref()) {
+        out.line(format!("  pack           {}", out.paint(Look::Doubtful, line)))?;
+    }
     let ignored: i64 = e.inbound_ignored_last_day.iter().map(|i| i.count).sum();
     if e.inbound_applied_last_day + e.inbound_parked_last_day + ignored > 0 {
         let rules: Vec<String> = e.inbound_ignored_last_day.iter().map(|i| format!("{} {}", i.count, i.rule)).collect();
@@ -202,6 +209,38 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
             out.line(format!("  unexplained    {text}"))
         }
     }
+}
+
+/// What is to be known of the pack: nothing, while record, folder and config agree.
+fn pack_lines(pack: Option<&AdapterInUse>) -> Vec<String> {
+    let Some(p) = pack else { return Vec::new() };
+    let mut lines = Vec::new();
+    if !p.held_because.is_empty() {
+        lines.push(format!("nothing is sent: {}", p.held_because));
+    }
+    match &p.in_folder {
+        Some(folder) if p.folder_differs => lines.push(format!(
+            "works with {}; the folder holds {}, which is not active",
+            version(p.version.as_ref()),
+            version(Some(folder))
+        )),
+        None => lines.push(format!("works with {}; the folder holds none that loads", version(p.version.as_ref()))),
+        Some(_) => {}
+    }
+    let active = p.version.as_ref().map(|v| v.version.as_str()).unwrap_or_default();
+    if !p.pinned_version.is_empty() && p.pinned_version != active {
+        lines.push(format!("config pins {}, and {active} is active", p.pinned_version));
+    }
+    let faults = p.faults.iter().take(FAULTS_SHOWN).map(|f| {
+        let line = if f.line > 0 { format!(":{}", f.line) } else { String::new() };
+        let hint = if f.hint.is_empty() { String::new() } else { format!("; {}", f.hint) };
+        format!("not taken: {}{line}: {}{hint}", f.file, f.what)
+    });
+    lines.extend(faults);
+    if p.faults.len() > FAULTS_SHOWN {
+        lines.push(format!("and {} more; run `ips-bridge adapter check` on it", p.faults.len() - FAULTS_SHOWN));
+    }
+    lines
 }
 
 fn as_json(all: &[Known], untouched: Option<usize>) -> serde_json::Value {

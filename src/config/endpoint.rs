@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub adapter: PackId,
     /// The pinned version; `None` (test endpoints only) = whichever is in the folder.
     pub pack_version: Option<String>,
+    /// A save of the pack is taken by itself. Test endpoints only.
+    pub reload_on_save: bool,
     pub transport: Transport,
     pub environment: Environment,
     pub filed_by: FiledBy,
@@ -133,6 +135,11 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         choice(&[("test", Environment::Test), ("live", Environment::Live)]),
     );
     let pack_version = pack(s, adapter.as_ref(), environment);
+    let reload_on_save = s.optional("reload_on_save", boolean);
+    if reload_on_save == Some(true) && environment == Some(Environment::Live) {
+        let hint = "remove it; `ips-bridge adapter activate` changes the pack of a live endpoint";
+        s.fault("reload_on_save", "is true, and a live endpoint never changes by a save", hint);
+    }
     let transport = transport::read(s);
     let ack_mode = s.or("ack_mode", "\"original\"", choice(ACK_MODES));
     let listen = s.table("listen").and_then(|section| mllp::read_listen(section, owner));
@@ -176,6 +183,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         name: name?,
         adapter: adapter?,
         pack_version,
+        reload_on_save: reload_on_save.unwrap_or(environment == Some(Environment::Test)),
         transport: transport?,
         environment: environment?,
         filed_by: evidence.filed_by?,

@@ -87,6 +87,8 @@ pub struct Limits {
 pub struct Packs {
     /// From the folder the bridge is started in.
     pub folder: PathBuf,
+    /// How often the folder is looked at for saves.
+    pub look_every: Duration,
 }
 
 pub(super) fn store(mut s: Section<'_>) -> Store {
@@ -164,5 +166,8 @@ pub(super) fn limits(mut s: Section<'_>) -> Limits {
 }
 
 pub(super) fn packs(mut s: Section<'_>) -> Packs {
-    Packs { folder: s.or("folder", "\"adapters\"", |node| text(500)(node).map(PathBuf::from)) }
+    Packs {
+        folder: s.or("folder", "\"adapters\"", |node| text(500)(node).map(PathBuf::from)),
+        look_every: s.or("look_every", "\"2s\"", duration(Duration::from_millis(100)..=minutes(60))),
+    }
 }

@@ -16,7 +16,7 @@ const KINDS: [EvidenceKind; 5] = [
 ];
 const FILED_BY: [FiledBy; 5] =
     [FiledBy::TransportAck, FiledBy::ApplicationAck, FiledBy::ReadBack, FiledBy::VendorReport, FiledBy::Reconciled];
-const REASONS: [ParkReason; 19] = [
+const REASONS: [ParkReason; 20] = [
     ParkReason::IdentityChanged,
     ParkReason::IdentityChangedAfterSend,
     ParkReason::EndpointChangedAfterSend,
@@ -36,6 +36,7 @@ const REASONS: [ParkReason; 19] = [
     ParkReason::WithdrawalCannotNameDocument,
     ParkReason::Deceased,
     ParkReason::Merged,
+    ParkReason::LookupUnclear,
 ];
 
 fn policies() -> Vec<EndpointPolicy> {

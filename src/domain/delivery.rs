@@ -62,6 +62,7 @@ pub enum ParkReason {
     WithdrawalCannotNameDocument,
     Deceased,
     Merged,
+    LookupUnclear,
 }
 
 impl ParkReason {
@@ -86,6 +87,7 @@ impl ParkReason {
             Self::WithdrawalCannotNameDocument => "WITHDRAWAL_CANNOT_NAME_DOCUMENT",
             Self::Deceased => "DECEASED",
             Self::Merged => "MERGED",
+            Self::LookupUnclear => "LOOKUP_UNCLEAR",
         }
     }
 

@@ -4,7 +4,7 @@
 //! stops in between, it is read again: the same file makes the same reply, which the store has already.
 
 use super::reconcile::{Reconciling, read_list, reconcile};
-use crate::adapter::{Pack, ResultId};
+use crate::adapter::{InUse, ResultId};
 use crate::domain::ambient::Clock;
 use crate::domain::delivery::{Delivery, EvidenceKind};
 use crate::domain::ids::{EntryId, ReplyId};
@@ -40,7 +40,7 @@ pub struct FolderSource {
     /// As people know it.
     pub name: String,
     pub time_zone: TimeZone,
-    pub pack: Arc<Pack>,
+    pub in_use: InUse,
     pub results: Option<PathBuf>,
     pub lists: Option<PathBuf>,
     pub poll_interval: Duration,
@@ -148,7 +148,8 @@ async fn still(source: &FolderSource, folder: &Path) -> Result<Vec<Found>, Troub
 
 /// One result file: its word, stored; then out of the way.
 async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
-    let Some(rules) = &source.pack.manifest.result else { return Ok(()) };
+    let fitted = source.in_use.now();
+    let Some(rules) = &fitted.pack.manifest.result else { return Ok(()) };
     let Some((stem, ending)) = file.name.rsplit_once('.') else { return Ok(()) };
     let Some(bytes) = file.bytes.clone() else {
         tracing::error!(endpoint = %source.endpoint, limit = source.max_file_bytes, "a result file is larger than the limit; put aside unread");

@@ -16,14 +16,13 @@ mod told;
 pub use fhir::{FhirSource, Parse, receive_fhir};
 pub use receive::receive;
 
-use crate::adapter::{Pack, ReplyRules};
+use crate::adapter::InUse;
 use crate::domain::accept::Accept;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::{EndpointId, OdsCode, TeamId};
 use crate::domain::policy::AckMode;
 use crate::store::Store;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// One endpoint's listener, as receiving needs it.
@@ -33,10 +32,8 @@ pub struct Source {
     pub entropy: Arc<dyn Entropy>,
     pub endpoint: EndpointId,
     pub trust: OdsCode,
-    pub pack: Arc<Pack>,
-    /// The endpoint's pack settings, defaults filled in.
-    pub settings: Map<String, Value>,
-    pub reply_rules: ReplyRules,
+    /// Its pack with what goes with it, as they are now.
+    pub in_use: InUse,
     pub time_zone: TimeZone,
     pub time_zone_name: String,
     pub ack_mode: AckMode,

@@ -65,7 +65,8 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
             return ignore(source, &envelope, inbound, Accept::UNLISTED, "no accept rule names this type").await;
         }
     };
-    let (parsed, faults) = match source.pack.read(&inbound.bytes.0, &source.settings, &source.time_zone_name) {
+    let fitted = source.in_use.now();
+    let (parsed, faults) = match fitted.pack.read(&inbound.bytes.0, &fitted.settings, &source.time_zone_name) {
         Ok(read) => read,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);
@@ -229,7 +230,7 @@ async fn late_acknowledgement(source: &Source, bytes: &[u8]) -> Result<Vec<Vec<u
         delivery_id: None,
         attempt_id: None,
         received_at: now,
-        verdict: verdict(bytes, &source.reply_rules, &control_id, b""),
+        verdict: verdict(bytes, &source.in_use.now().reply_rules, &control_id, b""),
         unmatched: true,
         bytes: Raw(bytes.to_vec()),
     };

@@ -60,7 +60,7 @@ pub async fn take(
     let reply = replies(source, envelope, inbound.received_at);
     let write = ReceivedTold {
         inbound: Inbound { state: InboundState::Received, ..inbound },
-        rules: source.store.rules().clone(),
+        rules: source.store.rules(),
         told,
         rule: rule.map(|r| r.name.clone()),
         keeps_ignored: source.keeps_ignored,

@@ -44,7 +44,7 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
         let answer = Answer::CannotSay { code: code.to_owned() };
         Ending::without_attempt(Happened::Asked { answer, reply: None }, Feeling::Nothing)
     };
-    let Some(read_back) = &endpoint.read_back else {
+    let Some(read_back) = (endpoint.read_back)(&endpoint.in_use.now().pack) else {
         return cannot("the pack or config has no way to ask any longer");
     };
     let Some(rendering) = &claimed.rendering else { return cannot("nothing was rendered") };
@@ -66,7 +66,7 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
     drop(way);
     let kept = |id: ReplyId, bytes: Vec<u8>, verdict: Verdict, unmatched: bool| Reply {
         id,
-        endpoint: endpoint.policy.id.clone(),
+        endpoint: endpoint.id.clone(),
         delivery_id: Some(claimed.delivery.id),
         attempt_id: None,
         received_at: shared.clock.now(),

@@ -2,13 +2,14 @@
 //! of it. Nothing here decides a state: that is `domain::decide`, applied by the store in the commit that settles.
 //!
 //! ```text
-//! claim (commit) -> holds -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
+//! claim (commit) -> holds -> (look up) -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
 //!                \-> ask the record, where an outcome is unknown or only the record's word files -> settle (commit)
 //! ```
 //!
 //! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
 
 mod ask;
+mod look_up;
 mod pace;
 mod prepare;
 mod send;
@@ -19,11 +20,10 @@ mod worker;
 pub use ask::{Question, ReadBack};
 pub use worker::run;
 
-use crate::adapter::compose::Site;
-use crate::adapter::{Pack, RenderOptions, ReplyRules};
+use crate::adapter::{InUse, Pack, RenderOptions};
 use crate::domain::ambient::{Clock, Entropy};
-use crate::domain::organisation::StaffId;
-use crate::domain::policy::{BackOff, EndpointPolicy};
+use crate::domain::organisation::{EndpointId, StaffId};
+use crate::domain::policy::BackOff;
 use crate::store::{Scope, Store};
 use crate::transport::{Sender, Stray};
 use jiff::Timestamp;
@@ -54,14 +54,13 @@ pub trait Watch: Send + Sync + 'static {
 
 /// One endpoint, as its worker needs it.
 pub struct Endpoint {
-    pub policy: Arc<EndpointPolicy>,
-    pub pack: Arc<Pack>,
-    pub reply_rules: ReplyRules,
+    pub id: EndpointId,
+    /// Its pack and policy, as they are now.
+    pub in_use: InUse,
     pub options: RenderOptions,
-    pub site: Site,
     pub sender: Sender,
-    /// How the record is asked, where the pack and the transport can.
-    pub read_back: Option<Arc<dyn ReadBack>>,
+    /// How the record is asked with the pack in use, where pack and transport can.
+    pub read_back: FindReadBack,
     /// What arrives on connections that wait for nothing.
     pub strays: mpsc::Receiver<Stray>,
     /// Late acknowledgements of this endpoint come on our own connections to it: then, and only then, strays can be evidence.
@@ -79,6 +78,9 @@ pub struct Endpoint {
     /// The trust's staff table: the EPR's own id and name for one of our authors.
     pub staff: FindStaff,
 }
+
+/// A pack's way to ask the record.
+pub type FindReadBack = Box<dyn Fn(&Arc<Pack>) -> Option<Arc<dyn ReadBack>> + Send + Sync>;
 
 /// The EPR's own id and name for one of our authors.
 pub type FindStaff = Box<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>;

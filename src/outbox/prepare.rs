@@ -1,32 +1,50 @@
 //! Before every send: the safety holds, then the bytes, stored ones again or new ones.
 
+use super::look_up::{Stopped, look_up};
 use super::{Endpoint, Shared};
-use crate::adapter::RenderError;
 use crate::adapter::compose::{Composition, compose, job_of};
+use crate::adapter::{Fitted, RenderError};
 use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
 use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance};
 use crate::domain::ids::{RenderingId, random_80_bits};
 use crate::store::StoreError;
 use crate::store::record::{Raw, Rendering};
-use crate::store::write::{BeginWith, Claimed, Seen};
+use crate::store::write::{BeginWith, Claimed, Feeling, Seen};
 
 /// What to do with a delivery in hand.
 pub enum Prepared {
-    Send { bytes: Vec<u8>, control_id: String, with: BeginWith, seen: Seen },
-    Hold { reason: ParkReason, detail: String },
+    Send {
+        bytes: Vec<u8>,
+        control_id: String,
+        with: BeginWith,
+        seen: Seen,
+    },
+    /// `heard`: what the record said that makes it so.
+    Hold {
+        reason: ParkReason,
+        detail: String,
+        heard: Option<Vec<u8>>,
+    },
+    /// The record could not be asked what the message needs: nothing was sent.
+    NotNow(Feeling),
 }
 
-pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Prepared, StoreError> {
+pub async fn prepare(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    fitted: &Fitted,
+    claimed: &Claimed,
+) -> Result<Prepared, StoreError> {
     let delivery = &claimed.delivery;
     let identity_now = claimed.patient.details.identity();
     let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
     let predecessor = delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
-    let late_now = endpoint.site.is_late(&claimed.entry, shared.clock.now());
+    let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
         entry: &claimed.entry,
-        policy: &endpoint.policy,
+        policy: &fitted.policy,
         identity_now: &identity_now,
         standing: &claimed.patient.standing,
         referral: &claimed.referral,
@@ -39,9 +57,10 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
         patient_version: claimed.patient.version,
         referral_version: claimed.referral.version,
         predecessor: predecessor.map(|p| (p.id, p.version)),
+        activation: fitted.activation,
     };
     match (clearance(&facts), &claimed.rendering) {
-        (Clearance::Hold(reason), _) => Ok(Prepared::Hold { reason, detail: String::new() }),
+        (Clearance::Hold(reason), _) => Ok(hold(reason, "")),
         (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {
             bytes: rendering.bytes.0.clone(),
             control_id: rendering.control_id.clone(),
@@ -51,15 +70,15 @@ pub async fn prepare(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) ->
         (Clearance::Go | Clearance::RenderAnew, earlier) => {
             let number = earlier.as_ref().map_or(1, |r| r.number + 1);
             let made_from =
-                MadeFrom { identity: identity_now, endpoint: endpoint.policy.fingerprint.clone(), late: late_now };
-            render(shared, endpoint, claimed, staff, number, made_from, seen).await
+                MadeFrom { identity: identity_now, endpoint: fitted.policy.fingerprint.clone(), late: late_now };
+            render(shared, (endpoint, fitted), claimed, staff, number, made_from, seen).await
         }
     }
 }
 
 async fn render(
     shared: &Shared,
-    endpoint: &Endpoint,
+    (endpoint, fitted): (&Endpoint, &Fitted),
     claimed: &Claimed,
     epr_staff: Option<(String, String)>,
     number: u32,
@@ -86,26 +105,38 @@ async fn render(
         referral: &claimed.referral,
         before: &claimed.before,
         epr_staff,
-        site: &endpoint.site,
+        site: &fitted.site,
         control_id: &control_id,
         time: now,
     };
-    let Some(input) = compose(&composition) else {
+    let Some(mut input) = compose(&composition) else {
         return Ok(hold(ParkReason::NotRenderable, "the document it speaks of is not known here"));
     };
-    let rendered = match endpoint.pack.render(&input, &endpoint.options) {
+    let questions = match fitted.pack.lookups(&input) {
+        Ok(questions) => questions,
+        Err(e) => return Ok(unrenderable(&e)),
+    };
+    let looked_up = match look_up(shared, endpoint, fitted, questions, &mut input).await {
+        Ok(answers) => answers,
+        Err(Stopped::NotNow(feeling)) => return Ok(Prepared::NotNow(feeling)),
+        Err(Stopped::Unclear(detail, heard)) => {
+            return Ok(Prepared::Hold { reason: ParkReason::LookupUnclear, detail, heard });
+        }
+    };
+    let rendered = match fitted.pack.render(&input, &endpoint.options) {
         Ok(rendered) => rendered,
         Err(e) => return Ok(unrenderable(&e)),
     };
     let rendering = Rendering {
         id: RenderingId::new(now, shared.entropy.as_ref()),
         delivery_id: claimed.delivery.id,
-        endpoint: endpoint.policy.id.clone(),
+        endpoint: endpoint.id.clone(),
         number,
         control_id: control_id.clone(),
         made_from,
-        pack: endpoint.pack.pin(),
+        pack: fitted.pack.pin(),
         created_at: now,
+        looked_up,
         bytes: Raw(rendered.bytes.clone()),
     };
     let with = BeginWith::New { rendering: Box::new(rendering), anew: number > 1 };
@@ -113,7 +144,7 @@ async fn render(
 }
 
 fn hold(reason: ParkReason, detail: impl Into<String>) -> Prepared {
-    Prepared::Hold { reason, detail: detail.into() }
+    Prepared::Hold { reason, detail: detail.into(), heard: None }
 }
 
 /// Each reason has its own hold, so that the author or the integrator is told what only they can mend.

@@ -2,6 +2,7 @@
 
 use super::prepare::{Prepared, prepare};
 use super::{Endpoint, Shared, ask, strays, trace};
+use crate::adapter::Fitted;
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{ParkReason, State};
 use crate::domain::ids::{AttemptId, ReplyId};
@@ -32,7 +33,7 @@ impl Ending {
 
 /// Takes one claimed delivery to its end. Whatever happens here, the lease makes sure that it is not forgotten.
 pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
-    let span = tracing::info_span!("deliver", endpoint = %endpoint.policy.id, delivery = %claimed.delivery.id, attempt = claimed.delivery.attempts + 1);
+    let span = tracing::info_span!("deliver", endpoint = %endpoint.id, delivery = %claimed.delivery.id, attempt = claimed.delivery.attempts + 1);
     trace::continue_from(&span, claimed.delivery.trace.as_deref());
     async {
         let started = Instant::now();
@@ -45,8 +46,8 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
             }
         };
         match &ending.happened {
-            Happened::Asked { answer, .. } => shared.watch.asked(endpoint.policy.id.as_str(), ask::word(answer)),
-            happened => shared.watch.attempt(endpoint.policy.id.as_str(), word(happened), started.elapsed()),
+            Happened::Asked { answer, .. } => shared.watch.asked(endpoint.id.as_str(), ask::word(answer)),
+            happened => shared.watch.attempt(endpoint.id.as_str(), word(happened), started.elapsed()),
         }
         let late = std::mem::take(&mut ending.late);
         settle(shared, endpoint, &claimed, ending).await;
@@ -62,10 +63,15 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     if claimed.delivery.asking.is_some() {
         return Ok(ask::ask(shared, endpoint, claimed).await);
     }
-    let (bytes, control_id, with, seen) = match prepare(shared, endpoint, claimed).await? {
-        Prepared::Hold { reason, detail } => {
-            return Ok(Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing));
+    // One pack from beginning to end: another that is activated meanwhile is for what comes after.
+    let fitted = endpoint.in_use.now();
+    let (bytes, control_id, with, seen) = match prepare(shared, endpoint, &fitted, claimed).await? {
+        Prepared::Hold { reason, detail, heard } => {
+            let replies = heard.map(|bytes| looked_up(shared, endpoint, claimed, &detail, bytes)).into_iter().collect();
+            let held = Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing);
+            return Ok(Ending { replies, ..held });
         }
+        Prepared::NotNow(feeling) => return Ok(Ending::without_attempt(Happened::NotSent, feeling)),
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
     // The way first: without one nothing was tried, and nothing is counted.
@@ -75,7 +81,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     };
     let begin = Begin {
         token: claimed.token,
-        endpoint: endpoint.policy.id.clone(),
+        endpoint: endpoint.id.clone(),
         patient_id: claimed.delivery.patient_id,
         delivery_id: claimed.delivery.id,
         with,
@@ -83,6 +89,11 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     };
     let attempt = match shared.store.begin(begin).await {
         Ok(Begun::Attempt(id)) => id,
+        Ok(Begun::OtherPack(activation)) => {
+            tracing::info!(activation, "another pack was activated; nothing was sent, and it is made anew with that");
+            endpoint.in_use.fell_behind(activation);
+            return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
+        }
         Ok(Begun::Stale) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
         Err(e) => {
             // Stored or not: no byte has left, and none will.
@@ -90,15 +101,30 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
             return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
         }
     };
-    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &endpoint.reply_rules, &control_id)).await;
+    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &fitted.reply_rules, &control_id)).await;
     drop(way);
-    Ok(after(shared, endpoint, claimed, attempt, (&control_id, &bytes), exchange))
+    Ok(after(shared, (endpoint, &fitted), claimed, attempt, (&control_id, &bytes), exchange))
+}
+
+/// What a lookup was answered, kept for the person who has to look.
+fn looked_up(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, why: &str, bytes: Vec<u8>) -> Reply {
+    let now = shared.clock.now();
+    Reply {
+        id: ReplyId::new(now, shared.entropy.as_ref()),
+        endpoint: endpoint.id.clone(),
+        delivery_id: Some(claimed.delivery.id),
+        attempt_id: None,
+        received_at: now,
+        verdict: Verdict { code: why.to_owned(), ..Verdict::unreadable() },
+        unmatched: false,
+        bytes: Raw(bytes),
+    }
 }
 
 /// What an exchange means.
 fn after(
     shared: &Shared,
-    endpoint: &Endpoint,
+    (endpoint, fitted): (&Endpoint, &Fitted),
     claimed: &Claimed,
     attempt: AttemptId,
     (control_id, bytes): (&str, &[u8]),
@@ -107,7 +133,7 @@ fn after(
     let now = shared.clock.now();
     let reply = |bytes: Vec<u8>, verdict: Verdict, unmatched: bool| Reply {
         id: ReplyId::new(now, shared.entropy.as_ref()),
-        endpoint: endpoint.policy.id.clone(),
+        endpoint: endpoint.id.clone(),
         delivery_id: Some(claimed.delivery.id),
         attempt_id: Some(attempt),
         received_at: now,
@@ -122,7 +148,7 @@ fn after(
     let mut replies: Vec<Reply> = strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(heard) => {
-            let verdict = verdict(&heard, &endpoint.reply_rules, control_id, bytes);
+            let verdict = verdict(&heard, &fitted.reply_rules, control_id, bytes);
             let kept = reply(heard, verdict.clone(), false);
             let happened = Happened::Replied { verdict, reply: kept.id };
             replies.push(kept);
@@ -152,7 +178,7 @@ async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending:
         shared.entropy.fill(&mut random);
         let settle = Settle {
             token: claimed.token,
-            endpoint: endpoint.policy.id.clone(),
+            endpoint: endpoint.id.clone(),
             patient_id: claimed.delivery.patient_id,
             delivery_id: claimed.delivery.id,
             attempt: ending.attempt,
@@ -169,7 +195,7 @@ async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending:
                 tracing::info!(state = delivery.state.word(), reason = code, "settled");
                 if delivery.state == State::Filed {
                     let after = shared.clock.now().duration_since(delivery.created_at).unsigned_abs();
-                    shared.watch.filed(endpoint.policy.id.as_str(), after);
+                    shared.watch.filed(endpoint.id.as_str(), after);
                 }
                 return;
             }

@@ -17,11 +17,11 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
     let verdict = if control_id.is_empty() {
         Verdict::unreadable()
     } else {
-        verdict(&stray.bytes, &endpoint.reply_rules, &control_id, b"")
+        verdict(&stray.bytes, &endpoint.in_use.now().reply_rules, &control_id, b"")
     };
     let reply = Reply {
         id: ReplyId::new(now, shared.entropy.as_ref()),
-        endpoint: endpoint.policy.id.clone(),
+        endpoint: endpoint.id.clone(),
         delivery_id: None,
         attempt_id: None,
         received_at: now,
@@ -29,11 +29,11 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
         unmatched: true,
         bytes: Raw(stray.bytes),
     };
-    match shared.store.take_late(Late { endpoint: endpoint.policy.id.clone(), control_id, reply }).await {
-        Ok(Some(delivery)) => tracing::info!(endpoint = %endpoint.policy.id, %delivery, "late acknowledgement"),
-        Ok(None) => tracing::warn!(endpoint = %endpoint.policy.id, "bytes that answer nothing we sent; kept"),
+    match shared.store.take_late(Late { endpoint: endpoint.id.clone(), control_id, reply }).await {
+        Ok(Some(delivery)) => tracing::info!(endpoint = %endpoint.id, %delivery, "late acknowledgement"),
+        Ok(None) => tracing::warn!(endpoint = %endpoint.id, "bytes that answer nothing we sent; kept"),
         Err(e) => {
-            tracing::error!(endpoint = %endpoint.policy.id, reason = %e, "bytes that answer nothing could not be kept")
+            tracing::error!(endpoint = %endpoint.id, reason = %e, "bytes that answer nothing could not be kept")
         }
     }
 }

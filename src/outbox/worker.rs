@@ -19,7 +19,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     let (_none, never) = tokio::sync::mpsc::channel(1);
     let mut strays_in = std::mem::replace(&mut endpoint.strays, never);
     let endpoint = Arc::new(endpoint);
-    let id = endpoint.policy.id.clone();
+    let id = endpoint.id.clone();
     let mut pace = Pace::new(endpoint.max_per_minute, shared.clock.now());
     let mut in_hand: JoinSet<()> = JoinSet::new();
     tracing::info!(endpoint = %id, "outbox worker started");
@@ -30,7 +30,9 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         let mut held = false;
         let now = shared.clock.now();
         let free = endpoint.max_in_flight.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
-        let limit = if (endpoint.maintenance)(now).is_some() { 0 } else { pace.allowance(free, now) };
+        // A pack that was activated elsewhere is taken up first: what is claimed before could not begin.
+        let closed = (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
+        let limit = if closed { 0 } else { pace.allowance(free, now) };
         if limit > 0 {
             match shared.store.claim(Claim { endpoint: id.clone(), limit, lease: endpoint.lease }).await {
                 Ok(claimed) => {

@@ -251,6 +251,10 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ParkReason::NotRenderable => {
             (format!("the bridge cannot make a message for {name} from it"), team(" and mends that; then it goes"))
         }
+        ParkReason::LookupUnclear => (
+            format!("{name} was asked for this patient first, and does not show exactly this one{detail}"),
+            team(" and puts that in order; then it goes"),
+        ),
         ParkReason::ByPerson => (format!("somebody stopped it{detail}"), team("")),
         ParkReason::WithdrawalCannotNameDocument => (
             format!("nobody knows yet under which document {name} holds what is being withdrawn"),

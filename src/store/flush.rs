@@ -130,6 +130,12 @@ statement!(
      ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload, rule = excluded.rule"
 );
 statement!(COUNT, "UPDATE feed SET position = position + $1, open = open + $2, commits = commits + 1 WHERE id = 1");
+statement!(
+    ADD_PACKS,
+    "INSERT INTO pack_content (endpoint_id, fingerprint, at, bytes) \
+     SELECT {0:text}, {1:text}, {2:int}, {3:heap} FROM {rows} WHERE true ON CONFLICT DO NOTHING"
+);
+statement!(DROP_PACKS, "DELETE FROM pack_content WHERE endpoint_id = $2 AND fingerprint NOT IN {texts}");
 
 /// A step of a commit in the making. None of its statements may rest on what another one of the same step writes.
 struct Group {
@@ -199,6 +205,7 @@ pub(super) async fn flush(tx: Tx, view: &View, feed: Feed, now: Timestamp) -> Re
     group.rows(&PUT_DELIVERIES, &deliveries, |set, d| delivery_row(set, view, d, next()));
     sent(&mut group, view);
     accounts(&mut group, view, now);
+    packs(&mut group, view, now);
     let feed = Feed { position, open: feed.open + view.opened, commits: feed.commits + 1 };
     group.run(&COUNT, vec![Argument::Int(taken(&deliveries, &referrals)), Argument::Int(view.opened)]);
     // The heads rest on what was written.
@@ -369,6 +376,21 @@ fn accounts(group: &mut Group, view: &View, now: Timestamp) {
             a.outcome.into(),
         ]);
     });
+}
+
+/// The packs that endpoints were given, and those that no rollback reaches any more.
+fn packs(group: &mut Group, view: &View, now: Timestamp) {
+    let new = view.packs.iter().filter_map(|p| Some((&p.endpoint, p.new.as_ref()?)));
+    group.rows(&ADD_PACKS, new, |set, (endpoint, (print, bytes))| {
+        set.row(&[endpoint.as_str().into(), print.as_str().into(), micros(now).into(), Cell::Heap(&bytes.0)]);
+    });
+    for pack in &view.packs {
+        let mut kept = RowSet::default();
+        pack.kept.iter().for_each(|print| kept.key(print.as_str().into()));
+        let mut arguments = kept.arguments();
+        arguments.push(Argument::Text(pack.endpoint.as_str().to_owned()));
+        group.run(&DROP_PACKS, arguments);
+    }
 }
 
 fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {

@@ -10,6 +10,7 @@ mod dialect;
 mod error;
 mod flush;
 mod open;
+pub mod peek;
 pub mod read;
 mod recent;
 pub mod record;
@@ -27,10 +28,11 @@ pub use scope::Scope;
 
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
+use crate::domain::policy::EndpointPolicy;
 use dialect::{Pool, on};
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 use writer::{Priority, Signals, Surroundings, Writer};
 
@@ -50,7 +52,6 @@ pub struct Settings {
 pub struct Store {
     writer: Writer,
     readers: Pool,
-    rules: Arc<Rulebook>,
     signals: Arc<Signals>,
     maintenance: Pool,
     /// Held while the process lives, so that no second bridge opens the same file.
@@ -76,23 +77,32 @@ impl Store {
             position: watch::channel(position).0,
             open_deliveries: AtomicI64::new(open_deliveries),
             full: Mutex::default(),
+            rules: RwLock::new(rules),
         });
         let around = Surroundings {
             pool: opened.writer.clone(),
             clock,
             entropy,
-            rules: rules.clone(),
             signals: signals.clone(),
             max_batch: settings.group_commit_max.max(1),
             _lock: lock.clone(),
         };
         let (writer, end) = Writer::start(around)?;
-        let store = Self { writer, readers: opened.readers, rules, signals, maintenance: opened.writer, _lock: lock };
+        let store = Self { writer, readers: opened.readers, signals, maintenance: opened.writer, _lock: lock };
         Ok((store, end))
     }
 
-    pub fn rules(&self) -> &Arc<Rulebook> {
-        &self.rules
+    /// As they are now. Whoever asks several things of them keeps hold of one.
+    pub fn rules(&self) -> Arc<Rulebook> {
+        self.signals.rules()
+    }
+
+    /// An endpoint works by this policy from the next write on: its pack has changed.
+    pub fn set_policy(&self, policy: Arc<EndpointPolicy>) {
+        let mut rules = self.signals.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = rules.as_ref().clone();
+        changed.policies.insert(policy.id.clone(), policy);
+        *rules = Arc::new(changed);
     }
 
     /// Rings after commits that may have given this endpoint's worker something to do. One ring is kept for a worker that is not waiting yet, so
@@ -160,6 +170,7 @@ writes! {
     operate(Operate) -> record::Answered, Accept;
     set_paused(SetPaused) -> record::Answered, Accept;
     backfill(Backfill) -> record::Answered, Accept;
+    change_pack(ChangePack) -> record::Answered, Settle;
     claim(Claim) -> Vec<write::Claimed>, Settle;
     begin(Begin) -> write::Begun, Settle;
     /// The delivery as it is now.

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "ask", include_str!("../../migrations/0002_ask.sql")),
     (3, "inbound_patients", include_str!("../../migrations/0003_inbound_patients.sql")),
     (4, "commits", include_str!("../../migrations/0004_commits.sql")),
+    (5, "packs", include_str!("../../migrations/0005_packs.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.

@@ -9,7 +9,8 @@ const TABLES: &str = concat!(
     include_str!("../../migrations/0001_record.sql"),
     include_str!("../../migrations/0002_ask.sql"),
     include_str!("../../migrations/0003_inbound_patients.sql"),
-    include_str!("../../migrations/0004_commits.sql")
+    include_str!("../../migrations/0004_commits.sql"),
+    include_str!("../../migrations/0005_packs.sql")
 );
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.

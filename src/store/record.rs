@@ -32,8 +32,20 @@ pub struct Rendering {
     /// `id@version` of the pack.
     pub pack: String,
     pub created_at: Timestamp,
+    /// What the record answered before it was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looked_up: Vec<LookedUp>,
     #[serde(skip)]
     pub bytes: Raw,
+}
+
+/// One answer that a rendering was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedUp {
+    pub name: String,
+    /// As it came.
+    #[serde(with = "raw_text")]
+    pub answer: Raw,
 }
 
 /// One try to send one rendering.
@@ -101,6 +113,51 @@ pub struct EndpointState {
     pub silences: u32,
     pub because: String,
     pub paused: Option<Paused>,
+    /// What it works with, once a pack was activated.
+    #[serde(default)]
+    pub pack: Option<ActivePack>,
+}
+
+/// A pack that is kept, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackKept {
+    pub id: String,
+    pub version: String,
+    /// SHA-256 over every file that shapes bytes, its bases' too.
+    pub fingerprint: String,
+}
+
+impl PackKept {
+    pub fn pin(&self) -> String {
+        format!("{}@{}", self.id, self.version)
+    }
+}
+
+impl std::fmt::Display for PackKept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short: String = self.fingerprint.chars().take(12).collect();
+        write!(f, "{}@{} ({short})", self.id, self.version)
+    }
+}
+
+/// The pack an endpoint works with: decided by a person, by the first start, or on a test endpoint by a save.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivePack {
+    /// Counts activations and rollbacks here, from 1.
+    pub number: i64,
+    pub now: PackKept,
+    pub at: Timestamp,
+    pub by: String,
+    pub why: String,
+    /// The fingerprint of what the packs' folder held then; empty: nothing that could be read. Another one since is a save that nobody activated.
+    pub folder: String,
+    /// What it worked with before, the newest first: what a rollback goes back to.
+    pub former: Vec<PackKept>,
+}
+
+impl ActivePack {
+    /// Packs that a rollback can reach.
+    pub const FORMER_MAX: usize = 10;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +169,21 @@ pub struct Paused {
 
 impl EndpointState {
     pub fn new(id: EndpointId) -> Self {
-        Self { id, gate: Gate::Open, until: None, failures: 0, silences: 0, because: String::new(), paused: None }
+        Self {
+            id,
+            gate: Gate::Open,
+            until: None,
+            failures: 0,
+            silences: 0,
+            because: String::new(),
+            paused: None,
+            pack: None,
+        }
+    }
+
+    /// Under how many activations it works; 0: none was ever recorded.
+    pub fn activation(&self) -> i64 {
+        self.pack.as_ref().map_or(0, |p| p.number)
     }
 }
 
@@ -260,7 +331,7 @@ impl std::fmt::Debug for Inbound {
     }
 }
 
-/// Replies are ours, in UTF-8 text; kept readable in the payload.
+/// Bytes inside a payload, in hexadecimal.
 mod raw_text {
     use super::Raw;
     use serde::{Deserialize, Deserializer, Serializer};

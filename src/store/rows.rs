@@ -1,7 +1,7 @@
 //! The rows a batch of writes works on: read in bulk before, changed in memory by the writes in turn, written in bulk after.
 
 use super::recent::Feed;
-use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Rendering, Reply, Step};
+use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Raw, Rendering, Reply, Step};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
 use crate::domain::ids::{
@@ -164,6 +164,7 @@ pub(super) struct View {
     pub replies: Vec<Reply>,
     pub steps: Vec<Step>,
     pub audits: Vec<Audit>,
+    pub packs: Vec<PackRow>,
     /// Lanes whose head may be another one now.
     pub touched_lanes: BTreeSet<LaneKey>,
     /// Open deliveries more (or fewer) than before the batch.
@@ -172,6 +173,15 @@ pub(super) struct View {
     pub feed: Option<Feed>,
     /// The database's clock on PostgreSQL, ours on SQLite: what leases and gates are judged by.
     pub lease_clock: i64,
+}
+
+/// What is kept of an endpoint's packs from now on.
+pub(super) struct PackRow {
+    pub endpoint: EndpointId,
+    /// A new one, with its bytes.
+    pub new: Option<(String, Raw)>,
+    /// Fingerprints of all that stay.
+    pub kept: Vec<String>,
 }
 
 /// How much a view was changed so far: what a write that fails must leave as it was.
@@ -197,6 +207,7 @@ impl View {
             self.replies.len(),
             self.steps.len(),
             self.audits.len(),
+            self.packs.len(),
         ];
         Mark(rows.iter().sum())
     }

@@ -16,7 +16,7 @@ use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Something to write. `decide` must look at everything before it changes the view's first row: a write that fails leaves no trace.
@@ -96,9 +96,15 @@ pub(super) struct Signals {
     pub open_deliveries: AtomicI64,
     /// Where there was no more room when it was last looked.
     pub full: Mutex<Arc<Full>>,
+    /// What the trusts decided; an endpoint's part changes with its pack.
+    pub rules: RwLock<Arc<Rulebook>>,
 }
 
 impl Signals {
+    pub fn rules(&self) -> Arc<Rulebook> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn full(&self) -> Arc<Full> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -114,7 +120,6 @@ pub(super) struct Surroundings {
     pub pool: Pool,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    pub rules: Arc<Rulebook>,
     pub signals: Arc<Signals>,
     /// Writes taken together at most.
     pub max_batch: usize,
@@ -282,10 +287,11 @@ async fn decide_and_commit(
     let (mut view, feed) = read_needs(&mut tx, around, recent, batch).await?;
     around.signals.open_deliveries.store(feed.open, Ordering::Relaxed);
     let full = around.signals.full();
+    let rules = around.signals.rules();
     let ctx = Ctx {
         now: around.clock.now(),
         entropy: around.entropy.as_ref(),
-        rules: &around.rules,
+        rules: &rules,
         open_deliveries: feed.open,
         full: &full,
     };

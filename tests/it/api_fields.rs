@@ -130,6 +130,8 @@ async fn an_empty_request_is_told_everything_that_is_required() {
         ("integrator", "DeliveryService/ResumeEndpoint", &["request_id", "endpoint_id", "reason"]),
         ("integrator", "AdapterService/PreviewEntry", &["endpoint_id", "what"]),
         ("integrator", "AdapterService/PreviewMessage", &["endpoint_id", "message"]),
+        ("integrator", "AdapterService/ActivateAdapter", &["request_id", "endpoint_id", "reason"]),
+        ("integrator", "AdapterService/RollbackAdapter", &["request_id", "endpoint_id", "reason"]),
     ];
     for (who, rpc, required) in rules {
         assert_eq!(bridge.broken(who, rpc, &()).await, *required, "{rpc}");

@@ -235,6 +235,7 @@ impl Bridge {
                 },
                 pack: "hl7v2-uk@0.1.0".into(),
                 created_at: now,
+                looked_up: Vec::new(),
                 bytes: Raw(b"MSH|^~\\&|the message".to_vec()),
             };
             let predecessor =
@@ -249,11 +250,12 @@ impl Bridge {
                     patient_version: claimed.patient.version,
                     referral_version: claimed.referral.version,
                     predecessor,
+                    activation: 0,
                 },
             };
             match self.store.begin(begin).await.expect("begun") {
                 Begun::Attempt(id) => attempt = Some(id),
-                Begun::Stale => panic!("nothing changed since the claim"),
+                Begun::Stale | Begun::OtherPack(_) => panic!("nothing changed since the claim"),
             }
         }
         let reply_id = ReplyId(fresh);

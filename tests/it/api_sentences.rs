@@ -10,7 +10,7 @@ use ips_bridge::status::{Epr, sentence};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-const REASONS: [ParkReason; 19] = [
+const REASONS: [ParkReason; 20] = [
     ParkReason::IdentityChanged,
     ParkReason::IdentityChangedAfterSend,
     ParkReason::EndpointChangedAfterSend,
@@ -30,6 +30,7 @@ const REASONS: [ParkReason; 19] = [
     ParkReason::WithdrawalCannotNameDocument,
     ParkReason::Deceased,
     ParkReason::Merged,
+    ParkReason::LookupUnclear,
 ];
 
 fn delivery(state: State) -> Delivery {

@@ -1,8 +1,9 @@
 //! A bridge's edge on a real socket, with TLS and a certificate for each caller; and requests to change.
 
+use crate::support::bridge::NoFolder;
 use crate::support::{Seeded, SetClock, stores};
 use ips_bridge::adapter::compose::Site;
-use ips_bridge::adapter::{Packs, RenderOptions};
+use ips_bridge::adapter::{Fitted, InUse, Packs, RenderOptions};
 use ips_bridge::api::{
     ApiParts, EndpointFacts, Principal, Principals, Rendering, Role, San, ServerTls, Settings, serve,
 };
@@ -114,27 +115,34 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
     )
     .expect("TOML");
     let settings = pack.settings(&given).expect("the pack's settings");
+    let reply_rules = pack.reply_rules(&toml::Table::new()).expect("the pack's own rules");
     policies()
         .into_iter()
         .map(|p| EndpointFacts {
             rendering: Rendering {
-                pack: pack.clone(),
                 options: RenderOptions::default(),
-                site: Site {
-                    trust: v1::Trust {
-                        ods: p.trust.to_string(),
-                        name: "Test Trust".into(),
-                        time_zone: "Europe/London".into(),
-                    },
-                    time_zone: TimeZone::get("Europe/London").expect("a zone"),
+                in_use: InUse::new(Fitted {
+                    activation: 0,
+                    pack: pack.clone(),
                     settings: settings.clone(),
-                    environment: p.environment,
-                    late_after: Duration::from_secs(86_400),
-                    in_place: false,
-                },
-                settings: settings.clone(),
+                    reply_rules: reply_rules.clone(),
+                    policy: Arc::new(p.clone()),
+                    site: Site {
+                        trust: v1::Trust {
+                            ods: p.trust.to_string(),
+                            name: "Test Trust".into(),
+                            time_zone: "Europe/London".into(),
+                        },
+                        time_zone: TimeZone::get("Europe/London").expect("a zone"),
+                        settings: settings.clone(),
+                        environment: p.environment,
+                        late_after: Duration::from_secs(86_400),
+                        in_place: false,
+                    },
+                }),
                 staff: Arc::new(|_| None),
             },
+            packs: Arc::new(NoFolder),
             id: p.id,
             trust: p.trust,
             name: p.name,
@@ -226,7 +234,7 @@ pub fn parts(
         principals,
         endpoints: facts(&packs),
         retired: Default::default(),
-        packs,
+        packs: Arc::new(move || packs.clone()),
         settings: Settings::default(),
         tls,
         shutdown: stop,

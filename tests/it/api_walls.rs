@@ -50,6 +50,8 @@ const MAY: &[(&str, &str)] = &[
     ("AdapterService/ListAdapters", "I"),
     ("AdapterService/PreviewEntry", "WI"),
     ("AdapterService/PreviewMessage", "I"),
+    ("AdapterService/ActivateAdapter", "I"),
+    ("AdapterService/RollbackAdapter", "I"),
 ];
 
 #[tokio::test]
@@ -375,6 +377,26 @@ async fn what_belongs_to_another_trust_does_not_exist() {
                 endpoint_id: PARIS.into(),
                 what: Some(v1::preview_entry_request::What::DeliveryId(delivery.clone())),
                 with_input: true,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "AdapterService/ActivateAdapter",
+            v1::ActivateAdapterRequest {
+                request_id: request_id(),
+                endpoint_id: RIO.into(),
+                reason: why(),
+                version: String::new(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "AdapterService/RollbackAdapter",
+            v1::RollbackAdapterRequest {
+                request_id: request_id(),
+                endpoint_id: RIO.into(),
+                reason: why(),
+                version: String::new(),
             }
             .encode_to_vec(),
         ),

@@ -79,6 +79,8 @@ pub struct Stage {
     store: crate::support::TestStore,
     endpoints: Vec<toml::Table>,
     trust: String,
+    packs: PathBuf,
+    live: bool,
 }
 
 impl Stage {
@@ -91,7 +93,15 @@ impl Stage {
     }
 
     fn on(store: crate::support::TestStore, endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
-        Self { folder: temp_dir(), store, endpoints: endpoints.into_iter().collect(), trust: String::new() }
+        let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+        Self {
+            folder: temp_dir(),
+            store,
+            endpoints: endpoints.into_iter().collect(),
+            trust: String::new(),
+            packs,
+            live: false,
+        }
     }
 
     /// Lays something over an endpoint, for the next start.
@@ -104,6 +114,20 @@ impl Stage {
     /// Further keys of the trust, for the next start.
     pub fn trust(&mut self, own: &str) {
         self.trust = own.into();
+    }
+
+    /// Packs of the test's own, which it may change.
+    pub fn packs(&mut self, folder: PathBuf) {
+        self.packs = folder;
+    }
+
+    /// Nobody may call: a live endpoint and the development principal exclude each other.
+    pub fn live(&mut self) {
+        self.live = true;
+    }
+
+    pub fn store_url(&self) -> &str {
+        &self.store.url
     }
 
     pub fn folder(&self) -> &Path {
@@ -129,11 +153,12 @@ impl Stage {
             })
             .collect();
         let store = toml::Value::String(self.store.url.clone());
-        let packs = toml::Value::String(Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").display().to_string());
+        let packs = toml::Value::String(self.packs.display().to_string());
         format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\ndevelopment_principal = true\n[store]\nurl = {store}\n[packs]\nfolder = {packs}\n\
+            "[server]\nlisten = \"127.0.0.1:0\"\ndevelopment_principal = {}\n[store]\nurl = {store}\n[packs]\nfolder = {packs}\nlook_every = \"100ms\"\n\
              [limits]\nmin_free_disk_bytes = 1_048_576\nshutdown_grace = \"20s\"\n\
              [[trust]]\nods = \"{TRUST}\"\nname = \"Riverside\"\nteams = [{}]\n{}\n{routes}{endpoints}",
+            !self.live,
             teams.join(", "),
             self.trust,
         )
@@ -146,7 +171,7 @@ impl Stage {
         file
     }
 
-    fn config(&self) -> Config {
+    pub fn config(&self) -> Config {
         match Config::load(&self.file(), []) {
             Ok(config) => config,
             Err(faults) => panic!("the test's config: {}", faults.iter().map(ToString::to_string).collect::<String>()),
@@ -171,6 +196,11 @@ impl Bridge {
         let running = starting.await.expect("the bridge starts");
         let client = Client::new(running.grpc, clock);
         Self { running, client }
+    }
+
+    /// Where it is called.
+    pub fn grpc(&self) -> SocketAddr {
+        self.running.grpc
     }
 
     pub async fn stop(self) {
@@ -348,6 +378,10 @@ impl Client {
     pub fn deliveries(&self) -> v1::delivery_service_client::DeliveryServiceClient<Channel> {
         v1::delivery_service_client::DeliveryServiceClient::new(self.channel.clone())
             .max_decoding_message_size(64 << 20)
+    }
+
+    pub fn adapters(&self) -> v1::adapter_service_client::AdapterServiceClient<Channel> {
+        v1::adapter_service_client::AdapterServiceClient::new(self.channel.clone())
     }
 
     pub fn notes(&self) -> v1::progress_note_service_client::ProgressNoteServiceClient<Channel> {

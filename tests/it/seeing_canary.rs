@@ -443,7 +443,8 @@ async fn exercise_outbox(bridge: &Bridge, far_end: &FarEnd, heard: &Heard) {
 /// Messages of the EPR: one good, the rest wrong in every way that has an error of its own.
 async fn exercise_inbound(bridge: &Bridge, heard: &Heard) {
     let source = bridge.source();
-    heard.debug(&source.pack.parse(&good("I1", "").into_bytes(), &source.settings, "Europe/London").unwrap());
+    let fitted = source.in_use.now();
+    heard.debug(&fitted.pack.parse(&good("I1", "").into_bytes(), &fitted.settings, "Europe/London").unwrap());
     let good_answer = receive(&source, good("I1", "").into_bytes()).await;
     assert!(String::from_utf8_lossy(&good_answer.concat()).contains("MSA|AA|I1"), "the good one is taken");
     receive(&source, good("I1", "").into_bytes()).await;

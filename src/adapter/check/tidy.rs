@@ -16,6 +16,7 @@ const HEADINGS_OF_OVERLAY: &[&str] = &["What is known, and from where", "What is
 pub fn check(pack: &Pack, faults: &mut Faults) {
     readme(pack, faults);
     unused(pack, faults);
+    lookups(pack, faults);
     for path in pack.sources.paths().filter(|p| pack.sources.is_own(p)) {
         if let Some(text) = pack.sources.bytes(path).and_then(|b| std::str::from_utf8(b).ok()) {
             numbers(path, text, faults);
@@ -85,6 +86,27 @@ fn unused(pack: &Pack, faults: &mut Faults) {
                 format!("code table \"{}\" is used by nothing", table.name),
                 "remove it, or use it with | code(…) or as = \"code:…\"",
             );
+        }
+    }
+}
+
+/// A lookup that nothing uses is asked for nothing; one without an example is not proved.
+fn lookups(pack: &Pack, faults: &mut Faults) {
+    for lookup in pack.manifest.lookups.iter().filter(|l| l.line >= pack.manifest.own_from) {
+        let word = format!("lookup.{}.", lookup.name);
+        let used = pack.manifest.render.iter().any(|row| {
+            let parts = row.request.iter().flat_map(|r| r.parts()).map(|p| p.name.as_str());
+            parts.chain([row.template.as_str()]).any(|root| pack.templates.mentions(root, &word))
+        });
+        if !used {
+            let what = format!("[lookup.{}] is used by nothing", lookup.name);
+            faults.add(FILE, lookup.line, what, "remove it, or use what it gives in a template: lookup.name.field");
+        }
+        let answer = format!("/lookup.{}.json", lookup.name);
+        if !pack.sources.under("examples").any(|p| p.ends_with(&answer)) {
+            let what = format!("[lookup.{}] has no example of an answer", lookup.name);
+            let hint = format!("add examples/render-…{answer} with what the record answers, and one that finds nobody");
+            faults.add(FILE, lookup.line, what, hint);
         }
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 mod carried;
 pub mod json;
+pub mod lookup;
 pub mod map;
 pub mod outcome;
 pub mod print;
@@ -14,6 +15,7 @@ mod tree;
 
 pub use build::as_form;
 pub use carried::TextAt;
+pub use lookup::{Lookup, LookupQuestion, NotLookedUp};
 pub use render::read_back;
 pub(super) use render::{render, trace};
 pub use reply::{HttpRow, HttpRules, ISSUE_TYPES, meanings as reply_meanings};

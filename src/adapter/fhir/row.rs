@@ -20,7 +20,7 @@ pub struct Part {
 }
 
 impl Part {
-    fn new(text: &str, line: u32, what: &str, escape: &str) -> Self {
+    pub(super) fn new(text: &str, line: u32, what: &str, escape: &str) -> Self {
         let lines = usize::try_from(line.saturating_sub(1)).unwrap_or(0);
         Self { name: format!("{FILE}:{line}:{what}:{escape}"), source: "\n".repeat(lines) + text }
     }

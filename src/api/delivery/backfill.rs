@@ -117,7 +117,7 @@ impl Missing {
             site: details.site.as_ref(),
             referral_source: Some(details.source.as_str()),
         };
-        let routed = c.store().rules().routes.route(&query);
+        let routed = c.rules.routes.route(&query);
         Ok(routed.is_some_and(|r| *r.endpoint == self.endpoint || r.copies.contains(&self.endpoint)))
     }
 }

@@ -1,5 +1,6 @@
 //! How endpoints do; pausing them and letting them go on.
 
+use super::super::adapters::in_use;
 use super::super::edge::{Caller, whole};
 use super::super::endpoint::EndpointFacts;
 use super::super::error::Error;
@@ -51,7 +52,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
             Environment::Test => "test".to_owned(),
             Environment::Live => "live".to_owned(),
         },
-        adapter: facts.rendering.pack.pin(),
+        adapter: facts.rendering.in_use.now().pack.pin(),
         gate: state.gate.wire(),
         closed_until: state.until.filter(|_| state.gate == Gate::Closed).map(Into::into),
         closed_because: if state.gate == Gate::Open { String::new() } else { state.because.clone() },
@@ -72,6 +73,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         inbound_applied_last_day: inbound.applied,
         inbound_parked_last_day: inbound.parked,
         inbound_ignored_last_day: ignored.collect(),
+        pack: Some(in_use(facts, state.pack.as_ref())),
     })
 }
 

@@ -114,7 +114,7 @@ async fn would_retry(
 }
 
 fn may_stand_twice(c: &Caller, d: &Delivery) -> bool {
-    let policy = c.store().rules().policies.get(&d.endpoint);
+    let policy = c.rules.policies.get(&d.endpoint);
     policy.is_none_or(|p| p.after_unknown == AfterUnknown::Park) && d.may_have_been_received()
 }
 

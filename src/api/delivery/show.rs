@@ -46,7 +46,7 @@ pub fn delivery(c: &Caller, d: &Delivery) -> v1::Delivery {
 
 /// What waits for an endpoint that is served no more waits for the integration team.
 fn waiting_for(c: &Caller, d: &Delivery) -> WaitingFor {
-    let unserved = d.state.is_open() && d.park.is_none() && !c.store().rules().policies.contains_key(&d.endpoint);
+    let unserved = d.state.is_open() && d.park.is_none() && !c.rules.policies.contains_key(&d.endpoint);
     if unserved { WaitingFor::Integrator } else { d.waiting_for() }
 }
 

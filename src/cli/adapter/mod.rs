@@ -1,7 +1,11 @@
-//! `adapter`: packs on the bench. Works on a pack's folder; only `diff --endpoint` asks a running bridge.
+//! `adapter`: packs on the bench, and which of them an endpoint works with. Most works on a pack's folder; `diff --endpoint`, `activate` and `rollback`
+//! ask a running bridge.
 
 mod diff;
+mod live;
 mod new;
+
+pub use live::version;
 
 use super::failure::Failure;
 use super::output::{Look, Out};
@@ -23,9 +27,11 @@ Examples:
   ips-bridge adapter parse adapters/hl7v2-uk message.hl7 --settings site.toml
   ips-bridge adapter diff adapters/hl7v2-uk adapters/rio
   ips-bridge adapter diff adapters/rio --endpoint rz9-rio --limit 20
+  ips-bridge adapter activate --endpoint rz9-rio --version 1.4.2 --why 'change 4711, tested 2 March'
+  ips-bridge adapter rollback --endpoint rz9-rio --why 'change 4711 undone: titles cut'
   ips-bridge adapter schema manifest > adapters/schema/adapter.json";
 
-/// Check, test and try out adapter packs.
+/// Check, test and try out adapter packs, and say which an endpoint works with.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -39,6 +45,11 @@ enum Command {
     New(new::Args),
     /// What would be sent differently: pack against pack, or against what was sent to an endpoint. Exit code 1 when anything would.
     Diff(Box<diff::Args>),
+    /// Let an endpoint of a running bridge work with what its packs folder holds now: checked whole, kept byte for byte, audited.
+    /// What no byte of can have been seen is made anew; what may have been received is held for you.
+    Activate(Box<live::Args>),
+    /// Let an endpoint work with the pack it had before, byte for byte, whatever the folder holds. Again: one further back.
+    Rollback(Box<live::Args>),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema {
         /// Of which file.
@@ -123,6 +134,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     match args.command {
         Command::New(args) => new::run(&args, out),
         Command::Diff(args) => Box::pin(diff::run(*args, out)).await,
+        Command::Activate(args) => Box::pin(live::activate(*args, out)).await,
+        Command::Rollback(args) => Box::pin(live::rollback(*args, out)).await,
         Command::Schema { of: SchemaOf::Manifest } => out.json(&schema::manifest()),
         Command::Schema { of: SchemaOf::Map } => out.json(&schema::map()),
         Command::Check { folder, json } => report(&check::check(folder_of(&folder)?, verdict), json, out),

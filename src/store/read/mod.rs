@@ -6,6 +6,7 @@ pub(super) mod endpoints;
 pub(super) mod entries;
 pub(super) mod facts;
 pub(super) mod inbound;
+pub(super) mod packs;
 pub(super) mod patients;
 pub(super) mod referrals;
 pub(super) mod requests;
@@ -15,6 +16,7 @@ pub use endpoints::EndpointCounts;
 pub use entries::SubjectFilter;
 pub use facts::TrustFacts;
 pub use inbound::InboundCounts;
+pub use packs::Waiting;
 pub use patients::PatientBy;
 pub use referrals::ReferralFilter;
 

@@ -178,6 +178,8 @@ pub struct Seen {
     pub patient_version: i64,
     pub referral_version: i64,
     pub predecessor: Option<(DeliveryId, i64)>,
+    /// The activation of the endpoint's pack that the bytes are sent under.
+    pub activation: i64,
 }
 
 /// Which bytes an attempt sends.
@@ -206,6 +208,8 @@ pub enum Begun {
     Attempt(AttemptId),
     /// Something it rests on changed since the claim, or the lease is gone: send nothing.
     Stale,
+    /// Another pack is active by now, under this activation: send nothing, and nothing more before it is taken up.
+    OtherPack(i64),
 }
 
 impl Write for Begin {
@@ -215,6 +219,7 @@ impl Write for Begin {
         keys.lanes.insert((self.endpoint.clone(), self.patient_id));
         keys.deliveries.insert(self.delivery_id);
         keys.patients.insert(self.patient_id);
+        keys.endpoints.insert(self.endpoint.clone());
         if let Some(d) = view.deliveries.get(&self.delivery_id) {
             keys.referrals.insert(d.referral_id);
             keys.chains.insert(d.subject.uuid());
@@ -234,10 +239,15 @@ impl Write for Begin {
         else {
             return Ok(Begun::Stale);
         };
+        let activation = view.endpoints.get(&self.endpoint).map_or(0, EndpointState::activation);
+        if activation != self.seen.activation {
+            return Ok(Begun::OtherPack(activation));
+        }
         let seen = Seen {
             patient_version: view.patients.get(&self.patient_id).map_or(0, |p| p.version),
             referral_version: view.referrals.get(&delivery.referral_id).map_or(0, |r| r.version),
             predecessor: delivery.predecessor.and_then(|p| view.deliveries.get(&p)).map(|p| (p.id, p.version)),
+            activation,
         };
         if seen != self.seen {
             return Ok(Begun::Stale);
@@ -445,7 +455,8 @@ impl Settle {
             }
             Feeling::Nothing => return,
             Feeling::Reached => {
-                state = EndpointState { paused: state.paused.clone(), ..EndpointState::new(self.endpoint.clone()) }
+                let EndpointState { paused, pack, .. } = state;
+                state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
             }
             Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
             Feeling::Silent(why) => {

@@ -218,6 +218,7 @@ impl Bridge {
             },
             pack: "pack@1".into(),
             created_at: self.now(),
+            looked_up: Vec::new(),
             bytes: Raw(format!("MSH|^~\\&|{control_id}\r").into_bytes()),
             control_id,
         }
@@ -239,6 +240,7 @@ impl Bridge {
                 patient_version: claimed.patient.version,
                 referral_version: claimed.referral.version,
                 predecessor: predecessor.map(|p| (p.id, p.version)),
+                activation: 0,
             },
         }
     }
@@ -246,7 +248,7 @@ impl Bridge {
     pub async fn begin(&self, claimed: &Claimed) -> AttemptId {
         match self.store.begin(self.beginning(claimed)).await.unwrap() {
             Begun::Attempt(id) => id,
-            Begun::Stale => panic!("the attempt did not begin"),
+            Begun::Stale | Begun::OtherPack(_) => panic!("the attempt did not begin"),
         }
     }
 

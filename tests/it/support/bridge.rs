@@ -8,8 +8,9 @@
 //! ```
 
 use super::wait_until;
+use futures::future::BoxFuture;
 use ips_bridge::adapter::compose::Site;
-use ips_bridge::adapter::{Pack, Packs, RenderOptions};
+use ips_bridge::adapter::{Fault, Fitted, InUse, Pack, Packs, RenderOptions};
 use ips_bridge::api;
 use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::{Clock, Entropy};
@@ -31,7 +32,7 @@ use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::domain::text::Private;
 use ips_bridge::inbound::Source;
 use ips_bridge::outbox::{self, Watch};
-use ips_bridge::store::record::{Actor, Answered, RequestKey};
+use ips_bridge::store::record::{Actor, Answered, PackKept, RequestKey};
 use ips_bridge::store::write::{
     AnswerReferral, Call, CreateReferral, Operate, Operation, PatientIs, RecordOutcome, ReferralAnswer, WriteNote,
 };
@@ -223,12 +224,11 @@ impl Bridge {
             evidence_overdue_after: policy.evidence_overdue_after,
             in_maintenance: Arc::new(|_| false),
             rendering: api::Rendering {
-                pack: self.pack.clone(),
+                in_use: self.in_use(policy),
                 options: options(policy),
-                site: self.site(policy),
-                settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
                 staff: Arc::new(|_| None),
             },
+            packs: Arc::new(NoFolder),
         };
         let parts = api::ApiParts {
             store: self.store.clone(),
@@ -237,7 +237,7 @@ impl Bridge {
             principals: api::Principals::development([trust()], [endpoint_id()]),
             endpoints: vec![endpoint],
             retired: Default::default(),
-            packs: Packs::load_folder(&packs()).expect("our own packs have no fault"),
+            packs: Arc::new(|| Packs::load_folder(&packs()).expect("our own packs have no fault")),
             settings: api::Settings::default(),
             tls: None,
             shutdown: self.stop.clone(),
@@ -245,6 +245,18 @@ impl Bridge {
         let served = tokio::spawn(async move { api::serve(parts, listener).await.expect("the edge serves") });
         self.served.lock().unwrap_or_else(PoisonError::into_inner).push(served);
         addr
+    }
+
+    /// Its one pack, which no test here changes.
+    fn in_use(&self, policy: &EndpointPolicy) -> InUse {
+        InUse::new(Fitted {
+            activation: 0,
+            pack: self.pack.clone(),
+            settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
+            reply_rules: self.pack.reply_rules(&toml::Table::new()).expect("the pack's own rules"),
+            site: self.site(policy),
+            policy: Arc::new(policy.clone()),
+        })
     }
 
     fn site(&self, policy: &EndpointPolicy) -> Site {
@@ -261,15 +273,14 @@ impl Bridge {
     fn start_worker(&self, far_end: SocketAddr, tweaks: Tweaks) -> JoinHandle<()> {
         let (strays_out, strays) = tokio::sync::mpsc::channel(64);
         let client = ClientSettings { address: far_end.to_string(), ..tweaks.client };
-        let policy = Arc::new(tweaks.policy);
+        let read_back = tweaks.read_back;
         let endpoint = outbox::Endpoint {
-            pack: self.pack.clone(),
-            reply_rules: self.pack.reply_rules(&toml::Table::new()).expect("the pack's own rules"),
-            options: options(&policy),
-            site: self.site(&policy),
+            id: endpoint_id(),
+            in_use: self.in_use(&tweaks.policy),
+            options: options(&tweaks.policy),
             late_replies_on_connection: client.late_replies_on_connection,
             sender: Sender::Mllp(Pool::new(client, strays_out)),
-            read_back: tweaks.read_back,
+            read_back: Box::new(move |_| read_back.clone()),
             strays,
             lease: tweaks.lease,
             probe: tweaks.probe,
@@ -278,7 +289,6 @@ impl Bridge {
             maintenance: Box::new(|_| None),
             control_id_prefix: "T".into(),
             staff: Box::new(|_| None),
-            policy,
         };
         let shared = outbox::Shared {
             store: self.store.clone(),
@@ -312,9 +322,7 @@ impl Bridge {
             entropy: self.entropy.clone(),
             endpoint: endpoint_id(),
             trust: trust(),
-            pack: self.pack.clone(),
-            settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
-            reply_rules: self.pack.reply_rules(&toml::Table::new()).expect("the pack's own rules"),
+            in_use: self.in_use(&self.rules.policies[&endpoint_id()]),
             time_zone: london(),
             time_zone_name: "Europe/London".into(),
             ack_mode: AckMode::Original,
@@ -564,6 +572,27 @@ pub fn author() -> Author {
         display_name: Private("Sam Specialist".into()),
         role_title: Private("Employment specialist".into()),
         organisation: trust(),
+    }
+}
+
+/// Packs that stay as they are.
+pub struct NoFolder;
+
+impl api::EndpointPacks for NoFolder {
+    fn standing(&self) -> api::PackStanding {
+        api::PackStanding::default()
+    }
+
+    fn in_folder(&self, _version: Option<String>) -> BoxFuture<'_, Result<api::Candidate, Vec<Fault>>> {
+        Box::pin(async { Err(vec![Fault::new("adapter.toml", 3, "cannot be changed here", "use a whole bridge")]) })
+    }
+
+    fn fits(&self, _pack: PackKept, _bytes: Vec<u8>) -> BoxFuture<'_, Result<(), Vec<Fault>>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn take_up(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 }
 

@@ -1,0 +1,148 @@
+//! The record is asked for its own id of the patient before a message is made: one answer about that patient is used, of none and of several nothing
+//! is chosen, and asking is no attempt.
+
+use crate::e2e_support::{Bridge, Stage, endpoint, nobody, request_id, shown};
+use crate::store::raw;
+use crate::support::web_end::{Act, Got, WebEnd, reply, say};
+use ips_bridge::wire::v1;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use v1::DeliveryState as State;
+use v1::ParkReason as Reason;
+
+fn over_https(base: &WebEnd, own: &str) -> toml::Table {
+    let mut endpoint = endpoint("epr", nobody(), own);
+    for key in ["mllp", "settings", "listen"] {
+        endpoint.remove(key);
+    }
+    let https = format!(
+        "adapter = \"fhir-uk-core\"\ntransport = \"https\"\n[https]\nbase_url = \"http://{}/fhir\"\nreply_timeout = \"1s\"\n[settings]\n\
+         identifier_system = \"https://ips-bridge.example/Id/document\"\nstaff_system = \"https://ips-bridge.example/Id/staff\"\n\
+         outcome_as = \"document\"\nreferral_system = \"https://epr.example/Id/referral\"\nsubject_by = \"lookup\"\n",
+        base.addr()
+    );
+    endpoint.extend(https.parse::<toml::Table>().expect("TOML"));
+    endpoint
+}
+
+/// The answer to a search for patients: one with this id for the number that was asked for.
+fn found(got: &Got, ids: &[&str]) -> Act {
+    let number = got.line.split("%7C").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number is asked for");
+    let entry = |id: &&str| {
+        let number = format!("{{\"system\":\"https://fhir.nhs.uk/Id/nhs-number\",\"value\":\"{number}\"}}");
+        format!("{{\"resource\":{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"identifier\":[{number}]}}}}")
+    };
+    let entries = ids.iter().map(entry).collect::<Vec<_>>().join(",");
+    say(
+        200,
+        &format!(
+            "{{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":{},\"entry\":[{entries}]}}",
+            ids.len()
+        ),
+    )
+}
+
+fn filed() -> Act {
+    Act::Say(reply(201, "Location: DocumentReference/doc-1\r\n", ""))
+}
+
+fn is_lookup(got: &Got) -> bool {
+    got.line.starts_with("GET /fhir/Patient?identifier=")
+}
+
+fn lookups(epr: &WebEnd) -> usize {
+    epr.got().iter().filter(|g| is_lookup(g)).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_records_own_id_is_asked_for_first_and_the_answer_kept_with_the_bytes() {
+    for make in [Stage::sqlite, Stage::postgres] as [fn([toml::Table; 1]) -> Stage; 2] {
+        // The first post breaks off: its outcome is unknown, and the same bytes go again.
+        let posts = AtomicUsize::new(0);
+        let epr = WebEnd::start(move |_, got| match is_lookup(got) {
+            true => found(got, &["pat-4711"]),
+            false if posts.fetch_add(1, Ordering::SeqCst) == 0 => Act::SayAndClose(Vec::new()),
+            false => filed(),
+        })
+        .await;
+        let stage = make([over_https(&epr, "")]);
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        let person = client.person(0, "epr").await;
+        let written = client.write(&person, "Rang a garden centre.").await;
+        let d = client.filed(written.id()).await;
+        assert_eq!((d.attempts, d.record_id.as_str()), (2, "doc-1"), "{}", shown(&d));
+        assert_eq!(lookups(&epr), 1, "what was made once is not asked for again");
+        for attempt in client.attempts(written.id()).await {
+            let sent = String::from_utf8(attempt.sent.expect("bytes")).expect("UTF-8");
+            assert!(sent.contains("\"reference\":\"Patient/pat-4711\""), "{sent}");
+        }
+        let kept = raw::texts(stage.store_url(), "SELECT payload FROM rendering").await;
+        let answer: String = "pat-4711".bytes().map(|b| format!("{b:02x}")).collect();
+        assert!(kept.len() == 1 && kept[0].contains("\"looked_up\"") && kept[0].contains(&answer));
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_found_or_two_stops_it_for_a_person_and_nothing_is_sent() {
+    let ids: Arc<AtomicUsize> = Arc::default();
+    let says = ids.clone();
+    let epr = WebEnd::start(move |_, got| match (is_lookup(got), says.load(Ordering::SeqCst)) {
+        (true, n) => found(got, &["pat-1", "pat-2"][..n]),
+        (false, _) => filed(),
+    })
+    .await;
+    let stage = Stage::sqlite([over_https(&epr, "")]);
+    let bridge = Bridge::start(&stage).await;
+    let client = &bridge.client;
+    for (n, count) in [0, 2].into_iter().enumerate() {
+        ids.store(count, Ordering::SeqCst);
+        let person = client.person(n, "epr").await;
+        let written = client.write(&person, "Rang a garden centre.").await;
+        let d = client.parked(written.id(), Reason::LookupUnclear).await;
+        assert_eq!((d.attempts, d.may_have_been_received, d.waiting_for()), (0, false, v1::WaitingFor::Integrator));
+        assert!(d.author_sentence.contains("does not show exactly this one"), "{}", d.author_sentence);
+        assert!(epr.got().iter().all(|g| is_lookup(g) || n > 0), "something was sent without the record's id");
+        let heard = raw::number(stage.store_url(), "SELECT COUNT(*) FROM reply").await;
+        assert_eq!(heard, 2 * i64::try_from(n).unwrap() + 1, "what the record said is kept for the person who looks");
+        // Put in order there, and retried.
+        ids.store(1, Ordering::SeqCst);
+        let retry = v1::RetryDeliveriesRequest {
+            request_id: request_id(),
+            selection: Some(v1::DeliverySelection { delivery_ids: vec![written.id().into()], ..Default::default() }),
+            reason: "the record has one patient of that number now".into(),
+            ..Default::default()
+        };
+        client.deliveries().retry_deliveries(retry).await.expect("retried");
+        let d = client.filed(written.id()).await;
+        assert_eq!(d.attempts, 1, "{}", shown(&d));
+    }
+    bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_cannot_be_asked_is_an_outage_and_no_attempt() {
+    let asked: Arc<AtomicUsize> = Arc::default();
+    let count = asked.clone();
+    let epr = WebEnd::start(move |_, got| match is_lookup(got) {
+        true => match count.fetch_add(1, Ordering::SeqCst) {
+            0 => say(503, ""),
+            1 => Act::SayAndClose(Vec::new()),
+            2 => Act::Hang,
+            _ => found(got, &["pat-4711"]),
+        },
+        false => filed(),
+    })
+    .await;
+    let stage = Stage::sqlite([over_https(&epr, "after_unknown = \"park\"\nmax_unknown_resends = 0")]);
+    let bridge = Bridge::start(&stage).await;
+    let client = &bridge.client;
+    let person = client.person(0, "epr").await;
+    let written = client.write(&person, "Rang a garden centre.").await;
+    let d = client.filed(written.id()).await;
+    assert_eq!(d.attempts, 1, "{}", shown(&d));
+    assert!(asked.load(Ordering::SeqCst) >= 4);
+    assert_ne!(d.state(), State::Parked);
+    bridge.stop().await;
+}
