@@ -41,7 +41,7 @@ mod text;
 pub use fault::Fault;
 pub use manifest::{Format, Manifest, Status};
 pub use map::FieldFault;
-pub use mask::masked;
+pub use mask::{masked, masked_message};
 pub use pack::{Pack, Packs, ParseError, Parsed};
 pub use render::{RenderError, RenderOptions, Rendered};
 pub use reply::{Hl7Rules, ReplyRules, Row, is_error_code};

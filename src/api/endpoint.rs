@@ -1,9 +1,11 @@
 //! What the edge needs to know of an endpoint beside its policy. Made from config and packs by `app`.
 
+use super::feed::Feed;
 use crate::adapter::compose::Site;
 use crate::adapter::{Pack, RenderOptions};
 use crate::domain::organisation::{EndpointId, OdsCode, StaffId};
 use crate::domain::policy::Environment;
+use crate::inbound::receive::WayIn;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -23,6 +25,10 @@ pub struct EndpointFacts {
     /// Whether it is in a maintenance window at that time.
     pub in_maintenance: Arc<dyn Fn(Timestamp) -> bool + Send + Sync>,
     pub rendering: Rendering,
+    /// How its messages are taken in; `None`: its pack reads none.
+    pub way_in: Option<Arc<WayIn>>,
+    /// Where it pulls from us; `None`: it is sent to.
+    pub feed: Option<Arc<dyn Feed>>,
 }
 
 /// How the endpoint's messages are made, for previews.

@@ -36,6 +36,8 @@ changing! {
     RetryDeliveriesRequest, RerenderDeliveryRequest, ParkDeliveryRequest, CancelDeliveryRequest, BackfillDeliveriesRequest,
     ReconcileDocumentsRequest,
     PauseEndpointRequest, ResumeEndpointRequest,
+    ReprocessInboundMessageRequest,
+    ConfirmReceivedRequest, ReportFiledRequest, ReportRefusedRequest,
 }
 
 /// Key: principal, call and request id. Content: the decoded request, so that unknown fields, field order and defaults make no difference.

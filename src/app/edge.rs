@@ -1,6 +1,7 @@
 //! The gRPC edge and the metrics page, from config.
 
 use super::endpoints::Ready;
+use super::gates;
 use super::metrics::{self, Metrics, Watched, WatchedCertificate, WatchedEndpoint};
 use super::serve::StartError;
 use crate::adapter::Packs;
@@ -48,7 +49,7 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
         clock: parts.clock.clone(),
         entropy: parts.entropy.clone(),
         principals,
-        endpoints: parts.endpoints.iter().map(|e| endpoint_facts(e, parts.config)).collect(),
+        endpoints: parts.endpoints.iter().map(|e| endpoint_facts(e, &parts)).collect(),
         retired: parts.config.retired_endpoints.iter().cloned().collect(),
         packs: parts.packs.clone(),
         settings: Settings {
@@ -115,9 +116,9 @@ fn principals(config: &Config) -> Principals {
     }))
 }
 
-fn endpoint_facts(ready: &Ready, config: &Config) -> EndpointFacts {
+fn endpoint_facts(ready: &Ready, parts: &EdgeParts<'_>) -> EndpointFacts {
     let maintenance = ready.config.maintenance.clone();
-    let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
+    let staff = parts.config.trust(&ready.config.trust).map(|t| t.staff.clone());
     let id = ready.config.id.clone();
     EndpointFacts {
         id: id.clone(),
@@ -136,6 +137,8 @@ fn endpoint_facts(ready: &Ready, config: &Config) -> EndpointFacts {
                 staff.as_ref().and_then(|t| t.find(author, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))
             }),
         },
+        way_in: gates::way_in(ready, parts.store, parts.clock, parts.entropy),
+        feed: gates::feed(&ready.sender),
     }
 }
 

@@ -72,6 +72,9 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
         Transport::Mllp(_) => Format::Hl7v2,
         Transport::Https(_) => Format::Fhir,
         Transport::Folder(_) => Format::Document,
+        // Messages of either kind; files are for folders.
+        Transport::Feed(_) if pack.format() == Format::Fhir => Format::Fhir,
+        Transport::Feed(_) => Format::Hl7v2,
     };
     let listens = [
         (endpoint.listen.is_some(), "listen", Format::Hl7v2),
@@ -136,7 +139,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
 
 /// How the pack asks the record. Where config has it asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
 fn read_back(endpoint: &Endpoint, pack: &Arc<Pack>) -> Result<Option<Arc<dyn ReadBack>>, String> {
-    if pack.manifest.reads_back {
+    if pack.manifest.reads_back && endpoint.transport.can_ask() {
         return Ok(Some(Arc::new(ByPack(pack.clone()))));
     }
     if endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack {

@@ -278,7 +278,7 @@ async fn listen(
 }
 
 /// What receiving needs to know of an endpoint.
-fn source(
+pub(super) fn source(
     ready: &Ready,
     store: &Store,
     clock: &Arc<dyn Clock>,

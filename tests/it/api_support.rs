@@ -2,10 +2,11 @@
 
 use crate::support::{Seeded, SetClock, stores};
 use ips_bridge::adapter::compose::Site;
-use ips_bridge::adapter::{Packs, RenderOptions};
+use ips_bridge::adapter::{Pack, Packs, RenderOptions};
 use ips_bridge::api::{
     ApiParts, EndpointFacts, Principal, Principals, Rendering, Role, San, ServerTls, Settings, serve,
 };
+use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, TeamId};
@@ -13,6 +14,8 @@ use ips_bridge::domain::policy::{
     AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy,
 };
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
+use ips_bridge::inbound::receive::WayIn;
+use ips_bridge::inbound::{FhirSource, Source};
 use ips_bridge::store::{Limits, Rulebook, Store, TrustRules, WriterEnd};
 use ips_bridge::wire::v1;
 use jiff::tz::TimeZone;
@@ -107,13 +110,14 @@ pub fn packs() -> Packs {
     Packs::load_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters")).expect("the packs load")
 }
 
-fn facts(packs: &Packs) -> Vec<EndpointFacts> {
+fn facts(packs: &Packs, store: &Store, clock: &Arc<SetClock>) -> Vec<EndpointFacts> {
     let pack = packs.get("hl7v2-uk").expect("the first pack").clone();
     let given: toml::Table = toml::from_str(
         "sending_facility = 'RXX'\nreceiving_application = 'EPR'\nreceiving_facility = 'RXX'\nwithdraw_as = 'T11'\ndefault_team = 'ips-north'",
     )
     .expect("TOML");
     let settings = pack.settings(&given).expect("the pack's settings");
+    let entropy = Arc::new(Seeded::new(13));
     policies()
         .into_iter()
         .map(|p| EndpointFacts {
@@ -135,6 +139,8 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
                 settings: settings.clone(),
                 staff: Arc::new(|_| None),
             },
+            way_in: Some(Arc::new(way_in(&p, &pack, &settings, store, clock, &entropy))),
+            feed: None,
             id: p.id,
             trust: p.trust,
             name: p.name,
@@ -146,6 +152,38 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
         .collect()
 }
 
+fn way_in(
+    p: &EndpointPolicy,
+    pack: &Arc<Pack>,
+    settings: &serde_json::Map<String, serde_json::Value>,
+    store: &Store,
+    clock: &Arc<SetClock>,
+    entropy: &Arc<Seeded>,
+) -> WayIn {
+    let source = Source {
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        endpoint: p.id.clone(),
+        trust: p.trust.clone(),
+        pack: pack.clone(),
+        settings: settings.clone(),
+        reply_rules: pack.reply_rules(&toml::Table::new()).expect("the pack's own rules"),
+        time_zone: TimeZone::get("Europe/London").expect("a zone"),
+        time_zone_name: "Europe/London".into(),
+        ack_mode: AckMode::Original,
+        control_id_prefix: "T".into(),
+        teams: Vec::new(),
+        default_team: None,
+        allowed: Vec::new(),
+        accept: Accept::default(),
+        keeps_ignored: false,
+    };
+    let (of, settings) = (pack.clone(), settings.clone());
+    let parse = move |bytes: &[u8]| of.parse(bytes, &settings, "Europe/London");
+    WayIn::new(FhirSource { source, parse: Box::new(parse) }, pack.format())
+}
+
 /// Callers by name. `worker`, `integrator`, `auditor` and `epr` (of RiO) are of RXX, `other` has every role at RYY; `stranger` has a good
 /// certificate and is nobody.
 const CALLERS: &[(&str, &[Role], &str, &[&str])] = &[
@@ -155,7 +193,7 @@ const CALLERS: &[(&str, &[Role], &str, &[&str])] = &[
     ("auditor", &[Role::Auditor], "RXX", &[]),
     ("epr", &[Role::EprSystem], "RXX", &[RIO]),
     ("epr-spare", &[Role::EprSystem], "RXX", &[SPARE]),
-    ("other", &[Role::IpsWorker, Role::Auditor, Role::Integrator], "RYY", &[]),
+    ("other", &[Role::IpsWorker, Role::Auditor, Role::Integrator, Role::EprSystem], "RYY", &[PARIS]),
 ];
 
 fn principals() -> Principals {
@@ -219,12 +257,13 @@ pub fn parts(
     stop: CancellationToken,
 ) -> ApiParts {
     let packs = packs();
+    let endpoints = facts(&packs, &store, &clock);
     ApiParts {
         store,
         clock,
         entropy: Arc::new(Seeded::new(11)),
         principals,
-        endpoints: facts(&packs),
+        endpoints,
         retired: Default::default(),
         packs,
         settings: Settings::default(),

@@ -11,6 +11,7 @@ use super::wait_until;
 use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Pack, Packs, RenderOptions};
 use ips_bridge::api;
+use ips_bridge::app::gates;
 use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::{Clock, Entropy};
 use ips_bridge::domain::ask::AskRules;
@@ -29,7 +30,8 @@ use ips_bridge::domain::policy::{
 use ips_bridge::domain::referral::{ReferralDetails, ReferralPriority, SourceCode};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::domain::text::Private;
-use ips_bridge::inbound::Source;
+use ips_bridge::inbound::receive::WayIn;
+use ips_bridge::inbound::{FhirSource, Source};
 use ips_bridge::outbox::{self, Watch};
 use ips_bridge::store::record::{Actor, Answered, RequestKey};
 use ips_bridge::store::write::{
@@ -37,6 +39,7 @@ use ips_bridge::store::write::{
 };
 use ips_bridge::store::{Limits, Rulebook, Scope, Settings, Store, TrustRules, WriteError, WriterEnd};
 use ips_bridge::transport::Sender;
+use ips_bridge::transport::feed::Feed;
 use ips_bridge::transport::mllp::{ClientSettings, Pool};
 use ips_bridge::wire::v1;
 use jiff::{Timestamp, tz::TimeZone};
@@ -81,6 +84,8 @@ pub struct Tweaks {
     pub trace: Option<String>,
     /// How the record is asked.
     pub read_back: Option<Arc<dyn outbox::ReadBack>>,
+    /// The far end pulls, instead of being sent to.
+    pub feed: Option<Feed>,
     /// No worker: what is written stays queued.
     pub without_outbox: bool,
 }
@@ -128,6 +133,7 @@ impl Default for Tweaks {
             author: author(),
             trace: None,
             read_back: None,
+            feed: None,
             without_outbox: false,
         }
     }
@@ -153,6 +159,7 @@ pub struct Bridge {
     pack: Arc<Pack>,
     settings: toml::Table,
     trace: Option<String>,
+    feed: Option<Feed>,
     requests: AtomicU64,
     stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
@@ -186,6 +193,7 @@ impl Bridge {
             pack: Arc::new(pack),
             settings,
             trace: tweaks.trace.clone(),
+            feed: tweaks.feed.clone(),
             requests: AtomicU64::new(0),
             stop: CancellationToken::new(),
             worker: None,
@@ -229,6 +237,8 @@ impl Bridge {
                 settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
                 staff: Arc::new(|_| None),
             },
+            way_in: Some(Arc::new(self.way_in())),
+            feed: self.feed.as_ref().and_then(|feed| gates::feed(&Sender::Feed(feed.clone()))),
         };
         let parts = api::ApiParts {
             store: self.store.clone(),
@@ -268,7 +278,10 @@ impl Bridge {
             options: options(&policy),
             site: self.site(&policy),
             late_replies_on_connection: client.late_replies_on_connection,
-            sender: Sender::Mllp(Pool::new(client, strays_out)),
+            sender: match &tweaks.feed {
+                Some(feed) => Sender::Feed(feed.clone()),
+                None => Sender::Mllp(Pool::new(client, strays_out)),
+            },
             read_back: tweaks.read_back,
             strays,
             lease: tweaks.lease,
@@ -325,6 +338,14 @@ impl Bridge {
             accept: Accept::default(),
             keeps_ignored: false,
         }
+    }
+
+    /// The same, as the API has it.
+    pub fn way_in(&self) -> WayIn {
+        let source = self.source();
+        let (pack, settings) = (self.pack.clone(), source.settings.clone());
+        let parse = move |bytes: &[u8]| pack.parse(bytes, &settings, "Europe/London");
+        WayIn::new(FhirSource { source, parse: Box::new(parse) }, self.pack.format())
     }
 
     /// A new call of an employment specialist's system. Each has a request id of its own.
