@@ -6,6 +6,7 @@
 mod ambient;
 mod edge;
 pub mod endpoints;
+pub mod gates;
 pub mod metrics;
 mod packs;
 mod room;

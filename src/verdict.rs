@@ -161,6 +161,7 @@ mod tests {
         for (outcome, meaning) in [
             (Outcome::Written, Meaning::Positive),
             (Outcome::AlreadyThere, Meaning::Positive),
+            (Outcome::Confirmed, Meaning::Positive),
             (Outcome::NameTaken, Meaning::Refused),
         ] {
             let receipt = Receipt { id: "C1".into(), outcome }.encode();

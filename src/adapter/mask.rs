@@ -1,6 +1,10 @@
 //! What a template sees, without anything that says who or what it is about: for those who change packs and may not read
 //! records. Every text keeps its length, its lines and its marks, so that a pack treats it as it treats the real one.
 
+mod message;
+
+pub use message::masked_message;
+
 use super::input::{self, Shape, ShapeKind};
 use crate::domain::nhs_number::NhsNumber;
 use crate::wire::v1::RenderInput;
@@ -80,7 +84,7 @@ fn instead_of(text: &str) -> String {
 }
 
 /// One of the same kind: what a character set lacks, it lacks still.
-fn instead_of_char(c: char) -> char {
+pub(super) fn instead_of_char(c: char) -> char {
     match c {
         '0'..='9' => '0',
         'A'..='Z' => 'X',

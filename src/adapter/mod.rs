@@ -48,7 +48,7 @@ pub use in_use::{Fitted, InUse};
 pub use keep::NotKept;
 pub use manifest::{Format, Manifest, Status};
 pub use map::FieldFault;
-pub use mask::masked;
+pub use mask::{masked, masked_message};
 pub use pack::{Pack, Packs, ParseError, Parsed};
 pub use render::{RenderError, RenderOptions, Rendered};
 pub use reply::{Hl7Rules, ReplyRules, Row, is_error_code};

@@ -9,7 +9,7 @@ use crate::domain::organisation::OdsCode;
 use crate::domain::outcome::Outcome;
 use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
-use crate::store::record::Audit;
+use crate::store::record::{Audit, Inbound};
 use crate::store::write::ReadAudit;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -49,6 +49,12 @@ impl<'a> From<&'a Outcome> for Read<'a> {
 impl<'a> From<&'a Delivery> for Read<'a> {
     fn from(d: &'a Delivery) -> Self {
         Self { trust: &d.trust, kind: "delivery", id: Some(d.id.0), patient: Some(d.patient_id) }
+    }
+}
+
+impl<'a> From<&'a Inbound> for Read<'a> {
+    fn from(i: &'a Inbound) -> Self {
+        Self { trust: &i.trust, kind: "inbound message", id: Some(i.id.0), patient: None }
     }
 }
 

@@ -231,7 +231,7 @@ impl Edge {
 /// A call with a request id.
 fn changes(rpc: &Rpc) -> bool {
     let call = rpc.name.rsplit('/').next().unwrap_or_default();
-    !["Get", "Find", "List", "Watch", "Export", "Preview"].iter().any(|reading| call.starts_with(reading))
+    !["Get", "Find", "List", "Watch", "Export", "Preview", "Stream"].iter().any(|reading| call.starts_with(reading))
 }
 
 /// A stream that counts as under way until it is dropped.

@@ -1,8 +1,10 @@
 //! What the edge needs to know of an endpoint beside its policy. Made from config and packs by `app`.
 
+use super::feed::Feed;
 use crate::adapter::{Fault, InUse, RenderOptions};
 use crate::domain::organisation::{EndpointId, OdsCode, StaffId};
 use crate::domain::policy::Environment;
+use crate::inbound::receive::WayIn;
 use crate::store::record::{PackKept, Raw};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -24,6 +26,10 @@ pub struct EndpointFacts {
     pub in_maintenance: Arc<dyn Fn(Timestamp) -> bool + Send + Sync>,
     pub rendering: Rendering,
     pub packs: Arc<dyn EndpointPacks>,
+    /// How its messages are taken in; `None`: its pack reads none.
+    pub way_in: Option<Arc<WayIn>>,
+    /// Where it pulls from us; `None`: it is sent to.
+    pub feed: Option<Arc<dyn Feed>>,
 }
 
 /// What an endpoint could work with, and taking it up. `app` knows the packs' folder and the endpoint's config.

@@ -9,6 +9,8 @@ mod delivery;
 mod edge;
 mod endpoint;
 pub mod error;
+mod feed;
+mod inbound;
 mod measures;
 mod notes;
 mod outcomes;
@@ -24,6 +26,7 @@ mod undecoded;
 mod watch;
 
 pub use endpoint::{Candidate, EndpointFacts, EndpointPacks, PackStanding, Rendering};
+pub use feed::{Feed, Line, Offered};
 pub use principal::{Principal, Principals, Role, San};
 pub use rpc::{ALL as CALLS, Rpc};
 pub use server::ListPacks;

@@ -37,6 +37,8 @@ changing! {
     ReconcileDocumentsRequest,
     PauseEndpointRequest, ResumeEndpointRequest,
     ActivateAdapterRequest, RollbackAdapterRequest,
+    ReprocessInboundMessageRequest,
+    ConfirmReceivedRequest, ReportFiledRequest, ReportRefusedRequest,
 }
 
 /// Key: principal, call and request id. Content: the decoded request, so that unknown fields, field order and defaults make no difference.

@@ -23,6 +23,7 @@ impl Rpc {
 const EVERYONE: &[Role] = &[IpsWorker, EprSystem, Auditor, Integrator];
 const WRITERS: &[Role] = &[IpsWorker, EprSystem];
 const OPERATORS: &[Role] = &[Integrator];
+const FAR_ENDS: &[Role] = &[EprSystem];
 
 macro_rules! calls {
     ($($name:ident = $path:literal, $roles:expr;)+) => {
@@ -74,6 +75,17 @@ calls! {
     GET_ENDPOINT_STATUS = "DeliveryService/GetEndpointStatus", EVERYONE;
     PAUSE_ENDPOINT = "DeliveryService/PauseEndpoint", OPERATORS;
     RESUME_ENDPOINT = "DeliveryService/ResumeEndpoint", OPERATORS;
+
+    STREAM_ENTRIES = "RecordFeedService/StreamEntries", FAR_ENDS;
+    CONFIRM_RECEIVED = "RecordFeedService/ConfirmReceived", FAR_ENDS;
+    REPORT_FILED = "RecordFeedService/ReportFiled", FAR_ENDS;
+    REPORT_REFUSED = "RecordFeedService/ReportRefused", FAR_ENDS;
+
+    LIST_INBOUND_MESSAGES = "InboundService/ListInboundMessages", EVERYONE;
+    GET_INBOUND_MESSAGE = "InboundService/GetInboundMessage", EVERYONE;
+    REPROCESS_INBOUND_MESSAGE = "InboundService/ReprocessInboundMessage", OPERATORS;
+    // A message makes patients and referrals: the EPR it is of says so, not those who operate the machinery.
+    SUBMIT_MESSAGE = "InboundService/SubmitMessage", FAR_ENDS;
 
     LIST_ADAPTERS = "AdapterService/ListAdapters", OPERATORS;
     PREVIEW_ENTRY = "AdapterService/PreviewEntry", &[IpsWorker, Integrator];

@@ -5,8 +5,8 @@ use super::edge::Edge;
 use super::endpoint::EndpointFacts;
 use super::principal::Principals;
 use super::{
-    adapters::Adapters, delivery::Deliveries, notes::ProgressNotes, outcomes::Outcomes, patients::Patients,
-    referrals::Referrals, undecoded,
+    adapters::Adapters, delivery::Deliveries, feed::RecordFeed, inbound::InboundMessages, notes::ProgressNotes,
+    outcomes::Outcomes, patients::Patients, referrals::Referrals, undecoded,
 };
 use crate::adapter::Packs;
 use crate::domain::ambient::{Clock, Entropy};
@@ -14,9 +14,11 @@ use crate::domain::organisation::EndpointId;
 use crate::store::Store;
 use crate::wire::v1::adapter_service_server::AdapterServiceServer;
 use crate::wire::v1::delivery_service_server::DeliveryServiceServer;
+use crate::wire::v1::inbound_service_server::InboundServiceServer;
 use crate::wire::v1::outcome_service_server::OutcomeServiceServer;
 use crate::wire::v1::patient_service_server::PatientServiceServer;
 use crate::wire::v1::progress_note_service_server::ProgressNoteServiceServer;
+use crate::wire::v1::record_feed_service_server::RecordFeedServiceServer;
 use crate::wire::v1::referral_service_server::ReferralServiceServer;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -164,12 +166,14 @@ async fn say_goodbye(mut health: HealthReporter) {
     }
 }
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     PatientServiceServer::<Patients>::NAME,
     ReferralServiceServer::<Referrals>::NAME,
     ProgressNoteServiceServer::<ProgressNotes>::NAME,
     OutcomeServiceServer::<Outcomes>::NAME,
     DeliveryServiceServer::<Deliveries>::NAME,
+    RecordFeedServiceServer::<RecordFeed>::NAME,
+    InboundServiceServer::<InboundMessages>::NAME,
     AdapterServiceServer::<Adapters>::NAME,
 ];
 
@@ -193,6 +197,8 @@ async fn routes(edge: Arc<Edge>, settings: &Settings) -> Result<(HealthReporter,
         .add_service(limited!(ProgressNoteServiceServer, ProgressNotes))
         .add_service(limited!(OutcomeServiceServer, Outcomes))
         .add_service(limited!(DeliveryServiceServer, Deliveries))
+        .add_service(limited!(RecordFeedServiceServer, RecordFeed))
+        .add_service(limited!(InboundServiceServer, InboundMessages))
         .add_service(limited!(AdapterServiceServer, Adapters));
     if settings.health {
         routes.add_service(health_service);

@@ -1,6 +1,7 @@
 //! The gRPC edge and the metrics page, from config.
 
 use super::endpoints::Ready;
+use super::gates;
 use super::metrics::{self, Metrics, Watched, WatchedCertificate, WatchedEndpoint};
 use super::packs::{Desk, Keeper};
 use super::serve::StartError;
@@ -46,7 +47,7 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
     }
     let endpoints = parts.endpoints.iter().zip(&parts.keeper.slots).map(|(ready, slot)| {
         let desk = Desk { keeper: parts.keeper.clone(), slot: slot.clone() };
-        endpoint_facts(ready, parts.config, Arc::new(desk))
+        endpoint_facts(ready, &parts, Arc::new(desk))
     });
     let folder = parts.config.packs.folder.clone();
     let api = ApiParts {
@@ -121,9 +122,9 @@ fn principals(config: &Config) -> Principals {
     }))
 }
 
-fn endpoint_facts(ready: &Ready, config: &Config, packs: Arc<dyn EndpointPacks>) -> EndpointFacts {
+fn endpoint_facts(ready: &Ready, parts: &EdgeParts<'_>, packs: Arc<dyn EndpointPacks>) -> EndpointFacts {
     let maintenance = ready.config.maintenance.clone();
-    let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
+    let staff = parts.config.trust(&ready.config.trust).map(|t| t.staff.clone());
     let id = ready.config.id.clone();
     EndpointFacts {
         id: id.clone(),
@@ -141,6 +142,8 @@ fn endpoint_facts(ready: &Ready, config: &Config, packs: Arc<dyn EndpointPacks>)
             }),
         },
         packs,
+        way_in: gates::way_in(ready, parts.store, parts.clock, parts.entropy),
+        feed: gates::feed(&ready.sender),
     }
 }
 

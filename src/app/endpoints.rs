@@ -107,6 +107,9 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
         Transport::Mllp(_) => Format::Hl7v2,
         Transport::Https(_) => Format::Fhir,
         Transport::Folder(_) => Format::Document,
+        // Messages of either kind; files are for folders.
+        Transport::Feed(_) if pack.format() == Format::Fhir => Format::Fhir,
+        Transport::Feed(_) => Format::Hl7v2,
     };
     let listens = [
         (endpoint.listen.is_some(), "listen", Format::Hl7v2),
@@ -152,7 +155,7 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
 /// Where config has the record asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
 fn unasked(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
     let asks = endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack;
-    (asks && !pack.manifest.reads_back).then(|| {
+    (asks && !(pack.manifest.reads_back && endpoint.transport.can_ask())).then(|| {
         format!(
             "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
             pack.pin()

@@ -1,13 +1,13 @@
 //! The way out that an endpoint's config asks for.
 
 use super::tls;
-use crate::config::{Endpoint, Folder, Https, HttpsAuth, HttpsProof, HttpsToken, Mllp, Transport, Url};
+use crate::config::{Endpoint, Feed, Folder, Https, HttpsAuth, HttpsProof, HttpsToken, Mllp, Transport, Url};
 use crate::domain::ambient::{Clock, Entropy};
-use crate::transport::folder;
 use crate::transport::https::{self, AssertionKey, Auth, Base, ClientProof, REPLY_BYTES_MAX, TokenSettings};
 use crate::transport::mllp::{ClientSettings, Pool};
 use crate::transport::tls::{CertificateFacts, PemSource};
 use crate::transport::{Sender, Stray};
+use crate::transport::{feed, folder};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,6 +35,7 @@ pub fn way_out(endpoint: &Endpoint, ambient: &https::Ambient) -> Result<WayOut, 
         Transport::Mllp(mllp) => over_mllp(mllp),
         Transport::Folder(folder) => Ok(into_folder(folder)),
         Transport::Https(https) => over_https(https, ambient),
+        Transport::Feed(feed) => Ok(pulled(feed)),
     }
 }
 
@@ -119,6 +120,16 @@ fn token_settings(
         scope: token.scope.clone(),
         timeout: token.timeout,
     })
+}
+
+fn pulled(config: &Feed) -> WayOut {
+    let settings = feed::FeedSettings {
+        confirm_timeout: config.confirm_timeout,
+        max_unconfirmed: config.max_unconfirmed as usize,
+    };
+    // Nothing comes unasked.
+    let (_, strays) = mpsc::channel(1);
+    WayOut { sender: Sender::Feed(feed::Feed::new(settings)), strays, certificates: Vec::new() }
 }
 
 fn into_folder(folder: &Folder) -> WayOut {

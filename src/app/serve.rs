@@ -7,13 +7,14 @@ use super::packs::{self, Keeper, PackFolder, Slot};
 use super::room::{self, Room};
 use super::senders;
 use super::tls;
+use crate::adapter::InUse;
 use crate::config::{Config, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::AckMode;
 use crate::inbound::folder::{self, FolderSource};
-use crate::inbound::{FhirSource, Source, receive, receive_fhir};
+use crate::inbound::{FhirSource, Parse, Source, receive, receive_fhir};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
 use crate::transport::https;
@@ -248,6 +249,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
     let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
     let id = ready.config.id.clone();
     let maintenance = ready.config.maintenance.clone();
+    let can_ask = ready.config.transport.can_ask();
     outbox::Endpoint {
         late_replies_on_connection: ready.config.transport.late_replies_on_connection(),
         lease: ready.config.lease,
@@ -263,7 +265,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         in_use: ready.in_use,
         options: ready.options,
         sender: ready.sender,
-        read_back: Box::new(endpoints::read_back),
+        read_back: Box::new(move |pack| endpoints::read_back(pack).filter(|_| can_ask)),
         strays: ready.strays,
     }
 }
@@ -304,7 +306,7 @@ async fn listen(
 }
 
 /// What receiving needs to know of an endpoint.
-fn source(
+pub(super) fn source(
     ready: &Ready,
     store: &Store,
     clock: &Arc<dyn Clock>,
@@ -356,18 +358,22 @@ async fn listen_https(
     let listener = https::Listener::new(tcp, settings);
     let address = listener.local_addr().map_err(|e| what(&e))?;
     let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
-    let in_use = ready.in_use.clone();
-    let parse = move |bytes: &[u8]| {
-        let fitted = in_use.now();
-        fitted.pack.parse(bytes, &fitted.settings, &fitted.site.trust.time_zone)
-    };
-    let fhir = Arc::new(FhirSource { source, parse: Box::new(parse) });
+    let fhir = Arc::new(FhirSource { source, parse: parse(&ready.in_use) });
     let answer = move |arrived| {
         let fhir = fhir.clone();
         async move { receive_fhir(&fhir, arrived).await }
     };
     parts.spawn(listener.run(stop.clone(), answer));
     Ok(Some((ready.config.id.to_string(), address)))
+}
+
+/// The map of the pack that is in use when a message comes.
+pub(super) fn parse(in_use: &InUse) -> Parse {
+    let in_use = in_use.clone();
+    Box::new(move |bytes| {
+        let fitted = in_use.now();
+        fitted.pack.parse(bytes, &fitted.settings, &fitted.site.trust.time_zone)
+    })
 }
 
 /// The folders that files come back into, where the endpoint has some.

@@ -137,6 +137,7 @@ impl Bridge {
         outcomes: outcome_service_client::OutcomeServiceClient,
         patients: patient_service_client::PatientServiceClient,
         adapters: adapter_service_client::AdapterServiceClient,
+        inbound: inbound_service_client::InboundServiceClient,
     }
 }
 

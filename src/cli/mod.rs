@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! `serve`, `check-config`, `adapter` and `simulate-epr` need no running bridge. `outbox`, `endpoint`, `reconcile` and `status` are gRPC
+//! `serve`, `check-config`, `adapter` and `simulate-epr` need no running bridge. `outbox`, `inbound`, `endpoint`, `reconcile` and `status` are gRPC
 //! clients of one, under a principal like any other caller; nothing here opens the store of a bridge that runs. `demo` starts
 //! a bridge of its own.
 
@@ -13,6 +13,7 @@ mod config_file;
 mod demo;
 mod endpoint;
 mod failure;
+mod inbound;
 mod outbox;
 mod output;
 mod pretend;
@@ -50,6 +51,7 @@ enum Command {
     SimulateEpr(Box<simulate_epr::Args>),
     Adapter(adapter::Args),
     Outbox(outbox::Args),
+    Inbound(inbound::Args),
     Endpoint(endpoint::Args),
     Reconcile(reconcile::Args),
     Status(status::Args),
@@ -88,6 +90,7 @@ async fn run(command: Command, out: &mut Out) -> Result<(), Failure> {
         Command::SimulateEpr(args) => simulate_epr::run(*args, out).await,
         Command::Adapter(args) => adapter::run(args, out).await,
         Command::Outbox(args) => outbox::run(args, out).await,
+        Command::Inbound(args) => inbound::run(args, out).await,
         Command::Endpoint(args) => endpoint::run(args, out).await,
         Command::Reconcile(args) => reconcile::run(args, out).await,
         Command::Status(args) => status::run(args, out).await,

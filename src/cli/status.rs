@@ -195,6 +195,13 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
             "  messages in    {} taken in, {parked}, {ignored} not for us{rules}",
             e.inbound_applied_last_day
         ))?;
+        if e.inbound_parked_last_day > 0 {
+            let next = format!(
+                "                 ips-bridge inbound list --endpoint {} says why, inbound reprocess runs them again",
+                e.endpoint_id
+            );
+            out.line(out.paint(Look::Faint, next))?;
+        }
     }
     for ((reason, who), count) in &known.parked {
         let text =

@@ -2,7 +2,8 @@
 
 use crate::wire::Timestamp;
 use crate::wire::v1::{
-    DeliveryState, EndpointGate, EntryAction, EntryKind, EvidenceKind, ParkReason, VerdictKind, WaitingFor,
+    DeliveryState, EndpointGate, EntryAction, EntryKind, EvidenceKind, InboundState, ParkReason, VerdictKind,
+    WaitingFor,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::sync::LazyLock;
@@ -40,6 +41,7 @@ word! {
     EndpointGate "ENDPOINT_GATE_"
     VerdictKind "VERDICT_KIND_"
     EvidenceKind "EVIDENCE_KIND_"
+    InboundState "INBOUND_STATE_"
 }
 
 /// The word for a number on the wire; a number this version does not know is shown as it is.
@@ -81,6 +83,11 @@ pub fn park_reasons() -> impl TypedValueParser<Value = ParkReason> {
 
 pub fn waiting_for() -> impl TypedValueParser<Value = WaitingFor> {
     static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<WaitingFor>().map(|w| written(&w)).collect());
+    parser(&WORDS)
+}
+
+pub fn inbound_states() -> impl TypedValueParser<Value = InboundState> {
+    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<InboundState>().map(|w| written(&w)).collect());
     parser(&WORDS)
 }
 

@@ -75,6 +75,13 @@ pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, transport: Option<&Tr
             "choose \"vendor_report\" if result files come back, or \"reconciled\" if a list of what the record holds does",
         );
     }
+    if let (Some(Transport::Feed(_)), Some(FiledBy::ApplicationAck)) = (transport, e.filed_by) {
+        s.fault(
+            "filed_by",
+            "is \"application_ack\", but whoever pulls a message confirms only that they have it",
+            "choose \"vendor_report\" if they report what they filed (ReportFiled), or \"reconciled\" if a list of what the record holds comes",
+        );
+    }
     if let Some(transport) = transport.filter(|t| !t.can_ask()) {
         what_cannot_be_asked(s, &e, transport.word());
     }

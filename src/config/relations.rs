@@ -7,6 +7,7 @@ use super::principal::{Principal, Role};
 use super::process::Limits;
 use super::section::Section;
 use super::server::Server;
+use super::transport::Transport;
 use super::trust::Trust;
 use super::values::show_duration;
 use crate::domain::organisation::EndpointId;
@@ -160,7 +161,11 @@ pub(super) fn doubts(
             );
         }
         let reports = |p: &&Principal| p.roles.contains(&Role::EprSystem) && p.endpoints.contains(&e.id);
-        if e.filed_by == FiledBy::VendorReport
+        let pulls = matches!(e.transport, Transport::Feed(_));
+        if pulls && !server.development_principal && !principals.iter().any(|p| reports(&p)) {
+            let what = format!("endpoint \"{}\" is a feed, but no principal may pull it", e.id);
+            findings.warn(&e.places.id, what, "add a [[principal]] with role epr_system and this endpoint");
+        } else if e.filed_by == FiledBy::VendorReport
             && !server.development_principal
             && !principals.iter().any(|p| reports(&p))
         {

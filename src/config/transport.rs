@@ -1,5 +1,6 @@
 //! `transport = "…"` and its section: how bytes reach an endpoint. What the rest of config, and `app`, ask about it is answered here.
 
+use super::feed::{self, Feed};
 use super::folder::{self, Folder};
 use super::https::{self, Https};
 use super::mllp::{self, Mllp};
@@ -13,6 +14,7 @@ pub enum Transport {
     Mllp(Mllp),
     Folder(Folder),
     Https(Https),
+    Feed(Feed),
 }
 
 impl Transport {
@@ -22,6 +24,7 @@ impl Transport {
             Self::Mllp(_) => "mllp",
             Self::Folder(_) => "folder",
             Self::Https(_) => "https",
+            Self::Feed(_) => "feed",
         }
     }
 
@@ -31,6 +34,8 @@ impl Transport {
             Self::Mllp(mllp) => mllp.address.to_string(),
             Self::Folder(folder) => folder.path.display().to_string(),
             Self::Https(https) => https.base_url.0.clone(),
+            // They come to us.
+            Self::Feed(_) => "feed".to_owned(),
         }
     }
 
@@ -41,6 +46,8 @@ impl Transport {
             // Once to look at the folder, once to write.
             Self::Folder(folder) => folder.write_timeout * 2,
             Self::Https(https) => https.longest_send(),
+            // Once until it is taken, once until it is confirmed.
+            Self::Feed(feed) => feed.confirm_timeout * 2,
         }
     }
 
@@ -50,6 +57,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.max_connections,
             Self::Folder(_) => folder::AT_ONCE,
             Self::Https(https) => https.max_connections,
+            Self::Feed(feed) => feed.max_unconfirmed,
         }
     }
 
@@ -59,6 +67,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.max_frame_bytes,
             Self::Folder(folder) => folder.max_files_bytes,
             Self::Https(https) => https.max_body_bytes,
+            Self::Feed(feed) => feed.max_message_bytes,
         }
     }
 
@@ -66,7 +75,7 @@ impl Transport {
     pub fn late_replies_on_connection(&self) -> bool {
         match self {
             Self::Mllp(mllp) => mllp.late_replies_on_connection,
-            Self::Folder(_) => false,
+            Self::Folder(_) | Self::Feed(_) => false,
             Self::Https(_) => false,
         }
     }
@@ -74,7 +83,7 @@ impl Transport {
     /// Whether the record itself can be asked what it holds.
     pub fn can_ask(&self) -> bool {
         match self {
-            Self::Mllp(_) | Self::Folder(_) => false,
+            Self::Mllp(_) | Self::Folder(_) | Self::Feed(_) => false,
             Self::Https(_) => true,
         }
     }
@@ -82,7 +91,7 @@ impl Transport {
     pub fn has_tls(&self) -> bool {
         match self {
             Self::Mllp(mllp) => mllp.tls.is_some(),
-            Self::Folder(_) => false,
+            Self::Folder(_) | Self::Feed(_) => false,
             Self::Https(https) => https.tls.is_some(),
         }
     }
@@ -93,33 +102,40 @@ enum Kind {
     Mllp,
     Https,
     Folder,
+    Feed,
 }
 
 /// Which section to read. `None` when something is missing or wrong; it has then been said.
 pub(super) fn read(s: &mut Section<'_>) -> Option<Transport> {
-    let hint = "say transport = \"mllp\", \"https\" or \"folder\"";
+    let hint = "say transport = \"mllp\", \"https\", \"folder\" or \"feed\"";
     let kind = s.required("transport", hint, |node| match text(20)(node)?.as_str() {
         "mllp" => Ok(Kind::Mllp),
         "https" => Ok(Kind::Https),
         "folder" => Ok(Kind::Folder),
-        later @ ("mesh" | "feed") => wrong(
+        "feed" => Ok(Kind::Feed),
+        later @ "mesh" => wrong(
             format!("is \"{later}\", which this release does not have yet"),
-            "use \"mllp\", \"https\" or \"folder\" until it does",
+            "use \"mllp\", \"https\", \"folder\" or \"feed\" until it does",
         ),
-        other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\", \"https\" or \"folder\""),
+        other => {
+            wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\", \"https\", \"folder\" or \"feed\"")
+        }
     });
     let mllp = s.table("mllp").and_then(mllp::read).map(Transport::Mllp);
     let https = s.table("https").and_then(https::read).map(Transport::Https);
     let folder = s.table("folder").and_then(folder::read).map(Transport::Folder);
+    let feed = Some(Transport::Feed(feed::read(s.table_or_empty("feed"))));
     let (own, section, hint) = match kind? {
         Kind::Mllp => (mllp, "mllp", "add [endpoint.mllp] with address = \"host:port\""),
         Kind::Https => (https, "https", "add [endpoint.https] with base_url = \"https://host/path\""),
         Kind::Folder => (folder, "folder", "add [endpoint.folder] with path = \"/a/folder\""),
+        Kind::Feed => (feed, "feed", ""),
     };
-    if !s.has(section) {
+    // Nothing of a feed's has to be said.
+    if !s.has(section) && section != "feed" {
         s.fault(section, "is missing", hint);
     }
-    for other in ["mllp", "https", "folder"].into_iter().filter(|o| *o != section) {
+    for other in ["mllp", "https", "folder", "feed"].into_iter().filter(|o| *o != section) {
         if s.has(other) {
             s.warn(other, format!("has no meaning with transport = \"{section}\""), "remove it, or change transport");
         }

@@ -1,11 +1,14 @@
 //! A file or batch of messages in one frame: each is taken in and answered on its own, in its order.
 
-use super::answer::{Taken, Wrong};
+use super::answer::{Taken, Wrong, unpack_frames};
 use super::{Source, receive};
 use crate::adapter::hl7::{Batch, Envelope};
 use crate::store::WriteError;
 use crate::store::record::{Inbound, Raw};
 use crate::store::write::Receive;
+
+/// What a frame of several messages is called that could not be read whole.
+const BATCH: &str = "BATCH";
 
 /// Whether a frame begins as an envelope does, not as a message.
 pub fn is_one(bytes: &[u8]) -> bool {
@@ -26,8 +29,9 @@ pub async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, Write
             return match envelope {
                 Some(envelope) => {
                     // Not the message's own id: that one has not been seen.
-                    let inbound = Inbound { control_id: String::new(), message_type: "BATCH".into(), ..inbound };
-                    receive::refuse(source, &envelope, inbound, Taken::No, &[wrong]).await
+                    let inbound = Inbound { control_id: String::new(), message_type: BATCH.into(), ..inbound };
+                    let refused = receive::refuse(source, &envelope, inbound, Taken::No, &[wrong]);
+                    Ok(unpack_frames(&source.store.take_in(refused).await?))
                 }
                 None => {
                     let inbound = Inbound { reason: wrong.what, reply: Raw::default(), ..inbound };

@@ -5,7 +5,7 @@ use super::{Source, referral};
 use crate::adapter::{ParseError, Parsed};
 use crate::domain::ids::{InboundId, ReferralId};
 use crate::store::record::{Inbound, InboundState, Raw};
-use crate::store::write::{MakeReply, Receive};
+use crate::store::write::{MakeReply, Receive, Received};
 use crate::store::{Refusal, WriteError};
 use crate::transport::http_message::Reply;
 use crate::transport::https::Arrived;
@@ -70,23 +70,43 @@ async fn take(fhir: &FhirSource, arrived: Arrived) -> Result<Vec<u8>, WriteError
         // Same id, other bytes: not a repeat. Processed, flagged and counted.
         None => inbound.reused_control_id = !before.is_empty(),
     }
+    source.store.take_in(weigh(fhir, &arrived, inbound)).await
+}
+
+/// What a resource is taken as: by the present pack, settings and rules, as of the time it came.
+fn weigh(fhir: &FhirSource, arrived: &Arrived, mut inbound: Inbound) -> Received {
+    let source = &fhir.source;
     let now = inbound.received_at;
-    let read = match parsed(fhir, &arrived) {
-        Ok(parsed) => {
-            referral::read(source, &parsed, &inbound, now).map_err(|wrong| Refused::of(422, "invalid", &wrong))
-        }
-        Err(refused) => Err(refused),
-    };
+    let read = parsed(fhir, arrived).and_then(|parsed| {
+        referral::read(source, &parsed, &inbound, now).map_err(|wrong| Refused::of(422, "invalid", &wrong))
+    });
     match read {
-        Ok(create) => source.store.receive_referral(referral::write(inbound, create, made())).await,
+        Ok(create) => referral::write(inbound, create, made()).into(),
         Err(refused) => {
             inbound.state = InboundState::Parked;
             inbound.reason = refused.why.join("; ");
             inbound.reply = Raw(outcome(refused.status, refused.code, &refused.why).to_bytes());
             tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a resource was refused; kept");
-            source.store.receive(Receive { inbound }).await
+            Receive { inbound }.into()
         }
     }
+}
+
+/// A resource that was kept, run again. Under which media type it came is not kept: as JSON, which is all that can be read here.
+pub(super) fn weigh_again(fhir: &FhirSource, kept: Inbound) -> Received {
+    let arrived = Arrived {
+        method: "POST".into(),
+        path: kept.message_type.clone(),
+        content_type: JSON.1.into(),
+        request_id: Some(kept.control_id.clone()),
+        body: kept.bytes.0.clone(),
+    };
+    weigh(fhir, &arrived, kept)
+}
+
+/// Whether a kept message came as a resource.
+pub(super) fn is_resource(kept: &Inbound) -> bool {
+    kept.source == SOURCE
 }
 
 /// Why it is not taken as it is: an HTTP status, a code of FHIR's issue types, and sentences without patient data.

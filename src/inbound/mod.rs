@@ -8,7 +8,7 @@ mod answer;
 mod batch;
 mod fhir;
 pub mod folder;
-mod receive;
+pub mod receive;
 pub mod reconcile;
 mod referral;
 mod told;

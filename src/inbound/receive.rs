@@ -6,19 +6,22 @@ use crate::adapter::hl7::Envelope;
 use crate::adapter::{ParseError, Parsed};
 use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::{InboundId, ReplyId};
-use crate::store::WriteError;
 use crate::store::record::{Inbound, InboundState, Raw, Reply};
-use crate::store::write::{Late, Receive};
+use crate::store::write::{Late, Receive, Received};
+use crate::store::{StoreError, WriteError};
 use crate::verdict::{answers, verdict};
 use sha2::{Digest, Sha256};
+
+mod way_in;
+
+pub use way_in::{Submitted, Told, WayIn};
 
 /// Longest source or control id kept as such, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
 /// The frames to answer with. Nothing is answered that is not on disk; without an answer the sender sends again.
 pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
-    let taken = if batch::is_one(&bytes) { batch::take(source, bytes).await } else { one(source, bytes).await };
-    match taken {
+    match taken(source, bytes).await {
         Ok(frames) => frames,
         Err(e) => {
             tracing::error!(endpoint = %source.endpoint, reason = %e, "a message could not be stored; it is not answered, so that the sender sends it again");
@@ -27,11 +30,16 @@ pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
     }
 }
 
+async fn taken(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
+    if batch::is_one(&bytes) { batch::take(source, bytes).await } else { one(source, bytes).await }
+}
+
+const NO_MESSAGE: &str = "no MSH segment: not an HL7 v2 message";
+
 /// One message.
 pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
     let Some(envelope) = Envelope::peek(&bytes) else {
-        let inbound =
-            Inbound { reason: "no MSH segment: not an HL7 v2 message".into(), ..arrived(source, None, bytes) };
+        let inbound = Inbound { reason: NO_MESSAGE.into(), ..arrived(source, None, bytes) };
         source.store.receive(Receive { inbound }).await?;
         tracing::warn!(endpoint = %source.endpoint, "bytes that are no HL7 message; kept, not answered");
         return Ok(Vec::new());
@@ -40,7 +48,6 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
         return late_acknowledgement(source, &bytes).await;
     }
     let mut inbound = arrived(source, Some(&envelope), bytes);
-    let now = inbound.received_at;
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
     if !inbound.control_id.is_empty() {
         // What was not for us then may be by now: it is looked at again.
@@ -56,13 +63,20 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
             None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
         }
     }
-    if let Some((taken, wrong)) = refused_outright(source, &envelope, &inbound) {
-        return refuse(source, &envelope, inbound, taken, &[wrong]).await;
+    let received = weigh(source, &envelope, inbound).await?;
+    Ok(unpack_frames(&source.store.take_in(received).await?))
+}
+
+/// What a message is taken as: by the present pack, settings and rules, as of the time it came.
+async fn weigh(source: &Source, envelope: &Envelope, inbound: Inbound) -> Result<Received, StoreError> {
+    let now = inbound.received_at;
+    if let Some((taken, wrong)) = refused_outright(source, envelope, &inbound) {
+        return Ok(refuse(source, envelope, inbound, taken, &[wrong]));
     }
     let rule = match source.accept.judge(&inbound.message_type) {
         Judged::Taken(rule) => rule,
         Judged::Unlisted => {
-            return ignore(source, &envelope, inbound, Accept::UNLISTED, "no accept rule names this type").await;
+            return Ok(ignore(source, envelope, inbound, Accept::UNLISTED, "no accept rule names this type"));
         }
     };
     let fitted = source.in_use.now();
@@ -70,7 +84,7 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
         Ok(read) => read,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);
-            return refuse(source, &envelope, inbound, taken, &wrong).await;
+            return Ok(refuse(source, envelope, inbound, taken, &wrong));
         }
     };
     let elsewhere = rule.filter(|rule| !rule.takes_team(team(&parsed)));
@@ -79,16 +93,16 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
         if let Some(rule) = elsewhere
             && !told::knows_referral(source, &read).await?
         {
-            return ignore(source, &envelope, inbound, &rule.name, ANOTHER_TEAM).await;
+            return Ok(ignore(source, envelope, inbound, &rule.name, ANOTHER_TEAM));
         }
-        return told::take(source, &envelope, inbound, rule, read, &faults).await;
+        return told::take(source, envelope, inbound, rule, read, &faults).await;
     }
     if let Some(rule) = elsewhere {
-        return ignore(source, &envelope, inbound, &rule.name, ANOTHER_TEAM).await;
+        return Ok(ignore(source, envelope, inbound, &rule.name, ANOTHER_TEAM));
     }
     if !faults.is_empty() {
         let (taken, wrong) = unparsed(&ParseError::Fields(faults));
-        return refuse(source, &envelope, inbound, taken, &wrong).await;
+        return Ok(refuse(source, envelope, inbound, taken, &wrong));
     }
     let referral = match parsed.makes.as_str() {
         "CreateReferralRequest" => referral::read(source, &parsed, &inbound, now),
@@ -97,16 +111,15 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
     if let (Ok(create), Some(rule)) = (&referral, rule.filter(|r| r.known_patients_only))
         && !told::knows_any(source, &referral::keys(create)).await?
     {
-        return ignore(source, &envelope, inbound, &rule.name, "its patient is not known here").await;
+        return Ok(ignore(source, envelope, inbound, &rule.name, "its patient is not known here"));
     }
-    match referral {
+    Ok(match referral {
         Ok(create) => {
-            let answer = referral::answer(source, &envelope, now);
-            let packed = source.store.receive_referral(referral::write(inbound, create, answer)).await?;
-            Ok(unpack_frames(&packed))
+            let answer = referral::answer(source, envelope, now);
+            referral::write(inbound, create, answer).into()
         }
-        Err(wrong) => refuse(source, &envelope, inbound, Taken::No, &wrong).await,
-    }
+        Err(wrong) => refuse(source, envelope, inbound, Taken::No, &wrong),
+    })
 }
 
 const ANOTHER_TEAM: &str = "it is for another team";
@@ -184,40 +197,30 @@ fn unparsed(e: &ParseError) -> (Taken, Vec<Wrong>) {
 }
 
 /// Not for us: counted under the rule's name and answered as taken note of. Its bytes are not kept, or only for a while.
-pub(super) async fn ignore(
-    source: &Source,
-    envelope: &Envelope,
-    mut inbound: Inbound,
-    rule: &str,
-    why: &str,
-) -> Result<Vec<Vec<u8>>, WriteError> {
+pub(super) fn ignore(source: &Source, envelope: &Envelope, mut inbound: Inbound, rule: &str, why: &str) -> Received {
     inbound.state = InboundState::Ignored;
     inbound.rule = Some(rule.to_owned());
     inbound.reason = why.to_owned();
     if !source.keeps_ignored {
         inbound.bytes = Raw::default();
     }
-    let answer = frames(source, envelope, Taken::Yes, &[], inbound.received_at);
-    inbound.reply = Raw(pack_frames(&answer));
-    source.store.receive(Receive { inbound }).await?;
-    Ok(answer)
+    inbound.reply = Raw(pack_frames(&frames(source, envelope, Taken::Yes, &[], inbound.received_at)));
+    Receive { inbound }.into()
 }
 
 /// Kept, shown, answered with the reasons, and reprocessable.
-pub(super) async fn refuse(
+pub(super) fn refuse(
     source: &Source,
     envelope: &Envelope,
     mut inbound: Inbound,
     taken: Taken,
     wrong: &[Wrong],
-) -> Result<Vec<Vec<u8>>, WriteError> {
+) -> Received {
     inbound.reason = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
     inbound.state = InboundState::Parked;
-    let answer = frames(source, envelope, taken, wrong, inbound.received_at);
-    inbound.reply = Raw(pack_frames(&answer));
+    inbound.reply = Raw(pack_frames(&frames(source, envelope, taken, wrong, inbound.received_at)));
     tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a message was refused; kept");
-    source.store.receive(Receive { inbound }).await?;
-    Ok(answer)
+    Receive { inbound }.into()
 }
 
 /// An application acknowledgement that comes on its own: it counts only by the exact control id of something we sent to this very endpoint.

@@ -9,8 +9,8 @@ use crate::domain::accept::AcceptRule;
 use crate::domain::standing::PatientKey;
 use crate::store::read::{Page, PatientBy};
 use crate::store::record::{Inbound, InboundState};
-use crate::store::write::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
-use crate::store::{Scope, StoreError, WriteError};
+use crate::store::write::{AboutReferral, Became, Because, Received, ReceivedTold, ReplyTo, Told};
+use crate::store::{Scope, StoreError};
 use jiff::Timestamp;
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ pub async fn take(
     rule: Option<&AcceptRule>,
     read: Read<Told>,
     faults: &[FieldFault],
-) -> Result<Vec<Vec<u8>>, WriteError> {
+) -> Result<Received, StoreError> {
     let mut wrong: Vec<Wrong> = faults.iter().map(|f| Wrong::new(101, f.to_string())).collect();
     let told = match read.message {
         Ok(told) if wrong.is_empty() => told,
@@ -66,8 +66,7 @@ pub async fn take(
         keeps_ignored: source.keeps_ignored,
         reply,
     };
-    let packed = source.store.receive_told(write).await?;
-    Ok(super::answer::unpack_frames(&packed))
+    Ok(write.into())
 }
 
 /// A message that breaks our rules is kept only if it may be about somebody of ours.
@@ -79,12 +78,12 @@ async fn refuse(
     keys: &[PatientKey],
     names_somebody: bool,
     wrong: &[Wrong],
-) -> Result<Vec<Vec<u8>>, WriteError> {
+) -> Result<Received, StoreError> {
     if names_somebody && !knows_any(source, keys).await? {
         let rule = rule.map_or(Because::NotOurs.name(), |r| r.name.as_str());
-        return receive::ignore(source, envelope, inbound, rule, "its patient is not known here").await;
+        return Ok(receive::ignore(source, envelope, inbound, rule, "its patient is not known here"));
     }
-    receive::refuse(source, envelope, inbound, Taken::No, wrong).await
+    Ok(receive::refuse(source, envelope, inbound, Taken::No, wrong))
 }
 
 /// Whether a referral's change is about one that the trust has here. What cannot be read may be.

@@ -77,7 +77,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     // The way first: without one nothing was tried, and nothing is counted.
     let mut way = match endpoint.sender.open().await {
         Ok(way) => way,
-        Err(e) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Unreachable(e.to_string()))),
+        Err(e) => return Ok(Ending::without_attempt(Happened::NotSent, absent(&e))),
     };
     let begin = Begin {
         token: claimed.token,
@@ -165,8 +165,13 @@ fn not_sent(e: &NotSent) -> (Happened, Feeling) {
         // No endpoint could take these bytes: a person has to look at the message, not at the line.
         (Happened::Held { reason: ParkReason::NotRenderable, detail: e.to_string() }, Feeling::Nothing)
     } else {
-        (Happened::NotSent, Feeling::Unreachable(e.to_string()))
+        (Happened::NotSent, absent(e))
     }
+}
+
+/// What it says of the endpoint. Where nobody has come to be sent to yet, it is not tried again before somebody does: nothing has to be closed.
+fn absent(e: &NotSent) -> Feeling {
+    if e.is_nobody() { Feeling::Nothing } else { Feeling::Unreachable(e.to_string()) }
 }
 
 /// Settling is tried until the lease would end anyway: what was heard must not be lost to a store that is away for a moment.

@@ -25,15 +25,22 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     tracing::info!(endpoint = %id, "outbox worker started");
     while !stop.is_cancelled() {
         let changed = shared.store.lanes_changed(&id);
+        let arrival = endpoint.sender.arrival();
+        let alone = endpoint.sender.is_alone();
         let mut wait = LOOK_AGAIN;
         // Something is due and the endpoint's gate holds it back: more of the same changes nothing, so the bell is not listened to.
         let mut held = false;
         let now = shared.clock.now();
         let free = endpoint.max_in_flight.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
         // A pack that was activated elsewhere is taken up first: what is claimed before could not begin.
-        let closed = (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
+        let closed = alone || (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
         let limit = if closed { 0 } else { pace.allowance(free, now) };
-        if limit > 0 {
+        if alone {
+            // Nobody to send to: everything waits where it is. What a worker that is gone left behind must not wait with it.
+            if let Err(e) = shared.store.claim(Claim { endpoint: id.clone(), limit: 0, lease: endpoint.lease }).await {
+                tracing::warn!(endpoint = %id, reason = %e, "what was left behind could not be settled; trying again");
+            }
+        } else if limit > 0 {
             match shared.store.claim(Claim { endpoint: id.clone(), limit, lease: endpoint.lease }).await {
                 Ok(claimed) => {
                     let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
@@ -56,7 +63,8 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
             wait = NOT_YET;
         }
         tokio::select! {
-            () = changed, if !held => {}
+            () = changed, if !held && !alone => {}
+            () = arrival, if alone => {}
             () = tokio::time::sleep(wait) => {}
             Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
             Some(stray) = strays_in.recv() => strays::keep(&shared, &endpoint, stray).await,

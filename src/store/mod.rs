@@ -164,9 +164,8 @@ writes! {
     /// The acknowledgement to send.
     receive(Receive) -> Vec<u8>, Accept;
     /// The acknowledgement to send.
-    receive_referral(ReceivedReferral) -> Vec<u8>, Accept;
-    /// The acknowledgement to send.
-    receive_told(ReceivedTold) -> Vec<u8>, Accept;
+    take_in(Received) -> Vec<u8>, Accept;
+    reprocess(Reprocess) -> record::Answered, Accept;
     operate(Operate) -> record::Answered, Accept;
     set_paused(SetPaused) -> record::Answered, Accept;
     backfill(Backfill) -> record::Answered, Accept;
@@ -179,6 +178,8 @@ writes! {
     take_late(Late) -> Option<crate::domain::ids::DeliveryId>, Settle;
     /// The delivery it was about.
     report(Report) -> Option<crate::domain::delivery::Delivery>, Settle;
+    said(Said) -> record::Answered, Settle;
+    knock(Knock) -> (), Settle;
     reconcile(Reconcile) -> record::Answered, Settle;
 }
 

@@ -76,6 +76,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         facts::REFERRALS ["referral_by_trust"];
         facts::NOTES ["entry_by_subject"];
         inbound::BY_CONTROL_ID;
+        inbound::FIND;
         patients::BY_NHS;
         patients::BY_FORMER_NHS;
         inbound::IGNORED_BY_RULE ["inbound_by_state_time"];

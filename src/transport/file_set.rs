@@ -149,7 +149,7 @@ fn line<'b>(rest: &mut &'b [u8]) -> Option<&'b str> {
     std::str::from_utf8(line).ok()
 }
 
-/// What became of a set in a folder.
+/// What became of a set in a folder, or of a message that was pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Written,
@@ -157,18 +157,24 @@ pub enum Outcome {
     AlreadyThere,
     /// A file of that name with other bytes is there: nothing was written.
     NameTaken,
+    /// No folder: the far end pulled the message and said that it has it.
+    Confirmed,
 }
 
 impl Outcome {
-    const WORDS: [(&'static str, Self); 3] =
-        [("written", Self::Written), ("already_there", Self::AlreadyThere), ("name_taken", Self::NameTaken)];
+    const WORDS: [(&'static str, Self); 4] = [
+        ("written", Self::Written),
+        ("already_there", Self::AlreadyThere),
+        ("name_taken", Self::NameTaken),
+        ("confirmed", Self::Confirmed),
+    ];
 
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(_, o)| *o == self).map_or("", |(w, _)| w)
     }
 }
 
-/// A folder's answer.
+/// A folder's answer, or a feed's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     pub id: String,
@@ -223,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_receipt_reads_back_and_nothing_else_is_one() {
-        for outcome in [Outcome::Written, Outcome::AlreadyThere, Outcome::NameTaken] {
+        for outcome in [Outcome::Written, Outcome::AlreadyThere, Outcome::NameTaken, Outcome::Confirmed] {
             let receipt = Receipt { id: "A1".into(), outcome };
             assert_eq!(Receipt::decode(&receipt.encode()), Some(receipt));
         }

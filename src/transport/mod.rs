@@ -4,6 +4,7 @@
 //! application), or *unsure*. Whoever calls decides what a reply means; this module only says what happened on the wire.
 //! Nothing here prints message bytes: every type that holds some has a `Debug` that gives their number.
 
+pub mod feed;
 pub mod file_set;
 pub mod folder;
 pub mod http_message;
@@ -92,11 +93,20 @@ pub enum NotSent {
     /// The same, where the message is a request.
     #[error("the message is no request that can be sent: {0}")]
     Request(http_message::HttpMessageError),
+    #[error("nobody pulls: the far end has no stream open to take messages")]
+    NobodyPulls,
+    #[error("the far end's stream took no message within {} ms", .0.as_millis())]
+    NotPulled(Duration),
     #[error("no access token from {from}: {reason}")]
     Token { from: String, reason: String },
 }
 
 impl NotSent {
+    /// Whether there is simply nobody yet who could be sent to: no fault of anybody, and it is known when somebody comes.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Self::NobodyPulls)
+    }
+
     /// Whether the fault lies in the message, so that trying again cannot help and the endpoint is not to blame.
     pub fn is_message_fault(&self) -> bool {
         matches!(self, Self::Message(_) | Self::Request(_) | Self::Files(_))

@@ -2,7 +2,9 @@
 
 use super::tls::CertificateFacts;
 use super::{Exchange, NotSent};
-use super::{folder, https, mllp};
+use super::{feed, folder, https, mllp};
+use futures::future::{Either, pending};
+use std::future::Future;
 
 /// Says whether bytes that came back are the answer to what was sent.
 pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
@@ -13,6 +15,7 @@ pub enum Sender {
     Mllp(mllp::Pool),
     Folder(folder::Folder),
     Https(https::Pool),
+    Feed(feed::Feed),
 }
 
 /// A way that is open and ours alone until it is dropped.
@@ -21,6 +24,7 @@ pub enum Open {
     Mllp(mllp::Connection),
     Folder(folder::OpenFolder),
     Https(https::Connection),
+    Feed(feed::OpenFeed),
 }
 
 impl Sender {
@@ -33,6 +37,7 @@ impl Sender {
             Self::Mllp(pool) => pool.connect().await.map(Open::Mllp),
             Self::Folder(folder) => folder.open().await.map(Open::Folder),
             Self::Https(pool) => pool.connect().await.map(Open::Https),
+            Self::Feed(feed) => feed.open().await.map(Open::Feed),
         }
     }
 
@@ -42,6 +47,23 @@ impl Sender {
             Self::Mllp(pool) => pool.close(),
             Self::Folder(folder) => folder.close(),
             Self::Https(pool) => pool.close(),
+            Self::Feed(feed) => feed.close(),
+        }
+    }
+
+    /// Nobody is there to be sent to, and when somebody comes [`Sender::arrival`] tells.
+    pub fn is_alone(&self) -> bool {
+        match self {
+            Self::Feed(feed) => !feed.is_attached(),
+            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) => false,
+        }
+    }
+
+    /// When somebody comes, from now on.
+    pub fn arrival(&self) -> impl Future<Output = ()> + Send + '_ {
+        match self {
+            Self::Feed(feed) => Either::Left(feed.arrival()),
+            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) => Either::Right(pending()),
         }
     }
 
@@ -49,7 +71,7 @@ impl Sender {
     pub fn peer_certificate(&self) -> Option<CertificateFacts> {
         match self {
             Self::Mllp(pool) => pool.peer_certificate(),
-            Self::Folder(_) => None,
+            Self::Folder(_) | Self::Feed(_) => None,
             Self::Https(pool) => pool.peer_certificate(),
         }
     }
@@ -64,6 +86,8 @@ impl Open {
             Self::Folder(folder) => folder.send(bytes).await,
             // What comes back on a request's own connection is its reply; HTTP knows no other.
             Self::Https(connection) => connection.send(bytes, id).await,
+            // What is confirmed is confirmed by this id.
+            Self::Feed(feed) => feed.send(bytes, id).await,
         }
     }
 }

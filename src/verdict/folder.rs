@@ -4,11 +4,11 @@ use crate::adapter::{ResultSays, Row};
 use crate::domain::verdict::{Level, Meaning, Verdict};
 use crate::transport::file_set::{Outcome, Receipt};
 
-/// What a folder's receipt means. That files lie in a folder is the transport's word: who picks them up has said nothing yet.
+/// What a receipt means. That files lie in a folder, or that a message was pulled, is the transport's word: the record has said nothing yet.
 pub fn of_receipt(receipt: &Receipt, control_id: &str) -> Verdict {
     let meaning = match receipt.outcome {
         _ if receipt.id != control_id => Meaning::Unknown,
-        Outcome::Written | Outcome::AlreadyThere => Meaning::Positive,
+        Outcome::Written | Outcome::AlreadyThere | Outcome::Confirmed => Meaning::Positive,
         Outcome::NameTaken => Meaning::Refused,
     };
     let code = receipt.outcome.word().to_owned();

@@ -221,7 +221,7 @@ async fn the_referrals_behind_a_number_are_paged_too() {
 }
 
 /// (principal, role, action, kind) of every audit row, oldest first.
-async fn audited(url: &str) -> Vec<(String, String, String, String)> {
+pub async fn audited(url: &str) -> Vec<(String, String, String, String)> {
     const ALL: &str = "SELECT principal, role, action, subject_kind FROM audit ORDER BY seq";
     macro_rules! rows {
         ($connection:ty) => {{

@@ -7,6 +7,7 @@ use ips_bridge::adapter::{Fitted, InUse, Packs, RenderOptions};
 use ips_bridge::api::{
     ApiParts, EndpointFacts, Principal, Principals, Rendering, Role, San, ServerTls, Settings, serve,
 };
+use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::ask::AskRules;
 use ips_bridge::domain::organisation::{EndpointId, OdsCode, TeamId};
@@ -14,6 +15,8 @@ use ips_bridge::domain::policy::{
     AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy, Names,
 };
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
+use ips_bridge::inbound::receive::WayIn;
+use ips_bridge::inbound::{FhirSource, Source};
 use ips_bridge::store::{Limits, Rulebook, Store, TrustRules, WriterEnd};
 use ips_bridge::wire::v1;
 use jiff::tz::TimeZone;
@@ -108,7 +111,7 @@ pub fn packs() -> Packs {
     Packs::load_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters")).expect("the packs load")
 }
 
-fn facts(packs: &Packs) -> Vec<EndpointFacts> {
+fn facts(packs: &Packs, store: &Store, clock: &Arc<SetClock>) -> Vec<EndpointFacts> {
     let pack = packs.get("hl7v2-uk").expect("the first pack").clone();
     let given: toml::Table = toml::from_str(
         "sending_facility = 'RXX'\nreceiving_application = 'EPR'\nreceiving_facility = 'RXX'\nwithdraw_as = 'T11'\ndefault_team = 'ips-north'",
@@ -116,33 +119,36 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
     .expect("TOML");
     let settings = pack.settings(&given).expect("the pack's settings");
     let reply_rules = pack.reply_rules(&toml::Table::new()).expect("the pack's own rules");
+    let entropy = Arc::new(Seeded::new(13));
     policies()
         .into_iter()
-        .map(|p| EndpointFacts {
-            rendering: Rendering {
-                options: RenderOptions::default(),
-                in_use: InUse::new(Fitted {
-                    activation: 0,
-                    pack: pack.clone(),
-                    settings: settings.clone(),
-                    reply_rules: reply_rules.clone(),
-                    policy: Arc::new(p.clone()),
-                    site: Site {
-                        trust: v1::Trust {
-                            ods: p.trust.to_string(),
-                            name: "Test Trust".into(),
-                            time_zone: "Europe/London".into(),
-                        },
-                        time_zone: TimeZone::get("Europe/London").expect("a zone"),
-                        settings: settings.clone(),
-                        environment: p.environment,
-                        late_after: Duration::from_secs(86_400),
-                        in_place: false,
+        .map(|p| {
+            let in_use = InUse::new(Fitted {
+                activation: 0,
+                pack: pack.clone(),
+                settings: settings.clone(),
+                reply_rules: reply_rules.clone(),
+                policy: Arc::new(p.clone()),
+                site: Site {
+                    trust: v1::Trust {
+                        ods: p.trust.to_string(),
+                        name: "Test Trust".into(),
+                        time_zone: "Europe/London".into(),
                     },
-                }),
-                staff: Arc::new(|_| None),
-            },
+                    time_zone: TimeZone::get("Europe/London").expect("a zone"),
+                    settings: settings.clone(),
+                    environment: p.environment,
+                    late_after: Duration::from_secs(86_400),
+                    in_place: false,
+                },
+            });
+            (p, in_use)
+        })
+        .map(|(p, in_use)| EndpointFacts {
+            way_in: Some(Arc::new(way_in(&p, &in_use, store, clock, &entropy))),
+            rendering: Rendering { options: RenderOptions::default(), in_use, staff: Arc::new(|_| None) },
             packs: Arc::new(NoFolder),
+            feed: None,
             id: p.id,
             trust: p.trust,
             name: p.name,
@@ -154,6 +160,30 @@ fn facts(packs: &Packs) -> Vec<EndpointFacts> {
         .collect()
 }
 
+fn way_in(p: &EndpointPolicy, in_use: &InUse, store: &Store, clock: &Arc<SetClock>, entropy: &Arc<Seeded>) -> WayIn {
+    let source = Source {
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        endpoint: p.id.clone(),
+        trust: p.trust.clone(),
+        in_use: in_use.clone(),
+        time_zone: TimeZone::get("Europe/London").expect("a zone"),
+        time_zone_name: "Europe/London".into(),
+        ack_mode: AckMode::Original,
+        control_id_prefix: "T".into(),
+        teams: Vec::new(),
+        default_team: None,
+        allowed: Vec::new(),
+        accept: Accept::default(),
+        keeps_ignored: false,
+    };
+    let of = in_use.now();
+    let format = of.pack.format();
+    let parse = move |bytes: &[u8]| of.pack.parse(bytes, &of.settings, "Europe/London");
+    WayIn::new(FhirSource { source, parse: Box::new(parse) }, format)
+}
+
 /// Callers by name. `worker`, `integrator`, `auditor` and `epr` (of RiO) are of RXX, `other` has every role at RYY; `stranger` has a good
 /// certificate and is nobody.
 const CALLERS: &[(&str, &[Role], &str, &[&str])] = &[
@@ -163,7 +193,7 @@ const CALLERS: &[(&str, &[Role], &str, &[&str])] = &[
     ("auditor", &[Role::Auditor], "RXX", &[]),
     ("epr", &[Role::EprSystem], "RXX", &[RIO]),
     ("epr-spare", &[Role::EprSystem], "RXX", &[SPARE]),
-    ("other", &[Role::IpsWorker, Role::Auditor, Role::Integrator], "RYY", &[]),
+    ("other", &[Role::IpsWorker, Role::Auditor, Role::Integrator, Role::EprSystem], "RYY", &[PARIS]),
 ];
 
 fn principals() -> Principals {
@@ -227,12 +257,13 @@ pub fn parts(
     stop: CancellationToken,
 ) -> ApiParts {
     let packs = packs();
+    let endpoints = facts(&packs, &store, &clock);
     ApiParts {
         store,
         clock,
         entropy: Arc::new(Seeded::new(11)),
         principals,
-        endpoints: facts(&packs),
+        endpoints,
         retired: Default::default(),
         packs: Arc::new(move || packs.clone()),
         settings: Settings::default(),

@@ -47,6 +47,14 @@ const MAY: &[(&str, &str)] = &[
     ("DeliveryService/GetEndpointStatus", "WEAI"),
     ("DeliveryService/PauseEndpoint", "I"),
     ("DeliveryService/ResumeEndpoint", "I"),
+    ("RecordFeedService/StreamEntries", "E"),
+    ("RecordFeedService/ConfirmReceived", "E"),
+    ("RecordFeedService/ReportFiled", "E"),
+    ("RecordFeedService/ReportRefused", "E"),
+    ("InboundService/ListInboundMessages", "WEAI"),
+    ("InboundService/GetInboundMessage", "WEAI"),
+    ("InboundService/ReprocessInboundMessage", "I"),
+    ("InboundService/SubmitMessage", "E"),
     ("AdapterService/ListAdapters", "I"),
     ("AdapterService/PreviewEntry", "WI"),
     ("AdapterService/PreviewMessage", "I"),
@@ -115,6 +123,20 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         endpoint_id: endpoint.into(),
         park_reason: v1::ParkReason::Refused.into(),
     };
+    // It was sent, so that the far end could speak of it.
+    bridge.send_all(Outcome::Positive).await;
+    let document_id = bridge.delivery("worker", &delivery).await.document_id;
+    let garbage = v1::SubmitMessageRequest {
+        endpoint_id: RIO.into(),
+        message: Some(v1::submit_message_request::Message::Hl7v2(b"hello".to_vec())),
+        message_id: String::new(),
+    };
+    let _ = bridge.done::<v1::SubmitMessageResponse>("epr", "InboundService/SubmitMessage", &garbage).await;
+    let list = v1::ListInboundMessagesRequest::default();
+    let kept: v1::ListInboundMessagesResponse =
+        bridge.done("worker", "InboundService/ListInboundMessages", &list).await;
+    let inbound = kept.messages[0].id.clone();
+    let sent = bridge.delivery("worker", &delivery).await.version;
     let calls: Vec<(&str, Vec<u8>)> = vec![
         ("PatientService/GetPatient", v1::GetPatientRequest { patient_id: patient_id.clone() }.encode_to_vec()),
         (
@@ -372,6 +394,58 @@ async fn what_belongs_to_another_trust_does_not_exist() {
                 .encode_to_vec(),
         ),
         (
+            "RecordFeedService/StreamEntries",
+            v1::StreamEntriesRequest { endpoint_id: RIO.into(), resume_token: String::new() }.encode_to_vec(),
+        ),
+        (
+            "RecordFeedService/ConfirmReceived",
+            v1::ConfirmReceivedRequest { request_id: request_id(), endpoint_id: RIO.into(), control_id: "C1".into() }
+                .encode_to_vec(),
+        ),
+        (
+            "RecordFeedService/ReportFiled",
+            v1::ReportFiledRequest {
+                request_id: request_id(),
+                endpoint_id: PARIS.into(),
+                document: Some(v1::report_filed_request::Document::DocumentId(document_id.clone())),
+                record_id: "D1".into(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "RecordFeedService/ReportRefused",
+            v1::ReportRefusedRequest {
+                request_id: request_id(),
+                endpoint_id: RIO.into(),
+                document: Some(v1::report_refused_request::Document::DocumentId(document_id)),
+                code: "E1".into(),
+                text: String::new(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "InboundService/ListInboundMessages",
+            v1::ListInboundMessagesRequest { endpoint_id: RIO.into(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "InboundService/GetInboundMessage",
+            v1::GetInboundMessageRequest { inbound_message_id: inbound.clone(), include_bytes: false }.encode_to_vec(),
+        ),
+        (
+            "InboundService/ReprocessInboundMessage",
+            v1::ReprocessInboundMessageRequest { request_id: request_id(), inbound_message_id: inbound, reason: why() }
+                .encode_to_vec(),
+        ),
+        (
+            "InboundService/SubmitMessage",
+            v1::SubmitMessageRequest {
+                endpoint_id: RIO.into(),
+                message: Some(v1::submit_message_request::Message::Hl7v2(b"MSH|".to_vec())),
+                message_id: String::new(),
+            }
+            .encode_to_vec(),
+        ),
+        (
             "AdapterService/PreviewEntry",
             v1::PreviewEntryRequest {
                 endpoint_id: PARIS.into(),
@@ -438,7 +512,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
     let adapters: v1::ListAdaptersResponse =
         bridge.done("other", "AdapterService/ListAdapters", &v1::ListAdaptersRequest {}).await;
     assert_eq!(adapters.adapters.iter().flat_map(|a| &a.endpoint_ids).collect::<Vec<_>>(), [PARIS]);
-    assert_eq!(bridge.delivery("worker", &delivery).await.version, 1, "nothing was changed");
+    assert_eq!(bridge.delivery("worker", &delivery).await.version, sent, "nothing was changed");
 }
 
 #[tokio::test]

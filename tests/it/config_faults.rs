@@ -126,6 +126,15 @@ fn evidence_that_cannot_come_is_refused_with_what_to_choose_instead() {
                 b(RY9, "filed_by = \"reconciled\"", "filed_by = \"vendor_report\""),
             ],
         ),
+        ("whoever pulls confirms only that they have it", &[rz9("transport = \"mllp\"", "transport = \"feed\"")]),
+        (
+            "a feed nobody may pull",
+            &[
+                b(MAIN, "development_principal = true\n", ""),
+                rz9("transport = \"mllp\"", "transport = \"feed\""),
+                rz9("filed_by = \"application_ack\"", "filed_by = \"vendor_report\""),
+            ],
+        ),
         (
             "a live endpoint needs a pin and known callers",
             &[b(

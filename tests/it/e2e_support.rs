@@ -81,6 +81,7 @@ pub struct Stage {
     trust: String,
     packs: PathBuf,
     live: bool,
+    teams: Vec<String>,
 }
 
 impl Stage {
@@ -101,6 +102,7 @@ impl Stage {
             trust: String::new(),
             packs,
             live: false,
+            teams: Vec::new(),
         }
     }
 
@@ -130,13 +132,19 @@ impl Stage {
         &self.store.url
     }
 
+    /// One more team, which no route leads from, for the next start.
+    pub fn team(&mut self, id: &str) {
+        self.teams.push(id.into());
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     fn toml(&self) -> String {
         let ids: Vec<&str> = self.endpoints.iter().filter_map(|e| e["id"].as_str()).collect();
-        let teams: Vec<String> = ids.iter().map(|id| format!("{{ id = \"{id}\", name = \"Team {id}\" }}")).collect();
+        let of_teams = ids.iter().copied().chain(self.teams.iter().map(String::as_str));
+        let teams: Vec<String> = of_teams.map(|id| format!("{{ id = \"{id}\", name = \"Team {id}\" }}")).collect();
         let routes: String = ids
             .iter()
             .map(|id| format!("[[route]]\ntrust = \"{TRUST}\"\nentries = [\"note\", \"outcome\"]\nteams = [\"{id}\"]\nendpoint = \"{id}\"\n"))
@@ -390,6 +398,10 @@ impl Client {
 
     pub fn referrals(&self) -> v1::referral_service_client::ReferralServiceClient<Channel> {
         v1::referral_service_client::ReferralServiceClient::new(self.channel.clone())
+    }
+
+    pub fn inbound(&self) -> v1::inbound_service_client::InboundServiceClient<Channel> {
+        v1::inbound_service_client::InboundServiceClient::new(self.channel.clone())
     }
 
     pub fn patients(&self) -> v1::patient_service_client::PatientServiceClient<Channel> {

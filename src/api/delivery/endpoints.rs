@@ -16,6 +16,9 @@ use crate::store::write::SetPaused;
 use crate::wire::v1;
 use std::time::Duration;
 
+/// Why nothing goes to an endpoint whose EPR pulls.
+const NOBODY_PULLS: &str = "nobody pulls: the EPR has no stream open to this bridge (StreamEntries)";
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub async fn get_endpoint_status(
@@ -44,6 +47,13 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
     let inbound = c.store().inbound_counts(&facts.id, ago(DAY)).await?;
     let ignored = inbound.ignored.into_iter().map(|(rule, count)| v1::IgnoredMessages { rule, count });
     let paused = state.paused.as_ref();
+    // Where the EPR pulls from us, nothing goes while it does not: the endpoint is as good as closed.
+    let nobody = facts.feed.as_ref().is_some_and(|f| !f.is_attached());
+    let (gate, because) = match state.gate {
+        _ if nobody => (Gate::Closed, NOBODY_PULLS.to_owned()),
+        Gate::Open => (Gate::Open, String::new()),
+        gate => (gate, state.because.clone()),
+    };
     Ok(v1::EndpointStatus {
         endpoint_id: facts.id.as_str().to_owned(),
         trust_ods: facts.trust.as_str().to_owned(),
@@ -53,9 +63,9 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
             Environment::Live => "live".to_owned(),
         },
         adapter: facts.rendering.in_use.now().pack.pin(),
-        gate: state.gate.wire(),
+        gate: gate.wire(),
         closed_until: state.until.filter(|_| state.gate == Gate::Closed).map(Into::into),
-        closed_because: if state.gate == Gate::Open { String::new() } else { state.because.clone() },
+        closed_because: because,
         paused: paused.is_some(),
         paused_by: paused.map(|p| p.by.clone()).unwrap_or_default(),
         paused_because: paused.map(|p| p.why.clone()).unwrap_or_default(),

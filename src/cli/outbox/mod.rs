@@ -16,6 +16,7 @@ use clap::Subcommand;
 
 pub use list::entry;
 pub use pages::all as pages;
+pub use select::{AT_ONCE_MAX, How};
 pub use show::{look, message, timeline};
 
 const EXAMPLES: &str = "\

@@ -5,7 +5,7 @@ use super::super::error::StoreError;
 use super::super::record::{Inbound, InboundState, Raw};
 use super::super::{Scope, Store};
 use super::deliveries::endpoints;
-use super::{Page, parse, trusts};
+use super::{Page, list, parse, trusts};
 use crate::domain::ambient::from_micros;
 use crate::domain::ids::InboundId;
 use crate::domain::organisation::EndpointId;
@@ -21,6 +21,12 @@ statement!(
     LIST,
     "SELECT payload, content, bytes FROM inbound WHERE ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) AND id < $3 \
      ORDER BY id DESC LIMIT $4"
+);
+statement!(
+    FIND,
+    "SELECT payload FROM inbound WHERE ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
+     AND ($3 IS NULL OR state IN {texts3}) AND ($4 IS NULL OR rule IN {texts4}) AND id < $5 AND id > $6 \
+     ORDER BY id DESC LIMIT $7"
 );
 
 statement!(LAST, "SELECT received_at FROM inbound WHERE endpoint_id = $1 AND state = $2 ORDER BY id DESC LIMIT 1");
@@ -43,6 +49,26 @@ pub struct InboundCounts {
     pub parked: i64,
     /// By the accept rule's name.
     pub ignored: Vec<(String, i64)>,
+}
+
+/// Which messages a list shows. Empty and `None` mean: all.
+#[derive(Debug, Clone, Default)]
+pub struct InboundFilter {
+    pub endpoint: Option<EndpointId>,
+    pub states: Vec<InboundState>,
+    pub message_type: Option<String>,
+    pub rule: Option<String>,
+    /// To the millisecond, as ids tell the time.
+    pub from: Option<Timestamp>,
+    pub before: Option<Timestamp>,
+}
+
+/// A part of such a list.
+#[derive(Debug, Clone, Default)]
+pub struct InboundPage {
+    pub messages: Vec<Inbound>,
+    /// Where the next part begins, when there is one.
+    pub last: Option<InboundId>,
 }
 
 type Row = (String, Vec<u8>, Vec<u8>);
@@ -89,6 +115,35 @@ impl Store {
             .fetch_all(p)
             .await)?;
         rows.into_iter().map(read).collect()
+    }
+
+    /// Newest first, without their bytes. A type is looked for in what was read: where it does not fit, fewer than `page.size` are answered, and
+    /// `last` says where to go on.
+    pub async fn find_inbound(
+        &self,
+        scope: &Scope,
+        filter: &InboundFilter,
+        page: Page,
+    ) -> Result<InboundPage, StoreError> {
+        let Some(endpoints) = endpoints(scope, filter.endpoint.as_ref()) else { return Ok(InboundPage::default()) };
+        let states: Vec<&str> = filter.states.iter().map(|s| s.word()).collect();
+        let rule: Vec<&String> = filter.rule.iter().collect();
+        let sql = FIND.for_pool(&self.readers);
+        let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(trusts(scope, None))
+            .bind(endpoints)
+            .bind(list(&states))
+            .bind(list(&rule))
+            .bind(filter.before.map_or(page.below(), |before| page.below().min(first_id_at(before))))
+            .bind(filter.from.map_or(Uuid::nil(), before_all_at))
+            .bind(i64::from(page.size))
+            .fetch_all(p)
+            .await)?;
+        let full = rows.len() >= page.size as usize;
+        let mut messages: Vec<Inbound> = super::all(rows, "inbound")?;
+        let last = messages.last().map(|i| i.id).filter(|_| full);
+        messages.retain(|i| filter.message_type.as_ref().is_none_or(|t| *t == i.message_type));
+        Ok(InboundPage { messages, last })
     }
 
     /// When the endpoint's last message in this state arrived.
@@ -153,4 +208,9 @@ impl Store {
 /// Below every id made at this instant or later.
 fn first_id_at(at: Timestamp) -> Uuid {
     Uuid::from_u128(u128::try_from(at.as_millisecond()).unwrap_or(0) << 80)
+}
+
+/// The one before it.
+fn before_all_at(at: Timestamp) -> Uuid {
+    Uuid::from_u128(first_id_at(at).as_u128().saturating_sub(1))
 }

@@ -15,7 +15,7 @@ pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;
 pub use entries::SubjectFilter;
 pub use facts::TrustFacts;
-pub use inbound::InboundCounts;
+pub use inbound::{InboundCounts, InboundFilter, InboundPage};
 pub use packs::Waiting;
 pub use patients::PatientBy;
 pub use referrals::ReferralFilter;

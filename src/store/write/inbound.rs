@@ -1,12 +1,13 @@
 //! What an EPR sent us, kept raw, in the same commit as what it changed.
 
-use super::super::error::{Refusal, WriteError};
-use super::super::record::{Actor, Inbound, InboundState, Raw};
+use super::super::error::{Refusal, StoreError, WriteError};
+use super::super::record::{Actor, Answer, Answered, Inbound, InboundState, Raw};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::referral::CreateReferral;
-use super::{About, audit};
-use crate::domain::ids::ReferralId;
+use super::told::ReceivedTold;
+use super::{About, Call, audit};
+use crate::domain::ids::{InboundId, ReferralId};
 use crate::domain::referral::{Referral, ReferralState};
 
 /// A message that changes nothing: unreadable, refused, ignored, or not yet understood.
@@ -119,5 +120,117 @@ impl Write for ReceivedReferral {
         inbound.reply = Raw(reply.clone());
         keep(view, ctx, inbound);
         Ok(reply)
+    }
+}
+
+/// A message as it is to be taken in, whatever it is about.
+pub enum Received {
+    Kept(Box<Receive>),
+    Referral(Box<ReceivedReferral>),
+    Told(Box<ReceivedTold>),
+}
+
+impl From<Receive> for Received {
+    fn from(kept: Receive) -> Self {
+        Self::Kept(Box::new(kept))
+    }
+}
+
+impl From<ReceivedReferral> for Received {
+    fn from(referral: ReceivedReferral) -> Self {
+        Self::Referral(Box::new(referral))
+    }
+}
+
+impl From<ReceivedTold> for Received {
+    fn from(told: ReceivedTold) -> Self {
+        Self::Told(Box::new(told))
+    }
+}
+
+impl Received {
+    fn id(&self) -> InboundId {
+        match self {
+            Self::Kept(kept) => kept.inbound.id,
+            Self::Referral(referral) => referral.inbound.id,
+            Self::Told(told) => told.inbound.id,
+        }
+    }
+}
+
+impl Write for Received {
+    type Answer = Vec<u8>;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        match self {
+            Self::Kept(kept) => kept.needs(view, keys),
+            Self::Referral(referral) => referral.needs(view, keys),
+            Self::Told(told) => told.needs(view, keys),
+        }
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Vec<u8>, WriteError> {
+        match self {
+            Self::Kept(kept) => kept.decide(view, ctx),
+            Self::Referral(referral) => referral.decide(view, ctx),
+            Self::Told(told) => told.decide(view, ctx),
+        }
+    }
+}
+
+/// A parked message that a person has run again. `more` of the answer is the message as it is then.
+pub struct Reprocess {
+    pub call: Call,
+    /// What it is taken as now, under its own id and with the time it came.
+    pub again: Received,
+    pub reason: String,
+}
+
+/// Said of a referral that made a patient by a message run again.
+const NEW_PATIENT: &str =
+    "the patient is new here; what the EPR told of them since the message came was not for us then: check it";
+
+impl Write for Reprocess {
+    type Answer = Answered;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        self.call.needs(keys);
+        self.again.needs(view, keys);
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Answered, WriteError> {
+        if let Some(repeated) = self.call.repeated(view)? {
+            return Ok(repeated);
+        }
+        let id = self.again.id();
+        let before = view.inbound.get(&id).filter(|i| self.call.scope.has_endpoint(&i.trust, &i.endpoint));
+        let before = before.ok_or(Refusal::NotFound("inbound message"))?.clone();
+        // Somebody else, or its sender, may have run it again meanwhile: it is never applied twice.
+        if before.state != InboundState::Parked {
+            let what = format!("the message is {}; only one that is PARKED can be run again", before.state.word());
+            return Err(Refusal::WrongState(what).into());
+        }
+        self.again.decide(view, ctx)?;
+        let lost = || StoreError::Inconsistent { table: "inbound", what: "a message run again that is gone".into() };
+        let mut after = view.inbound.get(&id).ok_or_else(lost)?.clone();
+        let patient = after.referral_id.and_then(|r| view.referrals.get(&r)).map(|r| r.patient_id);
+        let new =
+            patient.and_then(|p| view.patients.get(&p)).is_some_and(|p| p.version == 1 && p.created_at == ctx.now);
+        if new && after.state == InboundState::Applied {
+            after.reason = NEW_PATIENT.into();
+            view.inbound.put(id, after.clone());
+        }
+        let why = format!("{} ({})", self.reason, after.state.word());
+        let about = About {
+            trust: &after.trust,
+            action: "inbound.reprocess",
+            kind: "inbound message",
+            id: id.0,
+            patient,
+            why: &why,
+        };
+        audit(view, &self.call.actor, ctx.now, &about);
+        let more = serde_json::to_value(&after).map_err(|_| lost())?;
+        Ok(self.call.answer(view, Answer { subject: id.0, version: 0, deliveries: Vec::new(), more }))
     }
 }

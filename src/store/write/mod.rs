@@ -12,18 +12,20 @@ mod packs;
 mod patient;
 mod referral;
 mod report;
+mod said;
 mod told;
 
 pub use audit::ReadAudit;
-pub use inbound::{MakeReply, Receive, ReceivedReferral};
+pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};
 pub use operate::{Backfill, Operate, Operation, SetPaused};
-pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Late, Seen, Settle};
+pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Knock, Late, Seen, Settle};
 pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use packs::{ChangePack, PackChange};
 pub use patient::UpdatePatient;
 pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
 pub use report::{InList, Reconcile, Report};
+pub use said::Said;
 pub use told::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
 
 use super::error::{Refusal, WriteError};

@@ -123,7 +123,7 @@ impl Write for Operate {
 }
 
 /// A delivery as it was when a call about it was answered, for a repeat of that call: its versions are not kept otherwise.
-fn as_answered(delivery: &Delivery) -> Result<serde_json::Value, StoreError> {
+pub(super) fn as_answered(delivery: &Delivery) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(delivery).map_err(|_| StoreError::Inconsistent {
         table: "request",
         what: "a delivery that cannot be written down".into(),

@@ -22,10 +22,13 @@ use std::time::Duration;
 /// Takes the lanes of an endpoint whose heads are due.
 pub struct Claim {
     pub endpoint: EndpointId,
-    /// Lanes at most, 1 to 1000.
+    /// Lanes at most, up to 1000. 0: none is taken, and only what workers that are gone left behind is settled.
     pub limit: u32,
     pub lease: Duration,
 }
+
+/// Lanes looked at for what workers that are gone left behind, when none is taken.
+const LEFT_BEHIND_MAX: u32 = 50;
 
 /// A delivery in hand, with all that is needed to check, render and send it.
 #[derive(Debug, Clone)]
@@ -44,7 +47,8 @@ impl Write for Claim {
     type Answer = Vec<Claimed>;
 
     fn needs(&self, view: &View, keys: &mut Keys) {
-        keys.claims.insert((self.endpoint.clone(), self.limit));
+        let looked_at = if self.limit == 0 { LEFT_BEHIND_MAX } else { self.limit };
+        keys.claims.insert((self.endpoint.clone(), looked_at));
         keys.endpoints.insert(self.endpoint.clone());
         for c in view.claimable.get(&self.endpoint).into_iter().flatten() {
             let key = (self.endpoint.clone(), c.patient_id);
@@ -416,7 +420,7 @@ fn found_earlier() -> Verdict {
 
 /// Whether this positive answer is to a rendering that was given up since, and made for another identity or another far end than the delivery
 /// is for now: then it says nothing of where the delivery goes.
-fn made_for_others(view: &View, ctx: &Ctx<'_>, d: &Delivery, answered: Option<RenderingId>) -> bool {
+pub(super) fn made_for_others(view: &View, ctx: &Ctx<'_>, d: &Delivery, answered: Option<RenderingId>) -> bool {
     let Some(answered) = answered.filter(|a| d.rendering != Some(*a)) else { return false };
     let now = view.patients.get(&d.patient_id).map(|p| p.details.identity());
     let made_from = view.renderings.get(&answered).map(|r| &r.made_from);
@@ -480,6 +484,27 @@ impl Settle {
         }
         state.gate = Gate::Closed;
         state.because = why.to_owned();
+    }
+}
+
+/// The far end has come to us by itself: what closed the endpoint's gate is over, and the next delivery finds out.
+pub struct Knock {
+    pub endpoint: EndpointId,
+}
+
+impl Write for Knock {
+    type Answer = ();
+
+    fn needs(&self, _view: &View, keys: &mut Keys) {
+        keys.endpoints.insert(self.endpoint.clone());
+    }
+
+    fn decide(&mut self, view: &mut View, _ctx: &Ctx<'_>) -> Result<(), WriteError> {
+        let state = view.endpoints.get(&self.endpoint).filter(|s| s.gate == Gate::Closed && s.until.is_some());
+        if let Some(state) = state.cloned() {
+            view.endpoints.put(self.endpoint.clone(), EndpointState { until: None, ..state });
+        }
+        Ok(())
     }
 }
 

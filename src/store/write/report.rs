@@ -23,7 +23,7 @@ pub struct Report {
     pub reply: Reply,
 }
 
-fn needs_delivery(view: &View, keys: &mut Keys, id: DeliveryId) {
+pub(super) fn needs_delivery(view: &View, keys: &mut Keys, id: DeliveryId) {
     keys.deliveries.insert(id);
     if let Some(d) = view.deliveries.get(&id) {
         keys.chains.insert(d.subject.uuid());
@@ -33,7 +33,7 @@ fn needs_delivery(view: &View, keys: &mut Keys, id: DeliveryId) {
 
 /// A list and a result file name a document by its id, which every message of it shares. Where one was for somebody else, nobody can tell which of
 /// them the record holds: a person looks. What is filed already is not touched by that.
-fn may_mean_another(d: &Delivery) -> bool {
+pub(super) fn may_mean_another(d: &Delivery) -> bool {
     d.sent_for_others && d.state != State::Filed
 }
 

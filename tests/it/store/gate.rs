@@ -6,7 +6,7 @@ use ips_bridge::domain::delivery::ParkReason;
 use ips_bridge::domain::organisation::EndpointId;
 use ips_bridge::domain::policy::BackOff;
 use ips_bridge::store::record::{EndpointState, Gate};
-use ips_bridge::store::write::{Claimed, Feeling, SetPaused, Settle};
+use ips_bridge::store::write::{Claimed, Feeling, Knock, SetPaused, Settle};
 use std::time::Duration;
 
 /// Short, because on PostgreSQL it is waited for; long beside what a few commits take on a machine that is busy.
@@ -89,6 +89,22 @@ async fn an_endpoint_that_cannot_be_reached_is_closed_then_probed_by_one_and_ope
         bridge.settle(&probe[0], attempt, Sent::Filed).await;
         assert_eq!(state(&bridge).await, EndpointState::new(epr()));
         assert_eq!(bridge.claim(&epr(), 10).await.len(), 3, "open for all");
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_far_end_that_comes_by_itself_is_probed_at_once() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 3).await;
+        bridge.store.knock(Knock { endpoint: epr() }).await.unwrap();
+        assert_eq!(state(&bridge).await, EndpointState::new(epr()), "what is open stays as it is");
+        let claimed = bridge.claim(&epr(), 1).await.remove(0);
+        fails(&bridge, &claimed, unreachable()).await;
+        assert!(bridge.claim(&epr(), 10).await.is_empty(), "closed until its time");
+        bridge.store.knock(Knock { endpoint: epr() }).await.unwrap();
+        assert_eq!(bridge.claim(&epr(), 10).await.len(), 1, "one probes, not all");
         bridge.close().await;
     }
 }

@@ -29,6 +29,24 @@ async fn a_lease_that_expires_before_anything_was_begun_puts_the_delivery_back()
 }
 
 #[tokio::test]
+async fn who_takes_nothing_settles_what_a_worker_that_is_gone_left_behind() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let (left, waits) = (bridge.write(&of, "First.").await.delivery(), bridge.episode().await);
+        let waits = bridge.write(&waits, "Second.").await.delivery();
+        let claimed = bridge.claim_for(&epr(), 1, SHORT).await.remove(0);
+        assert_eq!(claimed.delivery.id, left);
+        bridge.begin(&claimed).await;
+        bridge.pass(PAST).await;
+        assert!(bridge.claim(&epr(), 0).await.is_empty());
+        assert_eq!(bridge.state(left).await, "BACKING_OFF");
+        assert_eq!(bridge.delivery(waits).await.version, 1, "and touches nothing else");
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_lease_that_expires_with_an_attempt_begun_leaves_the_outcome_unknown() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;

@@ -376,17 +376,17 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
             (inbound.id, ReceivedReferral { inbound, referral, reply: Box::new(reply) })
         };
         let (id, first) = receive("1", details.clone());
-        assert_eq!(bridge.store.receive_referral(first).await.unwrap(), b"AA");
+        assert_eq!(bridge.store.take_in(first.into()).await.unwrap(), b"AA");
         let applied = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
         assert_eq!((applied.state, applied.reply.0), (InboundState::Applied, b"AA".to_vec()));
         // The same referral by another message is one referral.
         let (id, again) = receive("2", details.clone());
-        assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AA");
+        assert_eq!(bridge.store.take_in(again.into()).await.unwrap(), b"AA");
         let known = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
         assert_eq!(known.referral_id, applied.referral_id);
         // Somebody else under the same referral id is another referral, and nobody's: refused, and kept.
         let (id, refused) = receive("2b", numbered("9990000026"));
-        assert_eq!(bridge.store.receive_referral(refused).await.unwrap(), b"AE");
+        assert_eq!(bridge.store.take_in(refused.into()).await.unwrap(), b"AE");
         let parked = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
         assert_eq!((parked.state, parked.referral_id), (InboundState::Parked, None));
         // Somebody else under the same number is refused, and kept.
@@ -394,7 +394,7 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
         stranger.date_of_birth.0 = jiff::civil::date(1950, 1, 1);
         let (id, mut refused) = receive("3", stranger);
         refused.referral.details.external_ids.clear();
-        assert_eq!(bridge.store.receive_referral(refused).await.unwrap(), b"AE");
+        assert_eq!(bridge.store.take_in(refused.into()).await.unwrap(), b"AE");
         let parked = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
         assert_eq!((parked.state, parked.referral_id), (InboundState::Parked, None));
         assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM referral").await, 1);
@@ -412,7 +412,7 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
         bridge.claim_only(&epr(), delivery).await;
         // It is over: told again, it waits for a person.
         let (id, again) = receive("4", numbered("9990000018"));
-        assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AE");
+        assert_eq!(bridge.store.take_in(again.into()).await.unwrap(), b"AE");
         let parked = bridge.store.inbound(&scope, id).await.unwrap().unwrap();
         assert!(parked.state == InboundState::Parked && parked.reason.contains("is over"), "{}", parked.reason);
         bridge.close().await;
@@ -456,7 +456,7 @@ async fn a_referral_made_by_the_api_first_is_answered_to_the_epr_that_tells_it_a
             r.map_or(b"AE".to_vec(), |_| b"AA".to_vec())
         };
         let again = ReceivedReferral { inbound, referral, reply: Box::new(reply) };
-        assert_eq!(bridge.store.receive_referral(again).await.unwrap(), b"AA");
+        assert_eq!(bridge.store.take_in(again.into()).await.unwrap(), b"AA");
         let id = ips_bridge::domain::ids::ReferralId(made.answer().subject);
         let known = bridge.store.referral(&Scope::system(), id).await.unwrap().unwrap();
         assert_eq!((known.version, known.received_from, known.received_control_id), (2, Some(epr()), Some("7".into())));

@@ -46,7 +46,7 @@ async fn tell(bridge: &Bridge, told: Told) -> String {
     };
     let rules = bridge.store.rules().clone();
     let told = ReceivedTold { inbound, rules, told, rule: None, keeps_ignored: false, reply: Box::new(word) };
-    String::from_utf8(bridge.store.receive_told(told).await.unwrap()).unwrap()
+    String::from_utf8(bridge.store.take_in(told.into()).await.unwrap()).unwrap()
 }
 
 fn merged(bridge: &Bridge, into: &Episode, from: &Episode) -> Merge {

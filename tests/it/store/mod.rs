@@ -20,6 +20,7 @@ pub mod raw;
 mod reports;
 mod refusing;
 mod rules;
+mod said;
 mod scope;
 mod texts;
 mod trouble;

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use ips_bridge::adapter::compose::Site;
 use ips_bridge::adapter::{Fault, Fitted, InUse, Pack, Packs, RenderOptions};
 use ips_bridge::api;
+use ips_bridge::app::gates;
 use ips_bridge::domain::accept::Accept;
 use ips_bridge::domain::ambient::{Clock, Entropy};
 use ips_bridge::domain::ask::AskRules;
@@ -30,7 +31,8 @@ use ips_bridge::domain::policy::{
 use ips_bridge::domain::referral::{ReferralDetails, ReferralPriority, SourceCode};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::domain::text::Private;
-use ips_bridge::inbound::Source;
+use ips_bridge::inbound::receive::WayIn;
+use ips_bridge::inbound::{FhirSource, Source};
 use ips_bridge::outbox::{self, Watch};
 use ips_bridge::store::record::{Actor, Answered, PackKept, RequestKey};
 use ips_bridge::store::write::{
@@ -38,6 +40,7 @@ use ips_bridge::store::write::{
 };
 use ips_bridge::store::{Limits, Rulebook, Scope, Settings, Store, TrustRules, WriteError, WriterEnd};
 use ips_bridge::transport::Sender;
+use ips_bridge::transport::feed::Feed;
 use ips_bridge::transport::mllp::{ClientSettings, Pool};
 use ips_bridge::wire::v1;
 use jiff::{Timestamp, tz::TimeZone};
@@ -82,6 +85,8 @@ pub struct Tweaks {
     pub trace: Option<String>,
     /// How the record is asked.
     pub read_back: Option<Arc<dyn outbox::ReadBack>>,
+    /// The far end pulls, instead of being sent to.
+    pub feed: Option<Feed>,
     /// No worker: what is written stays queued.
     pub without_outbox: bool,
 }
@@ -129,6 +134,7 @@ impl Default for Tweaks {
             author: author(),
             trace: None,
             read_back: None,
+            feed: None,
             without_outbox: false,
         }
     }
@@ -154,6 +160,7 @@ pub struct Bridge {
     pack: Arc<Pack>,
     settings: toml::Table,
     trace: Option<String>,
+    feed: Option<Feed>,
     requests: AtomicU64,
     stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
@@ -187,6 +194,7 @@ impl Bridge {
             pack: Arc::new(pack),
             settings,
             trace: tweaks.trace.clone(),
+            feed: tweaks.feed.clone(),
             requests: AtomicU64::new(0),
             stop: CancellationToken::new(),
             worker: None,
@@ -229,6 +237,8 @@ impl Bridge {
                 staff: Arc::new(|_| None),
             },
             packs: Arc::new(NoFolder),
+            way_in: Some(Arc::new(self.way_in())),
+            feed: self.feed.as_ref().and_then(|feed| gates::feed(&Sender::Feed(feed.clone()))),
         };
         let parts = api::ApiParts {
             store: self.store.clone(),
@@ -279,7 +289,10 @@ impl Bridge {
             in_use: self.in_use(&tweaks.policy),
             options: options(&tweaks.policy),
             late_replies_on_connection: client.late_replies_on_connection,
-            sender: Sender::Mllp(Pool::new(client, strays_out)),
+            sender: match &tweaks.feed {
+                Some(feed) => Sender::Feed(feed.clone()),
+                None => Sender::Mllp(Pool::new(client, strays_out)),
+            },
             read_back: Box::new(move |_| read_back.clone()),
             strays,
             lease: tweaks.lease,
@@ -333,6 +346,14 @@ impl Bridge {
             accept: Accept::default(),
             keeps_ignored: false,
         }
+    }
+
+    /// The same, as the API has it.
+    pub fn way_in(&self) -> WayIn {
+        let source = self.source();
+        let (pack, settings) = (self.pack.clone(), source.in_use.now().settings.clone());
+        let parse = move |bytes: &[u8]| pack.parse(bytes, &settings, "Europe/London");
+        WayIn::new(FhirSource { source, parse: Box::new(parse) }, self.pack.format())
     }
 
     /// A new call of an employment specialist's system. Each has a request id of its own.

@@ -1,0 +1,118 @@
+//! An endpoint's messages as the API handles them: one that is given over gRPC rather than at the listener, and a parked one that a person has
+//! run again.
+//!
+//! Only messages of their own are run again. An acknowledgement or a result file is a word about a delivery: it was weighed against what was
+//! sent when it came, is kept with that delivery, and a person acts on the delivery instead.
+
+use super::super::answer::{Taken, Wrong, unpack_frames};
+use super::super::batch;
+use super::super::fhir::{FhirSource, is_resource, receive_fhir, weigh_again};
+use super::{NO_MESSAGE, refuse, weigh};
+use crate::adapter::Format;
+use crate::adapter::hl7::Envelope;
+use crate::domain::organisation::EndpointId;
+use crate::store::record::{Answered, Inbound, InboundState, Raw};
+use crate::store::write::{Call, Receive, Received, Reprocess};
+use crate::store::{Refusal, StoreError, WriteError};
+use crate::transport::http_message::Reply;
+use crate::transport::https::Arrived;
+
+/// Said of a frame of several messages.
+const BATCH_AGAIN: &str = "a frame of several messages is taken whole or not at all; have its sender send it again";
+
+/// One endpoint's way in.
+pub struct WayIn {
+    fhir: FhirSource,
+    format: Format,
+}
+
+/// A message that came over gRPC.
+pub enum Submitted {
+    Hl7v2(Vec<u8>),
+    /// The body, and what `X-Request-Id` is over HTTPS.
+    Fhir(Vec<u8>, Option<String>),
+}
+
+/// What is answered.
+pub enum Told {
+    Hl7v2(Vec<Vec<u8>>),
+    Fhir(Reply),
+}
+
+impl WayIn {
+    pub fn new(fhir: FhirSource, format: Format) -> Self {
+        Self { fhir, format }
+    }
+
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.fhir.source.endpoint
+    }
+
+    /// What the endpoint's pack reads.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// As the listener would take it.
+    ///
+    /// # Errors
+    /// It could not be stored: the sender sends it again.
+    pub async fn submit(&self, message: Submitted) -> Result<Told, WriteError> {
+        match message {
+            Submitted::Hl7v2(bytes) => Ok(Told::Hl7v2(super::taken(&self.fhir.source, bytes).await?)),
+            Submitted::Fhir(body, request_id) => {
+                let resource: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+                let named = resource.as_ref().and_then(|r| r["resourceType"].as_str()).unwrap_or("Bundle").to_owned();
+                let content_type = "application/fhir+json".into();
+                let arrived = Arrived { method: "POST".into(), path: named, content_type, request_id, body };
+                let reply = receive_fhir(&self.fhir, arrived).await;
+                if reply.status == 503 {
+                    return Err(StoreError::Unavailable("the resource could not be stored".into()).into());
+                }
+                Ok(Told::Fhir(reply))
+            }
+        }
+    }
+
+    /// Runs a parked message again, through the present pack, settings and rules. What it came with stays: its id, its time.
+    ///
+    /// # Errors
+    /// The store's; it is not parked.
+    pub async fn reprocess(&self, call: Call, kept: Inbound, reason: String) -> Result<Answered, WriteError> {
+        let store = &self.fhir.source.store;
+        if let Some(answer) = store.answered(&call.request).await? {
+            return Ok(Answered::Repeated(answer));
+        }
+        if kept.state != InboundState::Parked {
+            let what = format!("the message is {}; only one that is PARKED can be run again", kept.state.word());
+            return Err(Refusal::WrongState(what).into());
+        }
+        let again = self.again(kept).await?;
+        store.reprocess(Reprocess { call, again, reason }).await
+    }
+
+    async fn again(&self, kept: Inbound) -> Result<Received, StoreError> {
+        let source = &self.fhir.source;
+        if is_resource(&kept) {
+            return Ok(weigh_again(&self.fhir, kept));
+        }
+        let Some(envelope) = Envelope::peek(&kept.bytes.0) else {
+            let reason = if batch::is_one(&kept.bytes.0) { BATCH_AGAIN } else { NO_MESSAGE };
+            let inbound = Inbound { state: InboundState::Parked, reason: reason.into(), reply: Raw::default(), ..kept };
+            return Ok(Receive { inbound }.into());
+        };
+        if batch::is_one(&kept.bytes.0) {
+            return Ok(refuse(source, &envelope, kept, Taken::No, &[Wrong::new(207, BATCH_AGAIN)]));
+        }
+        weigh(source, &envelope, kept).await
+    }
+
+    /// The answers that are kept with a message, one by one.
+    pub fn answers(kept: &Inbound) -> Vec<Vec<u8>> {
+        match (is_resource(kept), kept.reply.0.is_empty()) {
+            (_, true) => Vec::new(),
+            (true, false) => vec![kept.reply.0.clone()],
+            (false, false) => unpack_frames(&kept.reply.0),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the far end says of a document by a call of its own.
+
+use super::*;
+use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
+use ips_bridge::domain::ids::DeliveryId;
+use ips_bridge::domain::organisation::EndpointId;
+use ips_bridge::domain::verdict::{Level, Meaning, Verdict};
+use ips_bridge::store::record::Answered;
+use ips_bridge::store::write::{Call, Operation, Said};
+use ips_bridge::store::{Refusal, StoreError, WriteError};
+
+fn filed(record_id: &str) -> Verdict {
+    Verdict { record_id: Some(record_id.into()), ..verdict(Meaning::Positive, Level::Application, "filed") }
+}
+
+fn refused() -> Verdict {
+    verdict(Meaning::Refused, Level::Application, "W-204")
+}
+
+fn said(bridge: &Bridge, delivery: DeliveryId, control_id: Option<String>, verdict: Verdict) -> Said {
+    Said {
+        call: call(&rx9()),
+        endpoint: epr(),
+        delivery,
+        control_id,
+        evidence: EvidenceKind::VendorReport,
+        action: "delivery.report",
+        reply: bridge.reply(&epr(), verdict),
+    }
+}
+
+async fn say(bridge: &Bridge, said: Said) -> Result<Answered, WriteError> {
+    bridge.store.said(said).await
+}
+
+#[tokio::test]
+async fn what_is_said_counts_once_and_is_answered_the_same() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Accepted).await;
+        let control_id = Some(bridge.control_id(delivery).await);
+        let first = said(&bridge, delivery, control_id.clone(), filed("R-1"));
+        let call = first.call.clone();
+        let fresh = say(&bridge, first).await.unwrap();
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        let repeated =
+            say(&bridge, Said { call: call.clone(), ..said(&bridge, delivery, control_id.clone(), filed("R-1")) });
+        let Answered::Repeated(repeated) = repeated.await.unwrap() else { panic!("it was answered before") };
+        assert_eq!(&repeated, fresh.answer());
+        // Another request that says the same changes nothing, and one that names another record id is not believed.
+        let version = bridge.delivery(delivery).await.version;
+        say(&bridge, said(&bridge, delivery, control_id.clone(), filed("R-1"))).await.unwrap();
+        let other = say(&bridge, said(&bridge, delivery, None, filed("R-2"))).await;
+        assert!(matches!(other, Err(WriteError::Refused(Refusal::WrongState(_)))), "{other:?}");
+        let now = bridge.delivery(delivery).await;
+        assert_eq!((now.version, now.record_id.as_deref()), (version, Some("R-1")));
+        // A refusal contradicts what was filed.
+        say(&bridge, said(&bridge, delivery, control_id, refused())).await.unwrap();
+        assert_eq!(bridge.parked(delivery).await, Some(ParkReason::FilingContradicted));
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_is_answered_first() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        let claimed = bridge.claim_only(&epr(), delivery).await;
+        let attempt = bridge.begin(&claimed).await;
+        for verdict in [filed("R-1"), refused()] {
+            let early = say(&bridge, said(&bridge, delivery, None, verdict)).await;
+            assert!(matches!(early, Err(WriteError::Store(StoreError::Conflict(_)))), "{early:?}");
+        }
+        bridge.settle(&claimed, attempt, Sent::Accepted).await;
+        say(&bridge, said(&bridge, delivery, None, filed("R-1"))).await.unwrap();
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_made_for_another_identity_files_nothing_by_its_control_id() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.refer(&rx9(), numbered("9990000018"), "east").await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Silence).await;
+        bridge.operate(delivery, Operation::Park).await.unwrap();
+        let before = bridge.control_id(delivery).await;
+        people::update(&bridge, &of, 1, numbered("9990000026")).await.unwrap();
+        bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+        say(&bridge, said(&bridge, delivery, Some(before), filed("R-1"))).await.unwrap();
+        assert_eq!(bridge.parked(delivery).await, Some(ParkReason::MayAlreadyBeFiled));
+        bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+        bridge.send(delivery, Sent::Accepted).await;
+        // By the document's id nobody can tell which of the two is meant; by the message's own they can.
+        say(&bridge, said(&bridge, delivery, None, filed("R-1"))).await.unwrap();
+        assert_eq!(bridge.parked(delivery).await, Some(ParkReason::MayAlreadyBeFiled));
+        let now = bridge.control_id(delivery).await;
+        say(&bridge, said(&bridge, delivery, Some(now), filed("R-1"))).await.unwrap();
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_speaks_of_what_never_left_is_elsewhere_or_is_not_theirs() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let sent = bridge.write(&of, "First.").await.delivery();
+        bridge.send(sent, Sent::Accepted).await;
+        let control_id = bridge.control_id(sent).await;
+        let never = bridge.write(&of, "Second.").await.delivery();
+        let ours = |delivery, control_id| said(&bridge, delivery, control_id, filed("R-1"));
+        let stranger: Call = call(&ry9());
+        let elsewhere: EndpointId = anew();
+        for said in [
+            ours(never, None),
+            ours(never, Some(control_id.clone())),
+            ours(sent, Some(format!("{control_id}x"))),
+            Said { endpoint: elsewhere, ..ours(sent, None) },
+            Said { call: stranger, ..ours(sent, Some(control_id.clone())) },
+        ] {
+            let refused = say(&bridge, said).await;
+            assert!(matches!(refused, Err(WriteError::Refused(Refusal::NotFound("document")))), "{refused:?}");
+        }
+        assert_eq!(bridge.state(sent).await, "ACCEPTED");
+        bridge.close().await;
+    }
+}
