@@ -138,7 +138,9 @@ fn reply() -> Value {
     );
     let issues = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by the code of an OperationOutcome's issue." });
     known.insert("issue".into(), issues);
-    let patterns = json!({ "[0-9]": meaning, "^issue\\.": meaning });
+    let acks = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by a code of an acknowledgement that comes as a message." });
+    known.insert("ack".into(), acks);
+    let patterns = json!({ "[0-9]": meaning, "^(issue|ack)\\.": meaning });
     json!({ "type": "object", "properties": known, "patternProperties": patterns, "additionalProperties": false })
 }
 

@@ -8,7 +8,9 @@ use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, EndpointPolicy, Environment, FiledBy};
 use crate::outbox::{Question, ReadBack};
+use crate::transport::http_message::{Headers, Method, Request};
 use crate::transport::https::Ambient;
+use crate::transport::mesh::{MESSAGE, TRACKING};
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
 use crate::verdict;
@@ -63,6 +65,13 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
     if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
         given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
     }
+    if let Transport::Mesh(mesh) = &endpoint.transport {
+        for (name, value) in [("own_mailbox", &mesh.mailbox), ("their_mailbox", &mesh.to_mailbox)] {
+            if pack.manifest.settings.get(name).is_some() {
+                given.entry(name).or_insert_with(|| toml::Value::String(value.clone()));
+            }
+        }
+    }
     let settings = pack.settings(&given).map_err(|f| faults.extend(said(f))).unwrap_or_default();
     let reply_rules = pack.reply_rules(&endpoint.reply).map_err(|f| faults.extend(said(f)));
     if endpoint.environment == Environment::Live && pack.manifest.status == Status::Draft {
@@ -70,7 +79,7 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
     }
     let carries = match &endpoint.transport {
         Transport::Mllp(_) => Format::Hl7v2,
-        Transport::Https(_) => Format::Fhir,
+        Transport::Https(_) | Transport::Mesh(_) => Format::Fhir,
         Transport::Folder(_) => Format::Document,
     };
     let listens = [
@@ -82,6 +91,12 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
         let (is, can) = (pack.format().name(), format.name());
         faults.push(format!(
             "the pack {} is of format {is}, and the endpoint's {what} carries {can}; name another pack",
+            pack.pin()
+        ));
+    }
+    if matches!(endpoint.transport, Transport::Mesh(_)) && !pack.makes_only(MESSAGE) {
+        faults.push(format!(
+            "MESH carries messages, and the pack {} makes requests to a FHIR server; name one that posts to {MESSAGE}, such as mesh-fhir",
             pack.pin()
         ));
     }
@@ -136,6 +151,9 @@ fn one(endpoint: &Endpoint, trust: &Trust, packs: &Packs, ambient: &Ambient) -> 
 
 /// How the pack asks the record. Where config has it asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
 fn read_back(endpoint: &Endpoint, pack: &Arc<Pack>) -> Result<Option<Arc<dyn ReadBack>>, String> {
+    if matches!(endpoint.transport, Transport::Mesh(_)) {
+        return Ok(Some(Arc::new(ByTracking)));
+    }
     if pack.manifest.reads_back {
         return Ok(Some(Arc::new(ByPack(pack.clone()))));
     }
@@ -162,6 +180,22 @@ impl ReadBack for ByPack {
             verdict::ReadBack::NotFound => Answer::NotFound,
             verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },
         }
+    }
+}
+
+/// MESH is asked whether it has the message; the record it is for cannot be.
+struct ByTracking;
+
+impl ReadBack for ByTracking {
+    fn request(&self, question: Question<'_>) -> Option<Vec<u8>> {
+        let mut headers = Headers::default();
+        headers.add("Accept", "application/json").ok()?;
+        let target = format!("{TRACKING}{}", question.control_id);
+        Some(Request::new(Method::Get, target, headers, Vec::new()).ok()?.to_bytes())
+    }
+
+    fn judge(&self, reply: &[u8], question: Question<'_>) -> Answer {
+        verdict::tracked(reply, question.control_id)
     }
 }
 

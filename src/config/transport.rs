@@ -2,8 +2,10 @@
 
 use super::folder::{self, Folder};
 use super::https::{self, Https};
+use super::mesh::{self, Mesh};
 use super::mllp::{self, Mllp};
 use super::section::Section;
+use super::trust::Trust;
 use super::values::{text, wrong};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ pub enum Transport {
     Mllp(Mllp),
     Folder(Folder),
     Https(Https),
+    Mesh(Mesh),
 }
 
 impl Transport {
@@ -22,6 +25,7 @@ impl Transport {
             Self::Mllp(_) => "mllp",
             Self::Folder(_) => "folder",
             Self::Https(_) => "https",
+            Self::Mesh(_) => "mesh",
         }
     }
 
@@ -31,6 +35,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.address.to_string(),
             Self::Folder(folder) => folder.path.display().to_string(),
             Self::Https(https) => https.base_url.0.clone(),
+            Self::Mesh(mesh) => mesh.place(),
         }
     }
 
@@ -41,6 +46,7 @@ impl Transport {
             // Once to look at the folder, once to write.
             Self::Folder(folder) => folder.write_timeout * 2,
             Self::Https(https) => https.longest_send(),
+            Self::Mesh(mesh) => mesh.longest_send(),
         }
     }
 
@@ -50,6 +56,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.max_connections,
             Self::Folder(_) => folder::AT_ONCE,
             Self::Https(https) => https.max_connections,
+            Self::Mesh(mesh) => mesh.max_connections,
         }
     }
 
@@ -59,6 +66,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.max_frame_bytes,
             Self::Folder(folder) => folder.max_files_bytes,
             Self::Https(https) => https.max_body_bytes,
+            Self::Mesh(mesh) => mesh.max_message_bytes,
         }
     }
 
@@ -67,16 +75,21 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.late_replies_on_connection,
             Self::Folder(_) => false,
-            Self::Https(_) => false,
+            Self::Https(_) | Self::Mesh(_) => false,
         }
     }
 
-    /// Whether the record itself can be asked what it holds.
+    /// Whether it can be asked over this way what became of a message.
     pub fn can_ask(&self) -> bool {
         match self {
             Self::Mllp(_) | Self::Folder(_) => false,
-            Self::Https(_) => true,
+            Self::Https(_) | Self::Mesh(_) => true,
         }
+    }
+
+    /// Whether it is the record itself that answers then. MESH knows only what it carried.
+    pub fn can_read_back(&self) -> bool {
+        matches!(self, Self::Https(_))
     }
 
     pub fn has_tls(&self) -> bool {
@@ -84,6 +97,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.tls.is_some(),
             Self::Folder(_) => false,
             Self::Https(https) => https.tls.is_some(),
+            Self::Mesh(mesh) => mesh.tls.is_some(),
         }
     }
 }
@@ -93,33 +107,39 @@ enum Kind {
     Mllp,
     Https,
     Folder,
+    Mesh,
 }
 
 /// Which section to read. `None` when something is missing or wrong; it has then been said.
-pub(super) fn read(s: &mut Section<'_>) -> Option<Transport> {
-    let hint = "say transport = \"mllp\", \"https\" or \"folder\"";
+pub(super) fn read(s: &mut Section<'_>, owner: Option<&Trust>) -> Option<Transport> {
+    let hint = "say transport = \"mllp\", \"https\", \"mesh\" or \"folder\"";
     let kind = s.required("transport", hint, |node| match text(20)(node)?.as_str() {
         "mllp" => Ok(Kind::Mllp),
         "https" => Ok(Kind::Https),
         "folder" => Ok(Kind::Folder),
-        later @ ("mesh" | "feed") => wrong(
+        "mesh" => Ok(Kind::Mesh),
+        later @ "feed" => wrong(
             format!("is \"{later}\", which this release does not have yet"),
-            "use \"mllp\", \"https\" or \"folder\" until it does",
+            "use \"mllp\", \"https\", \"mesh\" or \"folder\" until it does",
         ),
-        other => wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\", \"https\" or \"folder\""),
+        other => {
+            wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\", \"https\", \"mesh\" or \"folder\"")
+        }
     });
     let mllp = s.table("mllp").and_then(mllp::read).map(Transport::Mllp);
     let https = s.table("https").and_then(https::read).map(Transport::Https);
     let folder = s.table("folder").and_then(folder::read).map(Transport::Folder);
+    let mesh = s.table("mesh").and_then(|section| mesh::read(section, owner)).map(Transport::Mesh);
     let (own, section, hint) = match kind? {
         Kind::Mllp => (mllp, "mllp", "add [endpoint.mllp] with address = \"host:port\""),
         Kind::Https => (https, "https", "add [endpoint.https] with base_url = \"https://host/path\""),
         Kind::Folder => (folder, "folder", "add [endpoint.folder] with path = \"/a/folder\""),
+        Kind::Mesh => (mesh, "mesh", "add [endpoint.mesh] with url, mailbox, to_mailbox and the workflows"),
     };
     if !s.has(section) {
         s.fault(section, "is missing", hint);
     }
-    for other in ["mllp", "https", "folder"].into_iter().filter(|o| *o != section) {
+    for other in ["mllp", "https", "folder", "mesh"].into_iter().filter(|o| *o != section) {
         if s.has(other) {
             s.warn(other, format!("has no meaning with transport = \"{section}\""), "remove it, or change transport");
         }

@@ -36,7 +36,7 @@ pub async fn receive_fhir(fhir: &FhirSource, arrived: Arrived) -> Reply {
     if let Some(refused) = no_message(&arrived) {
         return refused;
     }
-    match take(fhir, arrived).await {
+    match take(fhir, arrived, SOURCE).await {
         Ok(reply) => Reply::parse(&reply)
             .unwrap_or_else(|_| outcome(500, "exception", &["the stored answer cannot be read".into()])),
         Err(e) => {
@@ -56,9 +56,10 @@ fn no_message(arrived: &Arrived) -> Option<Reply> {
     }
 }
 
-async fn take(fhir: &FhirSource, arrived: Arrived) -> Result<Vec<u8>, WriteError> {
+/// One resource, whichever way it came; `from` says who sent it, as far as the way knows. The answer is what an HTTP caller gets.
+pub(super) async fn take(fhir: &FhirSource, arrived: Arrived, from: &str) -> Result<Vec<u8>, WriteError> {
     let source = &fhir.source;
-    let mut inbound = kept(source, &arrived);
+    let mut inbound = kept(source, &arrived, from);
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
     match before.iter().find(|b| b.content == inbound.content) {
         // What was refused may be taken now, when what it was refused for has been mended.
@@ -87,6 +88,18 @@ async fn take(fhir: &FhirSource, arrived: Arrived) -> Result<Vec<u8>, WriteError
             source.store.receive(Receive { inbound }).await
         }
     }
+}
+
+/// What cannot even be looked at: kept and shown with the reason. The same once more is the same.
+pub(super) async fn keep_unread(source: &Source, arrived: &Arrived, from: &str, why: &str) -> Result<(), WriteError> {
+    let mut inbound = kept(source, arrived, from);
+    let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+    if before.iter().any(|b| b.content == inbound.content) {
+        return Ok(());
+    }
+    inbound.reason = why.to_owned();
+    tracing::warn!(endpoint = %source.endpoint, reason = why, "a message cannot be read; kept");
+    source.store.receive(Receive { inbound }).await.map(drop)
 }
 
 /// Why it is not taken as it is: an HTTP status, a code of FHIR's issue types, and sentences without patient data.
@@ -139,7 +152,7 @@ fn parsed(fhir: &FhirSource, arrived: &Arrived) -> Result<Parsed, Refused> {
     }
 }
 
-fn kept(source: &Source, arrived: &Arrived) -> Inbound {
+fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {
     let now = source.clock.now();
     let content = Sha256::digest(&arrived.body).to_vec();
     let sent = arrived.request_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
@@ -150,7 +163,7 @@ fn kept(source: &Source, arrived: &Arrived) -> Inbound {
         trust: source.trust.clone(),
         endpoint: source.endpoint.clone(),
         received_at: now,
-        source: SOURCE.to_owned(),
+        source: from.to_owned(),
         control_id: sent.map_or_else(of_content, |id| id.chars().take(ID_CHARS_MAX).collect()),
         message_type: arrived.path.clone(),
         state: InboundState::Parked,

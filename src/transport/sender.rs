@@ -2,7 +2,7 @@
 
 use super::tls::CertificateFacts;
 use super::{Exchange, NotSent};
-use super::{folder, https, mllp};
+use super::{folder, https, mesh, mllp};
 
 /// Says whether bytes that came back are the answer to what was sent.
 pub type Matches<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
@@ -13,6 +13,7 @@ pub enum Sender {
     Mllp(mllp::Pool),
     Folder(folder::Folder),
     Https(https::Pool),
+    Mesh(mesh::Client),
 }
 
 /// A way that is open and ours alone until it is dropped.
@@ -21,6 +22,7 @@ pub enum Open {
     Mllp(mllp::Connection),
     Folder(folder::OpenFolder),
     Https(https::Connection),
+    Mesh(Box<mesh::Connection>),
 }
 
 impl Sender {
@@ -33,6 +35,7 @@ impl Sender {
             Self::Mllp(pool) => pool.connect().await.map(Open::Mllp),
             Self::Folder(folder) => folder.open().await.map(Open::Folder),
             Self::Https(pool) => pool.connect().await.map(Open::Https),
+            Self::Mesh(mailbox) => mailbox.open().await.map(|way| Open::Mesh(Box::new(way))),
         }
     }
 
@@ -42,6 +45,7 @@ impl Sender {
             Self::Mllp(pool) => pool.close(),
             Self::Folder(folder) => folder.close(),
             Self::Https(pool) => pool.close(),
+            Self::Mesh(mailbox) => mailbox.close(),
         }
     }
 
@@ -51,6 +55,7 @@ impl Sender {
             Self::Mllp(pool) => pool.peer_certificate(),
             Self::Folder(_) => None,
             Self::Https(pool) => pool.peer_certificate(),
+            Self::Mesh(mailbox) => mailbox.peer_certificate(),
         }
     }
 }
@@ -64,6 +69,7 @@ impl Open {
             Self::Folder(folder) => folder.send(bytes).await,
             // What comes back on a request's own connection is its reply; HTTP knows no other.
             Self::Https(connection) => connection.send(bytes, id).await,
+            Self::Mesh(connection) => connection.send(bytes, id).await,
         }
     }
 }

@@ -90,7 +90,7 @@ impl Stage {
         Self::on(stores().nth(1).expect("PostgreSQL"), endpoints)
     }
 
-    fn on(store: crate::support::TestStore, endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
+    pub fn on(store: crate::support::TestStore, endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
         Self { folder: temp_dir(), store, endpoints: endpoints.into_iter().collect(), trust: String::new() }
     }
 
@@ -146,6 +146,16 @@ impl Stage {
         file
     }
 
+    /// What a bridge says that refuses to start.
+    pub async fn does_not_start(&self) -> String {
+        let stop = CancellationToken::new();
+        let starting = Box::pin(app::start(self.config(), Arc::new(SystemClock), Arc::new(SystemEntropy), stop));
+        match starting.await {
+            Ok(_) => panic!("the bridge starts"),
+            Err(e) => e.to_string(),
+        }
+    }
+
     fn config(&self) -> Config {
         match Config::load(&self.file(), []) {
             Ok(config) => config,
@@ -171,6 +181,11 @@ impl Bridge {
         let running = starting.await.expect("the bridge starts");
         let client = Client::new(running.grpc, clock);
         Self { running, client }
+    }
+
+    /// What it has on record.
+    pub fn store(&self) -> &ips_bridge::store::Store {
+        &self.running.store
     }
 
     pub async fn stop(self) {

@@ -50,6 +50,8 @@ mod https_tls;
 mod fhir_in;
 mod inbound_patients;
 mod interop;
+mod mesh_client;
+mod mesh_flow;
 mod outbox_ask;
 mod seeing_canary;
 mod seeing_metrics;
