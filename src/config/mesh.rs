@@ -49,7 +49,7 @@ impl Mesh {
 
     /// A way, a handshake on it, and the message.
     pub fn longest_send(&self) -> Duration {
-        self.connect_timeout + self.one_request() + self.message_timeout.max(self.one_request())
+        self.connect_timeout * 2 + self.message_timeout.max(self.one_request())
     }
 
     /// No secret is in it.
@@ -81,7 +81,7 @@ pub(super) fn read(mut s: Section<'_>, owner: Option<&Trust>) -> Option<Mesh> {
         connect_timeout: s.or("connect_timeout", "\"5s\"", duration(Duration::from_millis(100)..=minutes(5))),
         send_timeout: s.or("send_timeout", "\"15s\"", duration(Duration::from_millis(100)..=minutes(5))),
         reply_timeout: s.or("reply_timeout", "\"20s\"", duration(Duration::from_millis(100)..=minutes(15))),
-        message_timeout: s.or("message_timeout", "\"60s\"", duration(secs(1)..=minutes(30))),
+        message_timeout: s.or("message_timeout", "\"45s\"", duration(secs(1)..=minutes(30))),
         max_message_bytes: s.or("max_message_bytes", "4_194_304", int(65_536..=104_857_600)),
         chunk_bytes: s.or("chunk_bytes", "20_000_000", int(65_536..=100_000_000)),
         chunk_tries: s.or("chunk_tries", "3", int(1..=10)),

@@ -80,6 +80,16 @@ async fn wrong_credentials_are_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_handshake_without_an_answer_is_no_attempt_and_ends_in_time() {
+    let (mesh, client) = with(|s| s.connect_timeout = Duration::from_millis(200)).await;
+    mesh.harm("POST /messageexchange/X26ABC1 ", Harm::Hang, 1);
+    let silent = send(&client, &message("{}")).await;
+    assert!(matches!(&silent, Sent::NotSent(NotSent::Mailbox { .. })), "{silent:?}");
+    assert!(receipt(&send(&client, &message("{}")).await).message_id.is_some());
+    assert_eq!(mesh.count("/outbox "), 1);
+}
+
+#[tokio::test]
 async fn a_mailbox_that_is_shut_out_later_greets_again_and_nothing_is_lost() {
     let (mesh, client) = with(|_| {}).await;
     mesh.harm("/outbox ", Harm::Answer(403, r#"{"message":"Invalid Authentication Token"}"#), 1);

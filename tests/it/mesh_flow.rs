@@ -335,7 +335,9 @@ async fn a_mailbox_that_does_not_let_us_in_queues_and_counts_nothing() {
     })
     .await;
     let waiting = client.delivery(note.id()).await;
-    assert_eq!((waiting.state(), waiting.attempts, scene.mesh.count(POST)), (State::Queued, 0, 0));
+    // Taken up again and again to knock at the door; nothing leaves before it opens.
+    assert!(matches!(waiting.state(), State::Queued | State::Sending), "{}", shown(&waiting));
+    assert_eq!((waiting.attempts, scene.mesh.count(POST)), (0, 0));
     scene.mesh.mend();
     client.until_state(note.id(), State::Accepted).await;
     bridge.stop().await;

@@ -36,6 +36,7 @@ pub struct MeshSettings {
     pub to_mailbox: String,
     pub workflow: String,
     pub max_connections: usize,
+    /// For name, connection and TLS together; and again for the handshake.
     pub connect_timeout: Duration,
     /// Of one request: a chunk is one.
     pub send_timeout: Duration,
@@ -121,7 +122,9 @@ impl Client {
         let way = self.shared.pool.connect().await?;
         let mut connection = Connection { shared: self.shared.clone(), way };
         if self.shared.is_stranger() {
-            connection.greet().await?;
+            let within = self.shared.settings.connect_timeout;
+            let late = || self.shared.refused(format!("the handshake has no answer within {} ms", within.as_millis()));
+            tokio::time::timeout(within, connection.greet()).await.unwrap_or_else(|_| Err(late()))?;
         }
         Ok(connection)
     }

@@ -42,6 +42,8 @@ pub enum Harm {
     LoseAnswer,
     /// The connection ends, nothing is done.
     Drop,
+    /// Nothing is done and nothing is said, ever.
+    Hang,
     /// Nothing is done and this is answered.
     Answer(u16, &'static str),
 }
@@ -173,6 +175,7 @@ impl State {
         match harm {
             Some(Harm::Answer(status, body)) => done(status, "", body),
             Some(Harm::Drop) => Act::SayAndClose(Vec::new()),
+            Some(Harm::Hang) => Act::Hang,
             Some(Harm::LoseAnswer) => {
                 drop(self.answer(got));
                 Act::SayAndClose(Vec::new())
