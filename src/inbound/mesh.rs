@@ -170,8 +170,9 @@ async fn evidence(
     verdict: Verdict,
 ) -> Result<(), Trouble> {
     let at = &source.fhir.source;
+    let id = reply_id(at.endpoint.as_str(), message);
     let reply = Reply {
-        id: reply_id(at.endpoint.as_str(), message),
+        id,
         endpoint: at.endpoint.clone(),
         delivery_id: None,
         attempt_id: None,
@@ -185,8 +186,9 @@ async fn evidence(
     match at.store.take_late(late).await {
         Ok(Some(delivery)) => tracing::info!(endpoint = %at.endpoint, %delivery, %code, "word by MESH"),
         Ok(None) => tracing::warn!(endpoint = %at.endpoint, %code, "word by MESH of nothing we sent; kept"),
-        // It was taken in before, and the bridge stopped before MESH was told.
-        Err(WriteError::Store(StoreError::Conflict(_))) => {}
+        // It was taken in before, and the bridge stopped before MESH was told. Another conflict is none of that kind: then nothing was kept.
+        Err(WriteError::Store(StoreError::Conflict(_)))
+            if at.store.has_reply(id).await.map_err(WriteError::from)? => {}
         Err(e) => return Err(e.into()),
     }
     Ok(())
