@@ -3,14 +3,17 @@
 mod folder;
 mod hl7;
 mod http;
+mod mesh;
 
 pub use folder::of_result;
 pub use http::{ReadBack, read_back};
+pub use mesh::{acknowledgement, of_report, tracked};
 
 use crate::adapter::ReplyRules;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Meaning, Verdict};
 use crate::transport::file_set::Receipt;
 use crate::transport::http_message;
+use crate::transport::mesh::Receipt as MeshReceipt;
 
 /// Longest code text, in characters.
 const CODE_CHARS_MAX: usize = 60;
@@ -25,7 +28,19 @@ pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str, sent: &[u8]) 
     }
     match rules {
         ReplyRules::Hl7(rules) => hl7::verdict(reply, rules, control_id),
-        ReplyRules::Http(rules) => http::verdict(reply, rules, sent),
+        ReplyRules::Http(rules) => match MeshReceipt::decode(reply) {
+            Some(receipt) => mesh::of_receipt(&receipt, rules),
+            None => match mesh::acknowledgement(reply, rules) {
+                Some((answered, verdict)) if answered == control_id => verdict,
+                Some((_, verdict)) => Verdict {
+                    meaning: Meaning::Unknown,
+                    code: "ack for another message".into(),
+                    duplicate: false,
+                    ..verdict
+                },
+                None => http::verdict(reply, rules, sent),
+            },
+        },
     }
 }
 
@@ -34,7 +49,7 @@ pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str, sent: &[u8]) 
 pub fn correlates(reply: &[u8], rules: &ReplyRules, control_id: &str) -> bool {
     match rules {
         ReplyRules::Hl7(_) => hl7::correlates(reply, control_id),
-        ReplyRules::Http(_) => http_message::Reply::parse(reply).is_ok(),
+        ReplyRules::Http(_) => http_message::Reply::parse(reply).is_ok() || MeshReceipt::decode(reply).is_some(),
     }
 }
 
@@ -54,7 +69,7 @@ fn shorten(code: &mut String, more: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::verdict::{Level, Meaning};
+    use crate::domain::verdict::Level;
     use crate::transport::file_set::Outcome;
 
     fn judge(msa: &str) -> Verdict {

@@ -7,7 +7,8 @@
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
 //!
-//! In a fhir pack also `lookup.<name>.json`, what a `[lookup]` is answered; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers.
+//! In a fhir pack also `lookup.<name>.json`, what a `[lookup]` is answered; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers;
+//! or `reply.json`, an acknowledgement that comes as a message.
 //! A pack that extends another runs its cases too. One of which it has no file of its own runs with the base's settings, so
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
 //! be carried ([`super::inherited`]).
@@ -75,7 +76,9 @@ fn files_of(format: Format, kind: CaseKind) -> &'static [&'static str] {
         }
         (Format::Fhir, CaseKind::Parse) => &["message.json", "settings.toml", "expected.json", "expected.err"],
         (Format::Hl7v2 | Format::Document, CaseKind::Reply) => &["reply.hl7", "reply.toml", "expected.verdict"],
-        (Format::Fhir, CaseKind::Reply) => &["reply.http", "request.http", "reply.toml", "expected.verdict"],
+        (Format::Fhir, CaseKind::Reply) => {
+            &["reply.http", "reply.json", "request.http", "reply.toml", "expected.verdict"]
+        }
     }
 }
 
@@ -258,7 +261,13 @@ impl Pack {
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
         let is_fhir = self.manifest.format == Format::Fhir;
         let of = |file: &str| format!("examples/{}/{file}", case.name);
-        let bytes = self.example_message(&of(if is_fhir { "reply.http" } else { "reply.hl7" }), faults)?;
+        let file = match is_fhir {
+            // An acknowledgement that comes as a message of its own.
+            true if self.sources.bytes(&of("reply.json")).is_some() => "reply.json",
+            true => "reply.http",
+            false => "reply.hl7",
+        };
+        let bytes = self.example_message(&of(file), faults)?;
         let sent = if is_fhir && self.sources.bytes(&of("request.http")).is_some() {
             self.example_message(&of("request.http"), faults)?
         } else {

@@ -269,7 +269,7 @@ fn without(base: &mut DeTable<'_>, file: &TomlFile<'_>, value: &DeValue<'_>, lin
     };
     gone("entries", "render", render_key);
     gone("messages", "parse", parse_key);
-    for (key, list) in [("settings", "settings"), ("codes", "codes")] {
+    for (key, list) in [("settings", "settings"), ("codes", "codes"), ("lookups", "lookup")] {
         let Some((names, line)) = r.texts(key) else { continue };
         let Some(DeValue::Table(there)) = base.get_mut(list).map(Spanned::get_mut) else { continue };
         for name in &names {

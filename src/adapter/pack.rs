@@ -10,6 +10,7 @@ use super::reply::ReplyRules;
 use super::sources::Sources;
 use super::template::Templates;
 use super::{inherited, settings, table};
+use crate::transport::http_message::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -204,6 +205,12 @@ impl Pack {
     /// Whether replacements keep the first document's id under these (resolved) settings.
     pub fn keeps_document_id(&self, settings: &JsonMap<String, Value>) -> bool {
         self.manifest.render_entry("note.replace", settings).is_some_and(|e| e.keeps_document_id)
+    }
+
+    /// Whether every request it makes is a POST to this path and no other.
+    pub fn makes_only(&self, path: &str) -> bool {
+        let is = |r: &fhir::RequestRow| r.method == Method::Post && r.query.is_none() && r.path.source.trim() == path;
+        self.manifest.render.iter().all(|row| row.request.as_ref().is_some_and(is))
     }
 
     /// Entries it can render, each once.

@@ -60,8 +60,9 @@ impl ReplyRules {
             let line = file.line(key.span());
             let rows = match item.get_ref() {
                 // issue.duplicate = "query", without quotes around the key
-                DeValue::Table(inner) if key.get_ref() == "issue" => {
-                    inner.iter().map(|(k, v)| (format!("issue.{}", k.get_ref()), v.get_ref().as_str())).collect()
+                DeValue::Table(inner) if is_group(key.get_ref()) => {
+                    let name = |k: &str| format!("{}.{k}", key.get_ref());
+                    inner.iter().map(|(k, v)| (name(k.get_ref()), v.get_ref().as_str())).collect()
                 }
                 one => vec![(key.get_ref().to_string(), one.as_str())],
             };
@@ -95,14 +96,19 @@ impl ReplyRules {
         };
         for (key, value) in overrides {
             match value {
-                toml::Value::Table(inner) if key == "issue" => {
-                    inner.iter().for_each(|(k, v)| put(&format!("issue.{k}"), v.as_str()));
+                toml::Value::Table(inner) if is_group(key) => {
+                    inner.iter().for_each(|(k, v)| put(&format!("{key}.{k}"), v.as_str()));
                 }
                 one => put(key, one.as_str()),
             }
         }
         faults.into_result(rules)
     }
+}
+
+/// Rows that a dotted key makes a table of.
+fn is_group(key: &str) -> bool {
+    matches!(key, "issue" | "ack")
 }
 
 /// What HL7 v2 acknowledgements mean.

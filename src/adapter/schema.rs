@@ -85,6 +85,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[without]", "messages", "Messages of the base that this pack does not parse."),
     ("[without]", "settings", "Settings of the base that are not there."),
     ("[without]", "codes", "Code tables of the base that are not there."),
+    ("[without]", "lookups", "Lookups of the base that are not made."),
     ("[without]", "examples", "Cases of the base that make no sense here."),
     ("the map", "makes", "Our message that it fills, e.g. CreateReferralRequest."),
     ("a row", "from", "A path, or several: the first that is there."),
@@ -150,7 +151,9 @@ fn reply() -> Value {
     );
     let issues = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by the code of an OperationOutcome's issue." });
     known.insert("issue".into(), issues);
-    let patterns = json!({ "[0-9]": meaning, "^issue\\.": meaning });
+    let acks = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by a code of an acknowledgement that comes as a message." });
+    known.insert("ack".into(), acks);
+    let patterns = json!({ "[0-9]": meaning, "^(issue|ack)\\.": meaning });
     json!({ "type": "object", "properties": known, "patternProperties": patterns, "additionalProperties": false })
 }
 

@@ -189,7 +189,7 @@ pub fn watched(config: &Config, endpoints: &[Ready]) -> Watched {
         .map(|e| WatchedEndpoint {
             id: e.config.id.clone(),
             evidence_overdue_after: e.config.evidence_overdue_after,
-            listens: e.config.listen.is_some() || e.config.listen_https.is_some(),
+            listens: e.config.listens(),
         })
         .collect();
     Watched { endpoints, certificates }

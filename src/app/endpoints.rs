@@ -8,7 +8,9 @@ use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
 use crate::outbox::{Question, ReadBack};
+use crate::transport::http_message::{Headers, Method, Request};
 use crate::transport::https::Ambient;
+use crate::transport::mesh::{MESSAGE, TRACKING};
 use crate::transport::tls::CertificateFacts;
 use crate::transport::{Sender, Stray};
 use crate::verdict;
@@ -95,6 +97,13 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
         given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
     }
+    if let Transport::Mesh(mesh) = &endpoint.transport {
+        for (name, value) in [("own_mailbox", &mesh.mailbox), ("their_mailbox", &mesh.to_mailbox)] {
+            if pack.manifest.settings.get(name).is_some() {
+                given.entry(name).or_insert_with(|| toml::Value::String(value.clone()));
+            }
+        }
+    }
     let settings = pack.settings(&given).map_err(|f| faults.extend(said(f))).unwrap_or_default();
     let reply_rules = pack.reply_rules(&endpoint.reply).map_err(|f| faults.extend(said(f)));
     if pack.manifest.id != endpoint.adapter.as_str() {
@@ -105,7 +114,7 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     }
     let carries = match &endpoint.transport {
         Transport::Mllp(_) => Format::Hl7v2,
-        Transport::Https(_) => Format::Fhir,
+        Transport::Https(_) | Transport::Mesh(_) => Format::Fhir,
         Transport::Folder(_) => Format::Document,
         // Messages of either kind; files are for folders.
         Transport::Feed(_) if pack.format() == Format::Fhir => Format::Fhir,
@@ -120,6 +129,12 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
         let (is, can) = (pack.format().name(), format.name());
         faults.push(format!(
             "the pack {} is of format {is}, and the endpoint's {what} carries {can}; name another pack",
+            pack.pin()
+        ));
+    }
+    if matches!(endpoint.transport, Transport::Mesh(_)) && !pack.makes_only(MESSAGE) {
+        faults.push(format!(
+            "MESH carries messages, and the pack {} makes requests to a FHIR server; name one that posts to {MESSAGE}, such as mesh-fhir",
             pack.pin()
         ));
     }
@@ -155,7 +170,8 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
 /// Where config has the record asked, a pack that cannot is refused at start, not at the first note of unknown outcome.
 fn unasked(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
     let asks = endpoint.after_unknown == AfterUnknown::Query || endpoint.filed_by == FiledBy::ReadBack;
-    (asks && !(pack.manifest.reads_back && endpoint.transport.can_ask())).then(|| {
+    let by_pack = !matches!(endpoint.transport, Transport::Mesh(_));
+    (asks && by_pack && !pack.manifest.reads_back).then(|| {
         format!(
             "the pack {} has no [read_back], so the record cannot be asked; choose another filed_by and after_unknown, or a pack that can",
             pack.pin()
@@ -163,8 +179,14 @@ fn unasked(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
     })
 }
 
-/// How a pack asks the record, where it can.
-pub fn read_back(pack: &Arc<Pack>) -> Option<Arc<dyn ReadBack>> {
+/// How it is asked what became of a message: MESH itself, or the record by the pack, where the pack and the way can.
+pub fn read_back(transport: &Transport, pack: &Arc<Pack>) -> Option<Arc<dyn ReadBack>> {
+    if matches!(transport, Transport::Mesh(_)) {
+        return Some(Arc::new(ByTracking));
+    }
+    if !transport.can_ask() {
+        return None;
+    }
     pack.manifest.reads_back.then(|| Arc::new(ByPack(pack.clone())) as Arc<dyn ReadBack>)
 }
 
@@ -193,6 +215,22 @@ fn names(pack: &Pack, settings: &Map<String, Value>) -> Names {
         Names::FirstId
     } else {
         Names::OwnId
+    }
+}
+
+/// MESH is asked whether it has the message; the record it is for cannot be.
+struct ByTracking;
+
+impl ReadBack for ByTracking {
+    fn request(&self, question: Question<'_>) -> Option<Vec<u8>> {
+        let mut headers = Headers::default();
+        headers.add("Accept", "application/json").ok()?;
+        let target = format!("{TRACKING}{}", question.control_id);
+        Some(Request::new(Method::Get, target, headers, Vec::new()).ok()?.to_bytes())
+    }
+
+    fn judge(&self, reply: &[u8], question: Question<'_>) -> Answer {
+        verdict::tracked(reply, question.control_id)
     }
 }
 

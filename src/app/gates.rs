@@ -4,6 +4,7 @@
 use super::endpoints::Ready;
 use super::serve::{parse, source};
 use crate::api;
+use crate::config::Transport;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::inbound::FhirSource;
 use crate::inbound::receive::WayIn;
@@ -24,14 +25,18 @@ pub fn way_in(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Ar
     let source = source(ready, store, clock, entropy, ack_mode, allowed.unwrap_or_default());
     let fhir = FhirSource { source, parse: parse(&ready.in_use) };
     // An endpoint's format is its transport's: no other pack of it has another.
-    Some(Arc::new(WayIn::new(fhir, ready.in_use.now().pack.format())))
+    let theirs = match &ready.config.transport {
+        Transport::Mesh(mesh) => Some(mesh.to_mailbox.clone()),
+        _ => None,
+    };
+    Some(Arc::new(WayIn::new(fhir, ready.in_use.now().pack.format()).for_mailbox(theirs)))
 }
 
 /// Where the endpoint pulls.
 pub fn feed(sender: &Sender) -> Option<Arc<dyn api::Feed>> {
     match sender {
         Sender::Feed(feed) => Some(Arc::new(Pulled(feed.clone()))),
-        Sender::Mllp(_) | Sender::Folder(_) | Sender::Https(_) => None,
+        Sender::Mllp(_) | Sender::Folder(_) | Sender::Https(_) | Sender::Mesh(_) => None,
     }
 }
 

@@ -1,13 +1,13 @@
 //! The way out that an endpoint's config asks for.
 
 use super::tls;
-use crate::config::{Endpoint, Feed, Folder, Https, HttpsAuth, HttpsProof, HttpsToken, Mllp, Transport, Url};
+use crate::config::{Endpoint, Feed, Folder, Https, HttpsAuth, HttpsProof, HttpsToken, Mesh, Mllp, Transport, Url};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::transport::https::{self, AssertionKey, Auth, Base, ClientProof, REPLY_BYTES_MAX, TokenSettings};
 use crate::transport::mllp::{ClientSettings, Pool};
 use crate::transport::tls::{CertificateFacts, PemSource};
 use crate::transport::{Sender, Stray};
-use crate::transport::{feed, folder};
+use crate::transport::{feed, folder, mesh};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -36,6 +36,7 @@ pub fn way_out(endpoint: &Endpoint, ambient: &https::Ambient) -> Result<WayOut, 
         Transport::Folder(folder) => Ok(into_folder(folder)),
         Transport::Https(https) => over_https(https, ambient),
         Transport::Feed(feed) => Ok(pulled(feed)),
+        Transport::Mesh(mesh) => over_mesh(mesh, ambient),
     }
 }
 
@@ -94,6 +95,38 @@ fn over_https(config: &Https, ambient: &https::Ambient) -> Result<WayOut, String
     // Nothing comes unasked over HTTP: the receiver ends at once.
     let (_, strays) = mpsc::channel(1);
     Ok(WayOut { sender: Sender::Https(https::Pool::new(settings)), strays, certificates })
+}
+
+fn over_mesh(config: &Mesh, ambient: &https::Ambient) -> Result<WayOut, String> {
+    let tls = config.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS: {e}"))?;
+    let certificates = tls.as_ref().map(|t| t.certificates()).unwrap_or_default();
+    let settings = mesh::MeshSettings {
+        base: base(&Url(format!("{}/messageexchange/{}", config.url.0.trim_end_matches('/'), config.mailbox)))?,
+        tls: tls.filter(|_| config.url.is_tls()),
+        mailbox: config.mailbox.clone(),
+        keys: mesh::Keys {
+            password: config.password.expose().to_owned(),
+            shared_key: config.shared_key.expose().to_owned(),
+        },
+        to_mailbox: config.to_mailbox.clone(),
+        workflow: config.workflow.clone(),
+        // One more, so that looking into our mailbox never waits for what is being sent.
+        max_connections: config.max_connections as usize + 1,
+        connect_timeout: config.connect_timeout,
+        send_timeout: config.send_timeout,
+        reply_timeout: config.reply_timeout,
+        message_timeout: config.message_timeout,
+        chunk_bytes: config.chunk_bytes,
+        chunk_tries: config.chunk_tries,
+        max_message_bytes: config.max_message_bytes,
+        inbox_page: config.inbox_page,
+        inbox_max: config.inbox_max,
+        handshake_every: config.handshake_every,
+        ambient: ambient.clone(),
+    };
+    // What comes lies in our mailbox until it is fetched.
+    let (_, strays) = mpsc::channel(1);
+    Ok(WayOut { sender: Sender::Mesh(mesh::Client::new(settings)), strays, certificates })
 }
 
 fn base(url: &Url) -> Result<Base, String> {

@@ -14,11 +14,12 @@ use crate::domain::hold;
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::AckMode;
 use crate::inbound::folder::{self, FolderSource};
+use crate::inbound::mesh::{self, MeshSource};
 use crate::inbound::{FhirSource, Parse, Source, receive, receive_fhir};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
-use crate::transport::https;
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
+use crate::transport::{Sender, https};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -125,6 +126,9 @@ pub async fn start(
         listeners.extend(listen_https(endpoint, &store, &clock, &entropy, &stop, &mut parts).await?);
         if let Some(source) = folders(endpoint, &store, &clock) {
             parts.spawn(folder::watch(source, stop.clone()));
+        }
+        if let Some(source) = mailbox(endpoint, &store, &clock, &entropy) {
+            parts.spawn(mesh::watch(source, stop.clone()));
         }
     }
     let metrics_address = metrics_page.map(|(address, serve)| {
@@ -249,7 +253,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
     let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
     let id = ready.config.id.clone();
     let maintenance = ready.config.maintenance.clone();
-    let can_ask = ready.config.transport.can_ask();
+    let transport = ready.config.transport.clone();
     outbox::Endpoint {
         late_replies_on_connection: ready.config.transport.late_replies_on_connection(),
         lease: ready.config.lease,
@@ -265,7 +269,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         in_use: ready.in_use,
         options: ready.options,
         sender: ready.sender,
-        read_back: Box::new(move |pack| endpoints::read_back(pack).filter(|_| can_ask)),
+        read_back: Box::new(move |pack| endpoints::read_back(&transport, pack)),
         strays: ready.strays,
     }
 }
@@ -326,7 +330,7 @@ pub(super) fn source(
         ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
         teams: ready.teams.clone(),
-        default_team: ready.config.listen.as_ref().and_then(|l| l.default_team.clone()),
+        default_team: ready.config.default_team().cloned(),
         accept: ready.config.listen.as_ref().map(|l| l.accept.clone()).unwrap_or_default(),
         keeps_ignored: ready.config.listen.as_ref().is_some_and(|l| !l.ignored_raw_retention.is_zero()),
         allowed,
@@ -357,8 +361,7 @@ async fn listen_https(
     };
     let listener = https::Listener::new(tcp, settings);
     let address = listener.local_addr().map_err(|e| what(&e))?;
-    let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
-    let fhir = Arc::new(FhirSource { source, parse: parse(&ready.in_use) });
+    let fhir = Arc::new(fhir_source(ready, store, clock, entropy));
     let answer = move |arrived| {
         let fhir = fhir.clone();
         async move { receive_fhir(&fhir, arrived).await }
@@ -373,6 +376,24 @@ pub(super) fn parse(in_use: &InUse) -> Parse {
     Box::new(move |bytes| {
         let fitted = in_use.now();
         fitted.pack.parse(bytes, &fitted.settings, &fitted.site.trust.time_zone)
+    })
+}
+
+/// What taking in a FHIR resource needs to know of an endpoint, whichever way it comes.
+fn fhir_source(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> FhirSource {
+    let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
+    FhirSource { source, parse: parse(&ready.in_use) }
+}
+
+/// Our mailbox, where the endpoint is one.
+fn mailbox(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Option<MeshSource> {
+    let (Transport::Mesh(mesh), Sender::Mesh(client)) = (&ready.config.transport, &ready.sender) else { return None };
+    Some(MeshSource {
+        fhir: fhir_source(ready, store, clock, entropy),
+        client: client.clone(),
+        their_mailbox: mesh.to_mailbox.clone(),
+        ack_workflow: mesh.ack_workflow.clone(),
+        poll_interval: mesh.poll_interval,
     })
 }
 

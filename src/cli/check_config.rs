@@ -35,8 +35,8 @@ pub struct Args {
     /// The configuration.
     #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
-    /// Connect to every endpoint (TCP and TLS, and for an access token where one is needed; no message is sent) and to the store (nothing is changed), and
-    /// tell where the packs that are active differ from the packs' folder.
+    /// Connect to every endpoint (TCP and TLS, an access token or a MESH handshake where one is needed; no message is sent) and to the store (nothing is changed),
+    /// and tell where the packs that are active differ from the packs' folder.
     #[arg(long)]
     connect: bool,
     /// As JSON.

@@ -113,7 +113,16 @@ impl Endpoint {
     /// The team a referral goes to that names none of ours, whichever way it comes in.
     pub fn default_team(&self) -> Option<&TeamId> {
         let over_https = || self.listen_https.as_ref().and_then(|l| l.default_team.as_ref());
-        self.listen.as_ref().and_then(|l| l.default_team.as_ref()).or_else(over_https)
+        let by_mesh = || match &self.transport {
+            Transport::Mesh(mesh) => mesh.default_team.as_ref(),
+            Transport::Mllp(_) | Transport::Https(_) | Transport::Folder(_) | Transport::Feed(_) => None,
+        };
+        self.listen.as_ref().and_then(|l| l.default_team.as_ref()).or_else(over_https).or_else(by_mesh)
+    }
+
+    /// Whether anything comes in from it.
+    pub fn listens(&self) -> bool {
+        self.listen.is_some() || self.listen_https.is_some() || matches!(self.transport, Transport::Mesh(_))
     }
 
     /// The longest one send can take from connecting to its reply.
@@ -140,8 +149,11 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         let hint = "remove it; `ips-bridge adapter activate` changes the pack of a live endpoint";
         s.fault("reload_on_save", "is true, and a live endpoint never changes by a save", hint);
     }
-    let transport = transport::read(s);
+    let transport = transport::read(s, owner);
     let ack_mode = s.or("ack_mode", "\"original\"", choice(ACK_MODES));
+    // Over MESH the application's answer is always a message of its own, and comes later.
+    let by_mesh = matches!(transport, Some(Transport::Mesh(_)));
+    let ack_mode = if by_mesh { AckMode::Enhanced } else { ack_mode };
     let listen = s.table("listen").and_then(|section| mllp::read_listen(section, owner));
     let listen_https = s.table("listen_https").and_then(|section| listen_https::read(section, owner));
     if s.has("listen") && s.has("listen_https") {

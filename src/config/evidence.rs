@@ -82,8 +82,8 @@ pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, transport: Option<&Tr
             "choose \"vendor_report\" if they report what they filed (ReportFiled), or \"reconciled\" if a list of what the record holds comes",
         );
     }
-    if let Some(transport) = transport.filter(|t| !t.can_ask()) {
-        what_cannot_be_asked(s, &e, transport.word());
+    if let Some(transport) = transport {
+        what_cannot_be_asked(s, &e, transport);
     }
     resends(s, &e);
     e
@@ -107,20 +107,28 @@ fn filed_by(s: &Section<'_>, e: &Evidence, ack_mode: AckMode) {
     }
 }
 
-/// A way that carries a message out and an acknowledgement back: nothing can be asked over it.
-fn what_cannot_be_asked(s: &Section<'_>, e: &Evidence, over: &str) {
-    if e.filed_by == Some(FiledBy::ReadBack) {
+/// What the way does not give: over some nothing can be asked, and MESH answers for itself, not for the record.
+fn what_cannot_be_asked(s: &Section<'_>, e: &Evidence, transport: &Transport) {
+    let over = transport.word();
+    if e.filed_by == Some(FiledBy::ReadBack) && !transport.can_read_back() {
         s.fault(
             "filed_by",
             format!("is \"read_back\", but nothing can be read back over {over}"),
             "choose \"application_ack\" if the EPR itself acknowledges, else \"reconciled\" or \"vendor_report\"",
         );
     }
-    if e.after_unknown == Some(AfterUnknown::Query) {
+    if e.after_unknown == Some(AfterUnknown::Query) && !transport.can_ask() {
         s.fault(
             "after_unknown",
             format!("is \"query\", but the record cannot be asked over {over}"),
             "choose \"resend\" if the EPR recognises repeats by MSH-10 or TXA-12, else \"park\"",
+        );
+    }
+    if e.after_unknown == Some(AfterUnknown::Resend) && matches!(transport, Transport::Mesh(_)) {
+        s.fault(
+            "after_unknown",
+            "is \"resend\", and MESH carries the same message twice when it is given it twice",
+            "choose \"query\": MESH is asked whether it has the message before it goes again; or \"park\"",
         );
     }
 }
@@ -144,7 +152,8 @@ fn resends(s: &Section<'_>, e: &Evidence) {
 /// In enhanced mode the application's own answer comes later: there must be a way in for it.
 pub(super) fn check_late_replies(s: &Section<'_>, endpoint: &Endpoint) {
     let on_ours = endpoint.transport.late_replies_on_connection();
-    let way_in = on_ours || endpoint.listen.is_some();
+    let by_mesh = matches!(endpoint.transport, Transport::Mesh(_));
+    let way_in = on_ours || by_mesh || endpoint.listen.is_some();
     if endpoint.ack_mode == AckMode::Enhanced && endpoint.filed_by == FiledBy::ApplicationAck && !way_in {
         s.fault(
             "ack_mode",

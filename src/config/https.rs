@@ -214,7 +214,7 @@ fn hint(key: &str) -> &'static str {
     }
 }
 
-fn url(node: &Node) -> Parsed<Url> {
+pub(super) fn url(node: &Node) -> Parsed<Url> {
     const HINT: &str = "write https://host/path without user, query or fragment; http:// is for this machine only";
     let text = text(1_000)(node)?;
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Tables whose keys are somebody else's.
 const FREE: &[&str] = &["endpoint.settings", "endpoint.reply"];
 /// Values that never stand in the file.
-const SECRET: &[&str] = &["store.password"];
+const SECRET: &[&str] = &["store.password", "endpoint.mesh.password", "endpoint.mesh.shared_key"];
 
 /// The documented file with `#key = value` and `#[section]` brought to life.
 pub(super) fn everything() -> String {

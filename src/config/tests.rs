@@ -12,6 +12,8 @@ const SECRETS: &[&str] = &[
     "endpoint.https.auth.client_secret",
     "endpoint.https.auth.private_key",
     "endpoint.listen_https.bearer",
+    "endpoint.mesh.password",
+    "endpoint.mesh.shared_key",
 ];
 
 /// Every key a file holds, with its value as TOML text.
@@ -46,11 +48,29 @@ fn read_everything() -> (Result<Config, Vec<Fault>>, Keys) {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir_all(folder.path().join("tls")).expect("tls");
     std::fs::create_dir_all(folder.path().join("staff")).expect("staff");
-    for name in ["server.pem", "server.key", "callers-ca.pem", "tie-ca.pem", "bridge.pem", "bridge.key"] {
+    for name in [
+        "server.pem",
+        "server.key",
+        "callers-ca.pem",
+        "tie-ca.pem",
+        "bridge.pem",
+        "bridge.key",
+        "mesh-ca.pem",
+        "mesh.pem",
+        "mesh.key",
+    ] {
         std::fs::write(folder.path().join("tls").join(name), "").expect("a file");
     }
     std::fs::write(folder.path().join("staff/rz9.csv"), "staff_id,endpoint,epr_id,epr_name\n").expect("a file");
-    let names = ["IPS_BRIDGE_STORE_PASSWORD", "EPR_PASSWORD", "EPR_CLIENT_SECRET", "EPR_PRIVATE_KEY", "EPR_BEARER"];
+    let names = [
+        "IPS_BRIDGE_STORE_PASSWORD",
+        "EPR_PASSWORD",
+        "EPR_CLIENT_SECRET",
+        "EPR_PRIVATE_KEY",
+        "EPR_BEARER",
+        "MESH_PASSWORD",
+        "MESH_SHARED_KEY",
+    ];
     let env = names.map(|name| (name.to_owned(), "opensesame-opensesame".to_owned()));
     read(&everything(), &folder.path().join("ips-bridge.toml"), env)
 }

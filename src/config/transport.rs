@@ -3,8 +3,10 @@
 use super::feed::{self, Feed};
 use super::folder::{self, Folder};
 use super::https::{self, Https};
+use super::mesh::{self, Mesh};
 use super::mllp::{self, Mllp};
 use super::section::Section;
+use super::trust::Trust;
 use super::values::{text, wrong};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ pub enum Transport {
     Folder(Folder),
     Https(Https),
     Feed(Feed),
+    Mesh(Mesh),
 }
 
 impl Transport {
@@ -25,6 +28,7 @@ impl Transport {
             Self::Folder(_) => "folder",
             Self::Https(_) => "https",
             Self::Feed(_) => "feed",
+            Self::Mesh(_) => "mesh",
         }
     }
 
@@ -36,6 +40,7 @@ impl Transport {
             Self::Https(https) => https.base_url.0.clone(),
             // They come to us.
             Self::Feed(_) => "feed".to_owned(),
+            Self::Mesh(mesh) => mesh.place(),
         }
     }
 
@@ -48,6 +53,7 @@ impl Transport {
             Self::Https(https) => https.longest_send(),
             // Once until it is taken, once until it is confirmed.
             Self::Feed(feed) => feed.confirm_timeout * 2,
+            Self::Mesh(mesh) => mesh.longest_send(),
         }
     }
 
@@ -58,6 +64,7 @@ impl Transport {
             Self::Folder(_) => folder::AT_ONCE,
             Self::Https(https) => https.max_connections,
             Self::Feed(feed) => feed.max_unconfirmed,
+            Self::Mesh(mesh) => mesh.max_connections,
         }
     }
 
@@ -68,6 +75,7 @@ impl Transport {
             Self::Folder(folder) => folder.max_files_bytes,
             Self::Https(https) => https.max_body_bytes,
             Self::Feed(feed) => feed.max_message_bytes,
+            Self::Mesh(mesh) => mesh.max_message_bytes,
         }
     }
 
@@ -76,16 +84,21 @@ impl Transport {
         match self {
             Self::Mllp(mllp) => mllp.late_replies_on_connection,
             Self::Folder(_) | Self::Feed(_) => false,
-            Self::Https(_) => false,
+            Self::Https(_) | Self::Mesh(_) => false,
         }
     }
 
-    /// Whether the record itself can be asked what it holds.
+    /// Whether it can be asked over this way what became of a message.
     pub fn can_ask(&self) -> bool {
         match self {
             Self::Mllp(_) | Self::Folder(_) | Self::Feed(_) => false,
-            Self::Https(_) => true,
+            Self::Https(_) | Self::Mesh(_) => true,
         }
+    }
+
+    /// Whether it is the record itself that answers then. MESH knows only what it carried.
+    pub fn can_read_back(&self) -> bool {
+        matches!(self, Self::Https(_))
     }
 
     pub fn has_tls(&self) -> bool {
@@ -93,6 +106,7 @@ impl Transport {
             Self::Mllp(mllp) => mllp.tls.is_some(),
             Self::Folder(_) | Self::Feed(_) => false,
             Self::Https(https) => https.tls.is_some(),
+            Self::Mesh(mesh) => mesh.tls.is_some(),
         }
     }
 }
@@ -103,39 +117,40 @@ enum Kind {
     Https,
     Folder,
     Feed,
+    Mesh,
 }
 
 /// Which section to read. `None` when something is missing or wrong; it has then been said.
-pub(super) fn read(s: &mut Section<'_>) -> Option<Transport> {
-    let hint = "say transport = \"mllp\", \"https\", \"folder\" or \"feed\"";
+pub(super) fn read(s: &mut Section<'_>, owner: Option<&Trust>) -> Option<Transport> {
+    let hint = "say transport = \"mllp\", \"https\", \"mesh\", \"folder\" or \"feed\"";
     let kind = s.required("transport", hint, |node| match text(20)(node)?.as_str() {
         "mllp" => Ok(Kind::Mllp),
         "https" => Ok(Kind::Https),
         "folder" => Ok(Kind::Folder),
         "feed" => Ok(Kind::Feed),
-        later @ "mesh" => wrong(
-            format!("is \"{later}\", which this release does not have yet"),
-            "use \"mllp\", \"https\", \"folder\" or \"feed\" until it does",
+        "mesh" => Ok(Kind::Mesh),
+        other => wrong(
+            format!("is \"{other}\", which is no transport"),
+            "use \"mllp\", \"https\", \"mesh\", \"folder\" or \"feed\"",
         ),
-        other => {
-            wrong(format!("is \"{other}\", which is no transport"), "use \"mllp\", \"https\", \"folder\" or \"feed\"")
-        }
     });
     let mllp = s.table("mllp").and_then(mllp::read).map(Transport::Mllp);
     let https = s.table("https").and_then(https::read).map(Transport::Https);
     let folder = s.table("folder").and_then(folder::read).map(Transport::Folder);
     let feed = Some(Transport::Feed(feed::read(s.table_or_empty("feed"))));
+    let mesh = s.table("mesh").and_then(|section| mesh::read(section, owner)).map(Transport::Mesh);
     let (own, section, hint) = match kind? {
         Kind::Mllp => (mllp, "mllp", "add [endpoint.mllp] with address = \"host:port\""),
         Kind::Https => (https, "https", "add [endpoint.https] with base_url = \"https://host/path\""),
         Kind::Folder => (folder, "folder", "add [endpoint.folder] with path = \"/a/folder\""),
         Kind::Feed => (feed, "feed", ""),
+        Kind::Mesh => (mesh, "mesh", "add [endpoint.mesh] with url, mailbox, to_mailbox and the workflows"),
     };
     // Nothing of a feed's has to be said.
     if !s.has(section) && section != "feed" {
         s.fault(section, "is missing", hint);
     }
-    for other in ["mllp", "https", "folder", "feed"].into_iter().filter(|o| *o != section) {
+    for other in ["mllp", "https", "folder", "mesh", "feed"].into_iter().filter(|o| *o != section) {
         if s.has(other) {
             s.warn(other, format!("has no meaning with transport = \"{section}\""), "remove it, or change transport");
         }

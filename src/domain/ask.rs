@@ -45,6 +45,16 @@ pub enum Answer {
         /// Its own id of the document, at most 100 characters.
         record_id: Option<String>,
     },
+    /// Whoever carries it has it: the transport's word, as good as its receipt would have been.
+    Received {
+        /// Codes only.
+        code: String,
+    },
+    /// Whoever carries it had it, and has given up: it did not arrive and will not.
+    NotDelivered {
+        /// Codes only.
+        code: String,
+    },
     /// It says clearly that it does not. A record that indexes late says so too.
     NotFound,
     /// It answered, and the answer says neither.
@@ -54,6 +64,16 @@ pub enum Answer {
     },
     /// It did not answer.
     NotHeard { why: String },
+}
+
+impl Answer {
+    /// Whether it says something of the message that was not known before, whoever hears it.
+    pub fn is_news(&self) -> bool {
+        match self {
+            Self::Found { .. } | Self::Received { .. } | Self::NotDelivered { .. } => true,
+            Self::NotFound | Self::CannotSay { .. } | Self::NotHeard { .. } => false,
+        }
+    }
 }
 
 /// How often an endpoint is asked, and what it takes to believe "not there".

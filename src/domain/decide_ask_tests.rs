@@ -177,3 +177,23 @@ fn an_answer_that_comes_after_something_else_settled_it_is_late_evidence() {
         assert_eq!(after(&cancelled, &p, &[asked(answer)]), cancelled);
     }
 }
+
+#[test]
+fn what_its_carrier_has_is_received_and_the_records_own_word_is_still_needed() {
+    let p = EndpointPolicy { filed_by: FiledBy::ApplicationAck, ..asking_policy() };
+    let d = attempt(&p, no_answer());
+    let d = ask(&d, &p, 20, Answer::Received { code: "accepted".into() });
+    assert_eq!((d.state, d.unresolved, d.attempts, because(&d)), (State::Accepted, 0, 1, None));
+    assert_eq!(d.evidence.iter().map(|e| e.kind).collect::<Vec<_>>(), [EvidenceKind::TransportAck]);
+    let less = EndpointPolicy { filed_by: FiledBy::TransportAck, ..p };
+    let d = ask(&attempt(&less, no_answer()), &less, 20, Answer::Received { code: "accepted".into() });
+    assert_eq!(d.state, State::Filed, "where the trust accepts that much");
+}
+
+#[test]
+fn what_its_carrier_gave_up_is_parked_and_no_longer_counts_as_received() {
+    let p = EndpointPolicy { filed_by: FiledBy::ApplicationAck, ..asking_policy() };
+    let d = ask(&attempt(&p, no_answer()), &p, 20, Answer::NotDelivered { code: "MESH says undeliverable 14".into() });
+    assert_eq!((d.state, d.park.as_ref().map(|p| p.reason)), (State::Parked, Some(ParkReason::Refused)));
+    assert!(!d.may_have_been_received() && d.asking.is_none());
+}

@@ -130,6 +130,9 @@ fn happenings() -> Vec<Happened> {
         Happened::Superseded { why: "newer" },
         Happened::Nameable,
         Happened::Asked { answer: Answer::Found { record_id: None }, reply: Some(reply()) },
+        Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: Some(reply()) },
+        Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: None },
+        Happened::Asked { answer: Answer::NotDelivered { code: "14".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::NotFound, reply: Some(reply()) },
         Happened::Asked { answer: Answer::CannotSay { code: "HTTP 500".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::NotHeard { why: "silence".into() }, reply: None },
@@ -176,6 +179,10 @@ fn verdict_of(happened: &Happened) -> Option<&Verdict> {
 fn strength(happened: &Happened, policy: &EndpointPolicy) -> Option<usize> {
     if matches!(happened, Happened::Asked { answer: Answer::Found { .. }, .. }) {
         return Some(2);
+    }
+    // Whoever carries a message proves that it was carried.
+    if matches!(happened, Happened::Asked { answer: Answer::Received { .. }, reply: Some(_) }) {
+        return Some(0);
     }
     let verdict = verdict_of(happened).filter(|v| v.meaning == Meaning::Positive)?;
     let of_the_record = verdict.level == Level::Application && policy.acknowledged_by == AcknowledgedBy::Record;
@@ -263,6 +270,7 @@ fn a_delivery_stops_counting_as_received_only_by_a_definite_no() {
         if before.may_have_been_received() && !after.delivery.may_have_been_received() {
             let refused = verdict_of(happened)
                 .is_some_and(|v| matches!(v.meaning, Meaning::Refused if !v.duplicate) || v.meaning == Meaning::Retry);
+            let refused = refused || matches!(happened, Happened::Asked { answer: Answer::NotDelivered { .. }, .. });
             let no_byte_left = matches!(happened, Happened::NotSent | Happened::Held { .. });
             assert!(refused || no_byte_left, "{before:?} {happened:?}");
             // One no answers one attempt.

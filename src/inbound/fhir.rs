@@ -20,6 +20,8 @@ const PROCESS_MESSAGE: &str = "$process-message";
 const ID_CHARS_MAX: usize = 200;
 /// Where all come from: HTTP names no sender, the endpoint's listener does.
 const SOURCE: &str = "fhir";
+/// Before the mailbox that sent it.
+const MESH: &str = "mesh ";
 
 /// One endpoint's FHIR listener.
 pub struct FhirSource {
@@ -36,7 +38,7 @@ pub async fn receive_fhir(fhir: &FhirSource, arrived: Arrived) -> Reply {
     if let Some(refused) = no_message(&arrived) {
         return refused;
     }
-    match take(fhir, arrived).await {
+    match take(fhir, arrived, SOURCE).await {
         Ok(reply) => Reply::parse(&reply)
             .unwrap_or_else(|_| outcome(500, "exception", &["the stored answer cannot be read".into()])),
         Err(e) => {
@@ -56,9 +58,10 @@ fn no_message(arrived: &Arrived) -> Option<Reply> {
     }
 }
 
-async fn take(fhir: &FhirSource, arrived: Arrived) -> Result<Vec<u8>, WriteError> {
+/// One resource, whichever way it came; `from` says who sent it, as far as the way knows. The answer is what an HTTP caller gets.
+pub(super) async fn take(fhir: &FhirSource, arrived: Arrived, from: &str) -> Result<Vec<u8>, WriteError> {
     let source = &fhir.source;
-    let mut inbound = kept(source, &arrived);
+    let mut inbound = kept(source, &arrived, from);
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
     match before.iter().find(|b| b.content == inbound.content) {
         // What was refused may be taken now, when what it was refused for has been mended.
@@ -106,7 +109,29 @@ pub(super) fn weigh_again(fhir: &FhirSource, kept: Inbound) -> Received {
 
 /// Whether a kept message came as a resource.
 pub(super) fn is_resource(kept: &Inbound) -> bool {
-    kept.source == SOURCE
+    kept.source == SOURCE || mailbox_of(kept).is_some()
+}
+
+/// What a message that came by MESH has as its source.
+pub(super) fn from_mailbox(mailbox: &str) -> String {
+    format!("{MESH}{mailbox}")
+}
+
+/// The mailbox that sent a kept message; empty where nobody could tell.
+pub(super) fn mailbox_of(kept: &Inbound) -> Option<&str> {
+    kept.source.strip_prefix(MESH)
+}
+
+/// What cannot even be looked at: kept and shown with the reason. The same once more is the same.
+pub(super) async fn keep_unread(source: &Source, arrived: &Arrived, from: &str, why: &str) -> Result<(), WriteError> {
+    let mut inbound = kept(source, arrived, from);
+    let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+    if before.iter().any(|b| b.content == inbound.content) {
+        return Ok(());
+    }
+    inbound.reason = why.to_owned();
+    tracing::warn!(endpoint = %source.endpoint, reason = why, "a message cannot be read; kept");
+    source.store.receive(Receive { inbound }).await.map(drop)
 }
 
 /// Why it is not taken as it is: an HTTP status, a code of FHIR's issue types, and sentences without patient data.
@@ -159,7 +184,7 @@ fn parsed(fhir: &FhirSource, arrived: &Arrived) -> Result<Parsed, Refused> {
     }
 }
 
-fn kept(source: &Source, arrived: &Arrived) -> Inbound {
+fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {
     let now = source.clock.now();
     let content = Sha256::digest(&arrived.body).to_vec();
     let sent = arrived.request_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
@@ -170,7 +195,7 @@ fn kept(source: &Source, arrived: &Arrived) -> Inbound {
         trust: source.trust.clone(),
         endpoint: source.endpoint.clone(),
         received_at: now,
-        source: SOURCE.to_owned(),
+        source: from.to_owned(),
         control_id: sent.map_or_else(of_content, |id| id.chars().take(ID_CHARS_MAX).collect()),
         message_type: arrived.path.clone(),
         state: InboundState::Parked,

@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod fhir;
 pub mod folder;
+pub mod mesh;
 pub mod receive;
 pub mod reconcile;
 mod referral;

@@ -17,6 +17,8 @@ use crate::transport::Sent;
 pub struct Question<'a> {
     /// The bytes that were sent, as they were sent.
     pub rendering: &'a [u8],
+    /// What the message was called on its way.
+    pub control_id: &'a str,
     /// Our id of the document in them.
     pub document_id: &'a str,
     /// A withdrawal is found when the document stands there *as withdrawn*, a replacement when the newer one does: that some version
@@ -49,8 +51,12 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
     };
     let Some(rendering) = &claimed.rendering else { return cannot("nothing was rendered") };
     let document_id = claimed.delivery.document_id();
-    let question =
-        Question { rendering: &rendering.bytes.0, document_id: &document_id, action: claimed.delivery.action };
+    let question = Question {
+        rendering: &rendering.bytes.0,
+        control_id: &rendering.control_id,
+        document_id: &document_id,
+        action: claimed.delivery.action,
+    };
     let Some(request) = read_back.request(question) else {
         return cannot("the pack has no question for what was sent");
     };
@@ -100,10 +106,18 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
 fn shown(answer: &Answer) -> Verdict {
     let (meaning, code, record_id) = match answer {
         Answer::Found { record_id } => (Meaning::Positive, "asked: found".to_owned(), record_id.clone()),
+        Answer::Received { code } => {
+            return Verdict { level: Level::Transport, ..said(Meaning::Positive, format!("asked: {code}"), None) };
+        }
+        Answer::NotDelivered { code } => (Meaning::Refused, format!("asked: {code}"), None),
         Answer::NotFound => (Meaning::Unknown, "asked: not there".to_owned(), None),
         Answer::CannotSay { code } => (Meaning::Unknown, format!("asked: {code}"), None),
         Answer::NotHeard { .. } => (Meaning::Unknown, "asked: no answer".to_owned(), None),
     };
+    said(meaning, code, record_id)
+}
+
+fn said(meaning: Meaning, code: String, record_id: Option<String>) -> Verdict {
     Verdict { meaning, level: Level::Application, code, duplicate: false, record_id }
 }
 
@@ -111,6 +125,8 @@ fn shown(answer: &Answer) -> Verdict {
 pub(super) fn word(answer: &Answer) -> &'static str {
     match answer {
         Answer::Found { .. } => "found",
+        Answer::Received { .. } => "received",
+        Answer::NotDelivered { .. } => "not_delivered",
         Answer::NotFound => "not_found",
         Answer::CannotSay { .. } => "unclear",
         Answer::NotHeard { .. } => "unheard",

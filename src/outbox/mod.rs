@@ -46,7 +46,7 @@ pub struct Shared {
 pub trait Watch: Send + Sync + 'static {
     /// An attempt ended: `positive`, `refused`, `retry`, `unknown`, `held` or `not_sent`, after this long.
     fn attempt(&self, endpoint: &str, verdict: &'static str, took: Duration);
-    /// The record was asked: `found`, `not_found`, `unclear` or `unheard`.
+    /// The record was asked: `found`, `received`, `not_delivered`, `not_found`, `unclear` or `unheard`.
     fn asked(&self, endpoint: &str, answer: &'static str);
     /// A delivery was filed, this long after it was written.
     fn filed(&self, endpoint: &str, after: Duration);

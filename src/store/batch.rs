@@ -61,10 +61,11 @@ pub(super) async fn load(
     for row in others.into_iter().chain(former) {
         take(view, recent, &keys, row)?;
     }
-    if let (Some(read), Some(known)) = (view.feed, recent.feed)
-        && read.commits != known.commits
-    {
-        return Ok(Round::Outdated);
+    match (view.feed, recent.feed) {
+        (Some(read), Some(known)) if read.commits != known.commits => return Ok(Round::Outdated),
+        // From here on it can be told how old what is remembered is, also when this batch writes nothing.
+        (Some(read), None) => recent.feed = Some(read),
+        _ => {}
     }
     absent(view, keys);
     Ok(Round::More)

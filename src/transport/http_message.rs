@@ -26,6 +26,9 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1_024;
 /// Reply headers that say something about the request's fate. A transport keeps these and leaves the others away.
 pub const REPLY_HEADERS: &[&str] =
     &["content-type", "content-location", "date", "etag", "last-modified", "location", "retry-after", "x-request-id"];
+/// What MESH says of a message it hands over: all of its own headers are kept, and how the body is packed.
+const MESH_HEADERS: &str = "mex-";
+const PACKED: &str = "content-encoding";
 
 /// Headers that belong to the transport: they name the host, the credentials or how the bytes travel.
 const NOT_THE_PACKS: &[&str] = &[
@@ -135,6 +138,8 @@ pub enum HttpMessageError {
     TooLong { what: &'static str },
     #[error("no empty line ends the head")]
     NoHeadEnd,
+    #[error("there is nothing in it")]
+    Empty,
 }
 
 /// A request without host and credentials.
@@ -206,7 +211,7 @@ impl Reply {
         let mut kept = Headers::default();
         for (name, value) in headers {
             let name = name.to_ascii_lowercase();
-            if REPLY_HEADERS.contains(&name.as_str()) {
+            if REPLY_HEADERS.contains(&name.as_str()) || name.starts_with(MESH_HEADERS) || name == PACKED {
                 // What cannot be kept as it came says nothing that we could rely on.
                 drop(kept.add(&name, value.trim()));
             }

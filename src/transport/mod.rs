@@ -9,6 +9,7 @@ pub mod file_set;
 pub mod folder;
 pub mod http_message;
 pub mod https;
+pub mod mesh;
 pub mod mllp;
 mod net;
 mod sender;
@@ -99,6 +100,8 @@ pub enum NotSent {
     NotPulled(Duration),
     #[error("no access token from {from}: {reason}")]
     Token { from: String, reason: String },
+    #[error("the mailbox at {at} does not let us in: {reason}")]
+    Mailbox { at: String, reason: String },
 }
 
 impl NotSent {

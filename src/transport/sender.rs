@@ -2,7 +2,7 @@
 
 use super::tls::CertificateFacts;
 use super::{Exchange, NotSent};
-use super::{feed, folder, https, mllp};
+use super::{feed, folder, https, mesh, mllp};
 use futures::future::{Either, pending};
 use std::future::Future;
 
@@ -16,6 +16,7 @@ pub enum Sender {
     Folder(folder::Folder),
     Https(https::Pool),
     Feed(feed::Feed),
+    Mesh(mesh::Client),
 }
 
 /// A way that is open and ours alone until it is dropped.
@@ -25,6 +26,7 @@ pub enum Open {
     Folder(folder::OpenFolder),
     Https(https::Connection),
     Feed(feed::OpenFeed),
+    Mesh(Box<mesh::Connection>),
 }
 
 impl Sender {
@@ -38,6 +40,7 @@ impl Sender {
             Self::Folder(folder) => folder.open().await.map(Open::Folder),
             Self::Https(pool) => pool.connect().await.map(Open::Https),
             Self::Feed(feed) => feed.open().await.map(Open::Feed),
+            Self::Mesh(mailbox) => mailbox.open().await.map(|way| Open::Mesh(Box::new(way))),
         }
     }
 
@@ -48,6 +51,7 @@ impl Sender {
             Self::Folder(folder) => folder.close(),
             Self::Https(pool) => pool.close(),
             Self::Feed(feed) => feed.close(),
+            Self::Mesh(mailbox) => mailbox.close(),
         }
     }
 
@@ -55,7 +59,7 @@ impl Sender {
     pub fn is_alone(&self) -> bool {
         match self {
             Self::Feed(feed) => !feed.is_attached(),
-            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) => false,
+            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) | Self::Mesh(_) => false,
         }
     }
 
@@ -63,7 +67,7 @@ impl Sender {
     pub fn arrival(&self) -> impl Future<Output = ()> + Send + '_ {
         match self {
             Self::Feed(feed) => Either::Left(feed.arrival()),
-            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) => Either::Right(pending()),
+            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) | Self::Mesh(_) => Either::Right(pending()),
         }
     }
 
@@ -73,6 +77,7 @@ impl Sender {
             Self::Mllp(pool) => pool.peer_certificate(),
             Self::Folder(_) | Self::Feed(_) => None,
             Self::Https(pool) => pool.peer_certificate(),
+            Self::Mesh(mailbox) => mailbox.peer_certificate(),
         }
     }
 }
@@ -88,6 +93,7 @@ impl Open {
             Self::Https(connection) => connection.send(bytes, id).await,
             // What is confirmed is confirmed by this id.
             Self::Feed(feed) => feed.send(bytes, id).await,
+            Self::Mesh(connection) => connection.send(bytes, id).await,
         }
     }
 }

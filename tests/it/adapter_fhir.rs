@@ -5,6 +5,7 @@ use crate::support::{FhirReceiver, fhir_judges, shared};
 use ips_bridge::adapter::{Fault, Format, Pack, ParseError, RenderOptions, ReplyRules, check::check, fhir};
 use ips_bridge::domain::verdict::Meaning;
 use ips_bridge::transport::http_message::{Method, Reply, Request};
+use ips_bridge::transport::mesh::MESSAGE;
 use ips_bridge::verdict::{ReadBack, correlates, read_back, verdict};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -37,11 +38,28 @@ fn requests() -> Vec<(String, Request)> {
     all
 }
 
+/// A message: its id stands in every place that an answer may name it by, and what it points to is named by our id of it.
+fn names_its_message_and_its_document(name: &str, message: &Value) {
+    let (header, document) = (&message["entry"][0], &message["entry"][1]);
+    let own = message["identifier"]["value"].as_str().expect("an identifier");
+    assert_eq!(header["resource"]["id"].as_str(), Some(own), "{name}");
+    let focus = header["resource"]["focus"][0]["reference"].as_str().expect("a focus");
+    assert_eq!(document["fullUrl"].as_str(), Some(focus), "{name}");
+    let id = document["resource"]["identifier"][0]["value"].as_str().expect("an identifier");
+    assert_eq!(focus.rsplit('/').next(), Some(id), "{name}");
+    let handling = header["resource"]["extension"][0]["extension"].as_array().expect("the handling extension");
+    assert_eq!(handling.len(), 6, "{name}: all six, or an ITK3 receiver refuses it");
+}
+
 #[test]
 fn every_request_names_its_own_document_first_and_can_be_asked_for() {
     let pack = uk_core();
     for (name, request) in requests() {
         let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        if request.target == MESSAGE {
+            names_its_message_and_its_document(&name, &body);
+            continue;
+        }
         let own = body["identifier"][0]["value"].as_str().expect("an identifier");
         if let Some(condition) = request.headers.get("if-none-exist") {
             assert_eq!((request.method, condition.rsplit('|').next()), (Method::Post, Some(own)), "{name}");

@@ -157,7 +157,7 @@ fn values_of_the_wrong_kind_say_what_to_write() {
         ("a number out of range", &[rz9("max_connections = 8", "max_connections = 0")]),
         ("an ODS code in small letters", &[rz9("ods = \"RZ9\"", "ods = \"rz9\"")]),
         ("a word that is no choice", &[rz9("environment = \"test\"", "environment = \"Test\"")]),
-        ("a transport of a later release", &[rz9("transport = \"mllp\"", "transport = \"mesh\"")]),
+        ("a transport that there is not", &[rz9("transport = \"mllp\"", "transport = \"pigeon\"")]),
         ("an address without a port", &[rz9("127.0.0.1:2601", "127.0.0.1")]),
         ("a name to listen on", &[rz9("127.0.0.1:2611", "localhost:2611")]),
         ("a time zone nobody knows", &[rz9("release_after = \"5m\"", "time_zone = \"Europe/Londn\"")]),
@@ -191,6 +191,49 @@ fn values_of_the_wrong_kind_say_what_to_write() {
         ),
     ]);
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_mailbox_without_its_secrets_or_that_would_double_a_note_is_refused() {
+    const GOOD: &str = "[endpoint.mesh]\nurl = \"http://127.0.0.1:1\"\nmailbox = \"X26ABC1\"\npassword = { env = \"PW\" }\nshared_key = { env = \"KEY\" }\nto_mailbox = \"X26ABC2\"\nworkflow = \"W\"\nack_workflow = \"W_ACK\"\n";
+    let query = |text: &str| text.replace("after_unknown = \"resend\"", "after_unknown = \"query\"");
+    let load = |section: &str, change: &dyn Fn(&str) -> String| {
+        let folder = copy_of_example();
+        let file = folder.path().join(RZ9);
+        let text = std::fs::read_to_string(&file).expect("a trust");
+        let mllp = "[endpoint.mllp]\naddress = \"127.0.0.1:2601\"\nmax_connections = 8\n";
+        assert!(text.contains(mllp) && text.contains("after_unknown = \"resend\""));
+        let text = text.replace("transport = \"mllp\"", "transport = \"mesh\"").replace(mllp, section);
+        std::fs::write(&file, change(&text)).expect("written");
+        let env = [("PW", "opensesame"), ("KEY", "sesameopen")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let result = Config::load(&folder.path().join("example.toml"), env);
+        let said = match &result {
+            Ok(config) => format!("{config:?}"),
+            Err(faults) => faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        };
+        assert!(!said.contains("opensesame") && !said.contains("sesameopen"), "{said}");
+        (result.is_ok(), said)
+    };
+    let (good, said) = load(GOOD, &query);
+    assert!(good, "{said}");
+    let as_it_was = |text: &str| text.to_owned();
+    let filed_by = |text: &str| query(text).replace("filed_by = \"application_ack\"", "filed_by = \"read_back\"");
+    for (section, change, word) in [
+        (GOOD.to_owned(), &as_it_was as &dyn Fn(&str) -> String, "MESH carries the same message twice"),
+        (GOOD.to_owned(), &filed_by, "nothing can be read back over mesh"),
+        (String::new(), &query, "endpoint.mesh is missing"),
+        (GOOD.replace("password = { env = \"PW\" }\n", ""), &query, "password is missing"),
+        (GOOD.replace("{ env = \"KEY\" }", "\"sesameopen\""), &query, "secrets never stand in this file"),
+        (GOOD.replace("X26ABC2", "X26ABC1"), &query, "is our own mailbox"),
+        (GOOD.replace("X26ABC2", "../X26"), &query, "letters, digits"),
+        (GOOD.replace("http://127.0.0.1:1", "https://mesh.example"), &query, "tls is missing"),
+        (GOOD.replace("http://127.0.0.1:1", "http://mesh.example"), &query, "in the clear"),
+        (format!("{GOOD}message_timeout = \"10s\"\n"), &query, "not even one chunk"),
+        (format!("{GOOD}default_team = \"nobody\"\n"), &query, "no team of RZ9"),
+    ] {
+        let (good, said) = load(&section, change);
+        assert!(!good && said.contains(word), "{word}: {said}");
+    }
 }
 
 #[test]

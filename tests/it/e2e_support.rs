@@ -93,7 +93,7 @@ impl Stage {
         Self::on(stores().nth(1).expect("PostgreSQL"), endpoints)
     }
 
-    fn on(store: crate::support::TestStore, endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
+    pub fn on(store: crate::support::TestStore, endpoints: impl IntoIterator<Item = toml::Table>) -> Self {
         let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
         Self {
             folder: temp_dir(),
@@ -179,6 +179,16 @@ impl Stage {
         file
     }
 
+    /// What a bridge says that refuses to start.
+    pub async fn does_not_start(&self) -> String {
+        let stop = CancellationToken::new();
+        let starting = Box::pin(app::start(self.config(), Arc::new(SystemClock), Arc::new(SystemEntropy), stop));
+        match starting.await {
+            Ok(_) => panic!("the bridge starts"),
+            Err(e) => e.to_string(),
+        }
+    }
+
     pub fn config(&self) -> Config {
         match Config::load(&self.file(), []) {
             Ok(config) => config,
@@ -209,6 +219,11 @@ impl Bridge {
     /// Where it is called.
     pub fn grpc(&self) -> SocketAddr {
         self.running.grpc
+    }
+
+    /// What it has on record.
+    pub fn store(&self) -> &ips_bridge::store::Store {
+        &self.running.store
     }
 
     pub async fn stop(self) {

@@ -206,6 +206,27 @@ async fn a_message_run_again_never_overwrites_what_its_sender_told_later() {
 }
 
 #[tokio::test]
+async fn what_came_by_mesh_from_another_mailbox_makes_nothing_when_it_is_run_again() {
+    for store in stores() {
+        let bridge =
+            small::Bridge::start(&store.url, nobody(), Tweaks { without_outbox: true, ..Tweaks::default() }).await;
+        // As the mailbox's reader keeps it: shown, and parked.
+        receive(&bridge.source(), taken_back()).await;
+        let parked = kept(&bridge, InboundState::Parked).await.remove(0);
+        let mut message = bridge.store.inbound(&Scope::system(), parked).await.expect("read").expect("there");
+        message.source = "mesh X26OTHER".into();
+        for theirs in [None, Some("X26ABC1".to_owned())] {
+            let way_in = bridge.way_in().for_mailbox(theirs);
+            way_in.reprocess(bridge.call(), message.clone(), "mended".into()).await.expect("it is looked at");
+            let now = bridge.store.inbound(&Scope::system(), parked).await.expect("read").expect("there");
+            assert_eq!(now.state.word(), "PARKED");
+            assert!(now.reason.contains("another mailbox"), "{}", now.reason);
+        }
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn of_two_who_run_a_message_again_at_once_one_does() {
     for test in stores() {
         let tweaks = Tweaks { without_outbox: true, ..Tweaks::default() };

@@ -56,6 +56,8 @@ mod fhir_in;
 mod inbound_patients;
 mod inbound_service;
 mod interop;
+mod mesh_client;
+mod mesh_flow;
 mod outbox_ask;
 mod outbox_send;
 mod seeing_canary;

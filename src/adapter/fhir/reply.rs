@@ -73,6 +73,8 @@ pub struct HttpRules {
     statuses: BTreeMap<String, HttpRow>,
     /// By `issue.code` or a code of `issue.details.coding`; these go before the status, except where the status is 2xx.
     issues: BTreeMap<String, HttpRow>,
+    /// Of a message that answers ours: by a code of its OperationOutcome, or by `MessageHeader.response.code` where it has none.
+    acks: BTreeMap<String, HttpRow>,
 }
 
 impl Default for HttpRules {
@@ -95,7 +97,11 @@ impl Default for HttpRules {
             ("504", Unknown),
             ("5xx", Retry),
         ];
-        Self { statuses: rows.into_iter().map(|(k, r)| (k.to_owned(), r)).collect(), issues: BTreeMap::new() }
+        Self {
+            statuses: rows.into_iter().map(|(k, r)| (k.to_owned(), r)).collect(),
+            issues: BTreeMap::new(),
+            acks: BTreeMap::new(),
+        }
     }
 }
 
@@ -109,6 +115,11 @@ impl HttpRules {
         self.issues.get(code).copied()
     }
 
+    /// What a code of an acknowledgement means that comes as a message.
+    pub fn ack(&self, code: &str) -> Option<HttpRow> {
+        self.acks.get(code).copied()
+    }
+
     /// Changes one row, or says what is wrong with it: what and a hint.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {
         let row = ROWS.iter().find(|(name, _)| *name == value).map(|(_, row)| *row).ok_or_else(|| {
@@ -117,6 +128,19 @@ impl HttpRules {
                 suggest(value, ROWS.iter().map(|(name, _)| *name)),
             )
         })?;
+        if let Some(code) = key.strip_prefix("ack.") {
+            if !is_code(code) {
+                let hint = "write for example \"ack.30001\" = \"positive\"";
+                return Err((format!("\"{key}\" is not a code of an acknowledgement"), hint.into()));
+            }
+            let failed = matches!(code, "transient-error" | "fatal-error");
+            if failed && matches!(row, HttpRow::Positive | HttpRow::Received) {
+                let hint = "an error is refused, retry, query or unknown";
+                return Err((format!("\"{key}\" can never be {value}"), hint.into()));
+            }
+            self.acks.insert(code.to_owned(), row);
+            return Ok(());
+        }
         if let Some(code) = key.strip_prefix("issue.") {
             if !is_code(code) {
                 return Err((
@@ -137,7 +161,7 @@ impl HttpRules {
         if !good {
             return Err((
                 format!("unknown key \"{key}\" in [reply]"),
-                "write a status (409), a class (4xx) or an issue's code (\"issue.duplicate\")".into(),
+                "write a status (409), a class (4xx), an issue's code (\"issue.duplicate\") or an acknowledgement's (\"ack.30001\")".into(),
             ));
         }
         let fits = match row {

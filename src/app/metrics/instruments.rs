@@ -11,7 +11,7 @@ use prometheus::{
 /// Everything `outbox::Watch::attempt` is told.
 const VERDICTS: &[&str] = &["positive", "refused", "retry", "unknown", "not_sent", "held"];
 /// Everything `outbox::Watch::asked` is told.
-const ANSWERS: &[&str] = &["found", "not_found", "unclear", "unheard"];
+const ANSWERS: &[&str] = &["found", "received", "not_delivered", "not_found", "unclear", "unheard"];
 pub const INBOUND_STATES: &[InboundState] =
     &[InboundState::Received, InboundState::Applied, InboundState::Ignored, InboundState::Parked];
 

@@ -62,6 +62,34 @@ pub(super) fn answered(
         (Answer::Found { .. }, Some(asking), None) => {
             Some(unclear(d, policy, asking, "an answer that was not kept", now, random))
         }
+        (Answer::Received { code }, asking, Some(reply)) => {
+            let verdict = spoken(Meaning::Positive, Level::Transport, code);
+            let evidence = Some(EvidenceKind::TransportAck);
+            if asking.as_ref().is_none_or(|a| a.because == Because::Accepted) {
+                let said = weigh(d, policy, &Late { verdict: &verdict, evidence, reply, now, random });
+                // Whoever carries it cannot say that it was filed: the record is asked on.
+                return match asking.filter(|_| d.state == State::Accepted) {
+                    Some(asking) => {
+                        let at = later(now, policy.asks.wait(&asking));
+                        Some(again(d, asking, at, "received, and no more is known"))
+                    }
+                    None => said,
+                };
+            }
+            d.unresolved = d.unresolved.saturating_sub(1);
+            Some(positive(d, policy, EvidenceKind::TransportAck, &verdict, reply, now))
+        }
+        (Answer::NotDelivered { code }, Some(asking), Some(_)) if asking.because != Because::Accepted => {
+            d.unresolved = d.unresolved.saturating_sub(1);
+            Some(park(d, ParkReason::Refused, code))
+        }
+        (Answer::NotDelivered { code }, _, Some(reply)) => {
+            let verdict = spoken(Meaning::Refused, Level::Application, code);
+            weigh(d, policy, &Late { verdict: &verdict, evidence: None, reply, now, random })
+        }
+        (Answer::Received { .. } | Answer::NotDelivered { .. }, Some(asking), None) => {
+            Some(unclear(d, policy, asking, "an answer that was not kept", now, random))
+        }
         (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
         (Answer::CannotSay { code }, Some(asking), _) => Some(unclear(d, policy, asking, code, now, random)),
         (Answer::NotHeard { why }, Some(mut asking), _) => {
@@ -76,13 +104,11 @@ pub(super) fn answered(
 
 /// The word of the record itself, as a verdict.
 fn found(record_id: Option<String>) -> Verdict {
-    Verdict {
-        meaning: Meaning::Positive,
-        level: Level::Application,
-        code: "found by its id".into(),
-        duplicate: false,
-        record_id,
-    }
+    Verdict { record_id, ..spoken(Meaning::Positive, Level::Application, "found by its id") }
+}
+
+fn spoken(meaning: Meaning, level: Level, code: &str) -> Verdict {
+    Verdict { meaning, level, code: code.to_owned(), duplicate: false, record_id: None }
 }
 
 fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now: Timestamp) -> String {

@@ -6,7 +6,7 @@
 
 use super::super::answer::{Taken, Wrong, unpack_frames};
 use super::super::batch;
-use super::super::fhir::{FhirSource, is_resource, receive_fhir, weigh_again};
+use super::super::fhir::{FhirSource, is_resource, mailbox_of, receive_fhir, weigh_again};
 use super::{NO_MESSAGE, refuse, weigh};
 use crate::adapter::Format;
 use crate::adapter::hl7::Envelope;
@@ -20,10 +20,15 @@ use crate::transport::https::Arrived;
 /// Said of a frame of several messages.
 const BATCH_AGAIN: &str = "a frame of several messages is taken whole or not at all; have its sender send it again";
 
+/// Said of what a mailbox sent that is not the endpoint's: it makes nothing here, however often it is run.
+const ANOTHER_MAILBOX: &str = "it came by MESH from another mailbox than mesh.to_mailbox; nothing of it is taken in";
+
 /// One endpoint's way in.
 pub struct WayIn {
     fhir: FhirSource,
     format: Format,
+    /// The one mailbox whose messages count, where the endpoint is one.
+    their_mailbox: Option<String>,
 }
 
 /// A message that came over gRPC.
@@ -41,7 +46,12 @@ pub enum Told {
 
 impl WayIn {
     pub fn new(fhir: FhirSource, format: Format) -> Self {
-        Self { fhir, format }
+        Self { fhir, format, their_mailbox: None }
+    }
+
+    /// Of what came by MESH only this mailbox's can be run again.
+    pub fn for_mailbox(self, their_mailbox: Option<String>) -> Self {
+        Self { their_mailbox, ..self }
     }
 
     pub fn endpoint(&self) -> &EndpointId {
@@ -93,6 +103,12 @@ impl WayIn {
 
     async fn again(&self, kept: Inbound) -> Result<Received, StoreError> {
         let source = &self.fhir.source;
+        if let Some(mailbox) = mailbox_of(&kept)
+            && !self.their_mailbox.as_ref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(mailbox))
+        {
+            let inbound = Inbound { state: InboundState::Parked, reason: ANOTHER_MAILBOX.into(), ..kept };
+            return Ok(Receive { inbound }.into());
+        }
         if is_resource(&kept) {
             return Ok(weigh_again(&self.fhir, kept));
         }

@@ -7,7 +7,7 @@ use super::super::{Scope, Store};
 use super::{Page, all, list, one, parse, trusts, uuids};
 use crate::domain::ambient::from_micros;
 use crate::domain::delivery::{Delivery, ParkReason, State, WaitingFor};
-use crate::domain::ids::{DeliveryId, PatientId, RenderingId};
+use crate::domain::ids::{DeliveryId, PatientId, RenderingId, ReplyId};
 use crate::domain::organisation::EndpointId;
 use uuid::Uuid;
 
@@ -61,6 +61,7 @@ statement!(
 statement!(STEPS, "SELECT version, at, state, what, who FROM step WHERE delivery_id = $1 ORDER BY version");
 statement!(ATTEMPTS, "SELECT payload FROM attempt WHERE delivery_id = $1 ORDER BY id");
 statement!(RENDERINGS, "SELECT payload, bytes FROM rendering WHERE delivery_id = $1 ORDER BY id");
+statement!(HAS_REPLY, "SELECT COUNT(*) FROM reply WHERE id = $1");
 statement!(REPLIES, "SELECT payload, bytes FROM reply WHERE delivery_id = $1 ORDER BY id");
 
 impl Store {
@@ -163,6 +164,13 @@ impl Store {
                 Ok(Step { delivery_id: delivery.id, version, at: from_micros(at), state, what, by })
             })
             .collect()
+    }
+
+    /// Whether a reply is on record already; it says nothing of what is in it.
+    pub async fn has_reply(&self, id: ReplyId) -> Result<bool, StoreError> {
+        let sql = HAS_REPLY.for_pool(&self.readers);
+        let found: (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.0).fetch_one(p).await)?;
+        Ok(found.0 > 0)
     }
 
     /// Every attempt, with its bytes and replies; replies to no attempt stand with the last one.

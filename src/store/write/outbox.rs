@@ -368,14 +368,14 @@ impl Write for Settle {
             {
                 Happened::EarlierConfirmed { verdict: verdict.clone() }
             }
-            (Happened::Asked { answer: Answer::Found { .. }, .. }, _)
+            (Happened::Asked { answer: Answer::Found { .. } | Answer::Received { .. }, .. }, _)
                 if made_for_others(view, ctx, &before, self.asked_about) =>
             {
                 Happened::EarlierConfirmed { verdict: found_earlier() }
             }
             (happened, true) => happened.clone(),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
-            (asked @ Happened::Asked { answer: Answer::Found { .. }, .. }, false) => asked.clone(),
+            (asked @ Happened::Asked { answer, .. }, false) if answer.is_news() => asked.clone(),
             (_, false) => return Ok(before),
         };
         if holds

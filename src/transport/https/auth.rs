@@ -22,7 +22,12 @@ pub enum Auth {
     },
     /// OAuth 2.0 client credentials: an access token, had from a token endpoint.
     Token(Box<TokenSettings>),
+    /// Something else for each request: a signature.
+    EachTime(Arc<Sign>),
 }
+
+/// Makes the value of `Authorization` for one request.
+pub type Sign = dyn Fn() -> String + Send + Sync;
 
 /// Where access tokens come from.
 #[derive(Clone)]
@@ -52,6 +57,7 @@ pub enum ClientProof {
 pub(super) enum Shown {
     Fixed(Option<Credentials>),
     Token(TokenSource),
+    EachTime(Arc<Sign>),
 }
 
 impl Auth {
@@ -67,6 +73,7 @@ impl fmt::Debug for Auth {
             Self::Nothing => "Nothing",
             Self::Basic { .. } => "Basic(..)",
             Self::Token(_) => "Token(..)",
+            Self::EachTime(_) => "EachTime(..)",
         })
     }
 }

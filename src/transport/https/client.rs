@@ -119,6 +119,7 @@ impl Pool {
         let shown = match &settings.auth {
             Auth::Nothing => Shown::Fixed(None),
             Auth::Basic { user, password } => Shown::Fixed(Credentials::new(&Auth::basic(user, password))),
+            Auth::EachTime(sign) => Shown::EachTime(sign.clone()),
             Auth::Token(token) => Shown::Token(TokenSource::new((**token).clone(), settings.ambient.clone())),
         };
         let permits = Arc::new(Semaphore::new(settings.max_connections.max(1)));
@@ -162,7 +163,7 @@ impl Inner {
 
     async fn token(&self, refused: Option<u64>) -> Result<Option<Token>, NotSent> {
         match &self.shown {
-            Shown::Fixed(_) => Ok(None),
+            Shown::Fixed(_) | Shown::EachTime(_) => Ok(None),
             Shown::Token(source) => source.token(refused).await.map(Some),
         }
     }
@@ -251,12 +252,22 @@ impl Connection {
         Ok(request)
     }
 
+    /// One request, once, whatever is answered.
+    pub(in crate::transport) async fn request(&mut self, request: &Request, id: &str) -> Sent {
+        self.once(request, id).await
+    }
+
     async fn once(&mut self, request: &Request, id: &str) -> Sent {
         let pool = self.pool.clone();
         let s = &pool.settings;
+        let made;
         let credentials = match (&pool.shown, &self.token) {
             (Shown::Fixed(fixed), _) => fixed.as_ref(),
             (Shown::Token(_), token) => token.as_ref().map(|t| &t.credentials),
+            (Shown::EachTime(sign), _) => {
+                made = Credentials::new(&sign());
+                made.as_ref()
+            }
         };
         let Some(out) = outgoing(request, &s.base, &s.headers, id, credentials) else {
             return Sent::NotSent(NotSent::Request(HttpMessageError::Target));

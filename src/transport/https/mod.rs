@@ -15,7 +15,7 @@ mod token;
 mod watched;
 
 pub use assertion::{AssertionError, AssertionKey};
-pub use auth::{Auth, ClientProof, TokenSettings};
+pub use auth::{Auth, ClientProof, Sign, TokenSettings};
 pub use base::{Base, NotABase};
 pub use client::{Ambient, ClientSettings, Connection, Pool};
 pub use listener::{Arrived, Listener, ListenerSettings};

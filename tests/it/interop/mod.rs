@@ -2,3 +2,4 @@
 
 mod adt;
 mod judges;
+mod mesh;

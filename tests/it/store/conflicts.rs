@@ -163,3 +163,22 @@ async fn two_bridges_that_settle_withdraw_and_claim_in_the_same_lanes_never_disa
         b.close().await;
     }
 }
+
+#[tokio::test]
+async fn what_a_bridge_remembers_of_a_batch_that_wrote_nothing_is_forgotten_when_another_bridge_has_written() {
+    for test in both().filter(|t| t.kind == "postgres") {
+        let (a, b) = (Bridge::on(&test.url).await, Bridge::on(&test.url).await);
+        let of = a.episode().await;
+        let delivery = a.write(&of, "First.").await.delivery();
+        // It looks, and its own first write is refused: nothing of it is committed.
+        gate::pause(&a, &epr(), true).await;
+        assert!(b.claim(&epr(), 10).await.is_empty());
+        let mut wrong = b.note(&of, note("Second."));
+        wrong.expected.family.0 = "Somebody-Else".into();
+        assert!(b.store.write_note(wrong).await.is_err());
+        gate::pause(&a, &epr(), false).await;
+        b.claim_only(&epr(), delivery).await;
+        a.close().await;
+        b.close().await;
+    }
+}

@@ -85,3 +85,54 @@ fn named_by(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set, and this test needs what others wrote: run `make interop`"))
 }
+
+/// NHS England's own MESH sandbox with full authentication; it ends with this value.
+pub struct MeshSandbox {
+    process: Child,
+    pub url: String,
+    /// Where it runs and writes.
+    _folder: tempfile::TempDir,
+}
+
+impl MeshSandbox {
+    pub async fn start() -> Self {
+        let (folder, address) = (temp_dir(), super::free_addr());
+        let log = std::fs::File::create(folder.path().join("log")).expect("the test's own folder");
+        let mut command = Command::new(python());
+        command.args(["-m", "uvicorn", "mesh_sandbox.api:app", "--host", "127.0.0.1", "--log-level", "warning"]);
+        command.arg("--port").arg(address.port().to_string()).current_dir(folder.path());
+        // Without a store it answers 202 and forgets the message.
+        for (name, value) in
+            [("AUTH_MODE", "full"), ("STORE_MODE", "memory"), ("SHARED_KEY", "TestKey"), ("ENV", "local")]
+        {
+            command.env(name, value);
+        }
+        let stderr = log.try_clone().expect("a file handle");
+        let process = command.stdout(log).stderr(stderr).spawn().expect("the sandbox starts; run `make interop`");
+        let sandbox = Self { process, url: format!("http://{address}"), _folder: folder };
+        super::wait_until(std::time::Duration::from_secs(60), "the sandbox listens", async || {
+            tokio::net::TcpStream::connect(address).await.is_ok()
+        })
+        .await;
+        sandbox
+    }
+
+    /// Runs Python with NHS England's own client beside the sandbox; what it prints. Arguments begin with the sandbox's address.
+    pub fn python(&self, script: &str, arguments: &[&str]) -> String {
+        let ran = Command::new(python()).arg("-c").arg(script).arg(&self.url).args(arguments).output();
+        let ran = ran.expect("python runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).expect("UTF-8")
+    }
+}
+
+impl Drop for MeshSandbox {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn python() -> PathBuf {
+    Path::new(&named_by("VAL_DIR")).join("venv/bin/python")
+}

@@ -6,13 +6,14 @@ pub mod bridge;
 pub mod far_end;
 pub mod heard;
 mod judges;
+pub mod mesh_end;
 mod places;
 mod stores;
 mod waiting;
 pub mod web_end;
 
 pub use ambient::{Seeded, SetClock};
-pub use judges::{FhirReceiver, fhir_judges, hl7_judges, shared};
+pub use judges::{FhirReceiver, MeshSandbox, fhir_judges, hl7_judges, shared};
 pub use places::{free_addr, temp_dir};
 pub use stores::{TestStore, stores};
 pub use waiting::wait_until;
