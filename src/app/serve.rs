@@ -274,6 +274,11 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
     }
 }
 
+const _: () = assert!(
+    outbox::LOOK_UP_TIME_MAX.as_millis() < crate::config::LEASE_MARGIN.as_millis(),
+    "a lease must outlive looking up and sending together"
+);
+
 /// The endpoint's own listener, where it has one.
 async fn listen(
     ready: &Ready,

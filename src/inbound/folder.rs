@@ -164,19 +164,22 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         },
         ResultId::ControlId => source.store.delivery_of_control_id(&source.scope, &source.endpoint, stem).await?,
     };
+    let reply = reply(source, &file, bytes, of_result(says));
+    let id = reply.id;
     let report = Report {
         endpoint: source.endpoint.clone(),
         delivery: delivery.as_ref().map(|d: &Delivery| d.id),
         evidence: EvidenceKind::VendorReport,
-        reply: reply(source, &file, bytes, of_result(says)),
+        reply,
     };
     match source.store.report(report).await {
         Ok(Some(d)) => {
             tracing::info!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "result file");
         }
         Ok(None) => tracing::warn!(endpoint = %source.endpoint, "a result file that fits nothing we sent; kept"),
-        // It was taken in before, and the bridge stopped before it was moved.
-        Err(WriteError::Store(StoreError::Conflict(_))) => {}
+        // It was taken in before, and the bridge stopped before it was moved. Any other conflict kept nothing.
+        Err(WriteError::Store(StoreError::Conflict(_)))
+            if source.store.has_reply(id).await.map_err(WriteError::from)? => {}
         Err(e) => return Err(e.into()),
     }
     away(file, DONE).await

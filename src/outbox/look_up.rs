@@ -9,8 +9,9 @@ use crate::store::write::Feeling;
 use crate::transport::Sent;
 use std::time::Duration;
 
-/// All lookups of one message together. Less than what every lease leaves beside the longest send, so that looking up never outlives the lease.
-const TIME_MAX: Duration = Duration::from_secs(10);
+/// All lookups of one message together. Less than what every lease leaves beside the longest send, so that looking up never outlives the lease: `app` holds the
+/// two against each other.
+pub const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why there is nothing to go on with.
 pub enum Stopped {

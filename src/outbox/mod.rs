@@ -18,6 +18,7 @@ mod trace;
 mod worker;
 
 pub use ask::{Question, ReadBack};
+pub use look_up::TIME_MAX as LOOK_UP_TIME_MAX;
 pub use worker::run;
 
 use crate::adapter::{InUse, Pack, RenderOptions};

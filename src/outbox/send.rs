@@ -204,8 +204,8 @@ async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending:
                 }
                 return;
             }
-            // The same reply is there already: an earlier try did commit.
-            Err(WriteError::Store(StoreError::Conflict(_))) => return,
+            // An earlier try did commit. Any other conflict stored nothing.
+            Err(WriteError::Store(StoreError::Conflict(_))) if is_kept(shared, &ending).await => return,
             Err(e) if Instant::now() >= give_up => {
                 tracing::error!(reason = %e, "what came of an attempt could not be stored; the lease ends and the delivery counts as unknown");
                 return;
@@ -216,6 +216,14 @@ async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending:
                 wait = (wait * 2).min(Duration::from_secs(5));
             }
         }
+    }
+}
+
+/// Whether the same reply is there already.
+async fn is_kept(shared: &Shared, ending: &Ending) -> bool {
+    match ending.replies.first() {
+        Some(reply) => shared.store.has_reply(reply.id).await.unwrap_or(false),
+        None => false,
     }
 }
 

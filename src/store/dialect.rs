@@ -187,3 +187,23 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_longer_text_has_its_parameters_numbered_on() {
+        let sql = Sql::new("UPDATE t SET a = {0:heap}, b = {2:uuid} FROM {rows} WHERE c = {none:int}");
+        assert_eq!(
+            sql.part(false, 10),
+            "UPDATE t SET a = substr($12, r.value ->> 0, r.value ->> 1), b = unhex(r.value ->> 2, '-') FROM json_each($11) AS r WHERE c = NULL"
+        );
+        assert_eq!(
+            sql.part(true, 0),
+            "UPDATE t SET a = substring($2 FROM (r.value ->> 0)::int FOR (r.value ->> 1)::int), b = (r.value ->> 2)::uuid \
+             FROM jsonb_array_elements($1::jsonb) AS r WHERE c = NULL::bigint"
+        );
+        assert_eq!(renumbered("$1, $12 and $3", 4), "$5, $16 and $7");
+    }
+}

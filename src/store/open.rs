@@ -28,6 +28,9 @@ const AWAY_AFTER: Duration = Duration::from_secs(10);
 const WRITER_SESSION: &str = "SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; \
      SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
+const NO_PROBE: &str = "UPDATE endpoint SET payload = json_set(payload, '$.gate', 'Closed', '$.until', NULL) \
+     WHERE json_extract(payload, '$.gate') = 'Probing'";
+
 /// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
 pub(super) struct Opened {
     pub writer: Pool,
@@ -89,6 +92,8 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .await?;
     // Leases of earlier runs are void at once: nobody else can be holding them.
     sqlx::query("UPDATE lane SET next_at = 0, lease_until = 0 WHERE lease_token IS NOT NULL").execute(&writer).await?;
+    // And a probe that was in hand then finds out nothing any more: the next delivery probes, now.
+    sqlx::query(NO_PROBE).execute(&writer).await?;
     Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), lock: Some(lock) })
 }
 

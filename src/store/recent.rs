@@ -113,3 +113,21 @@ impl Recent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_two_generations_are_held_and_what_is_wanted_stays() {
+        let mut newest: Newest<usize, usize> = Newest::default();
+        for n in 0..10 * ROWS {
+            newest.put(n, n);
+            assert_eq!(newest.get(&0), Some(0), "it is asked for again and again");
+            assert!(newest.now.len() <= ROWS && newest.before.len() <= ROWS);
+        }
+        assert_eq!(newest.get(&1), None, "nobody asked for it since");
+        newest.put(0, 7);
+        assert_eq!(newest.get(&0), Some(7));
+    }
+}

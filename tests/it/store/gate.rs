@@ -162,6 +162,26 @@ async fn a_probe_that_never_comes_back_is_given_up_with_its_lease() {
 }
 
 #[tokio::test]
+async fn on_sqlite_a_probe_of_an_earlier_run_is_given_up_at_once() {
+    for test in both().filter(|t| t.kind == "sqlite") {
+        let before = Bridge::on(&test.url).await;
+        lanes(&before, 2).await;
+        let first = before.claim(&epr(), 1).await.remove(0);
+        fails(&before, &first, Feeling::Unreachable("refused".into())).await;
+        before.pass(WAITED).await;
+        assert_eq!(before.claim(&epr(), 10).await.len(), 1);
+        assert_eq!(state(&before).await.gate, Gate::Probing);
+        let now = before.now();
+        before.close().await;
+        let after = Bridge::on(&test.url).await;
+        after.clock.set(now);
+        assert_eq!(after.claim(&epr(), 10).await.len(), 1, "one probes, without waiting for a lease that nobody holds");
+        assert_eq!(state(&after).await.gate, Gate::Probing);
+        after.close().await;
+    }
+}
+
+#[tokio::test]
 async fn three_silences_in_a_row_close_the_endpoint_and_an_answer_between_them_does_not() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
