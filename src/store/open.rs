@@ -102,8 +102,11 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(AWAY_AFTER)
-        // The writer finds out by beginning, and begins again.
+        // The writer finds out by beginning, and begins again. It never changes its connection without noticing: what it remembers is of the
+        // record behind that one.
         .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }));
     let first = pool.clone().connect_with(options.clone()).await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {

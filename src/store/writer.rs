@@ -283,7 +283,7 @@ async fn decide_and_commit(
     recent: &mut Recent,
     batch: &mut [Box<dyn Queued>],
 ) -> Result<(), Failed> {
-    let mut tx = begin(&around.pool).await.map_err(|e| Failed::Away(e.into()))?;
+    let mut tx = begin(&around.pool, recent).await.map_err(|e| Failed::Away(e.into()))?;
     let (mut view, feed) = read_needs(&mut tx, around, recent, batch).await?;
     around.signals.open_deliveries.store(feed.open, Ordering::Relaxed);
     let full = around.signals.full();
@@ -364,8 +364,7 @@ async fn read_needs(
                 recent.forget_all();
                 view = fresh(recent, alone);
             }
-            // Nothing is known to be wrong with any of the writes before the first row came.
-            Err(e) if view.feed.is_none() => return Err(Failed::Away(e)),
+            // What one of them asks for may be the cause. Where nobody is there, the first one alone finds that out for all.
             Err(e) => return Err(Failed::Before(e)),
         }
     }
@@ -379,12 +378,15 @@ async fn read_needs(
 /// Waits until no other batch is being written. On SQLite there is none: nobody else writes. On PostgreSQL this makes the bridges' batches follow one another: each is decided
 /// against everything the one before it committed, so there is no lock order to keep and no row that appears between two reads. Their commits
 /// had to queue for the feed's row anyway.
-async fn begin(pool: &Pool) -> Result<Tx, sqlx::Error> {
+async fn begin(pool: &Pool, recent: &mut Recent) -> Result<Tx, sqlx::Error> {
     match begin_once(pool).await {
         Ok(tx) => Ok(tx),
         Err(e @ sqlx::Error::PoolTimedOut) => Err(e),
-        // The connection was from before the database went away: the next one is new.
-        Err(_) => begin_once(pool).await,
+        // The connection was from before the database went away: the next one is new. Which record it finds there, and how much of it, nobody knows.
+        Err(_) => {
+            recent.forget_all();
+            begin_once(pool).await
+        }
     }
 }
 
