@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop lint bench
+.PHONY: help demo test interop lint bench fuzz
 
 # cargo-nextest runs each test in a process of its own and ends one that hangs; plain `cargo test` does too where it is absent.
 ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
@@ -36,3 +36,7 @@ lint: ## format, clippy, proto, licences, one crypto provider
 
 bench: ## each figure beside its limit; writes target/bench/summary.json
 	scripts/with-postgres cargo bench --locked --bench figures
+
+FUZZ_SECONDS ?= 600
+fuzz: ## cargo-fuzz on everything that reads what others wrote; FUZZ_SECONDS for each of the targets
+	scripts/fuzz $(FUZZ_SECONDS)

@@ -53,6 +53,11 @@ impl CodeTable {
         self.read.get(theirs).map(String::as_str).or(self.replacement())
     }
 
+    /// Whether the table has a row for this code of theirs.
+    pub fn lists(&self, theirs: &str) -> bool {
+        self.read.contains_key(theirs)
+    }
+
     fn replacement(&self) -> Option<&str> {
         match &self.missing {
             Missing::Error => None,

@@ -14,11 +14,13 @@
 //! be carried ([`super::inherited`]).
 
 use super::fault::{Fault, Faults};
+use super::form::message;
 use super::input;
 use super::manifest::Format;
 use super::pack::Pack;
 use super::render::RenderOptions;
 use super::sources::Sources;
+use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value, json};
 use std::{fs, path::Path};
 
@@ -244,6 +246,9 @@ impl Pack {
             Format::Fhir => parsed.as_ref().ok().map(|p| p.message_type.clone()),
         };
         Some(match parsed {
+            Ok(p) if !broken_rules(&p).is_empty() => {
+                Outcome { file: "expected.err", text: broken_rules(&p).join("\n") + "\n", covers, row: None }
+            }
             Ok(p) => {
                 let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
                 Outcome { file: "expected.json", text: format!("{value:#}\n"), covers, row: None }
@@ -438,6 +443,15 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
     })
 }
 
+/// The rules of our fields that what was parsed breaks, as the bridge would say it. No day of an example is too late.
+fn broken_rules(parsed: &super::Parsed) -> Vec<String> {
+    let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
+    let now =
+        jiff::civil::date(9000, 1, 1).to_zoned(zone.clone()).map_or(jiff::Timestamp::UNIX_EPOCH, |z| z.timestamp());
+    let broken = message::broken(&parsed.makes, &parsed.value, &parsed.nulls, now, &zone);
+    broken.iter().map(|b| format!("{}: {}", b.field, b.rule)).collect()
+}
+
 /// Parses one message, for `adapter parse`. Line ends may be LF.
 pub fn parse(folder: &Path, bytes: &[u8], settings: &toml::Table) -> Result<Value, Vec<Fault>> {
     let pack = Pack::load(folder)?;
@@ -445,6 +459,9 @@ pub fn parse(folder: &Path, bytes: &[u8], settings: &toml::Table) -> Result<Valu
     given.extend(settings.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
     let settings = pack.manifest.settings.resolve(&given, "settings")?;
     match pack.parse(bytes, &settings, ZONE) {
+        Ok(p) if !broken_rules(&p).is_empty() => {
+            Err(broken_rules(&p).into_iter().map(|rule| Fault::new("message", 0, rule, "")).collect())
+        }
         Ok(p) => Ok(
             json!({ "message": p.message_type, "control_id": p.control_id, "makes": p.makes, "fields": p.value, "nulls": p.nulls }),
         ),

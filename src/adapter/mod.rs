@@ -54,4 +54,5 @@ pub use render::{RenderError, RenderOptions, Rendered};
 pub use reply::{Hl7Rules, ReplyRules, Row, is_error_code};
 pub use result::{ResultId, ResultRules, ResultSays};
 pub use settings::{Kind as SettingKind, Setting, Settings};
+pub use sources::Sources;
 pub use stamp::Stamp;

@@ -260,7 +260,7 @@ impl Pack {
         })?;
         let around = Around { settings, tables: &self.tables, zone: &zone };
         if self.manifest.format == Format::Fhir {
-            return fhir::map::parse(self, bytes, &around).map(|parsed| (parsed, Vec::new()));
+            return fhir::map::read(self, bytes, &around);
         }
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;

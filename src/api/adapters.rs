@@ -10,13 +10,13 @@ use super::error::Error;
 use super::principal::Role;
 use super::rpc;
 use crate::adapter::compose::{Composition, compose, job_of};
-use crate::adapter::form::request;
-use crate::adapter::{Fault, Fitted, Pack, ParseError, RenderError, Status, masked};
+use crate::adapter::form::{message, request};
+use crate::adapter::{Fault, Fitted, Pack, ParseError, Parsed, RenderError, Status, masked};
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{DeliveryId, random_80_bits};
 use crate::domain::organisation::EndpointId;
-use crate::domain::rule::Violations;
+use crate::domain::rule::{Violation, Violations};
 use crate::store::record::{ActivePack, PackKept, Rendering as Made};
 use crate::wire::v1::{self, preview_entry_request::What};
 use std::sync::Arc;
@@ -268,9 +268,10 @@ async fn preview_message(c: Caller, m: v1::PreviewMessageRequest) -> Result<v1::
     let r = c.endpoint(&endpoint)?.rendering.in_use.now();
     Ok(match r.pack.parse(&m.message, &r.settings, &r.site.trust.time_zone) {
         Ok(parsed) => {
+            let faults = rules_broken(&c, &r, &parsed);
             let value = serde_json::from_value(parsed.value);
             let parsed = value.map_err(|_| Error::Internal("a parsed message that is no object".into()))?;
-            v1::PreviewMessageResponse { parsed: Some(parsed), faults: Vec::new() }
+            v1::PreviewMessageResponse { parsed: Some(parsed), faults }
         }
         Err(ParseError::Fields(fields)) => {
             let fault = |f: &crate::adapter::FieldFault| v1::Fault {
@@ -289,4 +290,12 @@ async fn preview_message(c: Caller, m: v1::PreviewMessageRequest) -> Result<v1::
             v1::PreviewMessageResponse { parsed: None, faults: vec![fault] }
         }
     })
+}
+
+/// What the message would be refused for, though the map could read it.
+fn rules_broken(c: &Caller, fitted: &Fitted, parsed: &Parsed) -> Vec<v1::Fault> {
+    let now = c.edge.clock.now();
+    let broken = message::broken(&parsed.makes, &parsed.value, &parsed.nulls, now, &fitted.site.time_zone);
+    let fault = |b: Violation| v1::Fault { what: format!("{}: {}", b.field, b.rule), ..v1::Fault::default() };
+    broken.into_iter().map(fault).collect()
 }

@@ -2,11 +2,10 @@
 //! feed that its EPR pulls.
 
 use super::endpoints::Ready;
-use super::serve::{parse, source};
+use super::serve::source;
 use crate::api;
 use crate::config::Transport;
 use crate::domain::ambient::{Clock, Entropy};
-use crate::inbound::FhirSource;
 use crate::inbound::receive::WayIn;
 use crate::store::Store;
 use crate::transport::Sender;
@@ -23,13 +22,12 @@ pub fn way_in(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Ar
     let allowed = listen.map(|l| l.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect());
     let ack_mode = listen.map_or(ready.config.ack_mode, |l| l.ack_mode);
     let source = source(ready, store, clock, entropy, ack_mode, allowed.unwrap_or_default());
-    let fhir = FhirSource { source, parse: parse(&ready.in_use) };
     // An endpoint's format is its transport's: no other pack of it has another.
     let theirs = match &ready.config.transport {
         Transport::Mesh(mesh) => Some(mesh.to_mailbox.clone()),
         _ => None,
     };
-    Some(Arc::new(WayIn::new(fhir, ready.in_use.now().pack.format()).for_mailbox(theirs)))
+    Some(Arc::new(WayIn::new(source, ready.in_use.now().pack.format()).for_mailbox(theirs)))
 }
 
 /// Where the endpoint pulls.

@@ -7,15 +7,14 @@ use super::packs::{self, Keeper, PackFolder, Slot};
 use super::room::{self, Room};
 use super::senders;
 use super::tls;
-use crate::adapter::InUse;
-use crate::config::{Config, StoreUrl, Transport};
+use crate::config::{Config, Endpoint, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::AckMode;
 use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
-use crate::inbound::{FhirSource, Parse, Source, receive, receive_fhir};
+use crate::inbound::{Source, receive, receive_fhir};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
@@ -143,11 +142,8 @@ pub async fn start(
     parts.spawn(keeper.watch(stop.clone()));
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));
     parts.spawn(room::keep(Room::new(&config), store.clone(), stop.clone()));
-    let ignored: Vec<(EndpointId, Duration)> = config
-        .endpoints
-        .iter()
-        .filter_map(|e| e.listen.as_ref().map(|l| (e.id.clone(), l.ignored_raw_retention)))
-        .collect();
+    let of = |e: &Endpoint| (e.id.clone(), e.ignored_raw_retention());
+    let ignored: Vec<(EndpointId, Duration)> = config.endpoints.iter().filter(|e| e.listens()).map(of).collect();
     let retention = config.limits.request_id_retention;
     parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
@@ -336,8 +332,8 @@ pub(super) fn source(
         control_id_prefix: ready.config.control_id_prefix.clone(),
         teams: ready.teams.clone(),
         default_team: ready.config.default_team().cloned(),
-        accept: ready.config.listen.as_ref().map(|l| l.accept.clone()).unwrap_or_default(),
-        keeps_ignored: ready.config.listen.as_ref().is_some_and(|l| !l.ignored_raw_retention.is_zero()),
+        accept: ready.config.accept(),
+        keeps_ignored: !ready.config.ignored_raw_retention().is_zero(),
         allowed,
     }
 }
@@ -375,26 +371,16 @@ async fn listen_https(
     Ok(Some((ready.config.id.to_string(), address)))
 }
 
-/// The map of the pack that is in use when a message comes.
-pub(super) fn parse(in_use: &InUse) -> Parse {
-    let in_use = in_use.clone();
-    Box::new(move |bytes| {
-        let fitted = in_use.now();
-        fitted.pack.parse(bytes, &fitted.settings, &fitted.site.trust.time_zone)
-    })
-}
-
 /// What taking in a FHIR resource needs to know of an endpoint, whichever way it comes.
-fn fhir_source(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> FhirSource {
-    let source = source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new());
-    FhirSource { source, parse: parse(&ready.in_use) }
+fn fhir_source(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Source {
+    source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new())
 }
 
 /// Our mailbox, where the endpoint is one.
 fn mailbox(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Option<MeshSource> {
     let (Transport::Mesh(mesh), Sender::Mesh(client)) = (&ready.config.transport, &ready.sender) else { return None };
     Some(MeshSource {
-        fhir: fhir_source(ready, store, clock, entropy),
+        source: fhir_source(ready, store, clock, entropy),
         client: client.clone(),
         their_mailbox: mesh.to_mailbox.clone(),
         ack_workflow: mesh.ack_workflow.clone(),

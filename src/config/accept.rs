@@ -1,4 +1,4 @@
-//! `[[endpoint.listen.accept]]`: which of a trust's messages are for us.
+//! `[[endpoint.listen.accept]]` and `[[endpoint.listen_https.accept]]`: which of a trust's messages are for us.
 
 use super::section::Section;
 use super::tree::Node;
@@ -10,12 +10,26 @@ use crate::domain::organisation::TeamId;
 /// Rules of one listener.
 const MAX_RULES: usize = 50;
 
-pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>) -> Accept {
+/// How a listener's messages name their type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Types {
+    Hl7,
+    Fhir,
+}
+
+pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>, types: Types) -> Accept {
     let mut rules: Vec<AcceptRule> = Vec::new();
     for mut s in listen.tables("accept") {
         let name = s.required("name", "write a name to count by, e.g. \"patients\"", rule_name);
-        let hint = "list the types it judges, e.g. [\"ADT^A31\", \"ADT^A40\"], or [\"ADT^*\"]";
-        let messages = s.required_list("messages", hint, message_type);
+        let messages = match types {
+            Types::Hl7 => {
+                let hint = "list the types it judges, e.g. [\"ADT^A31\", \"ADT^A40\"], or [\"ADT^*\"]";
+                s.required_list("messages", hint, message_type)
+            }
+            Types::Fhir => {
+                s.required_list("messages", "list the resources it judges, e.g. [\"Patient\"]", resource_type)
+            }
+        };
         let teams: Vec<TeamId> = s.list("teams", "[]", named(TeamId::parse));
         if let Some(owner) = owner {
             for team in teams.iter().filter(|t| !owner.teams.iter().any(|o| o.id == **t)) {
@@ -52,5 +66,16 @@ fn message_type(node: &Node) -> Parsed<String> {
     match node.text().and_then(|t| t.split_once('^')) {
         Some((code, trigger)) if three(code) && (trigger == "*" || three(trigger)) => Ok(format!("{code}^{trigger}")),
         _ => wrong("must be a type of message", "write MSH-9 as \"ADT^A31\", or \"ADT^*\" for every ADT"),
+    }
+}
+
+/// `Patient`: what a Bundle is about, or a resource that stands alone.
+fn resource_type(node: &Node) -> Parsed<String> {
+    let named =
+        |t: &&str| t.starts_with(|c: char| c.is_ascii_uppercase()) && t.bytes().all(|b| b.is_ascii_alphabetic());
+    match node.text().filter(named) {
+        Some("Bundle") => wrong("is \"Bundle\", which is judged by what it is about", "write e.g. \"ServiceRequest\""),
+        Some(kind) => Ok(kind.to_owned()),
+        None => wrong("must be a type of resource", "write \"ServiceRequest\" or \"Patient\""),
     }
 }

@@ -13,6 +13,7 @@ use super::trust::{Declared, Trust};
 use super::values::{
     Parsed, boolean, choice, days, duration, int, minutes, named, secs, show_duration, text, time_zone, wrong,
 };
+use crate::domain::accept::Accept;
 use crate::domain::ask::AskRules;
 use crate::domain::organisation::{EndpointId, OdsCode, PackId, TeamId};
 use crate::domain::policy::{
@@ -118,6 +119,18 @@ impl Endpoint {
             Transport::Mllp(_) | Transport::Https(_) | Transport::Folder(_) | Transport::Feed(_) => None,
         };
         self.listen.as_ref().and_then(|l| l.default_team.as_ref()).or_else(over_https).or_else(by_mesh)
+    }
+
+    /// Which of its messages are for us, whichever listener takes them. By MESH everything of the agreed mailbox is.
+    pub fn accept(&self) -> Accept {
+        let over_https = || self.listen_https.as_ref().map(|l| &l.accept);
+        self.listen.as_ref().map(|l| &l.accept).or_else(over_https).cloned().unwrap_or_default()
+    }
+
+    /// How long the bytes of what is not for us are kept.
+    pub fn ignored_raw_retention(&self) -> Duration {
+        let over_https = || self.listen_https.as_ref().map(|l| l.ignored_raw_retention);
+        self.listen.as_ref().map(|l| l.ignored_raw_retention).or_else(over_https).unwrap_or_default()
     }
 
     /// Whether anything comes in from it.

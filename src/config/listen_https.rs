@@ -1,11 +1,13 @@
 //! `[endpoint.listen_https]`: where the EPR posts FHIR to us.
 
+use super::accept::{self, Types};
 use super::mllp::known_team;
 use super::secret::Secret;
 use super::section::Section;
 use super::tls::{ServerTls, listener_tls};
 use super::trust::Trust;
-use super::values::{duration, int, minutes, named, secs, socket};
+use super::values::{days, duration, int, minutes, named, secs, socket};
+use crate::domain::accept::Accept;
 use crate::domain::organisation::TeamId;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +24,10 @@ pub struct ListenHttps {
     pub max_body_bytes: usize,
     /// The team a referral goes to that names none of ours.
     pub default_team: Option<TeamId>,
+    /// Which resources are for us; no rule: everything the pack reads.
+    pub accept: Accept,
+    /// How long the bytes of what is not for us are kept; zero: not at all.
+    pub ignored_raw_retention: Duration,
 }
 
 pub(super) fn read(mut s: Section<'_>, owner: Option<&Trust>) -> Option<ListenHttps> {
@@ -32,7 +38,10 @@ pub(super) fn read(mut s: Section<'_>, owner: Option<&Trust>) -> Option<ListenHt
     let bearer = s.secret("bearer");
     let default_team = s.optional("default_team", named(TeamId::parse));
     known_team(&s, default_team.as_ref(), owner);
+    let accept = accept::read(&mut s, owner, Types::Fhir);
     let listen = ListenHttps {
+        accept,
+        ignored_raw_retention: s.or("ignored_raw_retention", "\"0s\"", duration(Duration::ZERO..=days(365))),
         max_connections: s.or("max_connections", "16", int(1..=256)),
         request_timeout: s.or("request_timeout", "\"30s\"", duration(secs(1)..=minutes(5))),
         max_body_bytes: s.or("max_body_bytes", "4_194_304", int(65_536..=16_777_216)),

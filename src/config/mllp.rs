@@ -96,7 +96,7 @@ pub(super) fn read_listen(mut s: Section<'_>, owner: Option<&Trust>) -> Option<L
     let default_team = s.optional("default_team", named(TeamId::parse));
     known_team(&s, default_team.as_ref(), owner);
     let sources: Vec<MessageSource> = s.tables("sources").into_iter().filter_map(source).collect();
-    let accept = super::accept::read(&mut s, owner);
+    let accept = super::accept::read(&mut s, owner, super::accept::Types::Hl7);
     let listen = Listen {
         accept,
         ignored_raw_retention: s.or("ignored_raw_retention", "\"0s\"", duration(Duration::ZERO..=days(365))),

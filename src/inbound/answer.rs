@@ -1,10 +1,24 @@
-//! Acknowledgements of ours: original mode one, enhanced mode up to two, errors in the sender's HL7 version.
+//! Answers of ours. HL7 v2: original mode one acknowledgement, enhanced mode up to two, errors in the sender's version. FHIR: a status and an
+//! OperationOutcome.
 
 use super::Source;
 use crate::adapter::hl7::{Ack, AckCode, AckError, AckMode as Asked, Envelope};
-use crate::domain::ids::random_80_bits;
+use crate::domain::ids::{ReferralId, random_80_bits};
 use crate::domain::policy::AckMode;
+use crate::store::Refusal;
+use crate::store::write::{Became, MakeReply, ReplyTo};
+use crate::transport::http_message::Reply;
 use jiff::Timestamp;
+use serde_json::json;
+use std::collections::HashMap;
+
+/// Who is answered, and so in which form.
+#[derive(Clone, Copy)]
+pub enum Caller<'a> {
+    Hl7(&'a Envelope),
+    /// Somebody who posted a FHIR resource, or sent it by another way as if it had been posted.
+    Http,
+}
 
 /// How a message was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +43,86 @@ impl Wrong {
     }
 }
 
+impl Caller<'_> {
+    /// The bytes that are kept as the answer.
+    pub fn answer(&self, source: &Source, taken: Taken, wrong: &[Wrong], now: Timestamp) -> Vec<u8> {
+        match self {
+            Caller::Hl7(envelope) => pack_frames(&frames(source, envelope, taken, wrong, now)),
+            Caller::Http if taken == Taken::Yes => {
+                said(200, "information", "informational", ["taken note of"]).to_bytes()
+            }
+            Caller::Http => {
+                let code = match wrong.first().map(|w| w.code) {
+                    Some(101 | 102) => "invalid",
+                    Some(200) => "not-supported",
+                    _ => "business-rule",
+                };
+                said(422, "error", code, wrong.iter().map(|w| w.what.as_str())).to_bytes()
+            }
+        }
+    }
+
+    /// Makes the answer from what became of a referral; it is stored with the message. All are made beforehand: the writer must not depend on us.
+    pub fn of_referral(&self, source: &Source, now: Timestamp) -> MakeReply {
+        let yes = self.answer(source, Taken::Yes, &[], now);
+        let no = |code, what: &str| self.answer(source, Taken::No, &[Wrong::new(code, what)], now);
+        let mismatch = no(204, "the patient's number is known here with another date of birth or family name");
+        let other = no(207, "the referral could not be taken; it is kept and the integration team is shown why");
+        let is_http = matches!(self, Caller::Http);
+        Box::new(move |result| match result {
+            Ok(id) if is_http => created(id),
+            Ok(_) => yes.clone(),
+            Err(Refusal::PatientMismatch) => mismatch.clone(),
+            Err(_) => other.clone(),
+        })
+    }
+
+    /// The answers for whatever may become of a message about somebody.
+    pub fn of_told(&self, source: &Source, now: Timestamp) -> ReplyTo {
+        let yes = self.answer(source, Taken::Yes, &[], now);
+        let no: HashMap<u16, Vec<u8>> = [
+            (101, "a field that is required is not there; the message is kept and the integration team is shown why"),
+            (102, "what it says breaks a rule of our fields; it is kept and the integration team is shown which"),
+            (
+                204,
+                "which patient or referral it means is not certain; it is kept and the integration team is shown why",
+            ),
+            (205, "the identifier is taken, or the record is to be merged with itself; the message is kept and shown"),
+            (207, "it could not be taken in; it is kept and the integration team is shown why"),
+        ]
+        .into_iter()
+        .map(|(code, what)| (code, self.answer(source, Taken::No, &[Wrong::new(code, what)], now)))
+        .collect();
+        Box::new(move |became| match became {
+            Became::Applied(_) | Became::Ignored(..) => yes.clone(),
+            Became::Refused { code, .. } | Became::Held { code, .. } => {
+                no.get(code).or_else(|| no.get(&207)).cloned().unwrap_or_default()
+            }
+        })
+    }
+}
+
+fn created(ReferralId(id): ReferralId) -> Vec<u8> {
+    let location = format!("ServiceRequest/{}", ReferralId(id));
+    let body = outcome("information", "informational", ["taken as a referral"]);
+    Reply::new(201, [("location", location.as_str()), JSON], body).to_bytes()
+}
+
+const JSON: (&str, &str) = ("content-type", "application/fhir+json");
+
+/// A status with an OperationOutcome that has one issue for each sentence.
+pub fn said<'t>(status: u16, severity: &str, code: &str, why: impl IntoIterator<Item = &'t str>) -> Reply {
+    Reply::new(status, [JSON], outcome(severity, code, why))
+}
+
+fn outcome<'t>(severity: &str, code: &str, why: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
+    let issue = |text| json!({ "severity": severity, "code": code, "details": { "text": text } });
+    let issues: Vec<_> = why.into_iter().map(issue).collect();
+    json!({ "resourceType": "OperationOutcome", "issue": issues }).to_string().into_bytes()
+}
+
 /// The frames to send back, in order.
-pub fn frames(source: &Source, envelope: &Envelope, taken: Taken, wrong: &[Wrong], now: Timestamp) -> Vec<Vec<u8>> {
+fn frames(source: &Source, envelope: &Envelope, taken: Taken, wrong: &[Wrong], now: Timestamp) -> Vec<Vec<u8>> {
     let one = |code| ack(source, envelope, code, wrong, now);
     match source.ack_mode {
         AckMode::Original => vec![one(application(taken))],

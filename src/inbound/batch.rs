@@ -1,7 +1,7 @@
 //! A file or batch of messages in one frame: each is taken in and answered on its own, in its order.
 
-use super::answer::{Taken, Wrong, unpack_frames};
-use super::{Source, receive};
+use super::answer::{Caller, Taken, Wrong, unpack_frames};
+use super::{Source, receive, weigh};
 use crate::adapter::hl7::{Batch, Envelope};
 use crate::store::WriteError;
 use crate::store::record::{Inbound, Raw};
@@ -30,7 +30,7 @@ pub async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, Write
                 Some(envelope) => {
                     // Not the message's own id: that one has not been seen.
                     let inbound = Inbound { control_id: String::new(), message_type: BATCH.into(), ..inbound };
-                    let refused = receive::refuse(source, &envelope, inbound, Taken::No, &[wrong]);
+                    let refused = weigh::refuse(source, Caller::Hl7(&envelope), inbound, Taken::No, &[wrong]);
                     Ok(unpack_frames(&source.store.take_in(refused).await?))
                 }
                 None => {

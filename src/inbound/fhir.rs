@@ -1,20 +1,21 @@
 //! A FHIR resource that an EPR posts: kept raw in the same commit as what it changes, answered after it, a repeat answered the same.
 
-use super::answer::Wrong;
-use super::{Source, referral};
-use crate::adapter::{ParseError, Parsed};
-use crate::domain::ids::{InboundId, ReferralId};
+use super::answer::{Caller, said};
+use super::{Source, weigh};
+use crate::adapter::{FieldFault, ParseError, Parsed};
+use crate::domain::accept::{Accept, Judged};
+use crate::domain::ids::InboundId;
 use crate::store::record::{Inbound, InboundState, Raw};
-use crate::store::write::{MakeReply, Receive, Received};
-use crate::store::{Refusal, WriteError};
+use crate::store::write::{Receive, Received};
+use crate::store::{StoreError, WriteError};
 use crate::transport::http_message::Reply;
 use crate::transport::https::Arrived;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// What may be posted, and what is read from it.
-const TYPES: &[&str] = &["ServiceRequest", "Bundle", "Patient"];
-/// The FHIR operation for message bundles, which is kept and not understood.
+/// What may be posted.
+const TYPES: &[&str] = &["ServiceRequest", "Patient", BUNDLE, PROCESS_MESSAGE];
+const BUNDLE: &str = "Bundle";
+/// The FHIR operation for message Bundles (FHIR R4, Messaging; BaRS).
 const PROCESS_MESSAGE: &str = "$process-message";
 /// Longest request id kept as such, in characters.
 const ID_CHARS_MAX: usize = 200;
@@ -23,47 +24,39 @@ const SOURCE: &str = "fhir";
 /// Before the mailbox that sent it.
 const MESH: &str = "mesh ";
 
-/// One endpoint's FHIR listener.
-pub struct FhirSource {
-    pub source: Source,
-    /// The pack's map: bytes into our words.
-    pub parse: Parse,
-}
-
-/// The one way from a body to what it says.
-pub type Parse = Box<dyn Fn(&[u8]) -> Result<Parsed, ParseError> + Send + Sync>;
-
 /// The reply. What could not be kept is answered 503, so that the sender sends it again.
-pub async fn receive_fhir(fhir: &FhirSource, arrived: Arrived) -> Reply {
+pub async fn receive_fhir(source: &Source, arrived: Arrived) -> Reply {
     if let Some(refused) = no_message(&arrived) {
         return refused;
     }
-    match take(fhir, arrived, SOURCE).await {
-        Ok(reply) => Reply::parse(&reply)
-            .unwrap_or_else(|_| outcome(500, "exception", &["the stored answer cannot be read".into()])),
+    match take(source, arrived, SOURCE).await {
+        Ok(reply) => {
+            Reply::parse(&reply).unwrap_or_else(|_| refusal(500, "exception", "the stored answer cannot be read"))
+        }
         Err(e) => {
-            tracing::error!(endpoint = %fhir.source.endpoint, reason = %e, "a resource could not be stored; the sender is told to send it again");
-            outcome(503, "transient", &["it could not be stored; send it again".into()])
+            tracing::error!(endpoint = %source.endpoint, reason = %e, "a resource could not be stored; the sender is told to send it again");
+            refusal(503, "transient", "it could not be stored; send it again")
         }
     }
 }
 
 /// Requests that bring no message: nothing is kept of them.
 fn no_message(arrived: &Arrived) -> Option<Reply> {
-    let known = TYPES.contains(&arrived.path.as_str()) || arrived.path == PROCESS_MESSAGE;
+    let known = TYPES.contains(&arrived.path.as_str());
     match (known, arrived.method.as_str()) {
-        (false, _) => Some(outcome(404, "not-found", &["post to ServiceRequest, Patient or Bundle".into()])),
+        (false, _) => Some(refusal(404, "not-found", "post to ServiceRequest, Patient, Bundle or $process-message")),
         (true, "POST") => None,
-        (true, _) => Some(outcome(405, "not-supported", &["only POST is taken here".into()])),
+        (true, _) => Some(refusal(405, "not-supported", "only POST is taken here")),
     }
 }
 
 /// One resource, whichever way it came; `from` says who sent it, as far as the way knows. The answer is what an HTTP caller gets.
-pub(super) async fn take(fhir: &FhirSource, arrived: Arrived, from: &str) -> Result<Vec<u8>, WriteError> {
-    let source = &fhir.source;
+pub(super) async fn take(source: &Source, arrived: Arrived, from: &str) -> Result<Vec<u8>, WriteError> {
     let mut inbound = kept(source, &arrived, from);
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
-    match before.iter().find(|b| b.content == inbound.content) {
+    // What was not for us then may be by now: it is looked at again.
+    let answered = |b: &&Inbound| b.content == inbound.content && b.state != InboundState::Ignored;
+    match before.iter().find(answered) {
         // What was refused may be taken now, when what it was refused for has been mended.
         Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
         Some(same) => {
@@ -71,40 +64,47 @@ pub(super) async fn take(fhir: &FhirSource, arrived: Arrived, from: &str) -> Res
             return Ok(same.reply.0.clone());
         }
         // Same id, other bytes: not a repeat. Processed, flagged and counted.
-        None => inbound.reused_control_id = !before.is_empty(),
+        None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
     }
-    source.store.take_in(weigh(fhir, &arrived, inbound)).await
+    let received = weighed(source, &arrived, inbound).await?;
+    source.store.take_in(received).await
 }
 
 /// What a resource is taken as: by the present pack, settings and rules, as of the time it came.
-fn weigh(fhir: &FhirSource, arrived: &Arrived, mut inbound: Inbound) -> Received {
-    let source = &fhir.source;
-    let now = inbound.received_at;
-    let read = parsed(fhir, arrived).and_then(|parsed| {
-        referral::read(source, &parsed, &inbound, now).map_err(|wrong| Refused::of(422, "invalid", &wrong))
-    });
-    match read {
-        Ok(create) => referral::write(inbound, create, made()).into(),
-        Err(refused) => {
-            inbound.state = InboundState::Parked;
-            inbound.reason = refused.why.join("; ");
-            inbound.reply = Raw(outcome(refused.status, refused.code, &refused.why).to_bytes());
-            tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a resource was refused; kept");
-            Receive { inbound }.into()
+async fn weighed(source: &Source, arrived: &Arrived, mut inbound: Inbound) -> Result<Received, StoreError> {
+    // What a Bundle is about is known when it has been read.
+    let judged = |message_type: &str| match source.accept.judge(message_type) {
+        Judged::Taken(rule) => Ok(rule),
+        Judged::Unlisted => Err((Accept::UNLISTED, weigh::UNLISTED)),
+    };
+    let is_wrapped = matches!(arrived.path.as_str(), BUNDLE | PROCESS_MESSAGE);
+    if let Err((rule, why)) = if is_wrapped { Ok(None) } else { judged(&arrived.path) } {
+        return Ok(weigh::ignore(source, Caller::Http, inbound, rule, why));
+    }
+    let (parsed, faults) = match parsed(source, arrived) {
+        Ok(read) => read,
+        Err(Refused { status, code, why }) => {
+            inbound.reply = Raw(refusal(status, code, &why).to_bytes());
+            inbound.reason = why;
+            return Ok(weigh::parked(source, inbound));
         }
+    };
+    match judged(&parsed.message_type) {
+        Ok(rule) => weigh::message(source, Caller::Http, inbound, rule, &parsed, faults).await,
+        Err((rule, why)) => Ok(weigh::ignore(source, Caller::Http, inbound, rule, why)),
     }
 }
 
 /// A resource that was kept, run again. Under which media type it came is not kept: as JSON, which is all that can be read here.
-pub(super) fn weigh_again(fhir: &FhirSource, kept: Inbound) -> Received {
+pub(super) async fn weigh_again(source: &Source, kept: Inbound) -> Result<Received, StoreError> {
     let arrived = Arrived {
         method: "POST".into(),
         path: kept.message_type.clone(),
-        content_type: JSON.1.into(),
+        content_type: JSON.into(),
         request_id: Some(kept.control_id.clone()),
         body: kept.bytes.0.clone(),
     };
-    weigh(fhir, &arrived, kept)
+    weighed(source, &arrived, kept).await
 }
 
 /// Whether a kept message came as a resource.
@@ -134,54 +134,40 @@ pub(super) async fn keep_unread(source: &Source, arrived: &Arrived, from: &str, 
     source.store.receive(Receive { inbound }).await.map(drop)
 }
 
-/// Why it is not taken as it is: an HTTP status, a code of FHIR's issue types, and sentences without patient data.
+/// Why it cannot be read: an HTTP status, a code of FHIR's issue types, and a sentence without patient data.
 struct Refused {
     status: u16,
     code: &'static str,
-    why: Vec<String>,
+    why: String,
 }
 
 impl Refused {
     fn new(status: u16, code: &'static str, why: impl Into<String>) -> Self {
-        Self { status, code, why: vec![why.into()] }
-    }
-
-    fn of(status: u16, code: &'static str, wrong: &[Wrong]) -> Self {
-        Self { status, code, why: wrong.iter().map(|w| w.what.clone()).collect() }
+        Self { status, code, why: why.into() }
     }
 }
 
-fn parsed(fhir: &FhirSource, arrived: &Arrived) -> Result<Parsed, Refused> {
-    if arrived.path == PROCESS_MESSAGE {
-        return Err(Refused::new(
-            501,
-            "not-supported",
-            "$process-message is not taken in yet; post the ServiceRequest",
-        ));
-    }
+/// What it says in our words, and what of it could not be read.
+fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<FieldFault>), Refused> {
     if !arrived.content_type.to_ascii_lowercase().contains("json") {
         return Err(Refused::new(415, "not-supported", "only application/fhir+json is read here"));
     }
     let body: serde_json::Value = serde_json::from_slice(&arrived.body)
         .map_err(|e| Refused::new(400, "structure", format!("no JSON: line {}, column {}", e.line(), e.column())))?;
-    if body["resourceType"].as_str() != Some(arrived.path.as_str()) {
-        return Err(Refused::new(400, "invalid", format!("the body is no {}", arrived.path)));
+    let wanted = if arrived.path == PROCESS_MESSAGE { BUNDLE } else { &arrived.path };
+    if body["resourceType"].as_str() != Some(wanted) {
+        return Err(Refused::new(400, "invalid", format!("the body is no {wanted}")));
     }
-    let parsed = (fhir.parse)(&arrived.body).map_err(|e| match &e {
+    if arrived.path == PROCESS_MESSAGE && body["type"].as_str() != Some("message") {
+        return Err(Refused::new(400, "invalid", "the Bundle is no message: its type is another"));
+    }
+    let fitted = source.in_use.now();
+    fitted.pack.read(&arrived.body, &fitted.settings, &source.time_zone_name).map_err(|e| match &e {
         ParseError::Unreadable(_) => Refused::new(400, "structure", e.to_string()),
         ParseError::NoMap(_) => Refused::new(422, "not-supported", e.to_string()),
         ParseError::Settings(_) => Refused::new(500, "exception", "the endpoint's settings do not fit its pack"),
-        ParseError::Fields(faults) => {
-            Refused { status: 422, code: "invalid", why: faults.iter().map(ToString::to_string).collect() }
-        }
-    })?;
-    match parsed.makes.as_str() {
-        "CreateReferralRequest" => Ok(parsed),
-        other => {
-            let why = format!("the pack's map makes {other}, which this release cannot take in");
-            Err(Refused::new(422, "not-supported", why))
-        }
-    }
+        ParseError::Fields(_) => Refused::new(422, "invalid", e.to_string()),
+    })
 }
 
 fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {
@@ -209,39 +195,8 @@ fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {
     }
 }
 
-/// The answer for what became of a referral; it is stored with the resource.
-fn made() -> MakeReply {
-    Box::new(|result| {
-        let reply = match result {
-            Ok(ReferralId(id)) => {
-                let location = format!("ServiceRequest/{}", ReferralId(id));
-                let body = said("information", "informational", &["taken as a referral".to_owned()]);
-                Reply::new(201, [("location", location.as_str()), JSON], body)
-            }
-            Err(Refusal::PatientMismatch) => outcome(
-                422,
-                "business-rule",
-                &["the patient's number is known here with another date of birth or family name".into()],
-            ),
-            Err(_) => outcome(
-                422,
-                "business-rule",
-                &["the referral could not be taken; it is kept and the integration team is shown why".into()],
-            ),
-        };
-        reply.to_bytes()
-    })
-}
+const JSON: &str = "application/fhir+json";
 
-const JSON: (&str, &str) = ("content-type", "application/fhir+json");
-
-fn outcome(status: u16, code: &str, why: &[String]) -> Reply {
-    Reply::new(status, [JSON], said("error", code, why))
-}
-
-/// An OperationOutcome with one issue for each sentence.
-fn said(severity: &str, code: &str, why: &[String]) -> Vec<u8> {
-    let issue = |text: &String| json!({ "severity": severity, "code": code, "details": { "text": text } });
-    let issues: Vec<_> = why.iter().map(issue).collect();
-    json!({ "resourceType": "OperationOutcome", "issue": issues }).to_string().into_bytes()
+fn refusal(status: u16, code: &str, why: &str) -> Reply {
+    said(status, "error", code, [why])
 }

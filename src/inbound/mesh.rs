@@ -11,7 +11,8 @@
 //! When the bridge stops between commit and acknowledgement the same message comes again. It makes the same reply id, or the same inbound message, which the
 //! store has already.
 
-use super::fhir::{FhirSource, from_mailbox, keep_unread, take};
+use super::Source;
+use super::fhir::{from_mailbox, keep_unread, take};
 use crate::adapter::ReplyRules;
 use crate::domain::ids::ReplyId;
 use crate::domain::verdict::Verdict;
@@ -32,7 +33,7 @@ const FAILURES_THAT_END: u32 = 3;
 /// One endpoint's mailbox.
 pub struct MeshSource {
     /// What a message is that is neither report nor acknowledgement.
-    pub fhir: FhirSource,
+    pub source: Source,
     pub client: Client,
     /// The mailbox that acknowledgements come from: the one we send to.
     pub their_mailbox: String,
@@ -62,7 +63,7 @@ pub async fn watch(source: MeshSource, stop: CancellationToken) {
     let mut noted = Noted::default();
     while !stop.is_cancelled() {
         if let Err(e) = round(&source, &mut noted, &stop).await {
-            tracing::warn!(endpoint = %source.fhir.source.endpoint, reason = %e, "the mailbox could not be taken in; looking again");
+            tracing::warn!(endpoint = %source.source.endpoint, reason = %e, "the mailbox could not be taken in; looking again");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -86,7 +87,7 @@ async fn round(source: &MeshSource, noted: &mut Noted, stop: &CancellationToken)
             Err(e @ (Trouble::Store(_) | Trouble::Mailbox(NotFetched::NotReached(_)))) => return Err(e),
             Err(e) => {
                 failures += 1;
-                tracing::warn!(endpoint = %source.fhir.source.endpoint, message = %id, reason = %e, "a message could not be taken in; it stays in the mailbox");
+                tracing::warn!(endpoint = %source.source.endpoint, message = %id, reason = %e, "a message could not be taken in; it stays in the mailbox");
                 noted.failed.insert(id);
                 if failures >= FAILURES_THAT_END {
                     return Err(e);
@@ -103,7 +104,7 @@ async fn one(source: &MeshSource, id: &str, noted: &mut Noted) -> Result<(), Tro
         Fetched::Message(message) => keep(source, &message).await?,
         Fetched::Broken(message) => {
             keep_unread(
-                &source.fhir.source,
+                &source.source,
                 &arrived(&message),
                 &from(&message),
                 "it cannot be unpacked: no gzip, or damaged",
@@ -114,7 +115,7 @@ async fn one(source: &MeshSource, id: &str, noted: &mut Noted) -> Result<(), Tro
         Fetched::TooLarge => {
             let nothing = Arrived { request_id: Some(id.to_owned()), ..empty() };
             let why = "it is larger than mesh.max_message_bytes; it waits in the mailbox until MESH lets it go, so raise the limit soon";
-            keep_unread(&source.fhir.source, &nothing, &from_mailbox(""), why).await?;
+            keep_unread(&source.source, &nothing, &from_mailbox(""), why).await?;
             noted.too_large.insert(id.to_owned());
             return Ok(());
         }
@@ -127,24 +128,24 @@ async fn keep(source: &MeshSource, message: &InMessage) -> Result<(), Trouble> {
         let control_id = reported_on(source, message).await?;
         return evidence(source, message, control_id, of_report(message)).await;
     }
-    let fitted = source.fhir.source.in_use.now();
+    let fitted = source.source.in_use.now();
     if let ReplyRules::Http(rules) = &fitted.reply_rules
         && let Some((answered, verdict)) = acknowledgement(&message.body, rules)
     {
         let agreed = message.mex("from").eq_ignore_ascii_case(&source.their_mailbox)
             && message.mex("workflowid") == source.ack_workflow;
         if !agreed {
-            tracing::warn!(endpoint = %source.fhir.source.endpoint, "an acknowledgement from another mailbox, or under another workflow, than was agreed; kept, and credited to nothing");
+            tracing::warn!(endpoint = %source.source.endpoint, "an acknowledgement from another mailbox, or under another workflow, than was agreed; kept, and credited to nothing");
         }
         return evidence(source, message, Some(answered).filter(|_| agreed), verdict).await;
     }
     // Every mailbox of the NHS can send to ours: only what comes from the agreed one may make a referral here.
     if !message.mex("from").eq_ignore_ascii_case(&source.their_mailbox) {
         let why = "it comes from another mailbox than mesh.to_mailbox; nothing of it was taken in";
-        keep_unread(&source.fhir.source, &arrived(message), &from(message), why).await?;
+        keep_unread(&source.source, &arrived(message), &from(message), why).await?;
         return Ok(());
     }
-    take(&source.fhir, arrived(message), &from(message)).await?;
+    take(&source.source, arrived(message), &from(message)).await?;
     Ok(())
 }
 
@@ -170,7 +171,7 @@ async fn evidence(
     control_id: Option<String>,
     verdict: Verdict,
 ) -> Result<(), Trouble> {
-    let at = &source.fhir.source;
+    let at = &source.source;
     let id = reply_id(at.endpoint.as_str(), message);
     let reply = Reply {
         id,

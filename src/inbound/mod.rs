@@ -13,8 +13,9 @@ pub mod receive;
 pub mod reconcile;
 mod referral;
 mod told;
+mod weigh;
 
-pub use fhir::{FhirSource, Parse, receive_fhir};
+pub use fhir::receive_fhir;
 pub use receive::receive;
 
 use crate::adapter::InUse;

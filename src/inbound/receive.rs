@@ -1,9 +1,9 @@
 //! One message: who sent it, whether it came before, what it is, what to answer.
 
-use super::answer::{Taken, Wrong, frames, pack_frames, unpack_frames};
-use super::{Source, batch, referral, told};
+use super::answer::{Caller, Taken, Wrong, unpack_frames};
+use super::{Source, batch, weigh};
+use crate::adapter::ParseError;
 use crate::adapter::hl7::Envelope;
-use crate::adapter::{ParseError, Parsed};
 use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::{InboundId, ReplyId};
 use crate::store::record::{Inbound, InboundState, Raw, Reply};
@@ -63,71 +63,30 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
             None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
         }
     }
-    let received = weigh(source, &envelope, inbound).await?;
+    let received = weighed(source, &envelope, inbound).await?;
     Ok(unpack_frames(&source.store.take_in(received).await?))
 }
 
 /// What a message is taken as: by the present pack, settings and rules, as of the time it came.
-async fn weigh(source: &Source, envelope: &Envelope, inbound: Inbound) -> Result<Received, StoreError> {
-    let now = inbound.received_at;
+async fn weighed(source: &Source, envelope: &Envelope, inbound: Inbound) -> Result<Received, StoreError> {
     if let Some((taken, wrong)) = refused_outright(source, envelope, &inbound) {
-        return Ok(refuse(source, envelope, inbound, taken, &[wrong]));
+        return Ok(weigh::refuse(source, Caller::Hl7(envelope), inbound, taken, &[wrong]));
     }
     let rule = match source.accept.judge(&inbound.message_type) {
         Judged::Taken(rule) => rule,
         Judged::Unlisted => {
-            return Ok(ignore(source, envelope, inbound, Accept::UNLISTED, "no accept rule names this type"));
+            return Ok(weigh::ignore(source, Caller::Hl7(envelope), inbound, Accept::UNLISTED, weigh::UNLISTED));
         }
     };
     let fitted = source.in_use.now();
-    let (parsed, faults) = match fitted.pack.read(&inbound.bytes.0, &fitted.settings, &source.time_zone_name) {
-        Ok(read) => read,
+    let caller = Caller::Hl7(envelope);
+    match fitted.pack.read(&inbound.bytes.0, &fitted.settings, &source.time_zone_name) {
+        Ok((parsed, faults)) => weigh::message(source, caller, inbound, rule, &parsed, faults).await,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);
-            return Ok(refuse(source, envelope, inbound, taken, &wrong));
+            Ok(weigh::refuse(source, caller, inbound, taken, &wrong))
         }
-    };
-    let elsewhere = rule.filter(|rule| !rule.takes_team(team(&parsed)));
-    if let Some(read) = told::read(&parsed, now) {
-        // A referral of ours that goes to another team is ours still.
-        if let Some(rule) = elsewhere
-            && !told::knows_referral(source, &read).await?
-        {
-            return Ok(ignore(source, envelope, inbound, &rule.name, ANOTHER_TEAM));
-        }
-        return told::take(source, envelope, inbound, rule, read, &faults).await;
     }
-    if let Some(rule) = elsewhere {
-        return Ok(ignore(source, envelope, inbound, &rule.name, ANOTHER_TEAM));
-    }
-    if !faults.is_empty() {
-        let (taken, wrong) = unparsed(&ParseError::Fields(faults));
-        return Ok(refuse(source, envelope, inbound, taken, &wrong));
-    }
-    let referral = match parsed.makes.as_str() {
-        "CreateReferralRequest" => referral::read(source, &parsed, &inbound, now),
-        other => Err(vec![Wrong::new(207, format!("the pack's map makes {other}, which this release cannot take in"))]),
-    };
-    if let (Ok(create), Some(rule)) = (&referral, rule.filter(|r| r.known_patients_only))
-        && !told::knows_any(source, &referral::keys(create)).await?
-    {
-        return Ok(ignore(source, envelope, inbound, &rule.name, "its patient is not known here"));
-    }
-    Ok(match referral {
-        Ok(create) => {
-            let answer = referral::answer(source, envelope, now);
-            referral::write(inbound, create, answer).into()
-        }
-        Err(wrong) => refuse(source, envelope, inbound, Taken::No, &wrong),
-    })
-}
-
-const ANOTHER_TEAM: &str = "it is for another team";
-
-/// The IPS team a referral is for, where the message says one.
-fn team(parsed: &Parsed) -> Option<&str> {
-    let value = &parsed.value;
-    value.pointer("/details/team").or_else(|| value.get("team")).and_then(serde_json::Value::as_str)
 }
 
 pub(super) fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbound {
@@ -192,35 +151,8 @@ fn unparsed(e: &ParseError) -> (Taken, Vec<Wrong>) {
         ParseError::NoMap(_) => (Taken::Never, vec![Wrong::new(200, e.to_string())]),
         ParseError::Unreadable(_) => (Taken::No, vec![Wrong::new(102, e.to_string())]),
         ParseError::Settings(_) => (Taken::No, vec![Wrong::new(207, "the endpoint's settings do not fit its pack")]),
-        ParseError::Fields(faults) => (Taken::No, faults.iter().map(|f| Wrong::new(101, f.to_string())).collect()),
+        ParseError::Fields(faults) => (Taken::No, weigh::wrong(faults)),
     }
-}
-
-/// Not for us: counted under the rule's name and answered as taken note of. Its bytes are not kept, or only for a while.
-pub(super) fn ignore(source: &Source, envelope: &Envelope, mut inbound: Inbound, rule: &str, why: &str) -> Received {
-    inbound.state = InboundState::Ignored;
-    inbound.rule = Some(rule.to_owned());
-    inbound.reason = why.to_owned();
-    if !source.keeps_ignored {
-        inbound.bytes = Raw::default();
-    }
-    inbound.reply = Raw(pack_frames(&frames(source, envelope, Taken::Yes, &[], inbound.received_at)));
-    Receive { inbound }.into()
-}
-
-/// Kept, shown, answered with the reasons, and reprocessable.
-pub(super) fn refuse(
-    source: &Source,
-    envelope: &Envelope,
-    mut inbound: Inbound,
-    taken: Taken,
-    wrong: &[Wrong],
-) -> Received {
-    inbound.reason = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
-    inbound.state = InboundState::Parked;
-    inbound.reply = Raw(pack_frames(&frames(source, envelope, taken, wrong, inbound.received_at)));
-    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a message was refused; kept");
-    Receive { inbound }.into()
 }
 
 /// An application acknowledgement that comes on its own: it counts only by the exact control id of something we sent to this very endpoint.

@@ -1,14 +1,13 @@
 //! A referral that came as a message: read by the same rules as one that came by API.
 
 use super::Source;
-use super::answer::{Taken, Wrong, frames, pack_frames};
+use super::answer::Wrong;
 use crate::adapter::Parsed;
 use crate::adapter::form::{self, message::NotAReferral};
-use crate::adapter::hl7::Envelope;
 use crate::domain::standing::PatientKey;
+use crate::store::Scope;
 use crate::store::record::{Actor, Inbound, InboundState, RequestKey};
 use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedReferral};
-use crate::store::{Refusal, Scope};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -64,21 +63,6 @@ fn call(source: &Source, inbound: &Inbound) -> Call {
         request: RequestKey { key: key.finalize().into(), content: Sha256::digest(&inbound.content).into() },
         trace: None,
     }
-}
-
-/// Makes the acknowledgement from what became of the referral; it is stored with the message.
-pub fn answer(source: &Source, envelope: &Envelope, now: Timestamp) -> MakeReply {
-    // Both answers are made beforehand: the writer must not depend on us.
-    let yes = pack_frames(&frames(source, envelope, Taken::Yes, &[], now));
-    let no = |wrong: Wrong| pack_frames(&frames(source, envelope, Taken::No, &[wrong], now));
-    let mismatch = no(Wrong::new(204, "the patient's number is known here with another date of birth or family name"));
-    let other =
-        no(Wrong::new(207, "the referral could not be taken; it is kept and the integration team is shown why"));
-    Box::new(move |result| match result {
-        Ok(_) => yes.clone(),
-        Err(Refusal::PatientMismatch) => mismatch.clone(),
-        Err(_) => other.clone(),
-    })
 }
 
 pub fn write(inbound: Inbound, referral: CreateReferral, reply: MakeReply) -> ReceivedReferral {

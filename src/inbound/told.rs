@@ -1,18 +1,16 @@
 //! Changes, deaths, merges and changed referrals: messages about somebody we may know. Of anybody else nothing is kept.
 
-use super::answer::{Taken, Wrong, frames, pack_frames};
-use super::{Source, receive};
+use super::answer::{Caller, Taken, Wrong};
+use super::{Source, weigh};
 use crate::adapter::form::change::{self, NotRead, Read};
-use crate::adapter::hl7::Envelope;
 use crate::adapter::{FieldFault, Parsed};
 use crate::domain::accept::AcceptRule;
 use crate::domain::standing::PatientKey;
 use crate::store::read::{Page, PatientBy};
 use crate::store::record::{Inbound, InboundState};
-use crate::store::write::{AboutReferral, Became, Because, Received, ReceivedTold, ReplyTo, Told};
+use crate::store::write::{AboutReferral, Because, Received, ReceivedTold, Told};
 use crate::store::{Scope, StoreError};
 use jiff::Timestamp;
-use std::collections::HashMap;
 
 /// What a message is about, read as far as it goes; `None`: the pack's map makes something else.
 pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
@@ -34,7 +32,7 @@ fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {
 /// Takes it in, or says what is wrong with it, or that it is not ours. `faults`: what the map could not read.
 pub async fn take(
     source: &Source,
-    envelope: &Envelope,
+    caller: Caller<'_>,
     inbound: Inbound,
     rule: Option<&AcceptRule>,
     read: Read<Told>,
@@ -43,21 +41,21 @@ pub async fn take(
     let mut wrong: Vec<Wrong> = faults.iter().map(|f| Wrong::new(101, f.to_string())).collect();
     let told = match read.message {
         Ok(told) if wrong.is_empty() => told,
-        Ok(_) => return refuse(source, envelope, inbound, rule, &read.keys, read.names_somebody, &wrong).await,
+        Ok(_) => return refuse(source, caller, inbound, rule, &read.keys, read.names_somebody, &wrong).await,
         Err(NotRead::Shape) => {
             let what = "the pack's map gives something else than it says; run `ips-bridge adapter check` on the pack";
             wrong.push(Wrong::new(207, what));
-            return refuse(source, envelope, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
+            return refuse(source, caller, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
         }
         Err(NotRead::Broken(broken)) => {
             // What the map could not read is missing here; it is told once.
             let named = |field: &str| faults.iter().any(|f| f.field == field);
             let more = broken.0.iter().filter(|v| !named(&v.field));
             wrong.extend(more.map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))));
-            return refuse(source, envelope, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
+            return refuse(source, caller, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
         }
     };
-    let reply = replies(source, envelope, inbound.received_at);
+    let reply = caller.of_told(source, inbound.received_at);
     let write = ReceivedTold {
         inbound: Inbound { state: InboundState::Received, ..inbound },
         rules: source.store.rules(),
@@ -72,7 +70,7 @@ pub async fn take(
 /// A message that breaks our rules is kept only if it may be about somebody of ours.
 async fn refuse(
     source: &Source,
-    envelope: &Envelope,
+    caller: Caller<'_>,
     inbound: Inbound,
     rule: Option<&AcceptRule>,
     keys: &[PatientKey],
@@ -81,9 +79,9 @@ async fn refuse(
 ) -> Result<Received, StoreError> {
     if names_somebody && !knows_any(source, keys).await? {
         let rule = rule.map_or(Because::NotOurs.name(), |r| r.name.as_str());
-        return Ok(receive::ignore(source, envelope, inbound, rule, "its patient is not known here"));
+        return Ok(weigh::ignore(source, caller, inbound, rule, "its patient is not known here"));
     }
-    Ok(receive::refuse(source, envelope, inbound, Taken::No, wrong))
+    Ok(weigh::refuse(source, caller, inbound, Taken::No, wrong))
 }
 
 /// Whether a referral's change is about one that the trust has here. What cannot be read may be.
@@ -112,25 +110,4 @@ pub async fn knows_any(source: &Source, keys: &[PatientKey]) -> Result<bool, Sto
         }
     }
     Ok(false)
-}
-
-/// The acknowledgements for whatever may become of a message, made beforehand: the writer must not depend on us.
-fn replies(source: &Source, envelope: &Envelope, now: Timestamp) -> ReplyTo {
-    let yes = pack_frames(&frames(source, envelope, Taken::Yes, &[], now));
-    let no: HashMap<u16, Vec<u8>> = [
-        (101, "a field that is required is not there; the message is kept and the integration team is shown why"),
-        (102, "what it says breaks a rule of our fields; it is kept and the integration team is shown which"),
-        (204, "which patient or referral it means is not certain; it is kept and the integration team is shown why"),
-        (205, "the identifier is taken, or the record is to be merged with itself; the message is kept and shown"),
-        (207, "it could not be taken in; it is kept and the integration team is shown why"),
-    ]
-    .into_iter()
-    .map(|(code, what)| (code, pack_frames(&frames(source, envelope, Taken::No, &[Wrong::new(code, what)], now))))
-    .collect();
-    Box::new(move |became| match became {
-        Became::Applied(_) | Became::Ignored(..) => yes.clone(),
-        Became::Refused { code, .. } | Became::Held { code, .. } => {
-            no.get(code).or_else(|| no.get(&207)).cloned().unwrap_or_default()
-        }
-    })
 }

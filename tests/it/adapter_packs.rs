@@ -79,7 +79,7 @@ fn every_parsed_message_is_one_of_ours() {
                 }
                 "PatientChange" => {
                     let m: v1::PatientChange = read(fields, &file);
-                    !m.local_identifiers.is_empty() && m.changed_at.is_some()
+                    (m.nhs_number.is_some() || !m.local_identifiers.is_empty()) && m.changed_at.is_some()
                 }
                 "PatientMerge" => {
                     let m: v1::PatientMerge = read(fields, &file);

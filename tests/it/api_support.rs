@@ -15,8 +15,8 @@ use ips_bridge::domain::policy::{
     AckMode, AcknowledgedBy, AfterUnknown, BackOff, EndpointPolicy, Environment, FiledBy, Names,
 };
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
+use ips_bridge::inbound::Source;
 use ips_bridge::inbound::receive::WayIn;
-use ips_bridge::inbound::{FhirSource, Source};
 use ips_bridge::store::{Limits, Rulebook, Store, TrustRules, WriterEnd};
 use ips_bridge::wire::v1;
 use jiff::tz::TimeZone;
@@ -180,8 +180,7 @@ fn way_in(p: &EndpointPolicy, in_use: &InUse, store: &Store, clock: &Arc<SetCloc
     };
     let of = in_use.now();
     let format = of.pack.format();
-    let parse = move |bytes: &[u8]| of.pack.parse(bytes, &of.settings, "Europe/London");
-    WayIn::new(FhirSource { source, parse: Box::new(parse) }, format)
+    WayIn::new(source, format)
 }
 
 /// Callers by name. `worker`, `integrator`, `auditor` and `epr` (of RiO) are of RXX, `other` has every role at RYY; `stranger` has a good

@@ -1,12 +1,16 @@
 //! FHIR in: kept before it is answered, a repeat answered the same, what cannot be taken said in an OperationOutcome.
 
-use crate::support::bridge::{Bridge, Tweaks, endpoint_id};
+use crate::support::bridge::{Bridge, Tweaks, endpoint_id, trust};
 use crate::support::{TestStore, stores};
 use crate::transport_tls::Authority;
-use ips_bridge::adapter::{ParseError, Parsed};
-use ips_bridge::inbound::{FhirSource, receive_fhir};
+use ips_bridge::adapter::{Fitted, InUse, Pack};
+use ips_bridge::domain::accept::{Accept, AcceptRule};
+use ips_bridge::domain::nhs_number::NhsNumber;
+use ips_bridge::domain::organisation::TeamId;
+use ips_bridge::domain::person::PatientDetails;
+use ips_bridge::inbound::{Source, receive_fhir};
 use ips_bridge::store::Scope;
-use ips_bridge::store::read::Page;
+use ips_bridge::store::read::{Page, PatientBy};
 use ips_bridge::store::record::{Inbound, InboundState};
 use ips_bridge::transport::http_message::Reply;
 use ips_bridge::transport::https::{Arrived, Auth, Base, ClientSettings, Listener, ListenerSettings, Pool};
@@ -14,37 +18,54 @@ use ips_bridge::transport::tls::{ClientCertificates, ClientTls};
 use ips_bridge::transport::{NotSent, Sent};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A map made by hand: the body's `ours` is what it says.
-fn by_hand(body: &[u8]) -> Result<Parsed, ParseError> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| ParseError::Unreadable("no JSON".into()))?;
-    let makes = if body["resourceType"] == "Patient" { "UpdatePatientRequest" } else { "CreateReferralRequest" };
-    if body["ours"].is_null() {
-        return Err(ParseError::NoMap("this resource".into()));
-    }
-    Ok(Parsed {
-        message_type: "ServiceRequest".into(),
-        control_id: String::new(),
-        makes: makes.into(),
-        value: body["ours"].clone(),
-        nulls: Vec::new(),
-    })
+fn number(nhs: &str) -> Value {
+    json!([{ "system": "https://fhir.nhs.uk/Id/nhs-number", "value": nhs }])
 }
 
 fn service_request(value: &str) -> Value {
-    json!({ "resourceType": "ServiceRequest", "ours": {
-        "patient_details": {
-            "nhs_number": "9990000026", "nhs_number_status": "NHS_NUMBER_STATUS_VERIFIED",
-            "name": { "family": "Othertest", "given": "Robin" }, "date_of_birth": "1990-01-31", "gender": "GENDER_NOT_KNOWN"
-        },
-        "details": {
-            "external_ids": [{ "system": "epr", "value": value }], "source_code": "P1", "priority": "REFERRAL_PRIORITY_ROUTINE",
-            "referrer_name": "Dr Test", "team": "IPS-NORTH"
-        }
-    } })
+    json!({
+        "resourceType": "ServiceRequest", "status": "active", "intent": "order", "authoredOn": "2026-03-01T09:00:00Z",
+        "identifier": [{ "system": "https://epr.example/Id/referral", "value": value }],
+        "contained": [
+            {
+                "resourceType": "Patient", "id": "p", "identifier": number("9990000026"), "gender": "unknown",
+                "name": [{ "family": "Othertest", "given": ["Robin"] }], "birthDate": "1990-01-31"
+            },
+            {
+                "resourceType": "PractitionerRole", "id": "r", "practitioner": { "display": "Dr Test" },
+                "organization": { "identifier": { "value": "RXX" } }
+            }
+        ],
+        "subject": { "reference": "#p" }, "requester": { "reference": "#r" },
+        "performer": [{ "identifier": { "value": "IPS-NORTH" } }], "reasonCode": [{ "text": "Wants paid work" }]
+    })
+}
+
+/// The patient of [`service_request`], with more members.
+fn patient(more: Value) -> Value {
+    let mut whole = json!({
+        "resourceType": "Patient", "meta": { "lastUpdated": "2026-03-01T09:00:00Z" }, "identifier": number("9990000026"),
+        "name": [{ "family": "Othertest", "given": ["Robin"] }], "birthDate": "1990-01-31"
+    });
+    let more = more.as_object().expect("members").clone();
+    whole.as_object_mut().expect("a resource").extend(more);
+    whole
+}
+
+fn message(event: &str, header: Value, resource: &Value) -> Value {
+    let mut head = json!({
+        "resourceType": "MessageHeader", "source": { "endpoint": "https://epr.example" }, "focus": [{ "reference": "urn:uuid:1" }],
+        "eventCoding": { "system": "https://fhir.nhs.uk/CodeSystem/message-events-bars", "code": event }
+    });
+    head.as_object_mut().expect("a resource").extend(header.as_object().expect("members").clone());
+    let entries =
+        json!([{ "fullUrl": "urn:uuid:0", "resource": head }, { "fullUrl": "urn:uuid:1", "resource": resource }]);
+    json!({ "resourceType": "Bundle", "type": "message", "entry": entries })
 }
 
 struct In {
@@ -72,9 +93,25 @@ fn client(addr: SocketAddr) -> ClientSettings {
 }
 
 async fn start(test: &TestStore, settings: ListenerSettings) -> In {
+    start_with(test, settings, Accept::default()).await
+}
+
+/// The bridge's endpoint with the FHIR pack for its own.
+fn source(bridge: &Bridge, accept: Accept) -> Source {
+    let source = bridge.source();
+    let now = source.in_use.now();
+    let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/fhir-uk-core")).expect("loads");
+    let settings = pack.manifest.settings.examples();
+    let reply_rules = pack.reply_rules(&toml::Table::new()).expect("the pack's own rules");
+    let (site, policy) = (now.site.clone(), now.policy.clone());
+    let in_use = InUse::new(Fitted { activation: 0, pack: Arc::new(pack), settings, reply_rules, site, policy });
+    Source { in_use, accept, ..source }
+}
+
+async fn start_with(test: &TestStore, settings: ListenerSettings, accept: Accept) -> In {
     let tweaks = Tweaks { without_outbox: true, ..Tweaks::default() };
     let bridge = Bridge::start(&test.url, "127.0.0.1:1".parse().expect("an address"), tweaks).await;
-    let fhir = Arc::new(FhirSource { source: bridge.source(), parse: Box::new(by_hand) });
+    let fhir = Arc::new(source(&bridge, accept));
     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let listener = Listener::new(tcp, settings);
     let addr = listener.local_addr().expect("an address");
@@ -95,6 +132,20 @@ impl In {
     async fn kept(&self) -> Vec<Inbound> {
         let page = Page { size: 100, after: None };
         self.bridge.store.inbound_messages(&Scope::system(), Some(&endpoint_id()), page).await.expect("read")
+    }
+
+    /// The state, the rule and the reason of what came under this id.
+    async fn became(&self, id: &str) -> (InboundState, Option<String>, String) {
+        let kept = self.kept().await.into_iter().find(|i| i.control_id == id).expect("kept");
+        (kept.state, kept.rule, kept.reason)
+    }
+
+    /// What is known of the patient of [`service_request`].
+    async fn known(&self) -> Vec<PatientDetails> {
+        let by = PatientBy::NhsNumber(NhsNumber::parse("9990000026").expect("a number"));
+        let page = Page { size: 10, after: None };
+        let found = self.bridge.store.find_patients(&Scope::system(), &trust(), &by, page).await.expect("read");
+        found.into_iter().map(|p| p.details).collect()
     }
 
     async fn end(self) {
@@ -176,14 +227,20 @@ async fn without_a_request_id_the_same_bytes_are_the_same_message() {
 async fn what_cannot_be_taken_is_kept_and_answered_with_what_is_wrong() {
     let test = stores().next().expect("SQLite");
     let fhir = start(&test, listening()).await;
-    let unknown_team = service_request("R-2").to_string().replace("IPS-NORTH", "");
+    let unknown_team = service_request("R-2").to_string().replace("IPS-NORTH", "no team: a space");
+    let bad_number = service_request("R-2").to_string().replace("9990000026", "9990000027");
+    let answered = message("servicerequest-response", json!({ "response": { "code": "ok" } }), &service_request("R-3"))
+        .to_string();
     for (n, (path, body, status, code)) in [
         ("ServiceRequest", "{\"resourceType\":", 400, "structure"),
         ("ServiceRequest", "{\"resourceType\":\"Patient\"}", 400, "invalid"),
-        ("ServiceRequest", "{\"resourceType\":\"ServiceRequest\"}", 422, "not-supported"),
+        ("ServiceRequest", "{\"resourceType\":\"ServiceRequest\"}", 422, "invalid"),
         ("ServiceRequest", unknown_team.as_str(), 422, "invalid"),
-        ("Patient", "{\"resourceType\":\"Patient\",\"ours\":{}}", 422, "not-supported"),
-        ("$process-message", "{\"resourceType\":\"Bundle\"}", 501, "not-supported"),
+        ("ServiceRequest", bad_number.as_str(), 422, "invalid"),
+        ("Bundle", "{\"resourceType\":\"Bundle\"}", 422, "not-supported"),
+        ("$process-message", "{\"resourceType\":\"Bundle\"}", 400, "invalid"),
+        ("$process-message", "{\"resourceType\":\"Patient\"}", 400, "invalid"),
+        ("$process-message", answered.as_str(), 422, "not-supported"),
     ]
     .into_iter()
     .enumerate()
@@ -253,5 +310,107 @@ async fn where_a_certificate_is_asked_for_nobody_comes_in_without_one() {
     let known = Pool::new(over_tls(Some(authority.identity("epr.example"))));
     assert_eq!(send(&known, request.as_bytes()).await.status, 201);
     drop(known);
+    fhir.end().await;
+}
+
+#[tokio::test]
+async fn a_message_bundle_makes_the_referral_it_points_at() {
+    for test in stores() {
+        let fhir = start(&test, listening()).await;
+        let body = message("servicerequest-request", json!({}), &service_request("R-1")).to_string();
+        let reply = fhir.post("$process-message", "X-Request-Id: m1\n", body.as_bytes()).await;
+        assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
+        assert_eq!(fhir.became("m1").await.0, InboundState::Applied);
+        assert_eq!(fhir.known().await.len(), 1);
+        fhir.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_patient_of_ours_is_changed_and_an_older_resource_never_overwrites_a_newer() {
+    for test in stores() {
+        let fhir = start(&test, listening()).await;
+        let post = async |kind, id: &str, body: &Value| {
+            let reply = fhir.post(kind, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
+            (reply.status, issue(&reply).0)
+        };
+        assert_eq!(post("ServiceRequest", "r", &service_request("R-1")).await.0, 201);
+
+        let phone = |number: &str, at: &str| {
+            patient(json!({ "meta": { "lastUpdated": at }, "telecom": [{ "system": "phone", "value": number }] }))
+        };
+        assert_eq!(
+            post("Patient", "new", &phone("07700 900200", "2026-03-02T09:00:00Z")).await,
+            (200, "informational".into())
+        );
+        assert_eq!(post("Patient", "old", &phone("07700 900100", "2026-03-01T09:00:00Z")).await.0, 200);
+        let phones: Vec<_> = fhir.known().await.into_iter().map(|d| d.phone.map(|p| p.0)).collect();
+        assert_eq!(phones, [Some("07700 900200".to_owned())]);
+
+        // Another date of birth and another name: somebody else, whatever the number says. A person looks.
+        let other = patient(
+            json!({ "birthDate": "1971-05-05", "name": [{ "family": "Stranger" }], "meta": { "lastUpdated": "2026-03-03T09:00:00Z" } }),
+        );
+        assert_eq!(post("Patient", "other", &other).await, (422, "business-rule".into()));
+        assert_eq!(fhir.became("other").await.0, InboundState::Parked);
+        // Two records that became one are for a person too; so is what does not say when it was changed.
+        let replaced = patient(json!({ "link": [{ "other": { "reference": "Patient/2" }, "type": "replaced-by" }] }));
+        assert_eq!(post("Patient", "replaced", &replaced).await, (422, "invalid".into()));
+        assert_eq!(post("Patient", "undated", &patient(json!({ "meta": {} }))).await, (422, "invalid".into()));
+
+        let died =
+            patient(json!({ "deceasedDateTime": "2026-03-05", "meta": { "lastUpdated": "2026-03-06T09:00:00Z" } }));
+        assert_eq!(post("Patient", "died", &died).await.0, 200);
+        assert_eq!(fhir.became("died").await.0, InboundState::Applied);
+        fhir.end().await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_patient_whom_nobody_here_knows_nothing_is_kept() {
+    let test = stores().next().expect("SQLite");
+    let fhir = start(&test, listening()).await;
+    for (id, body) in [("whole", patient(json!({}))), ("broken", patient(json!({ "meta": {}, "birthDate": "1990" })))] {
+        let reply = fhir.post("Patient", &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
+        assert_eq!(reply.status, 200, "{id}: {}", String::from_utf8_lossy(&reply.body));
+        let kept = fhir.kept().await.into_iter().find(|i| i.control_id == id).expect("counted");
+        assert_eq!((kept.state, kept.bytes.0.len()), (InboundState::Ignored, 0), "{id}");
+    }
+    assert!(fhir.known().await.is_empty());
+    fhir.end().await;
+}
+
+#[tokio::test]
+async fn the_accept_rules_judge_resources_as_they_judge_messages() {
+    let test = stores().next().expect("SQLite");
+    let rule = |name: &str, kind: &str, known_patients_only| AcceptRule {
+        name: name.into(),
+        messages: vec![kind.into()],
+        known_patients_only,
+        teams: vec![TeamId::parse("IPS-NORTH").expect("a team")],
+    };
+    let accept = Accept { rules: vec![rule("referrals", "ServiceRequest", false)] };
+    let fhir = start_with(&test, listening(), accept).await;
+    let mut elsewhere = service_request("R-2");
+    elsewhere["performer"][0]["identifier"]["value"] = json!("IPS-SOUTH");
+    let wrapped = message("servicerequest-request", json!({}), &patient(json!({})));
+    for (id, path, body, state, by) in [
+        ("taken", "ServiceRequest", service_request("R-1"), InboundState::Applied, None),
+        ("elsewhere", "ServiceRequest", elsewhere, InboundState::Ignored, Some("referrals")),
+        ("unlisted", "Patient", patient(json!({})), InboundState::Ignored, Some(Accept::UNLISTED)),
+        ("unlisted in a bundle", "Bundle", wrapped, InboundState::Ignored, Some(Accept::UNLISTED)),
+    ] {
+        let reply = fhir.post(path, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
+        assert!(matches!(reply.status, 200 | 201), "{id}: {}", String::from_utf8_lossy(&reply.body));
+        let (was, rule, _) = fhir.became(id).await;
+        assert_eq!((was, rule.as_deref()), (state, by), "{id}");
+    }
+    fhir.end().await;
+
+    let test = stores().next().expect("SQLite");
+    let accept = Accept { rules: vec![rule("known", "ServiceRequest", true)] };
+    let fhir = start_with(&test, listening(), accept).await;
+    let reply = fhir.post("ServiceRequest", "X-Request-Id: new\n", service_request("R-1").to_string().as_bytes()).await;
+    assert_eq!((reply.status, fhir.became("new").await.0), (200, InboundState::Ignored));
     fhir.end().await;
 }

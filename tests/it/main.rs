@@ -47,6 +47,7 @@ mod e2e_support;
 mod e2e_texts;
 mod folder_flow;
 mod folder_writes;
+mod fuzz;
 mod hl7_interop;
 mod https_auth;
 mod https_client;

@@ -70,6 +70,8 @@ struct Field {
 struct Each {
     ours: String,
     over: Path,
+    /// Elements whose value here the code table does not list are left out.
+    only: Option<(Path, String)>,
     fields: Vec<Field>,
 }
 
@@ -274,8 +276,8 @@ fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
 }
 
 impl Map {
-    /// Fills our fields, or says which could not be: all of them.
-    fn apply(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Mapped, Vec<FieldFault>> {
+    /// Fills our fields, and says which could not be: all of them.
+    fn apply(&self, scope: Scope<'_>, around: &Around<'_>) -> (Mapped, Vec<FieldFault>) {
         let mut faults = Vec::new();
         let fault = |field: &str, from: &str, what: &str| FieldFault {
             field: field.into(),
@@ -284,8 +286,10 @@ impl Map {
         };
         for (path, values) in &self.accept {
             match path.texts(scope) {
+                // "" among the values: it may be absent.
+                Ok(texts) if texts.is_empty() && values.iter().any(String::is_empty) => {}
                 Ok(texts) if !texts.is_empty() && texts.iter().all(|t| values.contains(t)) => {}
-                Ok(_) => faults.push(fault("accept", &path.shown, &format!("is not one of {}", values.join(", ")))),
+                Ok(_) => faults.push(fault("accept", &path.shown, &format!("is not {}", choice(values)))),
                 Err(what) => faults.push(fault("accept", &path.shown, &what)),
             }
         }
@@ -301,15 +305,16 @@ impl Map {
                 Err(what) => faults.push(fault(&each.ours, &each.over.shown, &what)),
             }
         }
-        if faults.is_empty() { Ok(mapped) } else { Err(faults) }
+        (mapped, faults)
     }
 
     /// Code tables and settings the rows name.
     pub fn tables(&self) -> impl Iterator<Item = &str> {
-        self.rows().filter_map(|r| match &r.made {
+        let of_rows = self.rows().filter_map(|r| match &r.made {
             Made::Shared(As::Code(table)) => Some(table.as_str()),
             _ => None,
-        })
+        });
+        of_rows.chain(self.each.iter().filter_map(|e| e.only.as_ref()).map(|(_, table)| table.as_str()))
     }
 
     pub fn settings(&self) -> impl Iterator<Item = &str> {
@@ -321,6 +326,14 @@ impl Map {
 
     fn rows(&self) -> impl Iterator<Item = &Row> {
         self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields)).flat_map(|f| &f.rows)
+    }
+}
+
+fn choice(values: &[String]) -> String {
+    let named: Vec<&str> = values.iter().map(|v| if v.is_empty() { "absent" } else { v }).collect();
+    match named.as_slice() {
+        [one] => (*one).to_owned(),
+        _ => format!("one of {}", named.join(", ")),
     }
 }
 
@@ -346,6 +359,13 @@ impl Field {
 }
 
 impl Each {
+    fn takes(&self, scope: Scope<'_>, around: &Around<'_>) -> bool {
+        self.only.as_ref().is_none_or(|(path, table)| {
+            let texts = path.texts(scope).unwrap_or_default();
+            around.tables.get(table).is_some_and(|table| texts.iter().any(|text| table.lists(text)))
+        })
+    }
+
     fn apply(
         &self,
         nodes: &[&Value],
@@ -356,6 +376,9 @@ impl Each {
     ) {
         let mut list = Vec::new();
         for node in nodes {
+            if !self.takes(Scope { element: Some(node), ..scope }, around) {
+                continue;
+            }
             let mut element = Value::Object(JsonMap::new());
             for field in &self.fields {
                 let before = faults.len();
@@ -376,8 +399,8 @@ impl Each {
     }
 }
 
-/// A message in our words: a resource the pack parses, alone or in a Bundle.
-pub fn parse(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<Parsed, ParseError> {
+/// A message in our words, with what could not be read of it: a resource the pack parses, alone or in a Bundle.
+pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(ParseError::Unreadable(format!("it is longer than {MESSAGE_BYTES_MAX} bytes")));
     }
@@ -391,14 +414,18 @@ pub fn parse(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<Parsed, P
     let message_type = resource::type_of(focus).unwrap_or_default().to_owned();
     let entry = pack.manifest.parse.iter().find(|p| p.message == message_type);
     let map = entry.and_then(|e| pack.fhir_maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(message_type.clone()))?;
-    let mapped = map.apply(Scope { resource: focus, element: None, bundle }, around).map_err(ParseError::Fields)?;
+    let (mapped, faults) = map.apply(Scope { resource: focus, element: None, bundle }, around);
     let control_id = control_id(&root);
-    Ok(Parsed { message_type, control_id, makes: map.makes.clone(), value: mapped.value, nulls: mapped.nulls })
+    let Mapped { value, nulls } = mapped;
+    Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls }, faults))
 }
 
 /// What a Bundle is about: what its MessageHeader points at, else the one resource that the pack parses.
 fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
     let header = resource::entries(bundle).find(|r| resource::type_of(r) == Some("MessageHeader"));
+    if header.is_some_and(|h| h.get("response").is_some()) {
+        return Err(ParseError::NoMap("a message that answers another".into()));
+    }
     let pointed = header.and_then(|h| {
         let scope = Scope { resource: h, element: None, bundle: Some(bundle) };
         scope.follow(h.get("focus")?.get(0)?, h).map(|(focus, _)| focus)

@@ -1,12 +1,16 @@
 //! What a pack's map read from a message, as the domain's types: the same rules as for a request over the API.
 
+use super::change::{self, NotRead};
 use super::{patient, referral, request, required};
 use crate::domain::person::PatientDetails;
 use crate::domain::referral::ReferralDetails;
-use crate::domain::rule::Violations;
+use crate::domain::rule::{Violation, Violations};
 use crate::wire::v1::{CreateReferralRequest, create_referral_request::Patient};
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
+
+/// What a map may make: what the bridge can take in.
+pub const TAKEN_IN: &[&str] = &["CreateReferralRequest", "ReferralChange", "PatientChange", "PatientMerge"];
 
 /// A referral as a message tells it.
 pub struct ReferralMessage {
@@ -38,5 +42,27 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
     match (details, patient) {
         (Some(details), Some(patient)) if broken.is_empty() => Ok(ReferralMessage { details, patient, received_at }),
         _ => Err(NotAReferral::Broken(broken)),
+    }
+}
+
+/// What the map made of a message breaks these rules of our fields; empty: it would be taken in, as far as the message alone can tell.
+/// Rules between fields hold as of `now`, in `zone`.
+pub fn broken(makes: &str, value: &Value, nulls: &[String], now: Timestamp, zone: &TimeZone) -> Vec<Violation> {
+    let shape = || vec![Violation { field: makes.to_owned(), rule: "the map gives something else".into() }];
+    let of = |not: NotRead| match not {
+        NotRead::Shape => shape(),
+        NotRead::Broken(broken) => broken.0,
+    };
+    let today = now.to_zoned(zone.clone()).date();
+    match makes {
+        "CreateReferralRequest" => match referral(value, today) {
+            Ok(_) => Vec::new(),
+            Err(NotAReferral::Shape) => shape(),
+            Err(NotAReferral::Broken(broken)) => broken.0,
+        },
+        "PatientChange" => change::patient(value, nulls, now).message.err().map(of).unwrap_or_default(),
+        "PatientMerge" => change::merges(value, now).message.err().map(of).unwrap_or_default(),
+        "ReferralChange" => change::referral(value, nulls, now).message.err().map(of).unwrap_or_default(),
+        _ => vec![Violation { field: makes.to_owned(), rule: "is not among what the bridge takes in".into() }],
     }
 }

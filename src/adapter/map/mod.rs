@@ -4,7 +4,7 @@ mod read;
 mod row;
 
 pub use read::from_table;
-pub(super) use read::{constant, filter, find};
+pub(super) use read::{constant, filter, find, makes};
 pub(super) use row::As;
 pub use row::FILTERS;
 

@@ -1,6 +1,7 @@
 //! Reading `maps/*.toml`.
 
 use super::super::fault::{Faults, suggest};
+use super::super::form::message::TAKEN_IN;
 use super::super::hl7::Path;
 use super::super::input::{self, Shape, ShapeKind};
 use super::super::sources::Sources;
@@ -26,17 +27,19 @@ impl Map {
     }
 }
 
+/// The message of ours that a map fills: one that the bridge can take in.
+pub(in crate::adapter) fn makes(file: &TomlFile<'_>, head: &Reader<'_, '_>) -> String {
+    let Some((name, line)) = head.required("makes", "CreateReferralRequest") else { return String::new() };
+    if !TAKEN_IN.contains(&name.as_str()) {
+        let known = TAKEN_IN.iter().copied();
+        file.fault_at(line, format!("\"{name}\" is nothing that the bridge takes in"), suggest(&name, known));
+    }
+    name
+}
+
 pub fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
-    let makes = head.required("makes", "CreateReferralRequest");
-    if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
-        file.fault_at(
-            *line,
-            format!("\"{name}\" is not a message of ours"),
-            "see proto/ips/v1; a referral is a CreateReferralRequest",
-        );
-    }
-    let makes = makes.map(|(m, _)| m).unwrap_or_default();
+    let makes = makes(file, &head);
     let mut map = Map { file: file.path.into(), makes: makes.clone(), fields: Vec::new(), each: Vec::new() };
     for (key, item) in root {
         let line = file.line(key.span());

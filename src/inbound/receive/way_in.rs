@@ -4,10 +4,10 @@
 //! Only messages of their own are run again. An acknowledgement or a result file is a word about a delivery: it was weighed against what was
 //! sent when it came, is kept with that delivery, and a person acts on the delivery instead.
 
-use super::super::answer::{Taken, Wrong, unpack_frames};
-use super::super::batch;
-use super::super::fhir::{FhirSource, is_resource, mailbox_of, receive_fhir, weigh_again};
-use super::{NO_MESSAGE, refuse, weigh};
+use super::super::answer::{Caller, Taken, Wrong, unpack_frames};
+use super::super::fhir::{is_resource, mailbox_of, receive_fhir, weigh_again};
+use super::super::{Source, batch, weigh};
+use super::{NO_MESSAGE, weighed};
 use crate::adapter::Format;
 use crate::adapter::hl7::Envelope;
 use crate::domain::organisation::EndpointId;
@@ -25,7 +25,7 @@ const ANOTHER_MAILBOX: &str = "it came by MESH from another mailbox than mesh.to
 
 /// One endpoint's way in.
 pub struct WayIn {
-    fhir: FhirSource,
+    source: Source,
     format: Format,
     /// The one mailbox whose messages count, where the endpoint is one.
     their_mailbox: Option<String>,
@@ -45,8 +45,8 @@ pub enum Told {
 }
 
 impl WayIn {
-    pub fn new(fhir: FhirSource, format: Format) -> Self {
-        Self { fhir, format, their_mailbox: None }
+    pub fn new(source: Source, format: Format) -> Self {
+        Self { source, format, their_mailbox: None }
     }
 
     /// Of what came by MESH only this mailbox's can be run again.
@@ -55,7 +55,7 @@ impl WayIn {
     }
 
     pub fn endpoint(&self) -> &EndpointId {
-        &self.fhir.source.endpoint
+        &self.source.endpoint
     }
 
     /// What the endpoint's pack reads.
@@ -69,13 +69,13 @@ impl WayIn {
     /// It could not be stored: the sender sends it again.
     pub async fn submit(&self, message: Submitted) -> Result<Told, WriteError> {
         match message {
-            Submitted::Hl7v2(bytes) => Ok(Told::Hl7v2(super::taken(&self.fhir.source, bytes).await?)),
+            Submitted::Hl7v2(bytes) => Ok(Told::Hl7v2(super::taken(&self.source, bytes).await?)),
             Submitted::Fhir(body, request_id) => {
                 let resource: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
                 let named = resource.as_ref().and_then(|r| r["resourceType"].as_str()).unwrap_or("Bundle").to_owned();
                 let content_type = "application/fhir+json".into();
                 let arrived = Arrived { method: "POST".into(), path: named, content_type, request_id, body };
-                let reply = receive_fhir(&self.fhir, arrived).await;
+                let reply = receive_fhir(&self.source, arrived).await;
                 if reply.status == 503 {
                     return Err(StoreError::Unavailable("the resource could not be stored".into()).into());
                 }
@@ -89,7 +89,7 @@ impl WayIn {
     /// # Errors
     /// The store's; it is not parked.
     pub async fn reprocess(&self, call: Call, kept: Inbound, reason: String) -> Result<Answered, WriteError> {
-        let store = &self.fhir.source.store;
+        let store = &self.source.store;
         if let Some(answer) = store.answered(&call.request).await? {
             return Ok(Answered::Repeated(answer));
         }
@@ -102,7 +102,7 @@ impl WayIn {
     }
 
     async fn again(&self, kept: Inbound) -> Result<Received, StoreError> {
-        let source = &self.fhir.source;
+        let source = &self.source;
         if let Some(mailbox) = mailbox_of(&kept)
             && !self.their_mailbox.as_ref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(mailbox))
         {
@@ -110,7 +110,7 @@ impl WayIn {
             return Ok(Receive { inbound }.into());
         }
         if is_resource(&kept) {
-            return Ok(weigh_again(&self.fhir, kept));
+            return weigh_again(source, kept).await;
         }
         let Some(envelope) = Envelope::peek(&kept.bytes.0) else {
             let reason = if batch::is_one(&kept.bytes.0) { BATCH_AGAIN } else { NO_MESSAGE };
@@ -118,9 +118,9 @@ impl WayIn {
             return Ok(Receive { inbound }.into());
         };
         if batch::is_one(&kept.bytes.0) {
-            return Ok(refuse(source, &envelope, kept, Taken::No, &[Wrong::new(207, BATCH_AGAIN)]));
+            return Ok(weigh::refuse(source, Caller::Hl7(&envelope), kept, Taken::No, &[Wrong::new(207, BATCH_AGAIN)]));
         }
-        weigh(source, &envelope, kept).await
+        weighed(source, &envelope, kept).await
     }
 
     /// The answers that are kept with a message, one by one.

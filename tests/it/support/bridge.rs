@@ -31,8 +31,8 @@ use ips_bridge::domain::policy::{
 use ips_bridge::domain::referral::{ReferralDetails, ReferralPriority, SourceCode};
 use ips_bridge::domain::route::{RouteRule, RoutedKind, Routes};
 use ips_bridge::domain::text::Private;
+use ips_bridge::inbound::Source;
 use ips_bridge::inbound::receive::WayIn;
-use ips_bridge::inbound::{FhirSource, Source};
 use ips_bridge::outbox::{self, Watch};
 use ips_bridge::store::record::{Actor, Answered, PackKept, RequestKey};
 use ips_bridge::store::write::{
@@ -350,10 +350,7 @@ impl Bridge {
 
     /// The same, as the API has it.
     pub fn way_in(&self) -> WayIn {
-        let source = self.source();
-        let (pack, settings) = (self.pack.clone(), source.in_use.now().settings.clone());
-        let parse = move |bytes: &[u8]| pack.parse(bytes, &settings, "Europe/London");
-        WayIn::new(FhirSource { source, parse: Box::new(parse) }, self.pack.format())
+        WayIn::new(self.source(), self.pack.format())
     }
 
     /// A new call of an employment specialist's system. Each has a request id of its own.

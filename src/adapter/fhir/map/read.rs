@@ -1,8 +1,7 @@
 //! Reading `maps/*.toml` of a FHIR pack.
 
 use super::super::super::fault::{Faults, suggest};
-use super::super::super::input;
-use super::super::super::map::{constant, filter, find};
+use super::super::super::map::{constant, filter, find, makes};
 use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
 use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, element_of};
@@ -31,12 +30,7 @@ impl Map {
 
 fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
-    let makes = head.required("makes", "CreateReferralRequest");
-    if let Some((name, line)) = makes.as_ref().filter(|(name, _)| input::fields(name).is_none()) {
-        let hint = "see proto/ips/v1; a referral is a CreateReferralRequest";
-        file.fault_at(*line, format!("\"{name}\" is not a message of ours"), hint);
-    }
-    let makes = makes.map(|(m, _)| m).unwrap_or_default();
+    let makes = makes(file, &head);
     let mut map =
         Map { file: file.path.into(), makes: makes.clone(), accept: Vec::new(), fields: Vec::new(), each: Vec::new() };
     for (key, item) in root {
@@ -84,7 +78,7 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
         file.fault_at(line, what, hint);
         return None;
     };
-    let (mut over, mut fields, mut said) = (None, Vec::new(), false);
+    let (mut over, mut only, mut fields, mut said) = (None, None, Vec::new(), false);
     for (key, item) in table {
         let at = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
@@ -92,6 +86,7 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
                 said = true;
                 over = path(file, text, at, false);
             }
+            ("only", DeValue::Table(table)) => only = listed(file, table, at),
             (name, value) => fields.extend(field(file, name, value, at, &element, true)),
         }
     }
@@ -99,7 +94,20 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
         let hint = "add from = \"$.identifier[*]\"; in the rows, @ is the element";
         file.fault_at(line, format!("[each.\"{ours}\"] does not say what it repeats over"), hint);
     }
-    Some(Each { ours: ours.into(), over: over?, fields })
+    Some(Each { ours: ours.into(), over: over?, only, fields })
+}
+
+/// `{ "@.system" = "code:assigning_authority" }`
+fn listed(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<(Path, String)> {
+    let mut rows = table.iter();
+    let row = rows.next().filter(|_| table.len() == 1);
+    let named = row.and_then(|(key, value)| Some((key, value.get_ref().as_str()?.strip_prefix("code:")?)));
+    let Some((key, name)) = named else {
+        let hint = "write only = { \"@.system\" = \"code:assigning_authority\" }";
+        file.fault_at(line, "`only` needs one path and one code table", hint);
+        return None;
+    };
+    path(file, key.get_ref(), line, true).map(|path| (path, name.to_owned()))
 }
 
 fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {

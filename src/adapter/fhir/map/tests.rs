@@ -17,7 +17,8 @@ fn read(rows: &str, resource: &Value) -> Result<Value, Vec<String>> {
     let zone = TimeZone::get("Europe/London").expect("bundled");
     let around = Around { settings: &JsonMap::new(), tables: &BTreeMap::new(), zone: &zone };
     let scope = Scope { resource, element: None, bundle: None };
-    map(rows).apply(scope, &around).map(|m| m.value).map_err(|f| f.iter().map(ToString::to_string).collect())
+    let (mapped, faults) = map(rows).apply(scope, &around);
+    if faults.is_empty() { Ok(mapped.value) } else { Err(faults.iter().map(ToString::to_string).collect()) }
 }
 
 #[test]

@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../rules/hl7_message.rs"]
+mod rule;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rule::hold(bytes));
