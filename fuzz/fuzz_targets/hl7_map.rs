@@ -2,5 +2,7 @@
 
 #[path = "../rules/hl7_map.rs"]
 mod rule;
+#[path = "../rules/read.rs"]
+mod read;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rule::hold(bytes));

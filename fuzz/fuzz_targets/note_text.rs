@@ -2,5 +2,7 @@
 
 #[path = "../rules/note_text.rs"]
 mod rule;
+#[path = "../rules/read.rs"]
+mod read;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rule::hold(bytes));

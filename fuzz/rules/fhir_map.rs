@@ -1,8 +1,5 @@
 //! Any JSON, by the maps of `fhir-uk-core`: its values keep our rules or are refused by name.
-
-#[path = "read.rs"]
-mod read;
-
+use super::read;
 use ips_bridge::adapter::Pack;
 use std::sync::LazyLock;
 

@@ -1,8 +1,5 @@
 //! Any text a note may have: it reads back from the message as it was written, or the message is not made.
-
-#[path = "read.rs"]
-mod read;
-
+use super::read;
 use ips_bridge::adapter::hl7::{Charset, Message};
 use ips_bridge::adapter::{Pack, RenderError, RenderOptions};
 use ips_bridge::wire::v1;

@@ -16,6 +16,8 @@ mod mllp_frames;
 mod note_text;
 #[path = "../../fuzz/rules/pack_text.rs"]
 mod pack_text;
+#[path = "../../fuzz/rules/read.rs"]
+mod read;
 
 /// Files of the packs with one of these names, HL7 with its own line ends.
 fn files(names: &[&str]) -> Vec<Vec<u8>> {
