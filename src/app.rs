@@ -17,4 +17,4 @@ mod tls;
 
 pub use ambient::{SystemClock, SystemEntropy};
 pub use packs::named as pack_named;
-pub use serve::{Running, StartError, start, url as store_url};
+pub use serve::{Listening, Running, StartError, start, url as store_url};

@@ -168,7 +168,7 @@ pub async fn inbound(report: &mut Report, url: &str) {
             "127.0.0.1:9".parse().expect("an address"),
         )
         .await;
-        let address = running.listeners.first().expect("a listener").1;
+        let address = running.listeners.first().expect("a listener").address;
         let before = limits::fdatasync_per_s();
         let end = Instant::now() + Duration::from_secs(5);
         let start = Instant::now();

@@ -52,7 +52,7 @@ pub use mask::{masked, masked_message};
 pub use pack::{Pack, Packs, ParseError, Parsed};
 pub use render::{RenderError, RenderOptions, Rendered};
 pub use reply::{Hl7Rules, ReplyRules, Row, is_error_code};
-pub use result::{ResultId, ResultRules, ResultSays};
+pub use result::{ResultId, ResultRules, ResultSays, between_columns};
 pub use settings::{Kind as SettingKind, Setting, Settings};
 pub use sources::Sources;
 pub use stamp::Stamp;

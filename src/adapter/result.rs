@@ -132,17 +132,23 @@ fn is_ending(text: &str) -> bool {
     (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
+/// What stands between the columns of somebody else's CSV: a spreadsheet's comma, semicolon or tab, by its first line.
+pub fn between_columns(text: &str) -> u8 {
+    let first = text.lines().next().unwrap_or_default();
+    [b';', b'\t'].into_iter().find(|b| first.as_bytes().contains(b)).unwrap_or(b',')
+}
+
 /// The values of these names in an XML or CSV file; what is there twice is not there.
 fn inside(ending: &str, bytes: &[u8], names: [Option<&str>; 2]) -> [Option<String>; 2] {
     let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start_matches('\u{feff}');
     let nothing = [const { None }; 2];
     if ending == "csv" {
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(text)).from_reader(text.as_bytes());
         let Ok(head) = reader.headers().cloned() else { return nothing };
         let mut rows = reader.records();
         let (Some(Ok(row)), None) = (rows.next(), rows.next()) else { return nothing };
         return names.map(|name| {
-            let at = head.iter().position(|h| Some(h.trim()) == name)?;
+            let at = head.iter().position(|h| name.is_some_and(|name| h.trim().eq_ignore_ascii_case(name)))?;
             Some(row.get(at)?.trim().to_owned()).filter(|v| !v.is_empty())
         });
     }
@@ -193,7 +199,9 @@ mod tests {
         ] {
             assert_eq!(row("xml", unknown), Some(Row::Unknown), "{unknown}");
         }
-        assert_eq!(row("csv", "id,status\n1,REJECTED\n"), Some(Row::Refused));
+        for refused in ["id,status\n1,REJECTED\n", "\u{feff}id;Status\r\n1;REJECTED\r\n", "STATUS\tid\nREJECTED\t1"] {
+            assert_eq!(row("csv", refused), Some(Row::Refused), "{refused}");
+        }
         assert_eq!(row("csv", "id,status\n1,FILED\n2,REJECTED\n"), Some(Row::Unknown));
     }
 

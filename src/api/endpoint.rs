@@ -26,7 +26,7 @@ pub struct EndpointFacts {
     pub in_maintenance: Arc<dyn Fn(Timestamp) -> bool + Send + Sync>,
     pub rendering: Rendering,
     pub packs: Arc<dyn EndpointPacks>,
-    /// How its messages are taken in; `None`: its pack reads none.
+    /// How its messages are taken in; `None`: none can be.
     pub way_in: Option<Arc<WayIn>>,
     /// Where it pulls from us; `None`: it is sent to.
     pub feed: Option<Arc<dyn Feed>>,

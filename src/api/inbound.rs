@@ -158,7 +158,7 @@ async fn get_inbound_message(
 
 fn way_in<'a>(c: &'a Caller, endpoint: &EndpointId) -> Result<&'a Arc<WayIn>, Error> {
     let reads_nothing = || Refusal::WrongState(format!("the pack of {endpoint} reads no messages"));
-    c.endpoint(endpoint)?.way_in.as_ref().ok_or_else(|| reads_nothing().into())
+    c.endpoint(endpoint)?.way_in.as_ref().filter(|w| w.reads()).ok_or_else(|| reads_nothing().into())
 }
 
 async fn reprocess_inbound_message(

@@ -142,7 +142,7 @@ fn endpoint_facts(ready: &Ready, parts: &EdgeParts<'_>, packs: Arc<dyn EndpointP
             }),
         },
         packs,
-        way_in: gates::way_in(ready, parts.store, parts.clock, parts.entropy),
+        way_in: Some(gates::way_in(ready, parts.store, parts.clock, parts.entropy)),
         feed: gates::feed(&ready.sender),
     }
 }

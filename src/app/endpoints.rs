@@ -7,6 +7,7 @@ use crate::config::{Config, Endpoint, Transport, Trust};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
+use crate::domain::route::RoutedKind;
 use crate::outbox::{Question, ReadBack};
 use crate::transport::http_message::{Headers, Method, Request};
 use crate::transport::https::Ambient;
@@ -50,6 +51,33 @@ pub fn ready_with(config: &Config, choose: Choose<'_>, ambient: &Ambient) -> Res
         }
     }
     if faults.is_empty() { Ok(endpoints) } else { Err(faults) }
+}
+
+/// What config's routes lead to an endpoint whose pack cannot make it: each such entry would be accepted, and parked as NOT_RENDERABLE.
+pub fn cannot_be_made(config: &Config, ready: &[Ready]) -> Vec<String> {
+    let mut found = Vec::new();
+    for rule in config.routes.rules() {
+        let to = [&rule.endpoint].into_iter().chain(&rule.copies_to);
+        for ready in to.filter_map(|id| ready.iter().find(|r| r.config.id == *id)) {
+            let now = ready.in_use.now();
+            for kind in &rule.kinds {
+                let (entry, word) = match kind {
+                    RoutedKind::Note => ("note.create", "notes"),
+                    RoutedKind::Outcome => ("outcome.create", "outcomes"),
+                };
+                let what = format!(
+                    "a route leads {word} to endpoint {}, and its pack {} makes none: each would be parked; leave them out of the route, or add \
+                     [[render]] entry = \"{entry}\" to the pack",
+                    ready.config.id,
+                    now.pack.pin()
+                );
+                if !now.pack.covers(entry, &now.settings) && !found.contains(&what) {
+                    found.push(what);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The pack an endpoint works with, and under which activation.

@@ -13,11 +13,8 @@ use crate::transport::feed;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
-/// By the rules of the endpoint's listener, where it has one. `None`: its pack reads nothing.
-pub fn way_in(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Option<Arc<WayIn>> {
-    if ready.in_use.now().pack.parses().is_empty() {
-        return None;
-    }
+/// By the rules of the endpoint's listener, where it has one. Whether its pack reads anything may change with the next one.
+pub fn way_in(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Arc<WayIn> {
     let listen = ready.config.listen.as_ref();
     let allowed = listen.map(|l| l.sources.iter().map(|s| (s.application.clone(), s.facility.clone())).collect());
     let ack_mode = listen.map_or(ready.config.ack_mode, |l| l.ack_mode);
@@ -27,7 +24,7 @@ pub fn way_in(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Ar
         Transport::Mesh(mesh) => Some(mesh.to_mailbox.clone()),
         _ => None,
     };
-    Some(Arc::new(WayIn::new(source, ready.in_use.now().pack.format()).for_mailbox(theirs)))
+    Arc::new(WayIn::new(source, ready.in_use.now().pack.format()).for_mailbox(theirs))
 }
 
 /// Where the endpoint pulls.

@@ -7,7 +7,7 @@ mod first;
 mod folder;
 mod slot;
 
-pub use first::begin;
+pub use first::{Begun, begin};
 pub use folder::PackFolder;
 pub use slot::{Desk, Slot};
 
@@ -65,20 +65,29 @@ fn by_bridge(
     })
 }
 
+/// `false`: it is over.
+async fn waited(wait: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(wait) => true,
+    }
+}
+
 impl Keeper {
     /// Looks until `stop`.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        let mut record = tokio::time::interval(LOOK_AT_RECORD);
-        let mut folder = tokio::time::interval(self.look_every);
-        record.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        folder.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = record.tick() => self.look_at_record().await,
-                _ = folder.tick() => self.look_at_folder().await,
+        // Each at its own pace: a long check of what was saved must not delay what another bridge activated.
+        let record = async {
+            while waited(LOOK_AT_RECORD, &stop).await {
+                self.look_at_record().await;
             }
-        }
+        };
+        let folder = async {
+            while waited(self.look_every, &stop).await {
+                self.look_at_folder().await;
+            }
+        };
+        tokio::join!(record, folder);
     }
 
     async fn look_at_record(&self) {
@@ -113,7 +122,7 @@ impl Keeper {
     async fn take_up(&self, slot: &Slot, state: &EndpointState) {
         let Some(active) = &state.pack else { return };
         let _turn = self.turn.lock().await;
-        if slot.in_use.now().activation >= active.number {
+        if slot.in_use.now().activation >= active.number || slot.failed_lately(active.number) {
             return;
         }
         slot.in_use.fell_behind(active.number);
@@ -126,9 +135,12 @@ impl Keeper {
                 self.store.set_policy(fitted.policy.clone());
                 slot.in_use.take_up(fitted);
                 slot.hold(None);
+                // Why something else was not taken is no longer of interest.
+                slot.refuse(Vec::new());
                 tracing::info!(endpoint = %slot.endpoint.id, pack = %active.now, activation = active.number, "works with another pack from now on");
             }
             Err(why) => {
+                slot.failed(active.number);
                 let why = format!("the active pack {} cannot be used by this bridge: {why}", active.now);
                 if slot.hold(Some(why.clone())) {
                     tracing::error!(endpoint = %slot.endpoint.id, reason = %why, "nothing is sent until another pack is activated or config is mended");

@@ -50,7 +50,7 @@ pub struct Running {
     pub grpc: SocketAddr,
     pub metrics: Option<SocketAddr>,
     /// Where EPRs send to, by endpoint.
-    pub listeners: Vec<(String, SocketAddr)>,
+    pub listeners: Vec<Listening>,
     pub store: Store,
     stop: CancellationToken,
     parts: JoinSet<()>,
@@ -58,6 +58,13 @@ pub struct Running {
     grace: Duration,
     /// What `/readyz` says.
     _ready: watch::Sender<bool>,
+}
+
+/// Where an endpoint's EPR may send to.
+pub struct Listening {
+    pub endpoint: EndpointId,
+    pub address: SocketAddr,
+    pub how: &'static str,
 }
 
 impl Running {
@@ -94,7 +101,7 @@ pub async fn start(
     let rules = Arc::new(rulebook(&config));
     let (store, writer) = Store::open(&settings, rules, clock.clone(), entropy.clone()).await?;
     let scope = Scope::system();
-    let (endpoints, keeper) = match with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await {
+    let (endpoints, keeper, unrecorded) = match with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await {
         Ok(both) => both,
         Err(e) => {
             // The record is let go before this is told: whoever starts the next one must not find it in use.
@@ -104,6 +111,9 @@ pub async fn start(
         }
     };
     known_endpoints(&config, &store, &scope).await?;
+    for what in endpoints::cannot_be_made(&config, &endpoints) {
+        tracing::warn!("{what}");
+    }
 
     let mut parts = JoinSet::new();
     let metrics = Arc::new(Metrics::new(edge::watched(&config, &endpoints), clock.clone()));
@@ -129,6 +139,10 @@ pub async fn start(
         if let Some(source) = mailbox(endpoint, &store, &clock, &entropy) {
             parts.spawn(mesh::watch(source, stop.clone()));
         }
+    }
+    // Everything is bound: from here on a start does not fail for what is ours, and nothing was sent yet.
+    for (slot, why) in unrecorded {
+        keeper.record(&slot, why).await?;
     }
     let metrics_address = metrics_page.map(|(address, serve)| {
         parts.spawn(serve);
@@ -161,18 +175,23 @@ pub async fn start(
 }
 
 /// Every endpoint with the pack that is active for it, and who keeps it so. Its policy is in the rulebook from then on.
+/// Endpoints whose pack has yet to be recorded as the active one, and why.
+type Unrecorded = Vec<(Arc<Slot>, &'static str)>;
+
 async fn with_packs(
     config: &Config,
     store: &Store,
     ambient: &https::Ambient,
-) -> Result<(Vec<Ready>, Arc<Keeper>), StartError> {
+) -> Result<(Vec<Ready>, Arc<Keeper>, Unrecorded), StartError> {
     let used: BTreeSet<String> = config.endpoints.iter().map(|e| e.adapter.to_string()).collect();
     let folder = Arc::new(PackFolder::read_all(config.packs.folder.clone(), used));
-    let (mut endpoints, mut slots) = (Vec::new(), Vec::new());
-    for (ready, refused) in packs::begin(config, &folder, store, ambient).await? {
+    let (mut endpoints, mut slots, mut unrecorded) = (Vec::new(), Vec::new(), Vec::new());
+    for packs::Begun { ready, refused, because } in packs::begin(config, &folder, store, ambient).await? {
         let Some(trust) = config.trust(&ready.config.trust) else { continue };
         store.set_policy(ready.in_use.now().policy.clone());
-        slots.push(Arc::new(Slot::new(ready.config.clone(), trust.clone(), ready.in_use.clone(), refused)));
+        let slot = Arc::new(Slot::new(ready.config.clone(), trust.clone(), ready.in_use.clone(), refused));
+        unrecorded.extend(because.map(|why| (slot.clone(), why)));
+        slots.push(slot);
         endpoints.push(ready);
     }
     let keeper = Keeper {
@@ -182,7 +201,7 @@ async fn with_packs(
         look_every: config.packs.look_every,
         turn: tokio::sync::Mutex::default(),
     };
-    Ok((endpoints, Arc::new(keeper)))
+    Ok((endpoints, Arc::new(keeper), unrecorded))
 }
 
 /// Policies come with the packs.
@@ -283,7 +302,7 @@ async fn listen(
     entropy: &Arc<dyn Entropy>,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
-) -> Result<Option<(String, SocketAddr)>, StartError> {
+) -> Result<Option<Listening>, StartError> {
     let Some(listen) = &ready.config.listen else { return Ok(None) };
     let what = |e: &dyn std::fmt::Display| {
         StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
@@ -307,7 +326,7 @@ async fn listen(
     };
     let stop = stop.clone();
     parts.spawn(listener.run(stop, answer));
-    Ok(Some((ready.config.id.to_string(), address)))
+    Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how: "HL7 v2 over MLLP" }))
 }
 
 /// What receiving needs to know of an endpoint.
@@ -346,7 +365,7 @@ async fn listen_https(
     entropy: &Arc<dyn Entropy>,
     stop: &CancellationToken,
     parts: &mut JoinSet<()>,
-) -> Result<Option<(String, SocketAddr)>, StartError> {
+) -> Result<Option<Listening>, StartError> {
     let Some(listen) = &ready.config.listen_https else { return Ok(None) };
     let what = |e: &dyn std::fmt::Display| {
         StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
@@ -368,7 +387,7 @@ async fn listen_https(
         async move { receive_fhir(&fhir, arrived).await }
     };
     parts.spawn(listener.run(stop.clone(), answer));
-    Ok(Some((ready.config.id.to_string(), address)))
+    Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how: "FHIR over HTTPS" }))
 }
 
 /// What taking in a FHIR resource needs to know of an endpoint, whichever way it comes.

@@ -79,6 +79,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         }
     }
     let mut warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
+    let unmade = config.iter().flat_map(|config| endpoints::cannot_be_made(config, &ready));
+    warnings.extend(unmade.map(|what| json!({ "file": null, "line": null, "what": what, "hint": null })));
     if let Some(config) = config.as_ref().filter(|_| tried.first().is_some_and(|store| store.result.is_ok())) {
         warnings.extend(packs_that_differ(config).await);
     }

@@ -4,7 +4,7 @@ use super::config_file;
 use super::failure::Failure;
 use super::output::{Look, Out};
 use super::signals::Signals;
-use crate::app::{self, SystemClock, SystemEntropy, telemetry};
+use crate::app::{self, Listening, SystemClock, SystemEntropy, telemetry};
 use crate::config::Config;
 use crate::transport::tls::install_crypto_provider;
 use std::path::PathBuf;
@@ -52,8 +52,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     if let Some(metrics) = running.metrics {
         out.line(format!("metrics at http://{metrics}/metrics"))?;
     }
-    for (endpoint, address) in &running.listeners {
-        out.line(format!("{endpoint} may send to {address} (MLLP)"))?;
+    for Listening { endpoint, address, how } in &running.listeners {
+        out.line(format!("{endpoint} may send to {address} ({how})"))?;
     }
     out.line("ready")?;
     let failed = tokio::select! {

@@ -180,6 +180,7 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
 
     let root = &roots[0];
     relations::endpoints(&endpoints, &declared.retired, root);
+    relations::boxes(&endpoints, root);
     relations::listeners(&server, &server_table, &endpoints);
     relations::doubts(&server, &limits, &trusts, &endpoints, &principals, root);
     routes::gaps(&routes, &trusts, &endpoints, root);

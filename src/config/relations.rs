@@ -79,6 +79,41 @@ pub(super) fn endpoints(all: &[Endpoint], retired: &[EndpointId], root: &Section
     }
 }
 
+/// What one endpoint takes out of a mailbox or a folder no other ever sees.
+pub(super) fn boxes(all: &[Endpoint], root: &Section<'_>) {
+    let taken = |e: &Endpoint| -> Vec<(String, &'static str)> {
+        match &e.transport {
+            Transport::Mesh(mesh) => {
+                let name = mesh.mailbox.to_ascii_uppercase();
+                vec![(format!("{}\n{name}", mesh.url.0), "mailbox")]
+            }
+            Transport::Folder(folder) => {
+                let of = [("results", &folder.inbox.results), ("lists", &folder.inbox.lists)];
+                of.into_iter().filter_map(|(key, path)| Some((path.as_ref()?.display().to_string(), key))).collect()
+            }
+            Transport::Mllp(_) | Transport::Https(_) | Transport::Feed(_) => Vec::new(),
+        }
+    };
+    let given = |e: &Endpoint| match &e.transport {
+        Transport::Folder(folder) => Some(folder.path.display().to_string()),
+        _ => None,
+    };
+    for (i, e) in all.iter().enumerate() {
+        for (name, key) in taken(e) {
+            let others = || all.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| other);
+            let shared = all[..i].iter().find(|o| taken(o).iter().any(|(theirs, _)| *theirs == name));
+            let shared = shared.or_else(|| others().find(|o| given(o).as_ref() == Some(&name)));
+            if let Some(other) = shared {
+                let what = format!(
+                    "endpoint \"{}\" has the {key} of \"{}\": each would take away what is the other's",
+                    e.id, other.id
+                );
+                root.reading.findings.fault(&e.places.id, what, "give each endpoint its own");
+            }
+        }
+    }
+}
+
 /// No two listeners on one address.
 pub(super) fn listeners(server: &Server, table: &Section<'_>, all: &[Endpoint]) {
     let mut taken: Vec<(SocketAddr, String, Place)> =

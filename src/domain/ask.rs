@@ -37,6 +37,13 @@ impl Asking {
     }
 }
 
+/// The record said often and long enough that it does not have it: from when on, and when last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotThere {
+    pub since: Timestamp,
+    pub at: Timestamp,
+}
+
 /// What the record said. Made by the pack's rules, from one reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {

@@ -24,6 +24,8 @@ pub enum Happened {
     Held { reason: ParkReason, detail: String },
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
+    /// Certain: no byte left, and why has to do with this very message, as far as anybody can tell. Its turn comes again later, after others'.
+    NotNow { why: String },
     /// The reply to the attempt in hand. Only the holder of the lane's lease may say so: under a stale token it is [`Happened::late`].
     Replied { verdict: Verdict, reply: ReplyId },
     /// Bytes left, and no usable reply came.
@@ -92,6 +94,7 @@ pub fn decide(
             needs(before, "sending it", "QUEUED or BACKING_OFF", &[State::Queued, State::BackingOff])?;
             d.state = State::Sending;
             d.begun = false;
+            ask::once_more(&mut d, policy, now);
             if d.asking.is_some() { "taken up to ask the record" } else { "taken up for sending" }.to_owned()
         }
         Happened::Begun { rendering } => {
@@ -101,6 +104,7 @@ pub fn decide(
                 return Err(CannotHappen::WrongState { state: before.state, what: "beginning an attempt", needs });
             }
             d.rendering = Some(*rendering);
+            d.not_there = None;
             d.begun = true;
             d.attempts += 1;
             format!("attempt {}: message stored, about to be sent", d.attempts)
@@ -116,6 +120,13 @@ pub fn decide(
             d.state = State::Queued;
             d.next_attempt_at = None;
             "not sent: the endpoint could not be reached; still queued".to_owned()
+        }
+        Happened::NotNow { why } => {
+            needs(before, "putting it back", "SENDING", &[State::Sending])?;
+            not_begun(&mut d);
+            d.state = State::Queued;
+            d.next_attempt_at = Some(later(now, policy.back_off.wait(1, random)));
+            format!("not sent: {why}; still queued")
         }
         Happened::Replied { verdict, reply } if before.state == State::Sending && before.begun => {
             d.begun = false;
@@ -255,6 +266,7 @@ fn sending(d: &Delivery, what: &'static str, begun: bool) -> Result<(), CannotHa
 fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
     d.state = State::Parked;
     d.asking = None;
+    d.not_there = None;
     d.next_attempt_at = None;
     d.park = Some(Park { reason, detail: detail.to_owned() });
     if detail.is_empty() {
@@ -268,6 +280,7 @@ fn requeue(d: &mut Delivery) {
     d.state = State::Queued;
     d.park = None;
     d.asking = None;
+    d.not_there = None;
     d.next_attempt_at = None;
     d.refused_retries = 0;
     d.unknown_resends = 0;

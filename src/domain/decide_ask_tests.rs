@@ -66,6 +66,32 @@ fn the_same_bytes_go_again_only_when_the_record_has_said_often_and_long_enough_t
 }
 
 #[test]
+fn not_there_is_believed_for_a_while_and_then_asked_once_more() {
+    let p = asking_policy();
+    let mut d = attempt(&p, no_answer());
+    for second in [100, 300, 760] {
+        d = ask(&d, &p, second, Answer::NotFound);
+    }
+    assert!(d.asking.is_none(), "believed: {d:?}");
+    let step = |d: &Delivery, happened: &Happened, second| match decide(d, &p, happened, at(second), 3) {
+        Ok(decision) => decision.delivery,
+        Err(why) => panic!("{happened:?} cannot happen: {why}"),
+    };
+    // The endpoint was away when the bytes were to go, for less and for more than the time between two asks.
+    let away = step(&step(&d, &Happened::Claimed, 761), &Happened::NotSent, 762);
+    assert!(step(&away, &Happened::Claimed, 800).asking.is_none());
+    let claimed = step(&away, &Happened::Claimed, 7200);
+    assert_eq!(because(&claimed), Some(Because::OutcomeUnknown));
+    assert!(decide(&claimed, &p, &begun(), at(7200), 3).is_err(), "nothing goes before the answer");
+    let asked = |answer| step(&claimed, &Happened::Asked { answer, reply: Some(reply()) }, 7201);
+    assert_eq!(asked(found()).state, State::Filed, "it was listed meanwhile");
+    let still_not = asked(Answer::NotFound);
+    assert!(still_not.asking.is_none() && still_not.unknown_resends == d.unknown_resends, "{still_not:?}");
+    let begun = step(&step(&still_not, &Happened::Claimed, 7202), &begun(), 7203);
+    assert_eq!((begun.not_there, begun.attempts), (None, 2));
+}
+
+#[test]
 fn not_there_once_is_not_enough_however_late_it_is_said() {
     let p = asking_policy();
     let d = ask(&attempt(&p, no_answer()), &p, 100_000, Answer::NotFound);

@@ -119,6 +119,7 @@ fn happenings() -> Vec<Happened> {
         begun(),
         Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() },
         Happened::NotSent,
+        Happened::NotNow { why: "lookup patient: answered 500".into() },
         no_answer(),
         Happened::LeaseExpired,
         retried(),
@@ -243,7 +244,7 @@ fn parked_and_cancelled_never_go_back_to_sending_without_a_person() {
 #[test]
 fn an_unsent_delivery_is_never_parked_by_not_sent() {
     for_every_case(|before, _, happened, after| {
-        if *happened == Happened::NotSent {
+        if matches!(happened, Happened::NotSent | Happened::NotNow { .. }) {
             let d = &after.delivery;
             assert_eq!((d.state, d.attempts), (State::Queued, before.attempts - u32::from(before.begun)));
             assert_eq!(
@@ -271,7 +272,7 @@ fn a_delivery_stops_counting_as_received_only_by_a_definite_no() {
             let refused = verdict_of(happened)
                 .is_some_and(|v| matches!(v.meaning, Meaning::Refused if !v.duplicate) || v.meaning == Meaning::Retry);
             let refused = refused || matches!(happened, Happened::Asked { answer: Answer::NotDelivered { .. }, .. });
-            let no_byte_left = matches!(happened, Happened::NotSent | Happened::Held { .. });
+            let no_byte_left = matches!(happened, Happened::NotSent | Happened::NotNow { .. } | Happened::Held { .. });
             assert!(refused || no_byte_left, "{before:?} {happened:?}");
             // One no answers one attempt.
             let open = before.unresolved + u32::from(before.begun) + u32::from(!before.evidence.is_empty());
@@ -374,6 +375,8 @@ fn the_table_of_states() {
         (Happened::Claimed,         [Some(S), None,    Some(S), None,    None,    None,    None]),
         (begun(),                   [None,    None,    None,    None,    None,    None,    None]),
         (Happened::NotSent,         [None,    Some(Q), None,    None,    None,    None,    None]),
+        (Happened::NotNow { why: String::new() },
+                                    [None,    Some(Q), None,    None,    None,    None,    None]),
         (no_answer(),               [None,    Some(B), None,    None,    None,    None,    None]),
         (Happened::LeaseExpired,    [None,    Some(B), None,    None,    None,    None,    None]),
         (replied(aa()),             [Some(F), Some(F), Some(F), Some(F), Some(F), Some(F), Some(F)]),

@@ -74,6 +74,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         refused_retries: 0,
         unknown_resends: 0,
         asking: None,
+        not_there: None,
         overridden: vec![],
         approved: None,
         sent_for_others: false,

@@ -1,6 +1,6 @@
 //! A delivery: one entry to one endpoint, and everything that is known about its filing.
 
-use super::ask::Asking;
+use super::ask::{Asking, NotThere};
 use super::entry::{EntryAction, EntryKind, Subject};
 use super::ids::{DeliveryId, EntryId, PatientId, ReferralId, RenderingId, ReplyId};
 use super::organisation::{EndpointId, OdsCode};
@@ -225,6 +225,9 @@ pub struct Delivery {
     /// At its next turn the record is asked whether it has it; nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<Asking>,
+    /// The record said that it does not have it, so that the same bytes may go again; gone once they go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_there: Option<NotThere>,
     /// Holds that a person has looked at and overridden.
     pub overridden: Vec<ParkReason>,
     /// Who the patient was when a person last approved a change of identity: that one may be sent, and no later one.

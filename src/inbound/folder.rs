@@ -9,7 +9,7 @@ use crate::domain::ambient::Clock;
 use crate::domain::delivery::{Delivery, EvidenceKind};
 use crate::domain::ids::{EntryId, ReplyId};
 use crate::domain::organisation::{EndpointId, OdsCode};
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::record::{Actor, Raw, Reply, RequestKey};
 use crate::store::write::{Call, Report};
 use crate::store::{Scope, Store, StoreError, WriteError};
@@ -165,7 +165,7 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         ResultId::ControlId => source.store.delivery_of_control_id(&source.scope, &source.endpoint, stem).await?,
     };
     let reply = reply(source, &file, bytes, of_result(says));
-    let id = reply.id;
+    let (id, understood) = (reply.id, reply.verdict.meaning != Meaning::Unknown);
     let report = Report {
         endpoint: source.endpoint.clone(),
         delivery: delivery.as_ref().map(|d: &Delivery| d.id),
@@ -173,6 +173,9 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         reply,
     };
     match source.store.report(report).await {
+        Ok(Some(d)) if !understood => {
+            tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "a result file says nothing that the pack's [result] lists, so it changed nothing; it is put aside: look at it, and list its status");
+        }
         Ok(Some(d)) => {
             tracing::info!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "result file");
         }
@@ -182,7 +185,7 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
             if source.store.has_reply(id).await.map_err(WriteError::from)? => {}
         Err(e) => return Err(e.into()),
     }
-    away(file, DONE).await
+    away(file, if understood { DONE } else { UNREAD }).await
 }
 
 /// The same file gives the same id, whenever it is read: that is how a second reading is noticed.

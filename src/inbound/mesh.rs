@@ -84,7 +84,12 @@ async fn round(source: &MeshSource, noted: &mut Noted, stop: &CancellationToken)
         }
         match one(source, &id, noted).await {
             Ok(()) => failures = 0,
-            Err(e @ (Trouble::Store(_) | Trouble::Mailbox(NotFetched::NotReached(_)))) => return Err(e),
+            // The mailbox or the record is away, by the look of it. Perhaps it is only this one: next time the others come first.
+            Err(e @ (Trouble::Store(_) | Trouble::Mailbox(NotFetched::NotReached(_)))) => {
+                noted.failed.insert(id);
+                noted.failed.extend(failed_before);
+                return Err(e);
+            }
             Err(e) => {
                 failures += 1;
                 tracing::warn!(endpoint = %source.source.endpoint, message = %id, reason = %e, "a message could not be taken in; it stays in the mailbox");

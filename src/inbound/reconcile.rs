@@ -1,6 +1,7 @@
 //! A list of what the record really holds, against what was sent: files what matches, and makes the sheet that a person signs. The same for
 //! a call and for a list that was left in a folder.
 
+use crate::adapter::between_columns;
 use crate::domain::ids::EntryId;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::reconcile::{DAY_MAX, LISTED_MAX, Listed, Sheet, compare, on_paper};
@@ -136,7 +137,8 @@ async fn known(r: &Reconciling<'_>, entries: &[EntryId]) -> Result<Vec<crate::do
 /// What is wrong, with the line, and what to do. Never what stands there.
 pub fn read_list(bytes: &[u8]) -> Result<Vec<Listed>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the list is not UTF-8; save it as CSV UTF-8".to_owned())?;
-    let mut reader = csv::ReaderBuilder::new().from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(text)).from_reader(text.as_bytes());
     let head = reader.headers().map_err(|_| "the list has no header line".to_owned())?.clone();
     let column = |name: &str| head.iter().position(|h| h.trim().eq_ignore_ascii_case(name));
     let Some(at) = column("document_id") else {
@@ -173,6 +175,8 @@ mod tests {
         let list = read_list(b"\xef\xbb\xbfname,Record_ID,document_id\nx, R1 ,A\ny,,B^IPS\n").expect("a list");
         assert_eq!(list[0], Listed { document_id: "A".into(), record_id: Some("R1".into()) });
         assert_eq!(list[1].record_id, None);
+        let of_a_spreadsheet = read_list(b"document_id;record_id\r\nA;R1\r\n").expect("a list");
+        assert_eq!(of_a_spreadsheet[0].record_id.as_deref(), Some("R1"));
         for (bytes, word) in [
             (&b"id\nA\n"[..], "document_id"),
             (b"document_id,record_id\nA\n", "line 2"),

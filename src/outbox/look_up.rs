@@ -15,8 +15,10 @@ pub const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why there is nothing to go on with.
 pub enum Stopped {
-    /// Not now: nothing was sent, and it is tried again.
-    NotNow(Feeling),
+    /// The record cannot be reached: nothing was sent, and it is tried again.
+    NotSent(Feeling),
+    /// It was reached, and gave no answer to this question: perhaps to no other, perhaps only to this one. Nothing was sent; others come first now.
+    NotNow(String),
     /// A person has to look: why, without a value of the answer, and the answer itself, where there was one.
     Unclear(String, Option<Vec<u8>>),
 }
@@ -36,7 +38,7 @@ pub async fn look_up(
         }
         Ok(answers)
     });
-    let slow = |_| Err(Stopped::NotNow(Feeling::Silent(format!("lookups took longer than {} s", TIME_MAX.as_secs()))));
+    let slow = |_| Err(Stopped::NotNow(format!("lookups took longer than {} s", TIME_MAX.as_secs())));
     asked.await.unwrap_or_else(slow)
 }
 
@@ -47,7 +49,7 @@ async fn one(
     question: LookupQuestion,
     input: &mut Input,
 ) -> Result<LookedUp, Stopped> {
-    let unreachable = |e: &dyn std::fmt::Display| Stopped::NotNow(Feeling::Unreachable(e.to_string()));
+    let unreachable = |e: &dyn std::fmt::Display| Stopped::NotSent(Feeling::Unreachable(e.to_string()));
     let mut way = endpoint.sender.open().await.map_err(|e| unreachable(&e))?;
     let id = ReplyId::new(shared.clock.now(), shared.entropy.as_ref());
     let exchange = way.send(&question.request, &format!("lookup:{id}"), &|_| true).await;
@@ -59,11 +61,11 @@ async fn one(
         }
         Sent::NotSent(e) => return Err(unreachable(&e)),
         // A question changes nothing: that it may have arrived does not matter.
-        Sent::Unsure(e) => return Err(Stopped::NotNow(Feeling::Silent(e.to_string()))),
+        Sent::Unsure(e) => return Err(Stopped::NotNow(format!("lookup {}: {e}", question.name))),
     };
     match fitted.pack.looked_up(&question.name, &answer, input) {
         Ok(()) => Ok(LookedUp { name: question.name, answer: Raw(answer) }),
-        Err(e @ NotLookedUp::Trouble { .. }) => Err(unreachable(&e)),
+        Err(e @ NotLookedUp::Trouble { .. }) => Err(Stopped::NotNow(e.to_string())),
         Err(e @ NotLookedUp::Unclear { .. }) => Err(Stopped::Unclear(e.to_string(), Some(answer))),
     }
 }

@@ -27,7 +27,9 @@ pub enum Prepared {
         heard: Option<Vec<u8>>,
     },
     /// The record could not be asked what the message needs: nothing was sent.
-    NotNow(Feeling),
+    NotSent(Feeling),
+    /// It gave no answer: nothing was sent, and other patients' turn comes first.
+    NotNow(String),
 }
 
 pub async fn prepare(
@@ -118,7 +120,8 @@ async fn render(
     };
     let looked_up = match look_up(shared, endpoint, fitted, questions, &mut input).await {
         Ok(answers) => answers,
-        Err(Stopped::NotNow(feeling)) => return Ok(Prepared::NotNow(feeling)),
+        Err(Stopped::NotSent(feeling)) => return Ok(Prepared::NotSent(feeling)),
+        Err(Stopped::NotNow(why)) => return Ok(Prepared::NotNow(why)),
         Err(Stopped::Unclear(detail, heard)) => {
             return Ok(Prepared::Hold { reason: ParkReason::LookupUnclear, detail, heard });
         }

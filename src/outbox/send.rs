@@ -71,7 +71,11 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
             let held = Ending::without_attempt(Happened::Held { reason, detail }, Feeling::Nothing);
             return Ok(Ending { replies, ..held });
         }
-        Prepared::NotNow(feeling) => return Ok(Ending::without_attempt(Happened::NotSent, feeling)),
+        Prepared::NotSent(feeling) => return Ok(Ending::without_attempt(Happened::NotSent, feeling)),
+        // Several in a row close the gate, as silences do: one patient's trouble is not the endpoint's.
+        Prepared::NotNow(why) => {
+            return Ok(Ending::without_attempt(Happened::NotNow { why: why.clone() }, Feeling::Silent(why)));
+        }
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
     // The way first: without one nothing was tried, and nothing is counted.

@@ -7,10 +7,13 @@ use crate::store::write::Claim;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The longest a worker sleeps without looking: another bridge over the same database may have freed something.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often to look for what a worker that is gone left behind, while nobody is there to send to.
+const LEFT_BEHIND_EVERY: Duration = Duration::from_secs(5);
 /// The shortest, when something is due that the endpoint's gate holds back.
 const NOT_YET: Duration = Duration::from_millis(100);
 
@@ -22,6 +25,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     let id = endpoint.id.clone();
     let mut pace = Pace::new(endpoint.max_per_minute, shared.clock.now());
     let mut in_hand: JoinSet<()> = JoinSet::new();
+    let mut left_behind_at = Instant::now();
     tracing::info!(endpoint = %id, "outbox worker started");
     while !stop.is_cancelled() {
         let changed = shared.store.lanes_changed(&id);
@@ -35,8 +39,9 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         // A pack that was activated elsewhere is taken up first: what is claimed before could not begin.
         let closed = alone || (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
         let limit = if closed { 0 } else { pace.allowance(free, now) };
-        if alone {
+        if alone && left_behind_at <= Instant::now() {
             // Nobody to send to: everything waits where it is. What a worker that is gone left behind must not wait with it.
+            left_behind_at = Instant::now() + LEFT_BEHIND_EVERY;
             if let Err(e) = shared.store.claim(Claim { endpoint: id.clone(), limit: 0, lease: endpoint.lease }).await {
                 tracing::warn!(endpoint = %id, reason = %e, "what was left behind could not be settled; trying again");
             }

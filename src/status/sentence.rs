@@ -201,7 +201,7 @@ fn reason(park: &Park, name: &str) -> (String, String) {
     match park.reason {
         ParkReason::IdentityChanged => (
             "the patient's NHS number, date of birth or family name changed after it was written".to_owned(),
-            lead("checks that it is still about the right person; then it goes"),
+            lead("checks that it is still about the right person, and then has it sent again"),
         ),
         ParkReason::IdentityChangedAfterSend => (
             "the patient's NHS number, date of birth or family name changed after it had been sent".to_owned(),
@@ -213,7 +213,7 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ),
         ParkReason::NhsNumberUnverified => (
             format!("{name} takes verified NHS numbers only, and this patient's is not verified yet"),
-            lead("has the number traced; then it goes"),
+            lead("has the number traced, and then has it sent again"),
         ),
         ParkReason::ReferralClosed => (
             "the contact took place after the referral was closed".to_owned(),
@@ -228,12 +228,14 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             "Please replace it with a shorter one and put the rest into another entry; nothing of it was cut off."
                 .to_owned(),
         ),
-        ParkReason::NoMappedStaffId => {
-            (format!("the trust's staff table has no {name} id for its author"), team(" and adds the id; then it goes"))
-        }
-        ParkReason::PredecessorUnresolved => {
-            ("nobody knows yet whether the version before it arrived".to_owned(), team(" and finds out; then it goes"))
-        }
+        ParkReason::NoMappedStaffId => (
+            format!("the trust's staff table has no {name} id for its author"),
+            team(", adds the id and then sends it again"),
+        ),
+        ParkReason::PredecessorUnresolved => (
+            "nobody knows yet whether the version before it arrived".to_owned(),
+            team(", finds out and then sends it again"),
+        ),
         ParkReason::Refused => (format!("{name} refused it{detail}"), team("")),
         ParkReason::RetriesExhausted => {
             (format!("{name} answered again and again that it cannot take it now{detail}"), team(""))
@@ -245,15 +247,16 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             (format!("{name} says that it has it already{detail}"), team(" and looks whether it does"))
         }
         ParkReason::FilingContradicted => (
-            format!("{name} first confirmed it and refused it later{detail}"),
+            format!("{name} first confirmed it and then said otherwise{detail}"),
             team(" and finds out which of the two holds"),
         ),
-        ParkReason::NotRenderable => {
-            (format!("the bridge cannot make a message for {name} from it"), team(" and mends that; then it goes"))
-        }
+        ParkReason::NotRenderable => (
+            format!("the bridge cannot make a message for {name} from it"),
+            team(", mends that and then sends it again"),
+        ),
         ParkReason::LookupUnclear => (
             format!("{name} was asked for this patient first, and does not show exactly this one{detail}"),
-            team(" and puts that in order; then it goes"),
+            team(", puts that in order and then sends it again"),
         ),
         ParkReason::ByPerson => (format!("somebody stopped it{detail}"), team("")),
         ParkReason::WithdrawalCannotNameDocument => (
@@ -266,7 +269,7 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ParkReason::Merged => (
             "the patient's record was joined with another one or taken out, and whose it is now is not certain"
                 .to_owned(),
-            lead("finds out to which person it belongs; then it goes"),
+            lead("finds out to which person it belongs, and then has it sent again"),
         ),
     }
 }

@@ -20,6 +20,9 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
+/// Lanes looked at together for what workers that are gone left behind.
+const LEFT_BEHIND_MAX: u32 = 50;
+
 /// What a round of reading came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Round {
@@ -220,11 +223,15 @@ impl Question {
         });
         self.of(&sources::ENDPOINTS, &keys.endpoints, |set, endpoint| set.key(endpoint.as_str().into()));
         for (endpoint, limit) in &keys.claims {
-            let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(*limit))];
+            let (source, limit) = match limit {
+                0 => (&sources::LEFT_BEHIND, LEFT_BEHIND_MAX),
+                _ => (&sources::CLAIMABLE, *limit),
+            };
+            let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(limit))];
             if !self.postgres {
                 arguments.push(Argument::Int(now));
             }
-            self.ask(&sources::CLAIMABLE, arguments);
+            self.ask(source, arguments);
         }
     }
 }

@@ -47,6 +47,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
         documents::MADE_BETWEEN ["delivery_by_creation"];
         sources::REQUESTS;
+        sources::LEFT_BEHIND ["lane_due"];
         sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
         flush::SET_HEADS ["delivery_ready", "delivery_asks"];
         flush::PUT_LANES;

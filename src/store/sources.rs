@@ -195,6 +195,15 @@ source!(
     t2 = "control_id",
     u1 = "id"
 );
+// $1 the endpoint, $2 lanes at most: only what workers that are gone left behind, however much waits beside it.
+source!(
+    LEFT_BEHIND,
+    Claimable,
+    "(SELECT endpoint_id, patient_id FROM lane \
+     WHERE endpoint_id = $1 AND next_at <= {due} AND lease_token IS NOT NULL ORDER BY next_at LIMIT $2) AS due",
+    t1 = "endpoint_id",
+    u1 = "patient_id"
+);
 // $1 the endpoint, $2 lanes at most.
 source!(
     CLAIMABLE,

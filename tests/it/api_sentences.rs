@@ -57,6 +57,7 @@ fn delivery(state: State) -> Delivery {
         refused_retries: 0,
         unknown_resends: 0,
         asking: None,
+        not_there: None,
         overridden: vec![],
         approved: None,
         sent_for_others: false,

@@ -516,3 +516,45 @@ fn relations_between_limits_hold() {
     ]);
     insta::assert_snapshot!(said);
 }
+
+/// Two endpoints that look into one mailbox, or one folder, take each other's messages away.
+#[test]
+fn what_comes_back_has_a_box_of_its_own_for_each_endpoint() {
+    let mesh = |id: &str, mailbox: &str| {
+        format!(
+            "[[endpoint]]\nid = \"{id}\"\ntrust = \"RX9\"\nadapter = \"mesh-fhir\"\npack = \"mesh-fhir@0.1.0\"\ntransport = \"mesh\"\n\
+             environment = \"test\"\nfiled_by = \"application_ack\"\nacknowledged_by = \"record\"\nafter_unknown = \"park\"\n\
+             max_unknown_resends = 0\ncontrol_id_prefix = \"{id}\"\nname = \"EPR\"\n[endpoint.mesh]\nurl = \"https://mesh.example\"\n\
+             mailbox = \"{mailbox}\"\nto_mailbox = \"X26{id}\"\nworkflow = \"W\"\nack_workflow = \"A\"\npassword = {{ env = \"P\" }}\n\
+             shared_key = {{ env = \"K\" }}\n"
+        )
+        .replace("id = \"M", "id = \"m")
+    };
+    let folder = |id: &str, path: &str, results: &str| {
+        format!(
+            "[[endpoint]]\nid = \"{}\"\ntrust = \"RX9\"\nadapter = \"document-folder\"\npack = \"document-folder@0.1.0\"\ntransport = \"folder\"\n\
+             environment = \"test\"\nfiled_by = \"vendor_report\"\nacknowledged_by = \"record\"\nafter_unknown = \"park\"\n\
+             max_unknown_resends = 0\ncontrol_id_prefix = \"{id}\"\nname = \"EPR\"\n[endpoint.folder]\npath = \"{path}\"\nresults = \"{results}\"\n",
+            id.to_ascii_lowercase()
+        )
+    };
+    let said = |more: &[String]| {
+        let copy = copy_of_example();
+        let file = copy.path().join(RX9);
+        let text = std::fs::read_to_string(&file).expect("a file of the example");
+        std::fs::write(&file, format!("{text}\n{}", more.concat())).expect("written");
+        let env = [("P", "a password"), ("K", "a shared key")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        match Config::load(&copy.path().join(MAIN), env) {
+            Ok(_) => String::new(),
+            Err(faults) => faults.iter().map(|f| format!("{f}\n")).collect(),
+        }
+    };
+    let shared = said(&[mesh("M1", "X26OT1"), mesh("M2", "x26ot1")]);
+    assert!(shared.contains("endpoint \"m2\" has the mailbox of \"m1\""), "{shared}");
+    let shared = said(&[folder("F1", "/out/a", "/in/a"), folder("F2", "/out/b", "/in/a")]);
+    assert!(shared.contains("endpoint \"f2\" has the results of \"f1\""), "{shared}");
+    let crossed = said(&[folder("F1", "/out/a", "/out/b"), folder("F2", "/out/b", "/in/b")]);
+    assert!(crossed.contains("endpoint \"f1\" has the results of \"f2\""), "{crossed}");
+    let apart = said(&[mesh("M1", "X26OT1"), mesh("M2", "X26OT2"), folder("F1", "/out/a", "/in/a")]);
+    assert!(!apart.contains("each would take away"), "{apart}");
+}

@@ -140,10 +140,6 @@ async fn a_life(stage: Stage) {
     assert_eq!(done.evidence.last().map(v1::Evidence::kind), Some(v1::EvidenceKind::VendorReport));
     let again = vendor.filed(&entry, "DOC-1").await;
     assert_eq!((again.state(), again.evidence.len(), again.version), (State::Filed, done.evidence.len(), done.version));
-    let by_control_id = filed::Document::ControlId(entry.control_id.clone());
-    let other =
-        vendor.try_filed(by_control_id, "DOC-2").await.expect_err("two ids of one document are perhaps two copies");
-    assert_eq!(reason_of(&other), "WRONG_STATE");
 
     // Whoever files at once need not confirm; the document's id serves as well, with the namespace it has in the message.
     let second = client.replace(&first, &person, "Met at the library.").await;

@@ -146,3 +146,52 @@ async fn a_record_that_cannot_be_asked_is_an_outage_and_no_attempt() {
     assert_ne!(d.state(), State::Parked);
     bridge.stop().await;
 }
+
+/// One patient's record is locked there: its question is answered with a fault for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_is_never_answered_for_one_patient_holds_up_no_other() {
+    let locked = crate::e2e_support::details(0).nhs_number.expect("a number");
+    let epr = WebEnd::start(move |_, got| match is_lookup(got) {
+        true if got.line.contains(&locked) => say(500, ""),
+        true => found(got, &["pat-4711"]),
+        false => filed(),
+    })
+    .await;
+    let stage = Stage::sqlite([over_https(&epr, "")]);
+    let bridge = Bridge::start(&stage).await;
+    let client = &bridge.client;
+    let locked = client.person(0, "epr").await;
+    let first = client.write(&locked, "Rang a garden centre.").await;
+    for nth in 1..4 {
+        let other = client.person(nth, "epr").await;
+        let written = client.write(&other, "Rang another one.").await;
+        client.filed(written.id()).await;
+    }
+    let d = client.delivery(first.id()).await;
+    assert!(matches!(d.state(), State::Queued | State::Sending) && d.attempts == 0, "{}", shown(&d));
+    bridge.stop().await;
+}
+
+/// What stands before the record answers in its place: that says nothing of any patient.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_the_record_did_not_give_parks_nobody() {
+    let asked: Arc<AtomicUsize> = Arc::default();
+    let count = asked.clone();
+    let epr = WebEnd::start(move |_, got| match is_lookup(got) {
+        true => match count.fetch_add(1, Ordering::SeqCst) {
+            0 => say(404, "<html>no such page</html>"),
+            1 => say(200, "<html>please log in</html>"),
+            2 => say(403, ""),
+            _ => found(got, &["pat-4711"]),
+        },
+        false => filed(),
+    })
+    .await;
+    let stage = Stage::sqlite([over_https(&epr, "")]);
+    let bridge = Bridge::start(&stage).await;
+    let person = bridge.client.person(0, "epr").await;
+    let written = bridge.client.write(&person, "Rang a garden centre.").await;
+    let d = bridge.client.filed(written.id()).await;
+    assert_eq!(d.attempts, 1, "{}", shown(&d));
+    bridge.stop().await;
+}

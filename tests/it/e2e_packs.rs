@@ -466,6 +466,57 @@ async fn a_live_endpoint_starts_with_what_was_activated_whatever_was_saved_and_o
     assert!(refused.to_string().contains("fingerprint"), "{refused}");
 }
 
+/// Config asks for a setting that what is active does not have.
+#[tokio::test]
+async fn where_what_is_active_cannot_be_used_any_more_a_live_endpoint_takes_the_folders_pack_only_by_its_new_version() {
+    let packs = Packs::new();
+    packs.change(
+        "tiny/adapter.toml",
+        "status  = \"draft\"",
+        "status = \"tested\"\nevidence = \"the trust's acceptance test of 2 March 2026\"",
+    );
+    packs.bless("tiny");
+    let own = "environment = \"live\"\npack = \"tiny@0.1.0\"";
+    let mut stage = Stage::sqlite([with("tiny", crate::e2e_support::nobody(), own)]);
+    stage.packs(packs.0.path().to_owned());
+    stage.live();
+    let first = activation(&stage).await;
+    packs.change("tiny/adapter.toml", "[settings]\n", "[settings]\nward = { help = \"PV1-3\", example = \"W1\" }\n");
+    packs.change("tiny/README.md", "## Settings\n", "## Settings\n\n`ward`: where the patient lies.\n");
+    packs.change("tiny/templates/note.hl7", "TXA|1|PN|", "TXA|1|{{ settings.ward }}|");
+    stage.change("epr", "[settings]\nward = \"W7\"");
+    let Err(refused) = start(&stage).await else { panic!("a save went live by itself") };
+    let said = refused.to_string();
+    assert!(said.contains("ward") && said.contains("pin it in config"), "{said}");
+
+    packs.change("tiny/adapter.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+    stage.change("epr", "pack = \"tiny@0.2.0\"");
+    let Err(refused) = start(&stage).await else { panic!("a pack that fails its check went live") };
+    let said = refused.to_string();
+    assert!(said.contains("nor can what the packs' folder holds be taken"), "{said}");
+    packs.bless("tiny");
+    let second = activation(&stage).await;
+    assert_eq!((first.0, second.0), (1, 2));
+    assert_ne!(first.1, second.1);
+}
+
+/// The port is taken.
+#[tokio::test]
+async fn a_start_that_fails_activates_nothing() {
+    let packs = Packs::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let own = format!("[listen]\naddress = \"{}\"", taken.local_addr().expect("an address"));
+    let mut stage = Stage::sqlite([with("tiny", crate::e2e_support::nobody(), "")]);
+    stage.packs(packs.0.path().to_owned());
+    let first = activation(&stage).await;
+    stage.change("epr", &format!("adapter = \"top\"\n{own}"));
+    let Err(refused) = start(&stage).await else { panic!("the port was not taken") };
+    assert!(refused.to_string().contains("cannot listen"), "{refused}");
+    drop(taken);
+    stage.change("epr", "adapter = \"tiny\"\n[listen]\naddress = \"127.0.0.1:0\"");
+    assert_eq!(activation(&stage).await, first, "the start that failed changed the pack");
+}
+
 async fn start(stage: &Stage) -> Result<ips_bridge::app::Running, ips_bridge::app::StartError> {
     use ips_bridge::app::{SystemClock, SystemEntropy};
     use std::sync::Arc;

@@ -285,17 +285,19 @@ impl Pack {
     /// What a reply to such a question gives, put where templates find it: `lookup.<name>.…`.
     pub fn looked_up(&self, name: &str, reply: &[u8], input: &mut RenderInput) -> Result<(), NotLookedUp> {
         let unclear = |why: &str| NotLookedUp::Unclear { name: name.to_owned(), why: why.to_owned() };
+        let trouble = |status| NotLookedUp::Trouble { name: name.to_owned(), status };
         let Some(lookup) = self.manifest.lookups.iter().find(|l| l.name == name) else {
             return Err(unclear("the pack has no such lookup"));
         };
         let reply = Reply::parse(reply).map_err(|_| unclear("the answer cannot be read"))?;
+        // What is no FHIR was not said by the record: a gateway that is ill must not have a person look at every patient.
+        let is_said = json::read(&reply.body).is_ok_and(|body| resource::type_of(&body).is_some());
         match reply.status {
-            200 => {}
-            404 | 410 => return Err(unclear("nothing is found")),
-            401 | 403 | 408 | 425 | 429 | 500.. => {
-                return Err(NotLookedUp::Trouble { name: name.to_owned(), status: reply.status });
-            }
-            status => return Err(unclear(&format!("the answer is {status}"))),
+            200 if is_said => {}
+            404 | 410 if is_said => return Err(unclear("nothing is found")),
+            401 | 408 | 425 | 429 | 500.. => return Err(trouble(reply.status)),
+            status if is_said => return Err(unclear(&format!("the answer is {status}"))),
+            status => return Err(trouble(status)),
         }
         let number = input.patient.as_ref().and_then(|p| p.nhs_number.clone());
         let given = lookup.read_answer(&reply.body, number.as_deref())?;

@@ -73,7 +73,9 @@ pub async fn activate_adapter(c: Caller, m: v1::ActivateAdapterRequest) -> Resul
     }
     // As it stands before the folder is looked at: whoever changes the pack meanwhile wins, and this call is told.
     let state = state(&c, &asked.endpoint).await?;
-    let Candidate { kept, bytes } = facts.packs.in_folder(asked.version.clone()).await.map_err(refused)?;
+    // Without a version, the one that config pins: what goes live is what somebody named, here or there.
+    let version = asked.version.clone().or_else(|| facts.packs.standing().pinned);
+    let Candidate { kept, bytes } = facts.packs.in_folder(version).await.map_err(refused)?;
     let change = change(&c, facts, &asked, &state, PackChange::Activate(bytes), kept).await?;
     Ok(v1::ActivateAdapterResponse { change: Some(change) })
 }

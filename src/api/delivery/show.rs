@@ -105,6 +105,7 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
         refused_retries: 0,
         unknown_resends: 0,
         asking: None,
+        not_there: None,
         overridden: Vec::new(),
         approved: None,
         sent_for_others: false,

@@ -15,13 +15,9 @@ use crate::domain::text;
 use crate::domain::verdict::{Level, Meaning, Verdict};
 use crate::store::record::{Raw, Reply, RequestKey};
 use crate::store::write::Said;
-use crate::store::{StoreError, WriteError};
 use crate::wire::v1::{self, report_filed_request, report_refused_request};
 use serde::Serialize;
-use std::time::Duration;
 
-/// How often to look whether the attempt in hand is settled: another bridge's commits do not ring here.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The longest control id, document id and record id, in characters.
 const ID_CHARS_MAX: usize = 100;
 const CODE_CHARS_MAX: usize = 20;
@@ -172,32 +168,19 @@ async fn spoken_of(c: &Caller, said: &Statement) -> Result<Delivery, Error> {
     found.filter(|d| d.attempts > 0).ok_or_else(|| Error::not_found("document"))
 }
 
-/// Whoever speaks of a document has it: what is in hand is confirmed first, and then the statement counts for what it says. The edge's limit of
-/// time ends the waiting.
+/// The statement is written first, whichever bridge has the message in hand; then the stream it was handed out on need wait no longer.
 async fn say(c: &Caller, said: Statement) -> Result<v1::Delivery, Error> {
     c.endpoint(&said.endpoint)?;
     let answer = match c.store().answered(&said.key).await? {
         Some(answer) => answer,
-        None => loop {
-            // From before the look: a commit in between is noticed.
-            let mut changed = c.store().position();
-            changed.mark_unchanged();
+        None => {
             let delivery = spoken_of(c, &said).await?;
+            let answered = c.store().said(written(c, &said, &delivery)).await?;
             if delivery.state == State::Sending {
                 confirm_in_hand(c, &said, &delivery).await?;
-            } else {
-                match c.store().said(written(c, &said, &delivery)).await {
-                    Ok(answered) => break answered.answer().clone(),
-                    // Sent again this moment.
-                    Err(WriteError::Store(StoreError::Conflict(_))) => {}
-                    Err(e) => return Err(e.into()),
-                }
             }
-            tokio::select! {
-                _ = changed.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        },
+            answered.answer().clone()
+        }
     };
     let delivery: Delivery =
         serde_json::from_value(answer.more).map_err(|_| Error::Internal("an answer that cannot be read".into()))?;

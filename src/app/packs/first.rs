@@ -2,8 +2,8 @@
 //! activated by the bridge.
 
 use super::slot::Slot;
-use super::{PackFolder, by_bridge, named};
-use crate::adapter::{Fault, InUse, Pack};
+use super::{Keeper, PackFolder, by_bridge, named};
+use crate::adapter::{Fault, Fitted, InUse, Pack};
 use crate::app::endpoints::{self, Ready};
 use crate::app::serve::StartError;
 use crate::config::{Config, Endpoint, Trust};
@@ -14,9 +14,6 @@ use crate::store::{Refusal, Store, WriteError};
 use crate::transport::https::Ambient;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Another bridge may record its own first start at the same time; then this one looks again.
-const TRIES: usize = 5;
 
 /// A pack for one endpoint.
 struct Chosen {
@@ -29,45 +26,53 @@ struct Chosen {
     refused: Vec<Fault>,
 }
 
-/// Every endpoint, ready with the pack that is active for it and recorded as such; and why what the folder holds was not taken, where it was not.
+/// An endpoint, ready with the pack it begins with.
+pub struct Begun {
+    pub ready: Ready,
+    /// Why what the folder holds was not taken, where it was not.
+    pub refused: Vec<Fault>,
+    /// Why that pack has yet to be recorded as the active one: [`Keeper::record`].
+    pub because: Option<&'static str>,
+}
+
+/// Every endpoint with its pack. Nothing is recorded: a start that fails for another reason changes nothing for the bridges that work.
 pub async fn begin(
     config: &Config,
     folder: &PackFolder,
     store: &Store,
     ambient: &Ambient,
-) -> Result<Vec<(Ready, Vec<Fault>)>, StartError> {
-    for _ in 0..TRIES {
-        let chosen = choose(config, folder, store).await.map_err(StartError)?;
-        let of = |endpoint: &Endpoint| {
-            let chosen = chosen.get(&endpoint.id).ok_or_else(|| vec!["has no pack".to_owned()])?;
-            Ok((chosen.pack.clone(), chosen.seen + i64::from(chosen.because.is_some())))
-        };
-        let ready = endpoints::ready_with(config, &of, ambient).map_err(StartError)?;
-        if record(config, &chosen, store).await? {
-            let refused = |e: &EndpointId| chosen.get(e).map(|c| c.refused.clone()).unwrap_or_default();
-            return Ok(ready.into_iter().map(|r| (refused(&r.config.id), r)).map(|(why, r)| (r, why)).collect());
-        }
-    }
-    Err(StartError::one("other bridges on this record change its packs all the time; start again when they are done"))
+) -> Result<Vec<Begun>, StartError> {
+    let mut chosen = choose(config, folder, store).await.map_err(StartError)?;
+    let of = |endpoint: &Endpoint| {
+        let chosen = chosen.get(&endpoint.id).ok_or_else(|| vec!["has no pack".to_owned()])?;
+        Ok((chosen.pack.clone(), chosen.seen))
+    };
+    let ready = endpoints::ready_with(config, &of, ambient).map_err(StartError)?;
+    let begun = |ready: Ready| {
+        let (refused, because) = chosen.remove(&ready.config.id).map(|c| (c.refused, c.because)).unwrap_or_default();
+        Begun { ready, refused, because }
+    };
+    Ok(ready.into_iter().map(begun).collect())
 }
 
-/// `false`: somebody else recorded something meanwhile.
-async fn record(config: &Config, chosen: &BTreeMap<EndpointId, Chosen>, store: &Store) -> Result<bool, StartError> {
-    for endpoint in &config.endpoints {
-        let Some(Chosen { pack, seen, because: Some(why), .. }) = chosen.get(&endpoint.id) else { continue };
+impl Keeper {
+    /// What an endpoint begins with becomes the active one, unless another bridge has activated one meanwhile: then that is taken up.
+    pub async fn record(&self, slot: &Slot, why: &'static str) -> Result<(), StartError> {
+        let (endpoint, now) = (&slot.endpoint, slot.in_use.now());
         let in_words =
             |list: Vec<Fault>| StartError(list.iter().map(|f| format!("endpoint {}: {f}", endpoint.id)).collect());
-        match store.change_pack(by_bridge(endpoint, *seen, pack, why).map_err(in_words)?).await {
+        match self.store.change_pack(by_bridge(endpoint, now.activation, &now.pack, why).map_err(in_words)?).await {
             Ok(_) => {
-                tracing::info!(endpoint = %endpoint.id, pack = %named(pack), why, "a pack was activated");
+                slot.in_use.take_up(Fitted { activation: now.activation + 1, ..(*now).clone() });
+                tracing::info!(endpoint = %endpoint.id, pack = %named(&now.pack), why, "a pack was activated");
             }
-            Err(WriteError::Refused(Refusal::VersionConflict { .. })) => return Ok(false),
+            Err(WriteError::Refused(Refusal::VersionConflict { .. })) => self.catch_up(slot).await,
             Err(e) => {
                 return Err(StartError::one(format!("endpoint {}: its pack could not be recorded: {e}", endpoint.id)));
             }
         }
+        Ok(())
     }
-    Ok(true)
 }
 
 async fn choose(
@@ -104,7 +109,7 @@ async fn one(
         } else {
             "the endpoint's first start with this record"
         };
-        let pack = good(endpoint, trust, folder).await?;
+        let pack = good(endpoint, trust, folder, endpoint.environment == Environment::Live).await?;
         return Ok(Chosen { pack, seen, because: Some(because), refused: Vec::new() });
     };
     let in_folder = folder.pack(&active.now.id);
@@ -120,21 +125,50 @@ async fn one(
         }
     }
     let kept = match in_folder.as_ref().filter(|p| p.fingerprint() == active.now.fingerprint) {
-        Some(pack) => pack.clone(),
-        None => from_record(store, &endpoint.id, &active.now).await.map_err(|e| vec![e])?,
+        Some(pack) => Ok(pack.clone()),
+        None => from_record(store, &endpoint.id, &active.now).await.map_err(|e| vec![e]),
     };
-    if let Err(unfit) = endpoints::fit(endpoint, trust, &kept, seen) {
-        // Config was changed so that what is active cannot be used: what the folder holds may be what it was changed for.
-        let because = Some("what was active does not fit the endpoint's config any more");
-        return match good(endpoint, trust, folder).await {
-            Ok(pack) => Ok(Chosen { pack, seen, because, refused: Vec::new() }),
-            Err(_) => {
-                Err(unfit.into_iter().map(|f| format!("the active pack {} does not fit: {f}", active.now)).collect())
-            }
-        };
+    let does_not_fit = |list: Vec<String>| {
+        list.into_iter().map(|f| format!("the active pack {} does not fit: {f}", active.now)).collect::<Vec<_>>()
+    };
+    let usable = kept.and_then(|k| endpoints::fit(endpoint, trust, &k, seen).map(|_| k).map_err(does_not_fit));
+    match usable {
+        Ok(pack) => {
+            tell(endpoint, active, other, in_folder.is_some());
+            Ok(Chosen { pack, seen, because: None, refused })
+        }
+        Err(why) => {
+            let pack = instead(endpoint, trust, active, folder, why).await?;
+            let because = Some("what was active cannot be used any more, by the endpoint's config or by this release");
+            Ok(Chosen { pack, seen, because, refused: Vec::new() })
+        }
     }
-    tell(endpoint, active, other, in_folder.is_some());
-    Ok(Chosen { pack: kept, seen, because: None, refused })
+}
+
+/// What the folder holds, in place of what cannot be used any more: for a live endpoint only by name, for a save alone never changes one.
+async fn instead(
+    endpoint: &Endpoint,
+    trust: &Trust,
+    active: &ActivePack,
+    folder: &PackFolder,
+    mut why: Vec<String>,
+) -> Result<Arc<Pack>, Vec<String>> {
+    let is_named = endpoint.pack_version.as_ref().is_some_and(|pin| *pin != active.now.version);
+    if endpoint.environment == Environment::Live && !is_named {
+        why.push(format!(
+            "a live endpoint takes another pack only by its version: give the one in the packs' folder a new version and pin it in config \
+             (pack = \"{}@…\"), or put back what the active one needs",
+            endpoint.adapter
+        ));
+        return Err(why);
+    }
+    match good(endpoint, trust, folder, true).await {
+        Ok(pack) => Ok(pack),
+        Err(more) => {
+            why.extend(more.into_iter().map(|f| format!("nor can what the packs' folder holds be taken: {f}")));
+            Err(why)
+        }
+    }
 }
 
 /// Whether what was saved on a test endpoint while no bridge ran may be taken.
@@ -150,15 +184,20 @@ async fn saved(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, active: &Ac
     })
 }
 
-/// What the folder holds, at the version that config pins and fit for the endpoint. For a live one it must pass its check too.
-async fn good(endpoint: &Endpoint, trust: &Trust, folder: &PackFolder) -> Result<Arc<Pack>, Vec<String>> {
+/// What the folder holds, at the version that config pins and fit for the endpoint; `checked`: it must pass its check too.
+async fn good(
+    endpoint: &Endpoint,
+    trust: &Trust,
+    folder: &PackFolder,
+    checked: bool,
+) -> Result<Arc<Pack>, Vec<String>> {
     let (_, faults) = folder.seen(endpoint.adapter.as_str());
     if !faults.is_empty() {
         return Err(faults.iter().map(|f| format!("the pack {}: {f}", endpoint.adapter)).collect());
     }
     let pack = endpoints::from_folder(endpoint, &folder.packs()).map_err(|f| vec![f.to_string()])?;
     let slot = slot(endpoint, trust, &pack)?;
-    if endpoint.environment == Environment::Live {
+    if checked {
         let in_words = |list: Vec<Fault>| list.iter().map(|f| format!("{}: {f}", pack.pin())).collect::<Vec<_>>();
         slot.acceptable(&pack, None).await.map_err(in_words)?;
     }

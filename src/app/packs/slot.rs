@@ -9,6 +9,8 @@ use crate::store::record::{PackKept, Raw};
 use crate::verdict::verdict;
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub struct Slot {
     pub endpoint: Endpoint,
@@ -24,16 +26,29 @@ struct Told {
     faults: Vec<Fault>,
     /// Why nothing is sent.
     held: Option<String>,
+    /// The activation that could not be taken up, and when that was tried.
+    failed: Option<(i64, Instant)>,
 }
+
+/// How long until an activation that could not be taken up is tried again: reading a pack is work, and little changes from one second to the next.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 impl Slot {
     /// `refused`: why what the folder holds was not taken at start.
     pub fn new(endpoint: Endpoint, trust: Trust, in_use: InUse, refused: Vec<Fault>) -> Self {
-        Self { endpoint, trust, in_use, told: Mutex::new(Told { faults: refused, held: None }) }
+        Self { endpoint, trust, in_use, told: Mutex::new(Told { faults: refused, ..Told::default() }) }
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn failed(&self, activation: i64) {
+        self.told().failed = Some((activation, Instant::now()));
+    }
+
+    pub fn failed_lately(&self, activation: i64) -> bool {
+        self.told().failed.is_some_and(|(number, at)| number == activation && at.elapsed() < TRY_AGAIN)
     }
 
     /// Whether that is news.

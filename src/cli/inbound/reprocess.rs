@@ -53,7 +53,14 @@ impl Parked {
                 message_type: self.message_type.clone().unwrap_or_default(),
                 ..ListInboundMessagesRequest::default()
             };
-            found = pages(bridge, request, AT_ONCE_MAX).await?.messages;
+            let listed = pages(bridge, request, AT_ONCE_MAX).await?;
+            if listed.more {
+                let what = format!(
+                    "more than {AT_ONCE_MAX} messages are parked there, and what came first must be run first; narrow it with --type, or name ids"
+                );
+                return Err(Failure::Usage(what));
+            }
+            found = listed.messages;
             found.retain(|m| self.reason.as_ref().is_none_or(|text| m.reason.contains(text)));
         }
         for id in &self.ids {

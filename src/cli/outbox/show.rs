@@ -7,7 +7,8 @@ use crate::cli::output::{Look, Out, visible};
 use crate::cli::words::{exact_time, said, time, word};
 use crate::transport::http_message::{Reply, Request};
 use crate::wire::v1::{
-    Attempt, Delivery, DeliveryState, EvidenceKind, GetDeliveryRequest, ListAttemptsRequest, TimelineStep, VerdictKind,
+    Attempt, Delivery, DeliveryState, EvidenceKind, GetDeliveryRequest, ListAttemptsRequest, ParkReason, TimelineStep,
+    VerdictKind,
 };
 use serde_json::json;
 
@@ -67,6 +68,7 @@ fn head(d: &Delivery, out: &mut Out) -> Result<(), Failure> {
         ("created", time(d.created_at.as_ref())),
         ("released", d.release_at.as_ref().map(|t| time(Some(t))).unwrap_or_default()),
         ("next try", d.next_attempt_at.as_ref().map(|t| time(Some(t))).unwrap_or_default()),
+        ("next", next(d)),
         ("attempts", d.attempts.to_string()),
         ("in doubt", doubt(d)),
         (
@@ -83,6 +85,28 @@ fn head(d: &Delivery, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("{name} {value}"))?;
     }
     Ok(())
+}
+
+/// What the person does whom it waits for.
+fn next(d: &Delivery) -> String {
+    if d.state != i32::from(DeliveryState::Parked) {
+        return String::new();
+    }
+    let id = &d.id;
+    match ParkReason::try_from(d.park_reason) {
+        Ok(ParkReason::TextNotCarriable | ParkReason::TextTooLong) => "its author replaces it".into(),
+        Ok(ParkReason::NoMappedStaffId) => {
+            format!(
+                "add the author to the trust's staff table and start the bridge anew; then: ips-bridge outbox retry {id}"
+            )
+        }
+        _ if d.may_have_been_received => {
+            format!(
+                "look in the record first; then: ips-bridge outbox retry {id} (the same bytes), or rerender, or cancel"
+            )
+        }
+        _ => format!("put right what it waits for; then: ips-bridge outbox retry {id}"),
+    }
 }
 
 /// What a person must know before giving it up or making it anew.

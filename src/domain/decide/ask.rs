@@ -3,7 +3,7 @@
 
 use super::late::{Late, weigh};
 use super::{later, park, positive};
-use crate::domain::ask::{Answer, Asking, Because};
+use crate::domain::ask::{Answer, Asking, Because, NotThere};
 use crate::domain::delivery::{Delivery, EvidenceKind, ParkReason, State};
 use crate::domain::ids::ReplyId;
 use crate::domain::policy::{AfterUnknown, EndpointPolicy, FiledBy};
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 /// The record is asked at the delivery's next turn, and until then its lane is held.
 pub(super) fn ask_first(d: &mut Delivery, policy: &EndpointPolicy, because: Because, now: Timestamp) {
     d.state = State::BackingOff;
+    d.not_there = None;
     d.asking = Some(Asking::new(because));
     d.next_attempt_at = Some(later(now, policy.asks.first_after));
 }
@@ -27,6 +28,23 @@ pub(super) fn confirm(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp)
         d.asking = Some(Asking::new(Because::Accepted));
     }
     d.next_attempt_at = Some(later(now, policy.asks.first_after));
+}
+
+/// "Not there" was believed and nothing went since, for the endpoint was closed, paused or away: what the record says may have changed, so it is
+/// asked once more before the bytes go.
+pub(super) fn once_more(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp) {
+    let Some(not_there) = &d.not_there else { return };
+    if d.asking.is_some() || policy.after_unknown != AfterUnknown::Query {
+        return;
+    }
+    if later(not_there.at, policy.asks.again_after) <= now {
+        let asking = Asking::new(Because::OutcomeUnknown);
+        let not_found = policy.asks.not_found_times.saturating_sub(1);
+        d.asking = Some(Asking { not_found, not_found_since: Some(not_there.since), ..asking });
+        // It was not used: the next one counts in its place.
+        d.unknown_resends = d.unknown_resends.saturating_sub(1);
+        d.not_there = None;
+    }
 }
 
 /// A person sends it again, or the bridge does: where something is unknown, the record is asked before.
@@ -131,6 +149,7 @@ fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now:
         Because::OutcomeUnknown if enough && d.unknown_resends < policy.max_unknown_resends => {
             // Still possibly received: not being listed proves nothing to a person who would write it again.
             d.unknown_resends += 1;
+            d.not_there = Some(NotThere { since: asking.not_found_since.unwrap_or(now), at: now });
             d.asking = None;
             d.state = State::BackingOff;
             d.next_attempt_at = Some(now);

@@ -42,6 +42,10 @@ fn confirmed(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
         {
             None
         }
+        // Two ids of the record's for one document are perhaps two copies of it: a person has to look.
+        State::Filed if under_another_id(d, kind, late.verdict) => {
+            Some(park(d, ParkReason::FilingContradicted, "filed under another record id as well"))
+        }
         State::Filed => one_more(d, kind, late),
         _ if kind.files(policy.filed_by) => {
             d.begun = false;
@@ -62,6 +66,12 @@ fn confirmed(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
         // While bytes are on their way, the answer to *them* decides; what is parked for another reason stays so.
         State::Sending | State::Queued | State::BackingOff | State::Parked => None,
     }
+}
+
+/// The same kind of evidence as before, with another id of the record's own.
+fn under_another_id(d: &Delivery, kind: EvidenceKind, verdict: &Verdict) -> bool {
+    let differ = matches!((&d.record_id, &verdict.record_id), (Some(known), Some(said)) if known != said);
+    differ && d.evidence.iter().any(|e| e.kind == kind)
 }
 
 /// Evidence that moves nothing. A far end that repeats itself for ever adds nothing.

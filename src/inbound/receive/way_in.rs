@@ -58,7 +58,12 @@ impl WayIn {
         &self.source.endpoint
     }
 
-    /// What the endpoint's pack reads.
+    /// Whether the endpoint's present pack reads anything.
+    pub fn reads(&self) -> bool {
+        !self.source.in_use.now().pack.parses().is_empty()
+    }
+
+    /// In which form.
     pub fn format(&self) -> Format {
         self.format
     }

@@ -201,6 +201,7 @@ fn add(
         refused_retries: 0,
         unknown_resends: 0,
         asking: None,
+        not_there: None,
         overridden: Vec::new(),
         approved: None,
         sent_for_others: false,

@@ -52,6 +52,10 @@ impl Write for Receive {
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Vec<u8>, WriteError> {
+        // It was sent again and looked at while a person had it run: what was made of it stands.
+        if let Some(applied) = view.inbound.get(&self.inbound.id).filter(|kept| kept.state == InboundState::Applied) {
+            return Ok(applied.reply.0.clone());
+        }
         let reply = self.inbound.reply.0.clone();
         keep(view, ctx, self.inbound.clone());
         Ok(reply)

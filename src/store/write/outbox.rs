@@ -27,9 +27,6 @@ pub struct Claim {
     pub lease: Duration,
 }
 
-/// Lanes looked at for what workers that are gone left behind, when none is taken.
-const LEFT_BEHIND_MAX: u32 = 50;
-
 /// A delivery in hand, with all that is needed to check, render and send it.
 #[derive(Debug, Clone)]
 pub struct Claimed {
@@ -47,8 +44,7 @@ impl Write for Claim {
     type Answer = Vec<Claimed>;
 
     fn needs(&self, view: &View, keys: &mut Keys) {
-        let looked_at = if self.limit == 0 { LEFT_BEHIND_MAX } else { self.limit };
-        keys.claims.insert((self.endpoint.clone(), looked_at));
+        keys.claims.insert((self.endpoint.clone(), self.limit));
         keys.endpoints.insert(self.endpoint.clone());
         for c in view.claimable.get(&self.endpoint).into_iter().flatten() {
             let key = (self.endpoint.clone(), c.patient_id);

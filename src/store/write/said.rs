@@ -1,6 +1,6 @@
 //! What the far end says of a document by a call of its own: received, filed, refused. Whoever calls has looked the delivery up.
 
-use super::super::error::{Refusal, StoreError, WriteError};
+use super::super::error::{Refusal, WriteError};
 use super::super::record::{Answer, Answered, Reply};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
@@ -11,9 +11,10 @@ use super::report::{may_mean_another, needs_delivery};
 use super::{About, Call, audit};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{Delivery, EvidenceKind, State};
+use crate::domain::entry::EntryAction;
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::EndpointId;
-use crate::domain::verdict::Meaning;
+use crate::domain::verdict::{Level, Meaning, Verdict};
 
 /// One statement about one document. `more` of the answer is the delivery as it was then.
 pub struct Said {
@@ -59,16 +60,20 @@ impl Write for Said {
                 && (self.control_id.is_none() || answered.and_then(|r| view.renderings.get(&r)).is_some_and(|r| r.delivery_id == d.id))
         });
         let before = seen.ok_or(Refusal::NotFound("document"))?.clone();
-        // The answer to the bytes on their way decides first; then this one counts for what it says.
-        if before.state == State::Sending {
-            return Err(StoreError::Conflict("the document is on its way this moment".into()).into());
-        }
+        self.names_one(view, &before)?;
+        let seen_version = Some(before.version);
         let verdict = self.reply.verdict.clone();
-        self.same_record(&before)?;
         let positive = verdict.meaning == Meaning::Positive;
-        let meant_for_others = match &self.control_id {
-            Some(_) => made_for_others(view, ctx, &before, answered),
-            None => may_mean_another(&before),
+        let (meant_for_others, in_hand) = match &self.control_id {
+            Some(_) => (made_for_others(view, ctx, &before, answered), answered == before.rendering),
+            None => (may_mean_another(&before), !may_mean_another(&before)),
+        };
+        // Whoever speaks of what is on its way has it: that answers the attempt, in whichever bridge's hand it is. Then this counts for what it says.
+        let before = if before.state == State::Sending && before.begun && in_hand {
+            let happened = Happened::Replied { verdict: received(), reply: self.reply.id };
+            happen(view, ctx, &before, &happened, &self.call.actor.principal)?
+        } else {
+            before
         };
         let happened = if positive && meant_for_others {
             Happened::EarlierConfirmed { verdict }
@@ -76,8 +81,8 @@ impl Write for Said {
             Happened::Late { verdict, evidence: positive.then_some(self.evidence), reply: self.reply.id }
         };
         let after = happen(view, ctx, &before, &happened, &self.call.actor.principal)?;
-        // That it was received was the answer to the attempt itself, and is kept there.
-        if after != before || self.evidence != EvidenceKind::TransportAck {
+        // Said again, that it was received adds nothing.
+        if Some(after.version) != seen_version || self.evidence != EvidenceKind::TransportAck {
             view.replies.push(Reply { delivery_id: Some(before.id), unmatched: false, ..self.reply.clone() });
         }
         let about = About {
@@ -97,14 +102,25 @@ impl Write for Said {
 }
 
 impl Said {
-    /// Two ids of the record's for one document are perhaps two copies of it: whoever says so has to look first.
-    fn same_record(&self, d: &Delivery) -> Result<(), Refusal> {
-        let reported = d.evidence.iter().any(|e| e.kind == EvidenceKind::VendorReport);
-        let said = self.reply.verdict.record_id.as_ref();
-        if d.state == State::Filed && reported && said.is_some() && d.record_id.as_ref() != said {
-            let what = "the document was reported as filed under another record id; it may stand in the record twice: look there";
+    /// A withdrawal that went bears the id of the document it takes back: by that id nobody can tell which of the two is meant.
+    fn names_one(&self, view: &View, d: &Delivery) -> Result<(), Refusal> {
+        let chain = view.chain(d.subject.uuid(), &self.endpoint);
+        let taken_back = |o: &Delivery| o.lane_seq > d.lane_seq && o.action == EntryAction::Withdraw && o.attempts > 0;
+        if self.control_id.is_none() && chain.iter().any(taken_back) {
+            let what = "the document was withdrawn, and its id may mean the withdrawal too; say by control_id which message you speak of";
             return Err(Refusal::WrongState(what.into()));
         }
         Ok(())
+    }
+}
+
+/// The far end has the message.
+fn received() -> Verdict {
+    Verdict {
+        meaning: Meaning::Positive,
+        level: Level::Transport,
+        code: "confirmed".into(),
+        duplicate: false,
+        record_id: None,
     }
 }
