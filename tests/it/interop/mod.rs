@@ -3,3 +3,4 @@
 mod adt;
 mod judges;
 mod mesh;
+mod mllp;

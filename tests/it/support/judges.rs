@@ -2,8 +2,11 @@
 
 use super::temp_dir;
 use std::io::BufRead;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The folder with `corpus/` and `validators/`.
 pub fn shared() -> PathBuf {
@@ -135,4 +138,81 @@ impl Drop for MeshSandbox {
 
 fn python() -> PathBuf {
     Path::new(&named_by("VAL_DIR")).join("venv/bin/python")
+}
+
+/// An HL7 library of another ecosystem, at the far end.
+#[derive(Debug, Clone, Copy)]
+pub enum Peer {
+    Medplum,
+    SimpleHl7,
+    PythonHl7,
+}
+
+/// One of them that listens; it ends with this value.
+pub struct Listening {
+    process: Child,
+    heard: Arc<Mutex<Vec<serde_json::Value>>>,
+}
+
+impl Peer {
+    pub const ALL: [Self; 3] = [Self::Medplum, Self::SimpleHl7, Self::PythonHl7];
+
+    fn command(self) -> Command {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/interop/peers");
+        let (mut command, script) = match self {
+            Self::Medplum => (Command::new("node"), "medplum.cjs"),
+            Self::SimpleHl7 => (Command::new("node"), "simple_hl7.cjs"),
+            Self::PythonHl7 => (Command::new(python()), "python_hl7.py"),
+        };
+        command.arg(folder.join(script)).env("PEERS", Path::new(&named_by("VAL_DIR")).join("peers"));
+        command
+    }
+
+    pub async fn listen(self, at: SocketAddr) -> Listening {
+        let mut command = self.command();
+        let spawned = command.args(["listen", &at.port().to_string()]).stdout(Stdio::piped()).spawn();
+        let mut process = spawned.expect("it starts; run `make interop`");
+        let lines = std::io::BufReader::new(process.stdout.take().expect("piped")).lines();
+        let heard: Arc<Mutex<Vec<serde_json::Value>>> = Arc::default();
+        let keep = heard.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Ok(value) = serde_json::from_str(&line) {
+                    keep.lock().expect("nobody panics here").push(value);
+                }
+            }
+        });
+        super::wait_until(Duration::from_secs(30), "the peer listens", async || {
+            tokio::net::TcpStream::connect(at).await.is_ok()
+        })
+        .await;
+        Listening { process, heard }
+    }
+
+    /// What the file's message is answered, as this client reads it.
+    pub fn send(self, to: SocketAddr, file: &Path) -> serde_json::Value {
+        let sent = self.command().args(["send", &to.port().to_string()]).arg(file).output();
+        let sent = sent.expect("it starts; run `make interop`");
+        let said = String::from_utf8_lossy(&sent.stdout).into_owned();
+        serde_json::from_str(said.trim())
+            .unwrap_or_else(|_| panic!("{self:?}: {said}{}", String::from_utf8_lossy(&sent.stderr)))
+    }
+}
+
+impl Listening {
+    /// What it has read, once there is so much.
+    pub async fn heard(&self, count: usize) -> Vec<serde_json::Value> {
+        super::wait_until(Duration::from_secs(10), "the peer has read it", async || {
+            self.heard.lock().expect("nobody panics here").len() >= count
+        })
+        .await;
+        self.heard.lock().expect("nobody panics here").clone()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
 }

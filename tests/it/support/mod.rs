@@ -13,7 +13,7 @@ mod waiting;
 pub mod web_end;
 
 pub use ambient::{Seeded, SetClock};
-pub use judges::{FhirReceiver, MeshSandbox, fhir_judges, hl7_judges, shared};
+pub use judges::{FhirReceiver, MeshSandbox, Peer, fhir_judges, hl7_judges, shared};
 pub use places::{free_addr, temp_dir};
 pub use stores::{TestStore, stores};
 pub use waiting::wait_until;
