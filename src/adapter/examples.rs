@@ -20,6 +20,7 @@ use super::manifest::Format;
 use super::pack::Pack;
 use super::render::RenderOptions;
 use super::sources::Sources;
+use crate::wire::v1;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value, json};
 use std::{fs, path::Path};
@@ -193,14 +194,14 @@ impl Pack {
         value: &mut Value,
         faults: &mut Faults,
     ) -> Option<Result<(), super::NotLookedUp>> {
-        let number = value.pointer("/patient/nhs_number").and_then(Value::as_str).map(str::to_owned);
+        let patient: Option<v1::PatientDetails> = serde_json::from_value(value["patient"].clone()).ok();
         for lookup in self.lookups_of(value) {
             let path = format!("examples/{}/lookup.{}.json", case.name, lookup.name);
             if self.sources.bytes(&path).is_none() {
                 continue;
             }
             let text = self.sources.text(&path, faults)?;
-            match lookup.read_answer(text.as_bytes(), number.as_deref()) {
+            match lookup.read_answer(text.as_bytes(), patient.as_ref()) {
                 Ok(given) => {
                     if !value["lookup"].is_object() {
                         value["lookup"] = json!({});

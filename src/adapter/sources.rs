@@ -120,6 +120,8 @@ impl Sources {
                 } else {
                     self.walk(&entry.path(), &format!("{path}/"), depth + 1, faults);
                 }
+            } else if !kind.is_file() {
+                faults.add(&path, 0, "is no file", "a pack holds text files only; remove it");
             } else if entry.metadata().is_ok_and(|m| m.len() > MAX_FILE_BYTES) {
                 faults.add(&path, 0, "is larger than 1 MiB", "a pack holds text files only; split or remove it");
             } else if self.files.len() == MAX_FILES {

@@ -290,8 +290,8 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
 }
 
 const _: () = assert!(
-    outbox::LOOK_UP_TIME_MAX.as_millis() < crate::config::LEASE_MARGIN.as_millis(),
-    "a lease must outlive looking up and sending together"
+    outbox::LOOK_UP_TIME_MAX.as_millis() + outbox::TURN_WAIT_MAX.as_millis() < crate::config::LEASE_MARGIN.as_millis(),
+    "a lease must outlive looking up, waiting for a turn and sending together"
 );
 
 /// The endpoint's own listener, where it has one.

@@ -103,6 +103,13 @@ pub fn plan<'p>(merge: &Merge, found: impl Fn(&PatientKey) -> Option<&'p Patient
             // The record we know under both, by its NHS number: its own identifier goes, the new one comes.
             let renamed = holds(survivor, &losing);
             let new = surviving.iter().filter(|k| renamed && found(k).is_none()).filter_map(|k| local(k)).collect();
+            if !joined.is_empty() && is_somebody_else(merge, survivor) {
+                let doubt = [survivor.id].into_iter().chain(joined).collect();
+                return MergePlan::Hold {
+                    why: "what it says of the surviving patient is of somebody with another family name and date of birth",
+                    doubt,
+                };
+            }
             join(survivor, joined, &losing, new)
         }
         _ => MergePlan::Hold { why: "its surviving identifiers are of several patients", doubt: ids(&losers) },
@@ -114,6 +121,14 @@ fn local(key: &PatientKey) -> Option<LocalIdentifier> {
         PatientKey::Local(id) => Some(id.clone()),
         PatientKey::NhsNumber(_) => None,
     }
+}
+
+/// As with a change of a patient: another name and another birth together are another person.
+fn is_somebody_else(merge: &Merge, known: &Patient) -> bool {
+    let other_birth = merge.date_of_birth.is_some_and(|b| b != known.details.date_of_birth);
+    let other_name =
+        merge.family.as_ref().is_some_and(|f| folded_name(&f.0) != folded_name(&known.details.name.family.0));
+    other_birth && other_name
 }
 
 fn join(

@@ -236,3 +236,20 @@ fn a_record_known_under_both_by_its_nhs_number_gets_the_surviving_identifier() {
     let MergePlan::Join { joined, retired, adopted, .. } = trust.plan(&told) else { panic!("one record") };
     assert_eq!((joined, retired, adopted), (vec![], vec![key("A")], vec![mrn("N")]));
 }
+
+#[test]
+fn a_merge_that_speaks_of_somebody_else_joins_nobody() {
+    let trust = Trust::of(&["A", "B"]);
+    let of = |family: Option<&str>, born: Option<jiff::civil::Date>| Merge {
+        family: family.map(|f| Private(f.into())),
+        date_of_birth: born.map(Private),
+        ..merge(&[key("A")], &[key("B")])
+    };
+    let another_day = Some(jiff::civil::date(2001, 1, 1));
+    let MergePlan::Hold { doubt, .. } = trust.plan(&of(Some("WRONG"), another_day)) else { panic!("it was joined") };
+    assert_eq!(doubt.len(), 2, "nothing goes to either before somebody has looked");
+    // A new name, a corrected date, or nothing said at all is no other person.
+    for merge in [of(Some("WRONG"), None), of(Some("TEST"), another_day), of(None, another_day), of(None, None)] {
+        assert!(matches!(trust.plan(&merge), MergePlan::Join { .. }));
+    }
+}

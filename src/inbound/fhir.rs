@@ -81,7 +81,7 @@ async fn weighed(source: &Source, arrived: &Arrived, mut inbound: Inbound) -> Re
     if let Err((rule, why)) = if is_wrapped { Ok(None) } else { judged(&arrived.path) } {
         return Ok(weigh::ignore(source, Caller::Http, inbound, rule, why));
     }
-    let (parsed, faults) = match parsed(source, arrived) {
+    let (parsed, faults) = match parsed(source, arrived).await {
         Ok(read) => read,
         Err(Refused { status, code, why }) => {
             inbound.reply = Raw(refusal(status, code, &why).to_bytes());
@@ -119,7 +119,8 @@ pub(super) fn from_mailbox(mailbox: &str) -> String {
 
 /// The mailbox that sent a kept message; empty where nobody could tell.
 pub(super) fn mailbox_of(kept: &Inbound) -> Option<&str> {
-    kept.source.strip_prefix(MESH)
+    // An HL7 sender is written with a bar, which no mailbox has.
+    kept.source.strip_prefix(MESH).filter(|mailbox| !mailbox.contains('|'))
 }
 
 /// What cannot even be looked at: kept and shown with the reason. The same once more is the same.
@@ -148,7 +149,7 @@ impl Refused {
 }
 
 /// What it says in our words, and what of it could not be read.
-fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<FieldFault>), Refused> {
+async fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<FieldFault>), Refused> {
     if !arrived.content_type.to_ascii_lowercase().contains("json") {
         return Err(Refused::new(415, "not-supported", "only application/fhir+json is read here"));
     }
@@ -161,8 +162,7 @@ fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<FieldFault>
     if arrived.path == PROCESS_MESSAGE && body["type"].as_str() != Some("message") {
         return Err(Refused::new(400, "invalid", "the Bundle is no message: its type is another"));
     }
-    let fitted = source.in_use.now();
-    fitted.pack.read(&arrived.body, &fitted.settings, &source.time_zone_name).map_err(|e| match &e {
+    weigh::read(source, &arrived.body).await.map_err(|e| match &e {
         ParseError::Unreadable(_) => Refused::new(400, "structure", e.to_string()),
         ParseError::NoMap(_) => Refused::new(422, "not-supported", e.to_string()),
         ParseError::Settings(_) => Refused::new(500, "exception", "the endpoint's settings do not fit its pack"),

@@ -94,12 +94,14 @@ impl From<StoreError> for Trouble {
 
 async fn round(source: &FolderSource) -> Result<(), Trouble> {
     if let Some(folder) = &source.results {
-        for file in still(source, folder).await? {
+        let fitted = source.in_use.now();
+        let endings: Vec<String> = fitted.pack.manifest.result.iter().flat_map(|r| r.endings.keys().cloned()).collect();
+        for file in still(source, folder, endings).await? {
             result(source, file).await?;
         }
     }
     if let Some(folder) = &source.lists {
-        for file in still(source, folder).await? {
+        for file in still(source, folder, vec!["csv".into()]).await? {
             list(source, file).await?;
         }
     }
@@ -110,9 +112,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     Ok(tokio::task::spawn_blocking(work).await.map_err(|_| Trouble::Thread)??)
 }
 
-/// The files that have not changed for the settle time, by name.
-async fn still(source: &FolderSource, folder: &Path) -> Result<Vec<Found>, Trouble> {
+/// The files with one of these endings that have not changed for the settle time, by name. Others are somebody else's.
+async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Result<Vec<Found>, Trouble> {
     let (folder, settle, max) = (folder.to_owned(), source.settle_time, source.max_file_bytes);
+    let endpoint = source.endpoint.clone();
     let now = source.clock.now();
     blocking(move || {
         let mut names = Vec::new();
@@ -120,7 +123,8 @@ async fn still(source: &FolderSource, folder: &Path) -> Result<Vec<Found>, Troub
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             // Links are not followed: whoever may write here says nothing about other places.
-            if !name.starts_with('.') && entry.file_type()?.is_file() {
+            let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+            if !name.starts_with('.') && endings.contains(&ending) && entry.file_type()?.is_file() {
                 names.push(name);
             }
         }
@@ -138,12 +142,25 @@ async fn still(source: &FolderSource, folder: &Path) -> Result<Vec<Found>, Troub
             if age < settle {
                 continue;
             }
-            let bytes = if meta.len() > max as u64 { None } else { Some(std::fs::read(&path)?) };
+            let bytes = match std::fs::read(&path) {
+                _ if meta.len() > max as u64 => None,
+                Ok(bytes) => Some(bytes),
+                // One file that cannot be read holds up no other.
+                Err(e) => {
+                    tracing::error!(%endpoint, reason = %e.kind(), file = %short(&name), "a file that came back cannot be read; it stays where it is: look at its permissions");
+                    continue;
+                }
+            };
             found.push(Found { folder: folder.clone(), name, changed, bytes });
         }
         Ok(found)
     })
     .await
+}
+
+/// A file's name could be a patient's: enough of it to find the file by.
+fn short(name: &str) -> String {
+    name.chars().take(4).chain(['…']).chain(name.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev()).collect()
 }
 
 /// One result file: its word, stored; then out of the way.

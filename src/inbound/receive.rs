@@ -78,9 +78,8 @@ async fn weighed(source: &Source, envelope: &Envelope, inbound: Inbound) -> Resu
             return Ok(weigh::ignore(source, Caller::Hl7(envelope), inbound, Accept::UNLISTED, weigh::UNLISTED));
         }
     };
-    let fitted = source.in_use.now();
     let caller = Caller::Hl7(envelope);
-    match fitted.pack.read(&inbound.bytes.0, &fitted.settings, &source.time_zone_name) {
+    match weigh::read(source, &inbound.bytes.0).await {
         Ok((parsed, faults)) => weigh::message(source, caller, inbound, rule, &parsed, faults).await,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);

@@ -38,7 +38,7 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
         details,
         // A clock that runs ahead must not make a referral of tomorrow.
         received_at: message.received_at.map_or(now, |at| at.min(now)),
-        received_from: Some((source.endpoint.clone(), parsed.control_id.clone())),
+        received_from: Some((source.endpoint.clone(), inbound.control_id.clone())),
     })
 }
 

@@ -2,15 +2,32 @@
 
 use super::answer::{Caller, Taken, Wrong};
 use super::{Source, referral, told};
-use crate::adapter::{FieldFault, Parsed};
+use crate::adapter::{FieldFault, ParseError, Parsed};
 use crate::domain::accept::AcceptRule;
 use crate::store::StoreError;
 use crate::store::record::{Inbound, InboundState, Raw};
 use crate::store::write::{Receive, Received};
+use tokio::sync::Semaphore;
 
 /// Said of a message that no accept rule names.
 pub const UNLISTED: &str = "no accept rule names this type";
 const ANOTHER_TEAM: &str = "it is for another team";
+
+/// What is larger is read beside everything else that goes on, so many at once: reading costs time by the byte.
+const LARGE_BYTES: usize = 64 * 1024;
+static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
+
+/// By the pack that is in use.
+pub async fn read(source: &Source, bytes: &[u8]) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
+    let (fitted, zone) = (source.in_use.now(), &source.time_zone_name);
+    if bytes.len() <= LARGE_BYTES {
+        return fitted.pack.read(bytes, &fitted.settings, zone);
+    }
+    let _turn = LARGE_AT_ONCE.acquire().await;
+    let (bytes, zone) = (bytes.to_vec(), zone.clone());
+    let read = tokio::task::spawn_blocking(move || fitted.pack.read(&bytes, &fitted.settings, &zone)).await;
+    read.unwrap_or_else(|_| Err(ParseError::Unreadable("reading it broke off".into())))
+}
 
 /// By the present settings and rules, as of the time it came. `faults`: what the pack's map could not read.
 pub async fn message(

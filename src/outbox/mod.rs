@@ -2,7 +2,7 @@
 //! of it. Nothing here decides a state: that is `domain::decide`, applied by the store in the commit that settles.
 //!
 //! ```text
-//! claim (commit) -> holds -> (look up) -> render -> connect -> begin (commit) -> send -> verdict -> settle (commit)
+//! claim (commit) -> holds -> (look up) -> render -> turn -> connect -> begin (commit) -> send -> verdict -> settle (commit)
 //!                \-> ask the record, where an outcome is unknown or only the record's word files -> settle (commit)
 //! ```
 //!
@@ -15,10 +15,12 @@ mod prepare;
 mod send;
 mod strays;
 mod trace;
+mod ways;
 mod worker;
 
 pub use ask::{Question, ReadBack};
 pub use look_up::TIME_MAX as LOOK_UP_TIME_MAX;
+pub use ways::WAIT_MAX as TURN_WAIT_MAX;
 pub use worker::run;
 
 use crate::adapter::{InUse, Pack, RenderOptions};
@@ -69,7 +71,7 @@ pub struct Endpoint {
     /// Longer than connect, send and reply timeouts together; config checks it.
     pub lease: Duration,
     pub probe: BackOff,
-    /// Lanes worked on at once, 1 to 1000.
+    /// Messages on their way at once, 1 to 1000.
     pub max_in_flight: u32,
     pub max_per_minute: Option<u32>,
     /// When the maintenance under way ends.

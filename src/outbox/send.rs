@@ -1,6 +1,7 @@
 //! One delivery in hand, from its holds to its settling.
 
 use super::prepare::{Prepared, prepare};
+use super::ways::Ahead;
 use super::{Endpoint, Shared, ask, strays, trace};
 use crate::adapter::Fitted;
 use crate::domain::decide::Happened;
@@ -32,12 +33,12 @@ impl Ending {
 }
 
 /// Takes one claimed delivery to its end. Whatever happens here, the lease makes sure that it is not forgotten.
-pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
+pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed, ahead: Ahead) {
     let span = tracing::info_span!("deliver", endpoint = %endpoint.id, delivery = %claimed.delivery.id, attempt = claimed.delivery.attempts + 1);
     trace::continue_from(&span, claimed.delivery.trace.as_deref());
     async {
         let started = Instant::now();
-        let mut ending = match ending(shared, endpoint, &claimed).await {
+        let mut ending = match ending(shared, endpoint, &claimed, ahead).await {
             Ok(ending) => ending,
             Err(e) => {
                 // Nothing was begun: the lease runs out and the lane is claimed anew.
@@ -59,8 +60,11 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed) {
     .await;
 }
 
-async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Result<Ending, WriteError> {
+async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: Ahead) -> Result<Ending, WriteError> {
+    // Every connection is taken for longer than anybody foresaw: its turn comes again, and says nothing of the endpoint.
+    let no_turn = || Ending::without_attempt(Happened::NotSent, Feeling::Nothing);
     if claimed.delivery.asking.is_some() {
+        let Some(_turn) = ahead.turn().await else { return Ok(no_turn()) };
         return Ok(ask::ask(shared, endpoint, claimed).await);
     }
     // One pack from beginning to end: another that is activated meanwhile is for what comes after.
@@ -78,6 +82,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
         }
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
+    let Some(turn) = ahead.turn().await else { return Ok(no_turn()) };
     // The way first: without one nothing was tried, and nothing is counted.
     let mut way = match endpoint.sender.open().await {
         Ok(way) => way,
@@ -107,6 +112,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed) -> Resu
     };
     let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &fitted.reply_rules, &control_id)).await;
     drop(way);
+    drop(turn);
     Ok(after(shared, (endpoint, &fitted), claimed, attempt, (&control_id, &bytes), exchange))
 }
 

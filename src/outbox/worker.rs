@@ -2,6 +2,7 @@
 
 use super::pace::Pace;
 use super::send::deliver;
+use super::ways::Ways;
 use super::{Endpoint, Shared, strays};
 use crate::store::write::Claim;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     let id = endpoint.id.clone();
     let mut pace = Pace::new(endpoint.max_per_minute, shared.clock.now());
     let mut in_hand: JoinSet<()> = JoinSet::new();
+    let ways = Ways::new(endpoint.max_in_flight);
     let mut left_behind_at = Instant::now();
     tracing::info!(endpoint = %id, "outbox worker started");
     while !stop.is_cancelled() {
@@ -35,7 +37,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         // Something is due and the endpoint's gate holds it back: more of the same changes nothing, so the bell is not listened to.
         let mut held = false;
         let now = shared.clock.now();
-        let free = endpoint.max_in_flight.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
+        let free = ways.room(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
         // A pack that was activated elsewhere is taken up first: what is claimed before could not begin.
         let closed = alone || (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
         let limit = if closed { 0 } else { pace.allowance(free, now) };
@@ -51,8 +53,8 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
                     let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
                     pace.spend(count);
                     for one in claimed {
-                        let (shared, endpoint) = (shared.clone(), endpoint.clone());
-                        in_hand.spawn(async move { deliver(&shared, &endpoint, one).await });
+                        let (shared, endpoint, ahead) = (shared.clone(), endpoint.clone(), ways.ahead());
+                        in_hand.spawn(async move { deliver(&shared, &endpoint, one, ahead).await });
                     }
                     if count == limit && count < free {
                         continue;
@@ -72,6 +74,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
             () = arrival, if alone => {}
             () = tokio::time::sleep(wait) => {}
             Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
+            () = ways.moved(), if !held && !alone && free == 0 => {}
             Some(stray) = strays_in.recv() => strays::keep(&shared, &endpoint, stray).await,
             () = stop.cancelled() => {}
         }

@@ -30,7 +30,9 @@ fn found(got: &Got, ids: &[&str]) -> Act {
     let number = got.line.split("%7C").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number is asked for");
     let entry = |id: &&str| {
         let number = format!("{{\"system\":\"https://fhir.nhs.uk/Id/nhs-number\",\"value\":\"{number}\"}}");
-        format!("{{\"resource\":{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"identifier\":[{number}]}}}}")
+        format!(
+            "{{\"resource\":{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"birthDate\":\"1990-05-17\",\"identifier\":[{number}]}}}}"
+        )
     };
     let entries = ids.iter().map(entry).collect::<Vec<_>>().join(",");
     say(

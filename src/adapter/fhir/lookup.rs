@@ -9,6 +9,7 @@ use super::row::Part;
 use super::{json, resource};
 use crate::domain::nhs_number::NhsNumber;
 use crate::transport::http_message::{Headers, Method, Reply, Request};
+use crate::wire::v1;
 use crate::wire::v1::RenderInput;
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
@@ -34,6 +35,8 @@ pub struct Lookup {
     gives: Vec<(String, JsonPath)>,
     /// Where it says its NHS number; `None`: the pack says why that is not compared.
     nhs_number: Option<JsonPath>,
+    /// Where it says the date of birth, which must be the patient's.
+    date_of_birth: Option<JsonPath>,
     /// Settings under which it is asked.
     pub when: Vec<(String, String)>,
     pub line: u32,
@@ -136,6 +139,7 @@ impl Lookup {
             _ => {}
         }
         let nhs_number = nhs_number.map(json_path);
+        let date_of_birth = r.text("date_of_birth").map(json_path);
         let when = when(&r);
         r.finish();
         let (path, at) = path?;
@@ -149,6 +153,10 @@ impl Lookup {
             one: one?,
             gives,
             nhs_number: match nhs_number {
+                Some(path) => Some(path?),
+                None => None,
+            },
+            date_of_birth: match date_of_birth {
                 Some(path) => Some(path?),
                 None => None,
             },
@@ -171,7 +179,7 @@ impl Lookup {
     pub fn read_answer(
         &self,
         body: &[u8],
-        patient_nhs_number: Option<&str>,
+        patient: Option<&v1::PatientDetails>,
     ) -> Result<Map<String, Value>, NotLookedUp> {
         let unclear = |why: String| NotLookedUp::Unclear { name: self.name.clone(), why };
         if body.len() > ANSWER_BYTES_MAX {
@@ -195,7 +203,7 @@ impl Lookup {
             return Err(unclear("there are more than the answer shows, and one is wanted".into()));
         }
         if let Some(path) = &self.nhs_number {
-            let wanted = patient_nhs_number.and_then(|n| NhsNumber::parse(n).ok());
+            let wanted = patient.and_then(|p| NhsNumber::parse(p.nhs_number.as_deref()?).ok());
             let wanted = wanted.ok_or_else(|| unclear("the patient has no NHS number to compare with".into()))?;
             let said = path.query(node).all();
             let agrees = |v: &&Value| v.as_str().and_then(|t| NhsNumber::parse(t).ok()) == Some(wanted);
@@ -206,14 +214,29 @@ impl Lookup {
                 return Err(unclear("what is found has another NHS number".into()));
             }
         }
+        if let Some(path) = &self.date_of_birth {
+            let said = path.query(node).all();
+            let agrees = |v: &&Value| v.as_str() == patient.map(|p| p.date_of_birth.as_str());
+            if said.is_empty() || !said.iter().all(agrees) {
+                return Err(unclear("what is found has another date of birth, or says none".into()));
+            }
+        }
         let mut given = Map::new();
         for (field, path) in &self.gives {
             let value = path.query(node).exactly_one().ok().and_then(usable);
+            // It becomes a part of an address: "../x" would be another one.
+            let is_id = path.to_string().ends_with(".id") || path.to_string().ends_with("['id']");
+            let value = value.filter(|v| !is_id || v.as_str().is_some_and(is_fhir_id));
             let value = value.ok_or_else(|| unclear(format!("what is found gives no single value for \"{field}\"")))?;
             given.insert(field.clone(), value);
         }
         Ok(given)
     }
+}
+
+/// FHIR R4, datatype id.
+fn is_fhir_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 /// A text of one line, or a whole number.
@@ -299,8 +322,7 @@ impl Pack {
             status if is_said => return Err(unclear(&format!("the answer is {status}"))),
             status => return Err(trouble(status)),
         }
-        let number = input.patient.as_ref().and_then(|p| p.nhs_number.clone());
-        let given = lookup.read_answer(&reply.body, number.as_deref())?;
+        let given = lookup.read_answer(&reply.body, input.patient.as_ref())?;
         let mut all = match &input.lookup {
             Some(all) => serde_json::to_value(all).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default(),
             None => Map::new(),

@@ -16,6 +16,8 @@ use serde_json_path::JsonPath;
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest control id kept as such, in characters.
 const CONTROL_ID_CHARS_MAX: usize = 200;
+/// Objects, lists and values of a message. Each path looks at many of them: what a message may cost is bounded here.
+const MESSAGE_VALUES_MAX: usize = 20_000;
 /// Values one path may give.
 const NODES_MAX: usize = 1_000;
 
@@ -405,6 +407,11 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
         return Err(ParseError::Unreadable(format!("it is longer than {MESSAGE_BYTES_MAX} bytes")));
     }
     let root = json::read(bytes).map_err(ParseError::Unreadable)?;
+    if !has_at_most(&root, &mut MESSAGE_VALUES_MAX.clone()) {
+        return Err(ParseError::Unreadable(format!(
+            "it holds more than {MESSAGE_VALUES_MAX} values; send it in parts"
+        )));
+    }
     let kind = resource::type_of(&root).ok_or_else(|| ParseError::Unreadable("it has no resourceType".into()))?;
     let bundle = (kind == "Bundle").then_some(&root);
     let focus = match bundle {
@@ -418,6 +425,17 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
     let control_id = control_id(&root);
     let Mapped { value, nulls } = mapped;
     Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls }, faults))
+}
+
+/// Counts down by every value there is, and stops where nothing is left.
+fn has_at_most(value: &Value, left: &mut usize) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    match value {
+        Value::Array(list) => list.iter().all(|v| has_at_most(v, left)),
+        Value::Object(members) => members.values().all(|v| has_at_most(v, left)),
+        _ => true,
+    }
 }
 
 /// What a Bundle is about: what its MessageHeader points at, else the one resource that the pack parses.

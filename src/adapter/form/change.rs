@@ -125,6 +125,11 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let address = f.optional_part("address", m.address.as_ref(), draft_address);
     let phone = f.optional_line("phone", m.phone.as_deref(), 40);
     let died_on = f.optional_day("died_on", m.died_on.as_deref()).map(Private);
+    // Tomorrow, for a sender's clock and zone.
+    let tomorrow = now.to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().unwrap_or(jiff::civil::Date::MAX);
+    if died_on.is_some_and(|d| d.0 > tomorrow) {
+        f.add("died_on", "must not lie in the future");
+    }
     let status = f.keep("nhs_number_status", NhsNumberStatus::from_wire(m.nhs_number_status)).flatten();
     let gender = f.keep("gender", Gender::from_wire(m.gender)).flatten();
     let no_gender = cleared.iter().any(|c| c == "gender").then_some(Gender::NotKnown);

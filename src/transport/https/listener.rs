@@ -155,6 +155,9 @@ where
 
 async fn open_stream(tcp: TcpStream, settings: &ListenerSettings) -> io::Result<Stream> {
     tune(&tcp)?;
+    // Whoever does not take its answers is let go: it would keep a connection from all others.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(HEAD_TIMEOUT))?;
     let Some(tls) = &settings.tls else { return Ok(Stream::Plain(tcp)) };
     match tokio::time::timeout(HEAD_TIMEOUT, TlsAcceptor::from(tls.config()).accept(tcp)).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream?.into()))),
@@ -169,7 +172,8 @@ where
 {
     let plain = |status| Reply::new(status, [], Vec::new());
     if !is_allowed(request.headers(), settings) {
-        return plain(401);
+        // Who is not allowed here keeps no connection either.
+        return Reply::new(401, [("connection", "close")], Vec::new());
     }
     let whole = async {
         let (head, body) = request.into_parts();

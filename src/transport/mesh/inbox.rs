@@ -7,6 +7,7 @@ use crate::transport::Redacted;
 use crate::transport::http_message::{Headers, Method, Reply, Request};
 use crate::transport::{NotSent, Sent, Unsure};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Most chunks of one message.
@@ -92,7 +93,7 @@ impl Client {
         let settings = &self.shared.settings;
         let mut way = self.open().await.map_err(NotFetched::NotReached)?;
         let mut target = format!("inbox?max_results={}", settings.inbox_page);
-        let mut ids: Vec<String> = Vec::new();
+        let (mut ids, mut seen): (Vec<String>, HashSet<String>) = Default::default();
         // Each page brings something new, or is the last.
         while ids.len() < settings.inbox_max {
             let reply = asked(&mut way, Method::Get, target).await?;
@@ -102,7 +103,7 @@ impl Client {
             let (page, next) = read_page(&reply.body).ok_or(NotFetched::Unreadable { what: "list the inbox" })?;
             let before = ids.len();
             for id in page {
-                if !ids.contains(&id) {
+                if ids.len() < settings.inbox_max && seen.insert(id.clone()) {
                     ids.push(id);
                 }
             }

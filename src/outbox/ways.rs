@@ -1,0 +1,129 @@
+//! How many deliveries of one endpoint are in hand: as many on their way as it has connections, and, while those come free quickly, others that are
+//! made ready meanwhile or are being settled. An endpoint that is slow gains nothing by it, so there only as many are taken up as can be sent at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// The longest a delivery waits for its turn on a connection. With looking up, less than what every lease leaves beside the longest send: `app` holds
+/// them against each other.
+pub const WAIT_MAX: Duration = Duration::from_secs(3);
+/// A connection that is held longer than this makes the endpoint a slow one.
+const SLOW: Duration = Duration::from_millis(500);
+/// Deliveries in hand for each connection, whatever they are at.
+const IN_HAND_PER_WAY: u32 = 4;
+
+/// One endpoint's turns.
+pub struct Ways {
+    count: u32,
+    turns: Arc<Semaphore>,
+    /// Taken up, and without a turn yet.
+    ahead: AtomicU32,
+    is_slow: AtomicBool,
+    freed: Mutex<Instant>,
+    moved: Notify,
+}
+
+/// A delivery that has no turn yet.
+pub struct Ahead(Arc<Ways>);
+
+/// The right to one connection.
+pub struct Turn {
+    ways: Arc<Ways>,
+    since: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Ways {
+    /// `count`: messages on their way at once, 1 to 1000.
+    pub fn new(count: u32) -> Arc<Self> {
+        Arc::new(Self {
+            count,
+            turns: Arc::new(Semaphore::new(count as usize)),
+            ahead: AtomicU32::new(0),
+            is_slow: AtomicBool::new(false),
+            freed: Mutex::new(Instant::now()),
+            moved: Notify::new(),
+        })
+    }
+
+    /// How many more may be taken up beside so many in hand.
+    pub fn room(&self, in_hand: u32) -> u32 {
+        let unused = u32::try_from(self.turns.available_permits()).unwrap_or(u32::MAX);
+        let freed = *self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stuck = unused == 0 && freed.elapsed() > SLOW;
+        let may_wait = if self.is_slow.load(Ordering::Relaxed) || is_stuck { unused } else { self.count };
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        (self.count * IN_HAND_PER_WAY).saturating_sub(in_hand).min(may_wait.saturating_sub(ahead))
+    }
+
+    /// One is taken up.
+    pub fn ahead(self: &Arc<Self>) -> Ahead {
+        self.ahead.fetch_add(1, Ordering::Relaxed);
+        Ahead(self.clone())
+    }
+
+    /// Waits until there may be more room.
+    pub async fn moved(&self) {
+        self.moved.notified().await;
+    }
+}
+
+impl Ahead {
+    /// A turn; `None`: none came in time.
+    pub async fn turn(self) -> Option<Turn> {
+        let permit = tokio::time::timeout(WAIT_MAX, self.0.turns.clone().acquire_owned()).await.ok()?.ok()?;
+        Some(Turn { ways: self.0.clone(), since: Instant::now(), _permit: permit })
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.ahead.fetch_sub(1, Ordering::Relaxed);
+        self.0.moved.notify_one();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.ways.is_slow.store(self.since.elapsed() > SLOW, Ordering::Relaxed);
+        *self.ways.freed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn while_connections_come_free_quickly_as_many_are_made_ready_as_are_on_their_way() {
+        let ways = Ways::new(2);
+        assert_eq!(ways.room(0), 2);
+        let (first, second) = (ways.ahead(), ways.ahead());
+        assert_eq!(ways.room(2), 0, "two wait for a turn");
+        let turns = [first.turn().await, second.turn().await];
+        assert_eq!(ways.room(2), 2, "those two are on their way, two more may be made ready");
+        let third = ways.ahead();
+        assert_eq!((ways.room(3), ways.room(8)), (1, 0), "what is being settled counts");
+        drop(turns);
+        assert!(third.turn().await.is_some());
+    }
+
+    #[test]
+    fn a_slow_endpoint_takes_up_only_what_it_can_send_at_once() {
+        let ways = Ways::new(2);
+        let turn = |ago| Turn {
+            ways: ways.clone(),
+            since: Instant::now().checked_sub(ago).expect("a machine that runs for a while"),
+            _permit: ways.turns.clone().try_acquire_owned().expect("free"),
+        };
+        let kept = turn(Duration::ZERO);
+        drop(turn(SLOW * 2));
+        assert_eq!(ways.room(1), 1, "one connection is unused");
+        drop(turn(Duration::ZERO));
+        assert_eq!(ways.room(1), 2, "quick again");
+        drop(kept);
+    }
+}
