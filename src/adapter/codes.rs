@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Faults, suggest};
 use super::input;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Rows one table may have.
 const MAX_ROWS: usize = 20_000;
@@ -22,6 +22,8 @@ pub struct CodeTable {
     pub file: String,
     write: HashMap<String, String>,
     read: HashMap<String, String>,
+    /// The first line of each code of ours.
+    lines: BTreeMap<String, u32>,
     pub missing: Missing,
 }
 
@@ -40,7 +42,11 @@ impl CodeTable {
         check_words(file, &rows, faults);
         let write = one_way(file, &rows, |r| (&r.ours, &r.theirs), "[write]", "ours", faults);
         let read = one_way(file, &rows, |r| (&r.theirs, &r.ours), "[read]", "theirs", faults);
-        Self { file: file.into(), write, read, missing }
+        let mut lines = BTreeMap::new();
+        for row in &rows {
+            lines.entry(row.ours.clone()).or_insert(row.line);
+        }
+        Self { file: file.into(), write, read, lines, missing }
     }
 
     /// Ours to theirs.
@@ -56,6 +62,16 @@ impl CodeTable {
     /// Whether the table has a row for this code of theirs.
     pub fn lists(&self, theirs: &str) -> bool {
         self.read.contains_key(theirs)
+    }
+
+    /// Whether the table has a row for this code of ours.
+    pub fn has(&self, ours: &str) -> bool {
+        self.lines.contains_key(ours)
+    }
+
+    /// Codes of ours, each with its first line.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.lines.iter().map(|(ours, line)| (ours.as_str(), *line))
     }
 
     fn replacement(&self) -> Option<&str> {
@@ -180,7 +196,7 @@ fn check_words(file: &str, rows: &[Row], faults: &mut Faults) {
         r.ours.contains('_') && r.ours.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     }) {
         if !input::is_enum_word(&row.ours) {
-            let near = input::enum_words().filter(|w| w.split('_').next() == row.ours.split('_').next());
+            let near = input::enum_like(&row.ours).into_iter().flat_map(input::words_of);
             faults.add(file, row.line, format!("\"{}\" is not a word of ours", row.ours), suggest(&row.ours, near));
         }
     }

@@ -16,6 +16,8 @@ use toml::de::DeTable;
 
 /// The manifest's file name.
 pub const FILE: &str = "adapter.toml";
+/// Less than this is no reason.
+const REASON_CHARS_MIN: usize = 10;
 /// The layout this build reads.
 const SCHEMA: i64 = 1;
 
@@ -90,6 +92,8 @@ pub struct CodesEntry {
     pub name: String,
     pub file: String,
     pub missing: Missing,
+    /// Words of ours that have no row, and why.
+    pub without: Vec<(String, String)>,
     pub line: u32,
 }
 
@@ -463,10 +467,25 @@ fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Form
 
 fn exempt(r: &Reader<'_, '_>) -> Option<String> {
     let (reason, line) = r.text("exempt")?;
-    if reason.trim().len() < 10 {
+    if reason.trim().len() < REASON_CHARS_MIN {
         r.file.fault_at(line, "exempt gives no reason", "say why there can be no example");
     }
     Some(reason)
+}
+
+/// `without = { GENDER_NOT_KNOWN = "their list has none; agreed on 2 March" }`
+fn without(r: &Reader<'_, '_>) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    for (key, item) in r.table("without").map(|(t, _)| t).into_iter().flatten() {
+        let (word, line) = (key.get_ref().to_string(), r.file.line(key.span()));
+        let why = item.get_ref().as_str().unwrap_or_default();
+        if why.trim().len() < REASON_CHARS_MIN {
+            let what = format!("`without` does not say why there is no row for {word}");
+            r.file.fault_at(line, what, format!("write {word} = \"why not, and who said so\""));
+        }
+        list.push((word, why.to_owned()));
+    }
+    list
 }
 
 fn codes_entries(file: &TomlFile<'_>, table: &DeTable<'_>) -> Vec<CodesEntry> {
@@ -507,8 +526,9 @@ fn codes_entries(file: &TomlFile<'_>, table: &DeTable<'_>) -> Vec<CodesEntry> {
                 }
             },
         };
+        let without = without(&r);
         r.finish();
-        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, line }));
+        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, without, line }));
     }
     list
 }

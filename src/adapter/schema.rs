@@ -69,6 +69,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[[parse]]", "exempt", "Why there can be no example."),
     ("[codes.a]", "file", "A file under codes/, with the columns ours,theirs,note."),
     ("[codes.a]", "missing", "What a code that the table lacks does: \"error\", or { replacement = \"…\" }."),
+    ("[codes.a]", "without", "Words of ours that have no row, each with the reason: { WORD = \"why\" }."),
     (
         "setting",
         "help",

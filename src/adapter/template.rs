@@ -10,11 +10,13 @@ use super::lint::{self, Known, Tag};
 use super::manifest::{FILE, Format, Manifest};
 use super::sources::Sources;
 use super::stop::Stop;
+use super::words::TableUse;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior,
     syntax::SyntaxConfig,
-    value::{Serde, Value, ValueKind},
+    value::{Object, ObjectRepr, Serde, Value, ValueKind},
 };
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ const RECURSION: usize = 100;
 pub struct Templates {
     env: Environment<'static>,
     files: HashMap<String, (String, Vec<Tag>)>,
+    table_uses: Vec<TableUse>,
 }
 
 /// Why a template gave no text.
@@ -89,11 +92,13 @@ impl Templates {
         for part in parts {
             files.insert(part.name.clone(), (part.source.clone(), lint::tags(FILE, &part.source, faults)));
         }
+        let table_uses = RefCell::default();
         let known = Known {
             format,
             settings,
             lookups: &fhir::lookup::known(&manifest.lookups),
-            tables: &tables.keys().cloned().collect(),
+            tables,
+            table_uses: &table_uses,
             templates: &files.keys().cloned().collect(),
             names: &files.values().flat_map(|(text, tags)| lint::names(text, tags)).collect::<BTreeSet<_>>(),
         };
@@ -114,7 +119,12 @@ impl Templates {
                 }
             }
         }
-        Self { env, files }
+        Self { env, files, table_uses: table_uses.into_inner() }
+    }
+
+    /// Where templates write by a code table.
+    pub fn table_uses(&self) -> impl Iterator<Item = TableUse> {
+        self.table_uses.iter().cloned()
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -229,9 +239,36 @@ fn file_of(name: &str) -> String {
     if name.starts_with(FILE) { FILE.to_owned() } else { format!("templates/{name}") }
 }
 
+/// A message of ours that is set and has no fields, such as `job_search`: what kind a note is must be seen by asking for it.
+#[derive(Debug)]
+struct SetAndEmpty;
+
+impl Object for SetAndEmpty {
+    /// No list and no map, so nothing of it counts as empty, and printing it is refused like that of any group of fields.
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        true
+    }
+}
+
+/// The input's values as the engine has them; a message that is set counts as true, whatever is in it.
+fn seen(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Object(fields) if fields.is_empty() => Value::from_object(SetAndEmpty),
+        serde_json::Value::Object(fields) => {
+            Value::from(fields.iter().map(|(k, v)| (k.clone(), seen(v))).collect::<BTreeMap<String, Value>>())
+        }
+        serde_json::Value::Array(items) => Value::from(items.iter().map(seen).collect::<Vec<_>>()),
+        other => Value::from(Serde(other)),
+    }
+}
+
 fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {
     let fields = input.as_object().into_iter().flatten();
-    let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), Value::from(Serde(v)))).collect();
+    let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), seen(v))).collect();
     all.insert(Facts::KEY.to_owned(), Value::from_dyn_object(Arc::clone(facts)));
     Value::from(all)
 }

@@ -55,7 +55,7 @@ fn what_an_overlay_does_not_say_is_the_bases() {
 
 #[test]
 fn a_manifest_is_merged_key_by_key() {
-    let more = "[settings]\ndocument_type = { default = \"CN\" }\nnote_code = { help = \"said anew\", example = \"1\" }\n[reply]\nAE = \"retry\"\n\"204\" = \"retry\"\n[codes.gender]\nmissing = { replacement = \"U\" }\n";
+    let more = "[settings]\ndocument_type = { default = \"CN\" }\nnote_code = { help = \"said anew\", example = \"1\" }\n[reply]\nAE = \"retry\"\n\"204\" = \"retry\"\n[codes.gender]\nmissing = { replacement = \"GENDER_NOT_KNOWN\" }\n";
     let (_folder, pack) = over(more, &[]);
     let pack = Pack::load(&pack).expect("loads");
     let setting = |name: &str| pack.manifest.settings.get(name).expect("there").clone();

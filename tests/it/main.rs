@@ -10,6 +10,7 @@ mod adapter_overlay;
 mod adapter_packs;
 mod adapter_text;
 mod adapter_tools;
+mod adapter_words;
 mod api_calls;
 mod api_feed;
 mod api_fields;
