@@ -2,6 +2,7 @@
 //! null, so that a misspelt path and an absent value are two things. Where one of several fields is set, the oneof's own name says which:
 //! `entry.note.kind` is `job_search`.
 
+use super::fault::suggest;
 use crate::wire::v1::RenderInput;
 use prost::Message as _;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto as fdp};
@@ -142,6 +143,37 @@ pub fn from_json(text: &str) -> Result<RenderInput, serde_json::Error> {
     serde_json::from_str(text)
 }
 
+/// Why a text is no RenderInput, and what to do: by the kind of the fault and its place, never by what stands there.
+pub fn unreadable(e: &serde_json::Error) -> (String, String) {
+    let said = e.to_string();
+    let see = || "see proto/ips/v1/adapter_service.proto and entry.proto".to_owned();
+    match e.classify() {
+        serde_json::error::Category::Data => {}
+        kind => {
+            let what = if kind == serde_json::error::Category::Eof { "it ends too early" } else { "it is not JSON" };
+            return (what.to_owned(), "mend the commas, quotes and brackets near this line".into());
+        }
+    }
+    // serde says what it found, then what it expected; only the latter is ours.
+    let (found, expected) = said.rsplit_once(", expected ").unwrap_or((said.as_str(), ""));
+    let expected = expected.rsplit_once(" at line ").map_or(expected, |(e, _)| e);
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let word = || found.split('`').nth(1).unwrap_or_default();
+    if found.starts_with("unknown field") {
+        return ("a key is none of those that may stand there".into(), suggest(word(), known));
+    }
+    if found.starts_with("unknown variant") {
+        return ("a word is none of ours that may stand there".into(), suggest(word(), known));
+    }
+    let kinds =
+        ["boolean", "integer", "floating point", "character", "string", "byte array", "null", "sequence", "map"];
+    let kind = found.strip_prefix("invalid type: ").and_then(|f| kinds.into_iter().find(|k| f.starts_with(k)));
+    match kind {
+        Some(kind) if known.is_empty() => (format!("{kind} stands where {expected} should"), see()),
+        _ => ("a value does not fit where it stands".into(), see()),
+    }
+}
+
 fn fill(value: &mut Value, message: &str) {
     let Value::Object(map) = value else { return };
     let mut full = Map::new();
@@ -214,6 +246,25 @@ mod tests {
         assert_eq!(v["entry"]["headings"], serde_json::json!([]));
         assert_eq!(v["patient"], Value::Null);
         assert!(v.as_object().expect("object").contains_key("settings"));
+    }
+
+    #[test]
+    fn what_is_no_input_is_told_by_kind_and_never_by_value() {
+        for (text, what, hint) in [
+            ("{\"patient\": {\"name\": {\"family\": 9434765919}}}", "integer stands where a string should", "proto"),
+            ("{\"patient\": {\"name\": {\"familly\": \"Robinson\"}}}", "a key is none of", "did you mean \"family\"?"),
+            ("{\"patient\": {\"Robinson, `, expected\": 1}}", "a key is none of", ""),
+            ("{\"patient\": {\"gender\": \"GENDER_MAIL\"}}", "a word is none of ours", "did you mean \"GENDER_MALE\"?"),
+            ("{\"patient\": {\"gender\": \"Robinson, 9434765919\"}}", "a word is none of ours", ""),
+            ("{\"patient\": Robinson}", "it is not JSON", "commas"),
+            ("{\"patient\": \"Robinson\"}", "string stands where", "proto"),
+            ("{\"patient\":", "it ends too early", "commas"),
+        ] {
+            let said = unreadable(&from_json(text).expect_err(text));
+            assert!(said.0.contains(what) && said.1.contains(hint), "{text}: {said:?}");
+            assert!(!said.0.contains("Robinson") && !said.0.contains("9434765919"), "{said:?}");
+            assert!(!said.1.contains("Robinson") && !said.1.contains("9434765919"), "{said:?}");
+        }
     }
 
     #[test]

@@ -64,6 +64,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[[render]]", "text_at", "fhir packs: where the accepted text stands, so that it can be read back."),
     ("[[render]]", "document", "The document that is made before the message: page, kind, name, index."),
     ("[[render]]", "exempt", "Why there can be no example."),
+    ("[[render]]", "text_exempt", "Why the accepted text is not read back from what is sent."),
     ("[[parse]]", "message", "Type and trigger, as in MSH-9: REF^I12."),
     ("[[parse]]", "map", "A file under maps/."),
     ("[[parse]]", "exempt", "Why there can be no example."),

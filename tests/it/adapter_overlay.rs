@@ -127,8 +127,22 @@ fn an_overlay_says_what_it_gives_otherwise_and_inherits_the_rest() {
     assert!(faults.len() > 30, "{}", faults.len());
     assert!(faults.iter().all(|f| f.hint.contains("this pack's own")), "{faults:?}");
     assert!(examples::test(&pack, true, verdict).is_good());
+    assert!(examples::test(&pack, false, verdict).is_good(), "one blessing is enough");
     assert!(pack.join("examples/render-note/expected.hl7").is_file());
     assert!(!pack.join("examples/reply-aa").exists() && !pack.join("examples/render-note/input.json").exists());
+}
+
+#[test]
+fn one_blessing_is_enough_where_settings_and_templates_differ() {
+    let more = "[settings]\ndocument_type = { default = \"CN\" }\n";
+    let (_folder, pack) = over(more, &[("templates/parts/version.hl7", "2.5.1\n")]);
+    assert!(examples::test(&pack, true, verdict).is_good());
+    assert_eq!(shown(&examples::test(&pack, false, verdict).faults), [""; 0]);
+    let expected = fs::read_to_string(pack.join("examples/render-note/expected.hl7")).expect("written");
+    assert!(
+        expected.contains("|2.5.1|") && expected.contains("TXA|1|CN|"),
+        "with its own settings, as it counts from now on"
+    );
 }
 
 #[test]
@@ -142,8 +156,20 @@ fn what_the_base_carries_and_the_overlay_cannot_must_be_said() {
             .any(|f| f.contains("render-note-welsh") && f.contains("cannot be made with this pack's settings")),
         "{faults:?}"
     );
+    // What was carried and is carried no longer is said by hand, case by case.
+    let refused = shown(&examples::test(&pack, true, verdict).faults);
+    assert!(refused.iter().any(|f| f.contains("render-note-welsh") && f.contains("by hand")), "{refused:?}");
+    for fault in &refused {
+        let case = fault.split("examples/").nth(1).and_then(|rest| rest.split('/').next()).expect("a case");
+        fs::create_dir_all(pack.join("examples").join(case)).expect("made");
+        fs::write(pack.join("examples").join(case).join("expected.err"), "").expect("written");
+    }
     assert!(examples::test(&pack, true, verdict).is_good());
-    assert!(pack.join("examples/render-note-welsh/expected.err").is_file());
+    assert!(
+        fs::read_to_string(pack.join("examples/render-note-welsh/expected.err"))
+            .expect("there")
+            .contains("cannot be carried")
+    );
     assert!(examples::test(&pack, false, verdict).is_good(), "the base's expected.hl7 no longer counts");
 }
 

@@ -8,6 +8,7 @@ mod adapter_fhir;
 mod adapter_interop;
 mod adapter_overlay;
 mod adapter_packs;
+mod adapter_proofs;
 mod adapter_text;
 mod adapter_tools;
 mod adapter_words;

@@ -52,6 +52,9 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
         round_trip::check(pack, case, &mut faults);
     }
     done.push(format!("{tries} inputs with one value dropped"));
+    for (row, why) in pack.manifest.render.iter().filter_map(|r| Some((r, r.text_exempt.as_ref()?))) {
+        done.push(format!("{} with {}: its text is not read back: {why}", row.entry, row.template));
+    }
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
 }
