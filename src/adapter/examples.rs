@@ -13,12 +13,12 @@
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
 //! be carried ([`super::inherited`]).
 
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, line_of};
 use super::form::message;
 use super::input;
 use super::manifest::Format;
 use super::pack::Pack;
-use super::render::{RenderError, RenderOptions};
+use super::render::{RenderError, RenderOptions, Rendered};
 use super::sources::Sources;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value, json};
@@ -237,16 +237,25 @@ impl Pack {
     fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {
         let path = format!("examples/{}/settings.toml", case.name);
         let mut given = self.settings_of(case);
+        let mut text = String::new();
         if self.sources.bytes(&path).is_some() {
-            let own: toml::Table = self
-                .sources
-                .text(&path, faults)?
-                .parse()
-                .map_err(|_| faults.add(&path, 0, "is not TOML", "write name = \"value\" lines"))
-                .ok()?;
+            text = self.sources.text(&path, faults)?;
+            let not = |e: toml::de::Error| {
+                let line = e.span().map_or(0, |s| line_of(&text, s.start));
+                faults.add(&path, line, "is not TOML", "write name = \"value\" lines");
+            };
+            let own: toml::Table = text.parse().map_err(not).ok()?;
             given.extend(own.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
         }
-        self.manifest.settings.resolve(&given, &path).map_err(|list| faults.0.extend(list)).ok()
+        // A setting is named first in what is wrong with it.
+        let placed = |f: Fault| {
+            let name = f.what.split('"').nth(1).unwrap_or_default();
+            let is = |l: &str| l.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='));
+            let line = text.lines().position(is).and_then(|at| u32::try_from(at + 1).ok());
+            Fault { line: line.filter(|_| !name.is_empty()).unwrap_or(f.line), ..f }
+        };
+        let resolved = self.manifest.settings.resolve(&given, &path);
+        resolved.map_err(|list| faults.0.extend(list.into_iter().map(placed))).ok()
     }
 
     /// The wire form of an example message, which is kept with LF line ends.
@@ -493,7 +502,7 @@ fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
 }
 
 /// Renders one input, for `adapter render`. `settings` are an endpoint's; where it gives none, the manifest's examples stand in.
-pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<Vec<u8>, Vec<Fault>> {
+pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<(Format, Rendered), Vec<Fault>> {
     let pack = Pack::load(folder)?;
     let input = input::from_json(input_json).map_err(|e| {
         let (why, hint) = input::unreadable(&e);
@@ -505,7 +514,7 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
     let mut value = input::to_json(&input)
         .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
     value["settings"] = Value::Object(settings);
-    pack.render_value(&value, &RenderOptions::default()).map(|r| r.bytes).map_err(|e| match e {
+    pack.render_value(&value, &RenderOptions::default()).map(|r| (pack.format(), r)).map_err(|e| match e {
         super::RenderError::NotRenderable(faults) => pack.sources.located(faults),
         other => vec![Fault::new("input", 0, other.to_string(), "")],
     })

@@ -146,6 +146,15 @@ pub fn names(source: &str, tags: &[Tag]) -> BTreeSet<String> {
     names
 }
 
+/// Names that the loops of a file give which cannot be read as what it is: the parts that it includes may see them.
+pub fn loop_names(source: &str) -> impl Iterator<Item = String> {
+    let word = |before: &str| {
+        let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        (!name.is_empty()).then(|| name.to_owned())
+    };
+    source.match_indices(" in ").filter_map(move |(at, _)| word(&source[..at]))
+}
+
 /// Checks one template against what it may use.
 pub fn check(file: &str, source: &str, tags: &[Tag], known: &Known<'_>, faults: &mut Faults) {
     let mut open: Vec<(&str, u32)> = Vec::new();
@@ -267,6 +276,8 @@ fn expression(
                     let before = &list[..i - 1];
                     if let Some(Token::Text(word)) = before.last()
                         && table.theirs(word).is_none()
+                        // A table with no row has a fault of its own.
+                        && table.lines().next().is_some()
                     {
                         let hint = suggest(word, table.lines().map(|(ours, _)| ours));
                         fault(format!("code table \"{name}\" has no row for \"{word}\""), hint);
@@ -288,12 +299,17 @@ fn expression(
                     };
                     fault(format!("there is no code table \"{table}\""), hint);
                 }
-                _ => fault("code needs the name of a table".into(), "write | code(\"gender\")".into()),
+                _ => {
+                    // In JSON double quotes would end the text.
+                    let quote = if known.format == Format::Fhir { '\'' } else { '"' };
+                    fault("code needs the name of a table".into(), format!("write | code({quote}gender{quote})"));
+                }
             },
             (Some(Token::Mark('|')), Token::Word(_)) => {}
             (Some(Token::Word("is")), Token::Word("not")) => {}
             (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i) && !TESTS.contains(test) => {
-                fault(format!("there is no test \"{test}\""), suggest(test, TESTS.iter().copied()));
+                let hint = "ask {% if path %}, which holds where it is set, or write \"is none\" or \"is not none\"";
+                fault(format!("there is no test \"{test}\""), hint.into());
             }
             (Some(Token::Mark('.')), Token::Word(name)) if after == Some(&Token::Mark('(')) => {
                 fault(format!("\".{name}()\" is not offered"), "use a filter; adapters/README.md lists them".into());

@@ -79,19 +79,26 @@ impl Templates {
         filters::install(&mut env, Arc::clone(tables));
 
         let mut files = HashMap::new();
+        let mut names = BTreeSet::new();
         for path in sources.under("templates") {
-            let Some(text) = sources.text(path, faults) else { continue };
-            let text = match format {
+            let raw = sources.text(path, faults);
+            let text = raw.clone().and_then(|text| match format {
                 Format::Hl7v2 | Format::Document => Some(text),
                 Format::Fhir => fhir::template(path, text, faults),
+            });
+            let Some(text) = text else {
+                // It is there, and its own fault is told: what names it has none.
+                names.extend(raw.iter().flat_map(|raw| lint::loop_names(raw)));
+                files.insert(path["templates/".len()..].to_owned(), (String::new(), Vec::new()));
+                continue;
             };
-            let Some(text) = text else { continue };
             let tags = lint::tags(path, &text, faults);
             files.insert(path["templates/".len()..].to_owned(), (text, tags));
         }
         for part in parts {
             files.insert(part.name.clone(), (part.source.clone(), lint::tags(FILE, &part.source, faults)));
         }
+        names.extend(files.values().flat_map(|(text, tags)| lint::names(text, tags)));
         let table_uses = RefCell::default();
         let known = Known {
             format,
@@ -100,7 +107,7 @@ impl Templates {
             tables,
             table_uses: &table_uses,
             templates: &files.keys().cloned().collect(),
-            names: &files.values().flat_map(|(text, tags)| lint::names(text, tags)).collect::<BTreeSet<_>>(),
+            names: &names,
         };
         for (name, (text, tags)) in &files {
             let path = file_of(name);

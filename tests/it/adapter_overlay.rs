@@ -230,7 +230,12 @@ fn a_changed_base_changes_the_fingerprint_of_what_lies_over_it() {
 fn each_break_of_an_overlay_is_named_where_it_is() {
     let own = "../hl7v2-uk/";
     for (more, files, place, word) in [
-        ("[settings]\ndocument_typ = { default = \"CN\" }\n", vec![], "adapter.toml:9:", "has no \"help\""),
+        (
+            "[settings]\ndocument_typ = { default = \"CN\" }\n",
+            vec![],
+            "adapter.toml:9:",
+            "did you mean \"document_type\"?",
+        ),
         ("[settings]\nreplace_as = { default = \"T12\" }\n", vec![], "adapter.toml:9:", "must be one of"),
         ("[reply]\nAE = \"positive\"\n", vec![], "adapter.toml:9:", "never be positive"),
         ("[reply]\n206 = \"rety\"\n", vec![], "adapter.toml:9:", "rety"),
