@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Faults, suggest};
 use super::input;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Rows one table may have.
 const MAX_ROWS: usize = 20_000;
@@ -22,6 +22,8 @@ pub struct CodeTable {
     pub file: String,
     write: HashMap<String, String>,
     read: HashMap<String, String>,
+    /// The first line of each code of ours.
+    lines: BTreeMap<String, u32>,
     pub missing: Missing,
 }
 
@@ -40,7 +42,11 @@ impl CodeTable {
         check_words(file, &rows, faults);
         let write = one_way(file, &rows, |r| (&r.ours, &r.theirs), "[write]", "ours", faults);
         let read = one_way(file, &rows, |r| (&r.theirs, &r.ours), "[read]", "theirs", faults);
-        Self { file: file.into(), write, read, missing }
+        let mut lines = BTreeMap::new();
+        for row in &rows {
+            lines.entry(row.ours.clone()).or_insert(row.line);
+        }
+        Self { file: file.into(), write, read, lines, missing }
     }
 
     /// Ours to theirs.
@@ -58,6 +64,16 @@ impl CodeTable {
         self.read.contains_key(theirs)
     }
 
+    /// Whether the table has a row for this code of ours.
+    pub fn has(&self, ours: &str) -> bool {
+        self.lines.contains_key(ours)
+    }
+
+    /// Codes of ours, each with its first line.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.lines.iter().map(|(ours, line)| (ours.as_str(), *line))
+    }
+
     fn replacement(&self) -> Option<&str> {
         match &self.missing {
             Missing::Error => None,
@@ -68,7 +84,7 @@ impl CodeTable {
 
 fn rows(file: &str, text: &str, faults: &mut Faults) -> Vec<Row> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut rows = Vec::new();
+    let (mut rows, mut empty) = (Vec::new(), Vec::new());
     for (i, record) in reader.records().enumerate() {
         let record = match record {
             Ok(record) => record,
@@ -81,9 +97,17 @@ fn rows(file: &str, text: &str, faults: &mut Faults) -> Vec<Row> {
         let line = record.position().map_or(0, |p| u32::try_from(p.line()).unwrap_or(0));
         let field = |n: usize| record.get(n).unwrap_or_default().to_owned();
         if i == 0 {
+            let marks = [(';', "semicolons"), ('\t', "tabs")];
+            if let Some((_, name)) = marks.iter().find(|(mark, _)| record.len() == 1 && field(0).contains(*mark)) {
+                let hint = "save the table as comma-separated (spreadsheets: \"CSV UTF-8\")";
+                faults.add(file, line, format!("the first line has {name} between its columns"), hint);
+                return rows;
+            }
             if record.iter().ne(["ours", "theirs", "note"]) {
                 faults.add(file, line, "the first line must be ours,theirs,note", "add it, spelled so, without spaces");
             }
+        } else if record.iter().all(|f| f.trim().is_empty()) {
+            empty.push(line);
         } else if record.len() != 3 {
             faults.add(
                 file,
@@ -98,10 +122,18 @@ fn rows(file: &str, text: &str, faults: &mut Faults) -> Vec<Row> {
             rows.push(Row { ours: field(0), theirs: field(1), note: field(2), line });
         }
     }
+    if let [first, ..] = empty.as_slice() {
+        let what = format!("{} without anything in them begin here", counted(empty.len(), "row"));
+        faults.add(file, *first, what, "remove them: spreadsheets leave them behind");
+    }
     if rows.is_empty() {
         faults.add(file, 0, "has no rows", "add one line for each code");
     }
     rows
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What spreadsheets do to codes: exponents, dates, lost zeros, error marks; and spaces nobody sees.
@@ -180,7 +212,7 @@ fn check_words(file: &str, rows: &[Row], faults: &mut Faults) {
         r.ours.contains('_') && r.ours.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     }) {
         if !input::is_enum_word(&row.ours) {
-            let near = input::enum_words().filter(|w| w.split('_').next() == row.ours.split('_').next());
+            let near = input::enum_like(&row.ours).into_iter().flat_map(input::words_of);
             faults.add(file, row.line, format!("\"{}\" is not a word of ours", row.ours), suggest(&row.ours, near));
         }
     }
@@ -276,6 +308,26 @@ mod tests {
         }
         assert!(table("ours,theirs\na,1\n").1.iter().any(|f| f.contains("ours,theirs,note")));
         assert!(table("ours,theirs,note\na,1\n").1.iter().any(|f| f.contains("columns")));
+    }
+
+    #[test]
+    fn what_a_spreadsheet_saved_otherwise_is_one_fault() {
+        for (text, wanted) in [
+            (
+                "ours;theirs;note\na;1;\nb;2;\n",
+                "codes/t.csv:1: the first line has semicolons between its columns; save the table as comma-separated (spreadsheets: \"CSV UTF-8\")",
+            ),
+            (
+                "ours\ttheirs\tnote\na\t1\t\n",
+                "codes/t.csv:1: the first line has tabs between its columns; save the table as comma-separated (spreadsheets: \"CSV UTF-8\")",
+            ),
+            (
+                "ours,theirs,note\na,1,\n,,\n,,\n",
+                "codes/t.csv:3: 2 rows without anything in them begin here; remove them: spreadsheets leave them behind",
+            ),
+        ] {
+            assert_eq!(table(text).1, [wanted], "{text}");
+        }
     }
 
     #[test]

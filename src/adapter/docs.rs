@@ -42,7 +42,10 @@ fn paths(message: &str, before: &str, depth: usize, rows: &mut String) {
         let null = if shape.optional && !shape.repeated { ", or null" } else { "" };
         let holds = match &shape.kind {
             ShapeKind::Scalar => format!("{list}{}{null}", shape.word),
-            ShapeKind::Enum(name) => format!("{list}{}{null}", words_of(name)),
+            ShapeKind::Enum(name) => format!("{list}{}{null}", listed(input::words_of(name))),
+            ShapeKind::Which(members) => {
+                format!("which of these is set: {}{null}", listed(members.iter().map(String::as_str)))
+            }
             ShapeKind::Message(name) => format!("{list}{name}{null}"),
             ShapeKind::Open if shape.name == "lookup" => {
                 "what the pack's lookups gave, or null: `lookup.patient.id` … (fhir packs)".into()
@@ -59,18 +62,8 @@ fn paths(message: &str, before: &str, depth: usize, rows: &mut String) {
     }
 }
 
-/// The words of an enum: `Gender` is `GENDER_…`.
-fn words_of(name: &str) -> String {
-    let mut prefix = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !prefix.is_empty() {
-            prefix.push('_');
-        }
-        prefix.push(c.to_ascii_uppercase());
-    }
-    prefix.push('_');
-    let words = input::enum_words().filter(|w| w.starts_with(&prefix)).map(|w| format!("`{w}`"));
-    words.collect::<Vec<_>>().join(", ")
+fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    words.map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn filters(list: &[FilterDoc]) -> String {

@@ -13,12 +13,12 @@
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
 //! be carried ([`super::inherited`]).
 
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, line_of};
 use super::form::message;
 use super::input;
 use super::manifest::Format;
 use super::pack::Pack;
-use super::render::RenderOptions;
+use super::render::{RenderError, RenderOptions, Rendered};
 use super::sources::Sources;
 use crate::wire::v1;
 use jiff::tz::TimeZone;
@@ -52,16 +52,38 @@ pub struct Outcome {
     pub covers: Option<String>,
     /// The line of the `[[render]]` that it shows.
     pub row: Option<u32>,
+    /// Why it failed, where the engine has more to say than stands in the text: all of it, with places.
+    pub reasons: Vec<Fault>,
 }
 
 impl Outcome {
     pub fn failed(&self) -> bool {
         self.file == "expected.err"
     }
+
+    /// Why it failed, on one line.
+    fn why(&self, sources: &Sources) -> String {
+        let lines: Vec<String> = match self.reasons.as_slice() {
+            [] => self.text.lines().map(str::to_owned).collect(),
+            list => sources.located(list.to_vec()).iter().map(ToString::to_string).collect(),
+        };
+        let more = lines.len().saturating_sub(REASONS_MAX);
+        let mut said = lines.into_iter().take(REASONS_MAX).collect::<Vec<_>>().join(" | ");
+        if more > 0 {
+            said.push_str(&format!(" | and {more} more"));
+        }
+        said
+    }
 }
 
 /// Turns a reply into a verdict: given by the caller, because verdicts are made above this module.
 pub type Judge = fn(&[u8], &super::ReplyRules, &str, &[u8]) -> crate::domain::verdict::Verdict;
+
+/// Reasons for one failed case that are told.
+const REASONS_MAX: usize = 10;
+/// Characters of a differing line that are told, and those before the difference.
+const SHOWN_CHARS: usize = 160;
+const BEFORE_CHARS: usize = 40;
 
 /// Control id that example replies answer.
 pub const REPLY_CONTROL_ID: &str = "IPS0EXAMPLE000000001";
@@ -144,18 +166,21 @@ impl Pack {
         let settings = value.get("settings").and_then(Value::as_object);
         let row = covers.as_deref().zip(settings).and_then(|(e, s)| self.manifest.render_entry(e, s)).map(|e| e.line);
         if let Err(e) = self.example_lookups(case, &mut value, faults)? {
-            return Some(Outcome { file: "expected.err", text: format!("{e}\n"), covers, row });
+            return Some(Outcome { file: "expected.err", text: format!("{e}\n"), covers, row, reasons: Vec::new() });
         }
-        Some(match self.render_value(&value, &RenderOptions::default()) {
-            Ok(rendered) if self.manifest.format == Format::Document => {
-                Outcome { file: "expected.files", text: rendered.text_for_display, covers, row }
+        let (file, text, reasons) = match self.render_value(&value, &RenderOptions::default()) {
+            Ok(rendered) => match self.manifest.format {
+                Format::Document => ("expected.files", rendered.text_for_display, Vec::new()),
+                Format::Fhir => ("expected.http", rendered.text_for_display, Vec::new()),
+                Format::Hl7v2 => ("expected.hl7", self.decoded(&rendered.bytes, &value), Vec::new()),
+            },
+            Err(e) => {
+                let text = format!("{e}\n");
+                let reasons = if let RenderError::NotRenderable(list) = e { list } else { Vec::new() };
+                ("expected.err", text, reasons)
             }
-            Ok(rendered) if self.manifest.format == Format::Fhir => {
-                Outcome { file: "expected.http", text: rendered.text_for_display, covers, row }
-            }
-            Ok(rendered) => Outcome { file: "expected.hl7", text: self.decoded(&rendered.bytes, &value), covers, row },
-            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers, row },
-        })
+        };
+        Some(Outcome { file, text, covers, row, reasons })
     }
 
     /// What is stored is text; the bytes differ from it in line ends and character set only.
@@ -172,12 +197,8 @@ impl Pack {
         let text = self.sources.text(&path, faults)?;
         let parsed = input::from_json(&text).map_err(|e| {
             let line = u32::try_from(e.line()).unwrap_or(0);
-            faults.add(
-                &path,
-                line,
-                format!("is not a RenderInput: {e}"),
-                "see proto/ips/v1/adapter_service.proto and entry.proto",
-            );
+            let (why, hint) = input::unreadable(&e);
+            faults.add(&path, line, format!("is not a RenderInput: {why}"), hint);
         });
         let settings = self.example_settings(case, faults)?;
         let mut value = input::to_json(&parsed.ok()?).ok()?;
@@ -217,16 +238,25 @@ impl Pack {
     fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {
         let path = format!("examples/{}/settings.toml", case.name);
         let mut given = self.settings_of(case);
+        let mut text = String::new();
         if self.sources.bytes(&path).is_some() {
-            let own: toml::Table = self
-                .sources
-                .text(&path, faults)?
-                .parse()
-                .map_err(|_| faults.add(&path, 0, "is not TOML", "write name = \"value\" lines"))
-                .ok()?;
+            text = self.sources.text(&path, faults)?;
+            let not = |e: toml::de::Error| {
+                let line = e.span().map_or(0, |s| line_of(&text, s.start));
+                faults.add(&path, line, "is not TOML", "write name = \"value\" lines");
+            };
+            let own: toml::Table = text.parse().map_err(not).ok()?;
             given.extend(own.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
         }
-        self.manifest.settings.resolve(&given, &path).map_err(|list| faults.0.extend(list)).ok()
+        // A setting is named first in what is wrong with it.
+        let placed = |f: Fault| {
+            let name = f.what.split('"').nth(1).unwrap_or_default();
+            let is = |l: &str| l.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='));
+            let line = text.lines().position(is).and_then(|at| u32::try_from(at + 1).ok());
+            Fault { line: line.filter(|_| !name.is_empty()).unwrap_or(f.line), ..f }
+        };
+        let resolved = self.manifest.settings.resolve(&given, &path);
+        resolved.map_err(|list| faults.0.extend(list.into_iter().map(placed))).ok()
     }
 
     /// The wire form of an example message, which is kept with LF line ends.
@@ -246,22 +276,16 @@ impl Pack {
             }
             Format::Fhir => parsed.as_ref().ok().map(|p| p.message_type.clone()),
         };
-        Some(match parsed {
-            Ok(p) if !broken_rules(&p).is_empty() => {
-                Outcome { file: "expected.err", text: broken_rules(&p).join("\n") + "\n", covers, row: None }
-            }
+        let (file, text) = match parsed {
+            Ok(p) if !broken_rules(&p).is_empty() => ("expected.err", broken_rules(&p).join("\n") + "\n"),
             Ok(p) => {
                 let value = json!({ "message": p.message_type, "makes": p.makes, "fields": p.value, "nulls": p.nulls });
-                Outcome { file: "expected.json", text: format!("{value:#}\n"), covers, row: None }
+                ("expected.json", format!("{value:#}\n"))
             }
-            Err(super::ParseError::Fields(list)) => Outcome {
-                file: "expected.err",
-                text: list.iter().map(|f| format!("{f}\n")).collect(),
-                covers,
-                row: None,
-            },
-            Err(e) => Outcome { file: "expected.err", text: format!("{e}\n"), covers, row: None },
-        })
+            Err(super::ParseError::Fields(list)) => ("expected.err", list.iter().map(|f| format!("{f}\n")).collect()),
+            Err(e) => ("expected.err", format!("{e}\n")),
+        };
+        Some(Outcome { file, text, covers, row: None, reasons: Vec::new() })
     }
 
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
@@ -298,7 +322,7 @@ impl Pack {
         if let Some(id) = &v.record_id {
             text.push_str(&format!("record_id = {id:?}\n"));
         }
-        Some(Outcome { file: "expected.verdict", text, covers: None, row: None })
+        Some(Outcome { file: "expected.verdict", text, covers: None, row: None, reasons: Vec::new() })
     }
 
     /// The names of its cases.
@@ -322,11 +346,13 @@ impl Pack {
                 "if this is right, run adapter test --bless, which writes an expected file of this pack's own, and review it"
             }
         };
-        for other in EXPECTED.iter().filter(|f| **f != outcome.file) {
-            let other = format!("examples/{}/{other}", case.name);
-            if self.sources.bytes(&other).is_some() {
-                return Err(Fault::new(&other, 0, format!("is expected, but the case gives {}", outcome.file), bless));
-            }
+        if let Some(other) = self.expected_instead(case, outcome) {
+            let what = match outcome.failed() {
+                true => format!("is expected, but the case fails: {}", outcome.why(&self.sources)),
+                false => format!("is expected, but the case gives {}", outcome.file),
+            };
+            let hint = if outcome.failed() { self.by_hand(&other) } else { bless.to_owned() };
+            return Err(Fault::new(&other, 0, what, hint));
         }
         let mut unused = Faults::default();
         let Some(expected) = self.sources.text(&path, &mut unused) else {
@@ -335,9 +361,42 @@ impl Pack {
         if expected == outcome.text {
             return Ok(());
         }
-        let line = expected.lines().zip(outcome.text.lines()).take_while(|(a, b)| a == b).count() + 1;
-        Err(Fault::new(&path, u32::try_from(line).unwrap_or(0), "is not what the pack gives now", bless))
+        let line = expected.lines().zip(outcome.text.lines()).take_while(|(a, b)| a == b).count();
+        let (was, is) = differing(expected.lines().nth(line), outcome.text.lines().nth(line));
+        let what = format!("is not what the pack gives now: expected {was}, actual {is}");
+        Err(Fault::new(&path, u32::try_from(line + 1).unwrap_or(0), what, bless))
     }
+
+    /// Another expected file than the one that the outcome belongs in.
+    fn expected_instead(&self, case: &Case, outcome: &Outcome) -> Option<String> {
+        let others = EXPECTED.iter().filter(|f| **f != outcome.file).map(|f| format!("examples/{}/{f}", case.name));
+        others.into_iter().find(|path| self.sources.bytes(path).is_some())
+    }
+
+    /// What a person does who means that a case that was carried is carried no longer: it is never done by --bless alone.
+    fn by_hand(&self, expected: &str) -> String {
+        let folder = expected.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match self.sources.is_own(expected) {
+            true => format!("mend that; if it is right, delete {expected} by hand, then adapter test --bless"),
+            false => format!(
+                "mend that; if it is right, put an empty {folder}/expected.err into this pack by hand, then adapter test --bless"
+            ),
+        }
+    }
+}
+
+/// Two lines that differ, about the place where they do. Examples hold test data only.
+fn differing(was: Option<&str>, is: Option<&str>) -> (String, String) {
+    let same = was.unwrap_or_default().chars().zip(is.unwrap_or_default().chars()).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(BEFORE_CHARS);
+    let shown = |line: Option<&str>| {
+        let Some(line) = line else { return "no such line".to_owned() };
+        let part: String = line.chars().skip(from).take(SHOWN_CHARS).collect();
+        let before = if from > 0 { "…" } else { "" };
+        let after = if line.chars().count() > from + SHOWN_CHARS { "…" } else { "" };
+        format!("{before}{part:?}{after}")
+    };
+    (shown(was), shown(is))
 }
 
 /// The result of a command: what was done and what is wrong.
@@ -388,8 +447,30 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
                 (case, outcome)
             }
         };
-        match pack.judge(&case, &outcome) {
+        let judged = pack.judge(&case, &outcome);
+        // What is written makes the case the pack's own, so it is what the case gives with the pack's own settings.
+        let (case, outcome, judged) = match judged {
+            Err(_) if bless && case.from.is_some() => {
+                let own = Case { from: None, ..case };
+                match pack.run(&own, judge) {
+                    Ok(outcome) => {
+                        let judged = pack.judge(&own, &outcome);
+                        (own, outcome, judged.and(Err(Fault::new("examples", 0, "is not the pack's own yet", ""))))
+                    }
+                    Err(list) => {
+                        faults.0.extend(list);
+                        continue;
+                    }
+                }
+            }
+            judged => (case, outcome, judged),
+        };
+        match judged {
             Ok(()) => report.done.push(format!("{}: as expected", case.name)),
+            Err(fault) if outcome.failed() && pack.expected_instead(&case, &outcome).is_some() => {
+                let what = if bless { format!("{}; not blessed", fault.what) } else { fault.what };
+                faults.0.push(Fault { what, ..fault });
+            }
             Err(_) if bless => match write(folder, &case, &outcome) {
                 Ok(()) => report.done.push(format!("{}: {} written", case.name, outcome.file)),
                 Err(e) => faults.add(
@@ -422,15 +503,11 @@ fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
 }
 
 /// Renders one input, for `adapter render`. `settings` are an endpoint's; where it gives none, the manifest's examples stand in.
-pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<Vec<u8>, Vec<Fault>> {
+pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<(Format, Rendered), Vec<Fault>> {
     let pack = Pack::load(folder)?;
     let input = input::from_json(input_json).map_err(|e| {
-        vec![Fault::new(
-            "input",
-            u32::try_from(e.line()).unwrap_or(0),
-            format!("is not a RenderInput: {e}"),
-            "see proto/ips/v1/entry.proto",
-        )]
+        let (why, hint) = input::unreadable(&e);
+        vec![Fault::new("input", u32::try_from(e.line()).unwrap_or(0), format!("is not a RenderInput: {why}"), hint)]
     })?;
     let mut given = pack.manifest.settings.examples();
     given.extend(settings.iter().map(|(k, v)| (k.clone(), super::table::to_json(v))));
@@ -438,7 +515,7 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
     let mut value = input::to_json(&input)
         .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
     value["settings"] = Value::Object(settings);
-    pack.render_value(&value, &RenderOptions::default()).map(|r| r.bytes).map_err(|e| match e {
+    pack.render_value(&value, &RenderOptions::default()).map(|r| (pack.format(), r)).map_err(|e| match e {
         super::RenderError::NotRenderable(faults) => pack.sources.located(faults),
         other => vec![Fault::new("input", 0, other.to_string(), "")],
     })

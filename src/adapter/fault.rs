@@ -1,7 +1,7 @@
 //! What is wrong with a pack, said so that the person who keeps the pack can mend it: file, line, what, what to do.
 //! A fault never holds a value from a message or a record.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// One thing wrong. `line` counts from 1; 0 means the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,8 @@ impl Faults {
 
 /// `did you mean "x"?`, or the list of what is known, or nothing when there is nothing to choose from.
 pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
+    let mut seen = BTreeSet::new();
+    let known: Vec<&str> = known.into_iter().filter(|k| seen.insert(*k)).collect();
     let nearest = known.iter().map(|k| (distance(word, k), *k)).min();
     match nearest {
         Some((d, k)) if d <= 1 + word.chars().count() / 4 => format!("did you mean \"{k}\"?"),
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn a_near_miss_is_suggested_and_a_far_one_gets_the_list() {
         assert_eq!(suggest("templat", ["entry", "template"]), "did you mean \"template\"?");
-        assert_eq!(suggest("zzz", ["entry", "template"]), "known are: entry, template");
+        assert_eq!(suggest("zzz", ["entry", "template", "entry"]), "known are: entry, template");
         assert_eq!(distance("kitten", "sitting"), 3);
     }
 

@@ -92,8 +92,15 @@ pub(super) fn set(
             &file,
             0,
             format!("makes an index that cannot be read as {}", escaping.word()),
-            "look at its tags and quotes; an index ends in .xml, .csv or .txt (key=value)",
+            "look at its tags and quotes; an index ends in .xml, .csv (commas, as many in each row) or .txt (key=value)",
         ));
+    }
+    // Values are quoted for commas: with any other mark a value could move the columns.
+    let one_column = |line: &str| line.contains(';') && !line.contains(',');
+    if escaping == Escaping::Csv && index.lines().all(one_column) {
+        let hint =
+            "write commas between the columns; a receiver that wants semicolons takes .xml or .txt (key=value) instead";
+        return Err(RenderError::one(&file, 0, "makes an index with semicolons, and .csv means commas", hint));
     }
     let named = plan.entry.document.as_ref().map(|d| d.index_name(input));
     let Some(Ok(index_name)) = named else {

@@ -46,7 +46,10 @@ impl Pack {
             own if own.failed() => {
                 let why = own.text.lines().next().unwrap_or_default();
                 let what = format!("cannot be made with this pack's settings: {why}");
-                let hint = "if this is right, run adapter test --bless, which writes an expected.err of this pack's own; else change the settings";
+                let hint = format!(
+                    "change the settings; if it is right, put an empty examples/{}/expected.err into this pack by hand, then adapter test --bless",
+                    case.name
+                );
                 Err(vec![Fault::new(&format!("examples/{}/{}", case.name, outcome.file), 0, what, hint)])
             }
             _ => Ok(()),

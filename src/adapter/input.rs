@@ -1,12 +1,14 @@
 //! What a template sees: `wire`'s JSON of [`RenderInput`], with every unset optional, message and oneof field present as
-//! null, so that a misspelt path and an absent value are two things.
+//! null, so that a misspelt path and an absent value are two things. Where one of several fields is set, the oneof's own name says which:
+//! `entry.note.kind` is `job_search`.
 
+use super::fault::suggest;
 use crate::wire::v1::RenderInput;
 use prost::Message as _;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto as fdp};
 use serde_json::{Map, Value};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::LazyLock,
 };
 
@@ -28,13 +30,16 @@ pub enum ShapeKind {
     Scalar,
     Enum(String),
     Message(String),
+    /// The name of a oneof: the word of the one of these that is set. Only templates see it.
+    Which(Vec<String>),
     /// google.protobuf.Struct: anything.
     Open,
 }
 
 struct Schema {
     messages: HashMap<String, Vec<Shape>>,
-    enums: BTreeSet<String>,
+    /// The words of each enum, by its name.
+    enums: BTreeMap<String, BTreeSet<String>>,
 }
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -42,7 +47,10 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let ours = || files.file.iter().filter(|f| f.package() == "ips.v1");
     Schema {
         messages: ours().flat_map(|f| &f.message_type).map(|m| (m.name().to_owned(), shapes(m))).collect(),
-        enums: ours().flat_map(|f| &f.enum_type).flat_map(|e| &e.value).map(|v| v.name().to_owned()).collect(),
+        enums: ours()
+            .flat_map(|f| &f.enum_type)
+            .map(|e| (e.name().to_owned(), e.value.iter().map(|v| v.name().to_owned()).collect()))
+            .collect(),
     }
 });
 
@@ -66,7 +74,15 @@ fn shapes(message: &DescriptorProto) -> Vec<Shape> {
         let optional = f.oneof_index.is_some() || f.r#type() == fdp::Type::Message;
         Shape { name: f.name().to_owned(), kind, repeated, optional, word }
     };
-    message.field.iter().map(shape).collect()
+    // A field that is declared optional stands in a oneof of its own, which is nobody's word.
+    let which = message.oneof_decl.iter().zip(0..).filter_map(|(one, at)| {
+        let of = message.field.iter().filter(|f| f.oneof_index == Some(at) && !f.proto3_optional());
+        let members: Vec<String> = of.map(|f| f.name().to_owned()).collect();
+        let kind = ShapeKind::Which(members.clone());
+        let shape = Shape { name: one.name().to_owned(), kind, repeated: false, optional: true, word: "text" };
+        (!members.is_empty()).then_some(shape)
+    });
+    which.chain(message.field.iter().map(shape)).collect()
 }
 
 /// The fields of one of our messages; `None` when there is no such message.
@@ -75,11 +91,22 @@ pub fn fields(message: &str) -> Option<&'static [Shape]> {
 }
 
 pub fn is_enum_word(word: &str) -> bool {
-    SCHEMA.enums.contains(word)
+    SCHEMA.enums.values().any(|words| words.contains(word))
 }
 
-pub fn enum_words() -> impl Iterator<Item = &'static str> {
-    SCHEMA.enums.iter().map(String::as_str)
+/// The words of an enum, in order; none where there is no such enum.
+pub fn words_of(name: &str) -> impl Iterator<Item = &'static str> + Clone {
+    SCHEMA.enums.get(name).into_iter().flatten().map(String::as_str)
+}
+
+/// The enum whose words begin as this one does (`GENDER_`), the longest such beginning first.
+pub fn enum_like(word: &str) -> Option<&'static str> {
+    let begins = |words: &BTreeSet<String>| {
+        let prefix = words.iter().find_map(|w| w.strip_suffix("UNSPECIFIED"))?;
+        word.starts_with(prefix).then_some(prefix.len())
+    };
+    let all = SCHEMA.enums.iter().filter_map(|(name, words)| Some((begins(words)?, name.as_str())));
+    all.max().map(|(_, name)| name)
 }
 
 /// Follows a dotted path from a message. `Ok(Some)`: the field; `Ok(None)`: the path goes into what has no schema;
@@ -98,7 +125,7 @@ pub fn find<'p>(
         at = match &shape.kind {
             ShapeKind::Message(name) => fields(name).unwrap_or_default(),
             ShapeKind::Open => return Ok(None),
-            ShapeKind::Scalar | ShapeKind::Enum(_) => &[],
+            ShapeKind::Scalar | ShapeKind::Enum(_) | ShapeKind::Which(_) => &[],
         };
     }
     Ok(found)
@@ -116,10 +143,47 @@ pub fn from_json(text: &str) -> Result<RenderInput, serde_json::Error> {
     serde_json::from_str(text)
 }
 
+/// Why a text is no RenderInput, and what to do: by the kind of the fault and its place, never by what stands there.
+pub fn unreadable(e: &serde_json::Error) -> (String, String) {
+    let said = e.to_string();
+    let see = || "see proto/ips/v1/adapter_service.proto and entry.proto".to_owned();
+    match e.classify() {
+        serde_json::error::Category::Data => {}
+        kind => {
+            let what = if kind == serde_json::error::Category::Eof { "it ends too early" } else { "it is not JSON" };
+            return (what.to_owned(), "mend the commas, quotes and brackets near this line".into());
+        }
+    }
+    // serde says what it found, then what it expected; only the latter is ours.
+    let (found, expected) = said.rsplit_once(", expected ").unwrap_or((said.as_str(), ""));
+    let expected = expected.rsplit_once(" at line ").map_or(expected, |(e, _)| e);
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let word = || found.split('`').nth(1).unwrap_or_default();
+    if found.starts_with("unknown field") {
+        return ("a key is none of those that may stand there".into(), suggest(word(), known));
+    }
+    if found.starts_with("unknown variant") {
+        return ("a word is none of ours that may stand there".into(), suggest(word(), known));
+    }
+    let kinds =
+        ["boolean", "integer", "floating point", "character", "string", "byte array", "null", "sequence", "map"];
+    let kind = found.strip_prefix("invalid type: ").and_then(|f| kinds.into_iter().find(|k| f.starts_with(k)));
+    match kind {
+        Some(kind) if known.is_empty() => (format!("{kind} stands where {expected} should"), see()),
+        _ => ("a value does not fit where it stands".into(), see()),
+    }
+}
+
 fn fill(value: &mut Value, message: &str) {
     let Value::Object(map) = value else { return };
     let mut full = Map::new();
     for shape in fields(message).unwrap_or_default() {
+        // These stand before the fields that they tell of.
+        if let ShapeKind::Which(members) = &shape.kind {
+            let set = members.iter().find(|m| map.get(*m).is_some_and(|v| !v.is_null()));
+            full.insert(shape.name.clone(), set.map_or(Value::Null, |m| Value::String(m.clone())));
+            continue;
+        }
         let mut field = map
             .remove(&shape.name)
             .unwrap_or_else(|| if shape.repeated { Value::Array(Vec::new()) } else { Value::Null });
@@ -173,6 +237,7 @@ mod tests {
         let entry = v1::Entry { note: Some(note), version: 3, ..Default::default() };
         let v = to_json(&RenderInput { entry: Some(entry), ..Default::default() }).expect("JSON");
         assert_eq!(v["entry"]["note"]["job_club"], serde_json::json!({}));
+        assert_eq!(v["entry"]["note"]["kind"], "job_club");
         assert_eq!(v["entry"]["note"]["general_contact"], Value::Null);
         assert_eq!(v["entry"]["note"]["contact"], Value::Null);
         assert_eq!(v["entry"]["outcome"], Value::Null);
@@ -181,6 +246,31 @@ mod tests {
         assert_eq!(v["entry"]["headings"], serde_json::json!([]));
         assert_eq!(v["patient"], Value::Null);
         assert!(v.as_object().expect("object").contains_key("settings"));
+    }
+
+    #[test]
+    fn what_is_no_input_is_told_by_kind_and_never_by_value() {
+        for (text, what, hint) in [
+            ("{\"patient\": {\"name\": {\"family\": 9434765919}}}", "integer stands where a string should", "proto"),
+            ("{\"patient\": {\"name\": {\"familly\": \"Robinson\"}}}", "a key is none of", "did you mean \"family\"?"),
+            ("{\"patient\": {\"Robinson, `, expected\": 1}}", "a key is none of", ""),
+            ("{\"patient\": {\"gender\": \"GENDER_MAIL\"}}", "a word is none of ours", "did you mean \"GENDER_MALE\"?"),
+            ("{\"patient\": {\"gender\": \"Robinson, 9434765919\"}}", "a word is none of ours", ""),
+            ("{\"patient\": Robinson}", "it is not JSON", "commas"),
+            ("{\"patient\": \"Robinson\"}", "string stands where", "proto"),
+            ("{\"patient\":", "it ends too early", "commas"),
+        ] {
+            let said = unreadable(&from_json(text).expect_err(text));
+            assert!(said.0.contains(what) && said.1.contains(hint), "{text}: {said:?}");
+            assert!(!said.0.contains("Robinson") && !said.0.contains("9434765919"), "{said:?}");
+            assert!(!said.1.contains("Robinson") && !said.1.contains("9434765919"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_enum_is_found_by_a_word_that_begins_like_its_own() {
+        assert_eq!((enum_like("GENDER_MAIL"), enum_like("ENTRY_ACTION_REPLAC")), (Some("Gender"), Some("EntryAction")));
+        assert_eq!((enum_like("JOB_END_REASON_X"), enum_like("UNICODE UTF-8")), (Some("JobEndReason"), None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A look at a template before it is compiled: unclosed tags with the line they were opened on, words the engine does not
 //! offer, and paths that no input has. minijinja would find most of these only when a message is made.
 
+use super::codes::CodeTable;
 use super::escaping::Escaping;
 use super::fault::{Faults, line_of, suggest};
 use super::filters::{TESTS, offered};
@@ -8,6 +9,8 @@ use super::input::{self, Shape, ShapeKind};
 use super::manifest::{FILE, Format, RenderEntry};
 use super::settings::Settings;
 use super::template::Templates;
+use super::words::{TableUse, Words};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -34,7 +37,9 @@ pub struct Known<'k> {
     pub settings: &'k Settings,
     /// What lookups give, by their names.
     pub lookups: &'k BTreeMap<&'k str, Vec<&'k str>>,
-    pub tables: &'k BTreeSet<String>,
+    pub tables: &'k BTreeMap<String, CodeTable>,
+    /// Where templates use them: filled while they are looked at.
+    pub table_uses: &'k RefCell<Vec<TableUse>>,
     pub templates: &'k BTreeSet<String>,
     /// Every name that some template of the pack sets: parts see the names of what includes them.
     pub names: &'k BTreeSet<String>,
@@ -141,6 +146,15 @@ pub fn names(source: &str, tags: &[Tag]) -> BTreeSet<String> {
     names
 }
 
+/// Names that the loops of a file give which cannot be read as what it is: the parts that it includes may see them.
+pub fn loop_names(source: &str) -> impl Iterator<Item = String> {
+    let word = |before: &str| {
+        let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        (!name.is_empty()).then(|| name.to_owned())
+    };
+    source.match_indices(" in ").filter_map(move |(at, _)| word(&source[..at]))
+}
+
 /// Checks one template against what it may use.
 pub fn check(file: &str, source: &str, tags: &[Tag], known: &Known<'_>, faults: &mut Faults) {
     let mut open: Vec<(&str, u32)> = Vec::new();
@@ -173,7 +187,7 @@ pub fn check(file: &str, source: &str, tags: &[Tag], known: &Known<'_>, faults: 
             alias(word, rest, &mut aliases);
             list = rest;
         }
-        expression(list, known, &aliases, &mut fault);
+        expression(list, known, &aliases, (file, tag.line), &mut fault);
     }
     for (word, line) in open {
         faults.add(file, line, format!("{{% {word} %}} is not closed"), format!("add {{% end{word} %}}"));
@@ -239,6 +253,7 @@ fn expression(
     list: &[Token<'_>],
     known: &Known<'_>,
     aliases: &HashMap<&str, &'static str>,
+    (file, line): (&str, u32),
     fault: &mut dyn FnMut(String, String),
 ) {
     for (i, token) in list.iter().enumerate() {
@@ -255,21 +270,46 @@ fn expression(
                 fault(format!("there is no filter \"{name}\""), suggest(name, offered(known.format)));
             }
             (Some(Token::Mark('|')), Token::Word("code")) => match list.get(i + 1..i + 4) {
-                Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) if known.tables.contains(*table) => {}
+                Some([Token::Mark('('), Token::Text(name), Token::Mark(')')])
+                    if let Some(table) = known.tables.get(*name) =>
+                {
+                    let before = &list[..i - 1];
+                    if let Some(Token::Text(word)) = before.last()
+                        && table.theirs(word).is_none()
+                        // A table with no row has a fault of its own.
+                        && table.lines().next().is_some()
+                    {
+                        let hint = suggest(word, table.lines().map(|(ours, _)| ours));
+                        fault(format!("code table \"{name}\" has no row for \"{word}\""), hint);
+                    }
+                    let used = TableUse {
+                        table: (*name).to_owned(),
+                        words: path_before(before, aliases).and_then(Words::of),
+                        reads: false,
+                        file: file.to_owned(),
+                        line,
+                    };
+                    known.table_uses.borrow_mut().push(used);
+                }
                 Some([Token::Mark('('), Token::Text(table), Token::Mark(')')]) => {
                     let hint = if known.tables.is_empty() {
                         format!("add [codes.{table}] to adapter.toml")
                     } else {
-                        suggest(table, known.tables.iter().map(String::as_str))
+                        suggest(table, known.tables.keys().map(String::as_str))
                     };
                     fault(format!("there is no code table \"{table}\""), hint);
                 }
-                _ => fault("code needs the name of a table".into(), "write | code(\"gender\")".into()),
+                _ => {
+                    // In JSON double quotes would end the text.
+                    let quote = if known.format == Format::Fhir { '\'' } else { '"' };
+                    fault("code needs the name of a table".into(), format!("write | code({quote}gender{quote})"));
+                }
             },
             (Some(Token::Mark('|')), Token::Word(_)) => {}
             (Some(Token::Word("is")), Token::Word("not")) => {}
             (Some(Token::Word("is" | "not")), Token::Word(test)) if is_test(list, i) && !TESTS.contains(test) => {
-                fault(format!("there is no test \"{test}\""), suggest(test, TESTS.iter().copied()));
+                let hint = "ask {% if path %}, which holds where it is set, or write \"is none\" or \"is not none\"";
+                fault(format!("there is no test \"{test}\""), hint.into());
             }
             (Some(Token::Mark('.')), Token::Word(name)) if after == Some(&Token::Mark('(')) => {
                 fault(format!("\".{name}()\" is not offered"), "use a filter; adapters/README.md lists them".into());
@@ -279,6 +319,12 @@ fn expression(
                 fault(format!("there is no function \"{name}\""), "use a filter; adapters/README.md lists them".into());
             }
             (_, Token::Word(name)) if !WORDS.contains(name) => path(name, &list[i + 1..], known, aliases, fault),
+            (_, Token::Text(text)) => {
+                let words = compared_with(list, i, aliases).and_then(Words::of);
+                if let Some((what, hint)) = words.map_or_else(|| Words::nearly(text), |w| w.misspelt(text)) {
+                    fault(what, hint);
+                }
+            }
             _ => {}
         }
     }
@@ -311,6 +357,44 @@ pub fn parts(format: Format, entry: &RenderEntry, templates: &Templates, faults:
 
 fn is_test(list: &[Token<'_>], i: usize) -> bool {
     list[i - 1] == Token::Word("is") || (i > 1 && list[i - 2] == Token::Word("is"))
+}
+
+/// The field that the path at the end of these tokens names.
+fn path_before(list: &[Token<'_>], aliases: &HashMap<&str, &'static str>) -> Option<&'static Shape> {
+    let mut from = list.len().checked_sub(1)?;
+    while let [.., Token::Word(_), Token::Mark('.')] = &list[..from] {
+        from -= 2;
+    }
+    let words = list[from..].iter().filter_map(|t| match t {
+        Token::Word(w) => Some(*w),
+        _ => None,
+    });
+    let words: Vec<&str> = words.collect();
+    let (root, rest) = words.split_first()?;
+    match aliases.get(root) {
+        Some(message) => input::find(message, rest.iter().copied()).ok()?,
+        None => input::find("RenderInput", words.iter().copied()).ok()?,
+    }
+}
+
+/// The field that a text is compared with: `path == "x"`, `path in ["x", "y"]`, `"x" == path`.
+fn compared_with(list: &[Token<'_>], at: usize, aliases: &HashMap<&str, &'static str>) -> Option<&'static Shape> {
+    match &list[..at] {
+        [before @ .., Token::Mark('=' | '!'), Token::Mark('=')] => return path_before(before, aliases),
+        [before @ .., Token::Mark('[' | ',')] => {
+            let texts = |t: &&Token<'_>| matches!(t, Token::Text(_) | Token::Mark(',' | '['));
+            let listed = before.len() - before.iter().rev().take_while(texts).count();
+            return match &before[..listed] {
+                [before @ .., Token::Word("not"), Token::Word("in")] => path_before(before, aliases),
+                [before @ .., Token::Word("in")] => path_before(before, aliases),
+                _ => None,
+            };
+        }
+        _ => {}
+    }
+    let [Token::Mark('=' | '!'), Token::Mark('='), rest @ ..] = list.get(at + 1..)? else { return None };
+    let parts = |t: &&Token<'_>| matches!(t, Token::Word(_) | Token::Mark('.'));
+    path_before(&rest[..rest.iter().take_while(parts).count()], aliases)
 }
 
 fn path(

@@ -16,6 +16,8 @@ use toml::de::DeTable;
 
 /// The manifest's file name.
 pub const FILE: &str = "adapter.toml";
+/// Less than this is no reason.
+const REASON_CHARS_MIN: usize = 10;
 /// The layout this build reads.
 const SCHEMA: i64 = 1;
 
@@ -71,6 +73,8 @@ pub struct RenderEntry {
     pub document: Option<DocumentEntry>,
     /// Why it has no example.
     pub exempt: Option<String>,
+    /// Why the accepted text is not read back from it.
+    pub text_exempt: Option<String>,
     pub line: u32,
 }
 
@@ -90,6 +94,8 @@ pub struct CodesEntry {
     pub name: String,
     pub file: String,
     pub missing: Missing,
+    /// Words of ours that have no row, and why.
+    pub without: Vec<(String, String)>,
     pub line: u32,
 }
 
@@ -331,6 +337,27 @@ fn render_entry(
     });
     let request = r.table("request").and_then(|(t, line)| fhir::RequestRow::read(file, t, line));
     let text_at = r.table("text_at").and_then(|(t, line)| fhir::text_at(file, t, line));
+    let document = DocumentEntry::read(file, &r, line, settings, format == Format::Document);
+    let text_exempt = reason(&r, "text_exempt");
+    let tells = text_code.is_some() || document.is_some() || r.item("text_at").is_some();
+    match entry {
+        Some(e) if e.ends_with(".withdraw") || e == "referral_reply.create" => {}
+        _ if tells && text_exempt.is_some() => r.fault(
+            "this [[render]] says where the accepted text stands, and why it does not",
+            "remove text_exempt: the text is read back",
+        ),
+        _ if tells || text_exempt.is_some() || r.item("document").is_some() => {}
+        _ => {
+            let how = match format {
+                Format::Fhir => "add text_at = { path = \"$.…\", as = \"base64\" }",
+                Format::Hl7v2 | Format::Document => "add text_code = \"…\", the OBX-3.1 of its rows",
+            };
+            r.fault(
+                "this [[render]] does not say where the accepted text stands",
+                format!("{how}: it is read back before anything is sent; or text_exempt = \"why it is not\""),
+            );
+        }
+    }
     match format {
         Format::Hl7v2 | Format::Document if r.item("request").or(r.item("text_at")).is_some() => {
             r.fault("request and text_at are for fhir packs", "remove them; text_code names the text's OBX rows")
@@ -343,19 +370,11 @@ fn render_entry(
                     "add request = { method = \"POST\", path = \"DocumentReference\" }",
                 );
             }
-            let carries_text = entry.is_some_and(|e| !e.ends_with(".withdraw") && e != "referral_reply.create");
-            if carries_text && r.item("text_at").is_none() {
-                r.fault(
-                    "this [[render]] does not say where the accepted text stands",
-                    "add text_at = { path = \"$.…\", as = \"base64\" }: it is read back before anything is sent",
-                );
-            }
         }
         Format::Hl7v2 | Format::Document => {}
     }
     let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
-    let document = DocumentEntry::read(file, &r, line, settings, format == Format::Document);
-    let exempt = exempt(&r);
+    let exempt = reason(&r, "exempt");
     r.finish();
     Some(RenderEntry {
         entry: entry?,
@@ -367,6 +386,7 @@ fn render_entry(
         keeps_document_id,
         document,
         exempt,
+        text_exempt,
         line,
     })
 }
@@ -456,17 +476,33 @@ fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Form
         }
     }
     let map = r.required("map", "maps/ref_i12.toml");
-    let exempt = exempt(&r);
+    let exempt = reason(&r, "exempt");
     r.finish();
     Some(ParseEntry { message: message?.0, map: map?.0, exempt, line })
 }
 
-fn exempt(r: &Reader<'_, '_>) -> Option<String> {
-    let (reason, line) = r.text("exempt")?;
-    if reason.trim().len() < 10 {
-        r.file.fault_at(line, "exempt gives no reason", "say why there can be no example");
+/// Why something that a pack should have is not there.
+fn reason(r: &Reader<'_, '_>, key: &'static str) -> Option<String> {
+    let (reason, line) = r.text(key)?;
+    if reason.trim().len() < REASON_CHARS_MIN {
+        r.file.fault_at(line, format!("{key} gives no reason"), "say why, so that a reviewer can judge it");
     }
     Some(reason)
+}
+
+/// `without = { GENDER_NOT_KNOWN = "their list has none; agreed on 2 March" }`
+fn without(r: &Reader<'_, '_>) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    for (key, item) in r.table("without").map(|(t, _)| t).into_iter().flatten() {
+        let (word, line) = (key.get_ref().to_string(), r.file.line(key.span()));
+        let why = item.get_ref().as_str().unwrap_or_default();
+        if why.trim().len() < REASON_CHARS_MIN {
+            let what = format!("`without` does not say why there is no row for {word}");
+            r.file.fault_at(line, what, format!("write {word} = \"why not, and who said so\""));
+        }
+        list.push((word, why.to_owned()));
+    }
+    list
 }
 
 fn codes_entries(file: &TomlFile<'_>, table: &DeTable<'_>) -> Vec<CodesEntry> {
@@ -507,8 +543,9 @@ fn codes_entries(file: &TomlFile<'_>, table: &DeTable<'_>) -> Vec<CodesEntry> {
                 }
             },
         };
+        let without = without(&r);
         r.finish();
-        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, line }));
+        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, without, line }));
     }
     list
 }

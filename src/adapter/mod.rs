@@ -40,6 +40,7 @@ mod stop;
 mod table;
 mod template;
 mod text;
+mod words;
 
 pub use compose::Input;
 pub use fault::Fault;

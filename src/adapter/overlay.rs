@@ -111,6 +111,14 @@ fn lay_over<'i>(base: DeTable<'i>, over: DeTable<'i>, file: &TomlFile<'i>, layer
                     for (name, setting) in settings {
                         // A setting with a help of its own is said anew; else only what is given changes.
                         let whole = setting.get_ref().as_table().is_none_or(|t| t.contains_key("help"));
+                        if !whole && !all.contains_key(&**name.get_ref()) {
+                            let what =
+                                format!("the base has no setting \"{}\", and this one has no help", name.get_ref());
+                            let known: Vec<String> = all.keys().map(|k| k.get_ref().to_string()).collect();
+                            let hint = suggest(name.get_ref(), known.iter().map(String::as_str));
+                            file.fault_at(file.line(name.span()), what, hint);
+                            continue;
+                        }
                         if whole { put(&mut all, name, setting) } else { merge(&mut all, name, setting, 1) }
                     }
                     put(&mut base, key, Spanned::new(span, DeValue::Table(all)));

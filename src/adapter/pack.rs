@@ -9,7 +9,8 @@ use super::map::{Around, FieldFault, Map, Mapped};
 use super::reply::ReplyRules;
 use super::sources::Sources;
 use super::template::Templates;
-use super::{inherited, settings, table};
+use super::words::TableUse;
+use super::{inherited, settings, table, words};
 use crate::transport::http_message::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
@@ -22,6 +23,7 @@ pub struct Pack {
     pub(super) maps: BTreeMap<String, Map>,
     pub(super) fhir_maps: BTreeMap<String, fhir::map::Map>,
     pub(super) tables: Arc<BTreeMap<String, CodeTable>>,
+    pub(super) table_uses: Vec<TableUse>,
     pub(super) sources: Sources,
     /// What examples of each base start from, by the base's id.
     pub(super) base_examples: BTreeMap<String, JsonMap<String, Value>>,
@@ -123,30 +125,24 @@ impl Pack {
                 maps.extend(Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
             }
         }
-        let named = maps.values().map(|m| (&m.file, m.tables().collect::<Vec<_>>(), m.settings().collect::<Vec<_>>()));
-        let fhir_named = fhir_maps.values().map(|m| (&m.file, m.tables().collect(), m.settings().collect()));
-        for (file, named_tables, named_settings) in named.chain(fhir_named) {
-            for name in named_tables.into_iter().filter(|n| !tables.contains_key(*n)) {
-                faults.add(
-                    file,
-                    0,
-                    format!("there is no code table \"{name}\""),
-                    suggest(name, tables.keys().map(String::as_str)),
-                );
-            }
-            for name in named_settings.into_iter().filter(|n| manifest.settings.get(n).is_none()) {
-                faults.add(
-                    file,
-                    0,
-                    format!("there is no setting \"{name}\""),
-                    suggest(name, manifest.settings.names()),
-                );
+        let read = maps.values().flat_map(Map::tables).chain(fhir_maps.values().flat_map(fhir::map::Map::tables));
+        let table_uses: Vec<TableUse> = read.chain(templates.table_uses()).collect();
+        for used in table_uses.iter().filter(|u| u.reads && !tables.contains_key(&u.table)) {
+            let what = format!("there is no code table \"{}\"", used.table);
+            faults.add(&used.file, used.line, what, suggest(&used.table, tables.keys().map(String::as_str)));
+        }
+        words::check_tables(&manifest.codes, &tables, &table_uses, &mut faults);
+        let named = maps.values().map(|m| (&m.file, m.settings()));
+        for (file, list) in named.chain(fhir_maps.values().map(|m| (&m.file, m.settings()))) {
+            for (name, line) in list.into_iter().filter(|(n, _)| manifest.settings.get(n).is_none()) {
+                let what = format!("there is no setting \"{name}\"");
+                faults.add(file, line, what, suggest(name, manifest.settings.names()));
             }
         }
         Faults(sources.located(faults.0)).into_result(())?;
         let fingerprint = sources.fingerprint();
         let base_examples = inherited::examples_of_bases(&sources);
-        Ok(Self { manifest, templates, maps, fhir_maps, tables, sources, base_examples, fingerprint })
+        Ok(Self { manifest, templates, maps, fhir_maps, tables, table_uses, sources, base_examples, fingerprint })
     }
 
     /// `id@version`.

@@ -28,6 +28,9 @@ const ROWS: &[(&str, Row)] = &[
     ("unknown", Row::Unknown),
 ];
 
+/// Longest word that a reply is read to give as a code.
+const WORD_CHARS_MAX: usize = 20;
+
 /// MSA-1 codes (HL7 table 0008). Each has a row always.
 pub const ACK_CODES: &[&str] = &["AA", "AE", "AR", "CA", "CE", "CR"];
 
@@ -178,17 +181,25 @@ impl Hl7Rules {
                 ));
             }
             self.ae_without_code = row;
-        } else if is_error_code(key) {
-            self.errors.insert(key.to_owned(), row);
         } else {
             let known = ACK_CODES.iter().copied().chain(["ae_without_code", "record_id"]);
-            return Err((
-                format!("unknown key \"{key}\" in [reply]"),
-                format!("{}; error codes hold a digit, for example 204", suggest(key, known)),
-            ));
+            let hint = suggest(key, known);
+            // A word that nearly is one of ours is a typo, no code of theirs.
+            if !is_error_code(key) && (!is_word_code(key) || hint.starts_with("did you mean")) {
+                let codes = "error codes hold a digit (204) or are a word of 3 to 20 characters that begins with a capital (LOCKED)";
+                return Err((format!("unknown key \"{key}\" in [reply]"), format!("{hint}; {codes}")));
+            }
+            self.errors.insert(key.to_owned(), row);
         }
         Ok(())
     }
+}
+
+/// A word that an engine uses for a code. A pack that lists it says that it is one; nobody else can tell it from a name.
+fn is_word_code(code: &str) -> bool {
+    (3..=WORD_CHARS_MAX).contains(&code.len())
+        && code.starts_with(|c: char| c.is_ascii_uppercase())
+        && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
 /// Short, and with a digit: names of people have none, so such a code may be shown. Long digit runs could be a number of a person.

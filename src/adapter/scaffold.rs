@@ -41,7 +41,7 @@ pub fn over(id: &str, base: &Pack) -> Vec<(String, String)> {
             "adapter.toml".to_owned(),
             format!(
                 "#:schema ../schema/adapter.json\n\
-                 # What is not said here is said by the base. `adapter diff ../{below} .` shows what this pack changes.\n\
+                 # What is not said here is said by the base. `ips-bridge adapter diff adapters/{below} adapters/{id}` shows what this pack changes.\n\
                  schema  = 1\nid      = \"{id}\"\nextends = \"{below}\"\nname    = \"{id}, over {below}\"\n\
                  version = \"0.1.0\"          # bump on any change to a rendered byte\n\
                  status  = \"draft\"          # tested and live also need evidence = \"where, when, with which system\"\n\
@@ -72,8 +72,8 @@ fn readme(id: &str, base: &str) -> String {
          ## What it connects\n\nAs `{base}`. What is different: nothing yet.\n\n\
          ## What it cannot do\n\nWhat `{base}` cannot.\n\n\
          ## Settings\n\nAll of `{base}`'s. Name here each one that this pack says otherwise, and why.\n\n\
-         ## How to test\n\n`ips-bridge adapter check`, then `ips-bridge adapter diff` against `{base}`. After a change you meant: \
-         `ips-bridge adapter test --bless`, and read the difference.\n\n\
+         ## How to test\n\n`ips-bridge adapter check adapters/{id}`, then `ips-bridge adapter diff adapters/{base} adapters/{id}`. After a change you meant: \
+         `ips-bridge adapter test adapters/{id} --bless`, and read the difference.\n\n\
          ## Known traps\n\nNone yet. Write down each one you meet, with an example that shows it.\n\n\
          ## What is known, and from where\n\nNothing yet: name the document or the person for each fact.\n\n\
          ## What is assumed\n\nEverything `{base}` assumes.\n\n\

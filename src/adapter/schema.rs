@@ -64,11 +64,13 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[[render]]", "text_at", "fhir packs: where the accepted text stands, so that it can be read back."),
     ("[[render]]", "document", "The document that is made before the message: page, kind, name, index."),
     ("[[render]]", "exempt", "Why there can be no example."),
+    ("[[render]]", "text_exempt", "Why the accepted text is not read back from what is sent."),
     ("[[parse]]", "message", "Type and trigger, as in MSH-9: REF^I12."),
     ("[[parse]]", "map", "A file under maps/."),
     ("[[parse]]", "exempt", "Why there can be no example."),
     ("[codes.a]", "file", "A file under codes/, with the columns ours,theirs,note."),
     ("[codes.a]", "missing", "What a code that the table lacks does: \"error\", or { replacement = \"…\" }."),
+    ("[codes.a]", "without", "Words of ours that have no row, each with the reason: { WORD = \"why\" }."),
     (
         "setting",
         "help",

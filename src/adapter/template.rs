@@ -10,11 +10,13 @@ use super::lint::{self, Known, Tag};
 use super::manifest::{FILE, Format, Manifest};
 use super::sources::Sources;
 use super::stop::Stop;
+use super::words::TableUse;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior,
     syntax::SyntaxConfig,
-    value::{Serde, Value, ValueKind},
+    value::{Object, ObjectRepr, Serde, Value, ValueKind},
 };
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ const RECURSION: usize = 100;
 pub struct Templates {
     env: Environment<'static>,
     files: HashMap<String, (String, Vec<Tag>)>,
+    table_uses: Vec<TableUse>,
 }
 
 /// Why a template gave no text.
@@ -76,26 +79,35 @@ impl Templates {
         filters::install(&mut env, Arc::clone(tables));
 
         let mut files = HashMap::new();
+        let mut names = BTreeSet::new();
         for path in sources.under("templates") {
-            let Some(text) = sources.text(path, faults) else { continue };
-            let text = match format {
+            let raw = sources.text(path, faults);
+            let text = raw.clone().and_then(|text| match format {
                 Format::Hl7v2 | Format::Document => Some(text),
                 Format::Fhir => fhir::template(path, text, faults),
+            });
+            let Some(text) = text else {
+                // It is there, and its own fault is told: what names it has none.
+                names.extend(raw.iter().flat_map(|raw| lint::loop_names(raw)));
+                files.insert(path["templates/".len()..].to_owned(), (String::new(), Vec::new()));
+                continue;
             };
-            let Some(text) = text else { continue };
             let tags = lint::tags(path, &text, faults);
             files.insert(path["templates/".len()..].to_owned(), (text, tags));
         }
         for part in parts {
             files.insert(part.name.clone(), (part.source.clone(), lint::tags(FILE, &part.source, faults)));
         }
+        names.extend(files.values().flat_map(|(text, tags)| lint::names(text, tags)));
+        let table_uses = RefCell::default();
         let known = Known {
             format,
             settings,
             lookups: &fhir::lookup::known(&manifest.lookups),
-            tables: &tables.keys().cloned().collect(),
+            tables,
+            table_uses: &table_uses,
             templates: &files.keys().cloned().collect(),
-            names: &files.values().flat_map(|(text, tags)| lint::names(text, tags)).collect::<BTreeSet<_>>(),
+            names: &names,
         };
         for (name, (text, tags)) in &files {
             let path = file_of(name);
@@ -114,7 +126,12 @@ impl Templates {
                 }
             }
         }
-        Self { env, files }
+        Self { env, files, table_uses: table_uses.into_inner() }
+    }
+
+    /// Where templates write by a code table.
+    pub fn table_uses(&self) -> impl Iterator<Item = TableUse> {
+        self.table_uses.iter().cloned()
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -229,9 +246,36 @@ fn file_of(name: &str) -> String {
     if name.starts_with(FILE) { FILE.to_owned() } else { format!("templates/{name}") }
 }
 
+/// A message of ours that is set and has no fields, such as `job_search`: what kind a note is must be seen by asking for it.
+#[derive(Debug)]
+struct SetAndEmpty;
+
+impl Object for SetAndEmpty {
+    /// No list and no map, so nothing of it counts as empty, and printing it is refused like that of any group of fields.
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        true
+    }
+}
+
+/// The input's values as the engine has them; a message that is set counts as true, whatever is in it.
+fn seen(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Object(fields) if fields.is_empty() => Value::from_object(SetAndEmpty),
+        serde_json::Value::Object(fields) => {
+            Value::from(fields.iter().map(|(k, v)| (k.clone(), seen(v))).collect::<BTreeMap<String, Value>>())
+        }
+        serde_json::Value::Array(items) => Value::from(items.iter().map(seen).collect::<Vec<_>>()),
+        other => Value::from(Serde(other)),
+    }
+}
+
 fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {
     let fields = input.as_object().into_iter().flatten();
-    let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), Value::from(Serde(v)))).collect();
+    let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), seen(v))).collect();
     all.insert(Facts::KEY.to_owned(), Value::from_dyn_object(Arc::clone(facts)));
     Value::from(all)
 }

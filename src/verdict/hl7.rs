@@ -19,7 +19,7 @@ pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
         };
     }
     for error in &read.errors {
-        shorten(&mut code, shown(&error.code));
+        shorten(&mut code, shown(&error.code, rules));
     }
     let row = if read.code.is_positive() { positive(&read, rules) } else { negative(&read, rules) };
     let meaning = match row {
@@ -71,9 +71,9 @@ fn of(code: AckCode, rules: &Hl7Rules) -> Row {
     rules.acks.get(code.as_str()).copied().unwrap_or(Row::Unknown)
 }
 
-/// Codes hold a digit and are short; what does not look like one could be a name.
-fn shown(code: &str) -> &str {
-    if crate::adapter::is_error_code(code) { code } else { "other" }
+/// Codes hold a digit and are short, or the rules name them; what does not look like one could be a name.
+fn shown<'c>(code: &'c str, rules: &Hl7Rules) -> &'c str {
+    if rules.errors.contains_key(code) || crate::adapter::is_error_code(code) { code } else { "other" }
 }
 
 fn record_id(reply: &[u8], rules: &Hl7Rules) -> Option<String> {

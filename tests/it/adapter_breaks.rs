@@ -88,7 +88,11 @@ fn each_of_many_breaks_is_named_with_file_line_and_remedy() {
         let hit = hit.unwrap_or_else(|| panic!("{file}:{line} {put}\n  {}", shown.join("\n  ")));
         assert!(!hit.hint.is_empty(), "{hit}");
         assert!(
-            shown.iter().all(|f| !f.contains("Testpatient") && !f.contains("9990000018") && !f.contains("job centre")),
+            // What differs in an example is told: examples hold test data only.
+            shown
+                .iter()
+                .filter(|f| !f.starts_with("examples/"))
+                .all(|f| !f.contains("Testpatient") && !f.contains("9990000018") && !f.contains("job centre")),
             "{shown:?}"
         );
     }

@@ -114,8 +114,8 @@ fn every_text_comes_back_exactly_or_is_not_sent() {
                 let mut input: Value = serde_json::from_str(&input).expect("JSON");
                 input["entry"]["text"] = Value::from(text);
                 let bytes = ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new());
-                let bytes = bytes.unwrap_or_else(|f| panic!("{} {text:?}: {f:?}", pack.pin()));
-                let body = Request::parse(&bytes).expect("a request").body;
+                let (_, made) = bytes.unwrap_or_else(|f| panic!("{} {text:?}: {f:?}", pack.pin()));
+                let body = Request::parse(&made.bytes).expect("a request").body;
                 assert!(!body.is_empty());
             }
         }
@@ -317,7 +317,10 @@ fn interop_a_fhir_server_of_others_takes_what_we_send_and_the_verdicts_are_right
         if let Some(id) = record_id {
             input["message"]["replaces"]["record_id"] = Value::from(id);
         }
-        ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new()).expect("rendered")
+        ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new())
+            .expect("rendered")
+            .1
+            .bytes
     };
     let judged = |bytes: &[u8]| {
         let reply = send(server.port, bytes);

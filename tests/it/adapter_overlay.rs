@@ -55,7 +55,7 @@ fn what_an_overlay_does_not_say_is_the_bases() {
 
 #[test]
 fn a_manifest_is_merged_key_by_key() {
-    let more = "[settings]\ndocument_type = { default = \"CN\" }\nnote_code = { help = \"said anew\", example = \"1\" }\n[reply]\nAE = \"retry\"\n\"204\" = \"retry\"\n[codes.gender]\nmissing = { replacement = \"U\" }\n";
+    let more = "[settings]\ndocument_type = { default = \"CN\" }\nnote_code = { help = \"said anew\", example = \"1\" }\n[reply]\nAE = \"retry\"\n\"204\" = \"retry\"\n[codes.gender]\nmissing = { replacement = \"GENDER_NOT_KNOWN\" }\n";
     let (_folder, pack) = over(more, &[]);
     let pack = Pack::load(&pack).expect("loads");
     let setting = |name: &str| pack.manifest.settings.get(name).expect("there").clone();
@@ -127,8 +127,22 @@ fn an_overlay_says_what_it_gives_otherwise_and_inherits_the_rest() {
     assert!(faults.len() > 30, "{}", faults.len());
     assert!(faults.iter().all(|f| f.hint.contains("this pack's own")), "{faults:?}");
     assert!(examples::test(&pack, true, verdict).is_good());
+    assert!(examples::test(&pack, false, verdict).is_good(), "one blessing is enough");
     assert!(pack.join("examples/render-note/expected.hl7").is_file());
     assert!(!pack.join("examples/reply-aa").exists() && !pack.join("examples/render-note/input.json").exists());
+}
+
+#[test]
+fn one_blessing_is_enough_where_settings_and_templates_differ() {
+    let more = "[settings]\ndocument_type = { default = \"CN\" }\n";
+    let (_folder, pack) = over(more, &[("templates/parts/version.hl7", "2.5.1\n")]);
+    assert!(examples::test(&pack, true, verdict).is_good());
+    assert_eq!(shown(&examples::test(&pack, false, verdict).faults), [""; 0]);
+    let expected = fs::read_to_string(pack.join("examples/render-note/expected.hl7")).expect("written");
+    assert!(
+        expected.contains("|2.5.1|") && expected.contains("TXA|1|CN|"),
+        "with its own settings, as it counts from now on"
+    );
 }
 
 #[test]
@@ -142,8 +156,20 @@ fn what_the_base_carries_and_the_overlay_cannot_must_be_said() {
             .any(|f| f.contains("render-note-welsh") && f.contains("cannot be made with this pack's settings")),
         "{faults:?}"
     );
+    // What was carried and is carried no longer is said by hand, case by case.
+    let refused = shown(&examples::test(&pack, true, verdict).faults);
+    assert!(refused.iter().any(|f| f.contains("render-note-welsh") && f.contains("by hand")), "{refused:?}");
+    for fault in &refused {
+        let case = fault.split("examples/").nth(1).and_then(|rest| rest.split('/').next()).expect("a case");
+        fs::create_dir_all(pack.join("examples").join(case)).expect("made");
+        fs::write(pack.join("examples").join(case).join("expected.err"), "").expect("written");
+    }
     assert!(examples::test(&pack, true, verdict).is_good());
-    assert!(pack.join("examples/render-note-welsh/expected.err").is_file());
+    assert!(
+        fs::read_to_string(pack.join("examples/render-note-welsh/expected.err"))
+            .expect("there")
+            .contains("cannot be carried")
+    );
     assert!(examples::test(&pack, false, verdict).is_good(), "the base's expected.hl7 no longer counts");
 }
 
@@ -204,7 +230,12 @@ fn a_changed_base_changes_the_fingerprint_of_what_lies_over_it() {
 fn each_break_of_an_overlay_is_named_where_it_is() {
     let own = "../hl7v2-uk/";
     for (more, files, place, word) in [
-        ("[settings]\ndocument_typ = { default = \"CN\" }\n", vec![], "adapter.toml:9:", "has no \"help\""),
+        (
+            "[settings]\ndocument_typ = { default = \"CN\" }\n",
+            vec![],
+            "adapter.toml:9:",
+            "did you mean \"document_type\"?",
+        ),
         ("[settings]\nreplace_as = { default = \"T12\" }\n", vec![], "adapter.toml:9:", "must be one of"),
         ("[reply]\nAE = \"positive\"\n", vec![], "adapter.toml:9:", "never be positive"),
         ("[reply]\n206 = \"rety\"\n", vec![], "adapter.toml:9:", "rety"),

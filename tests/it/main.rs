@@ -4,12 +4,15 @@
 #![cfg(test)]
 
 mod adapter_breaks;
+mod adapter_faults;
 mod adapter_fhir;
 mod adapter_interop;
 mod adapter_overlay;
 mod adapter_packs;
+mod adapter_proofs;
 mod adapter_text;
 mod adapter_tools;
+mod adapter_words;
 mod api_calls;
 mod api_feed;
 mod api_fields;

@@ -8,6 +8,7 @@ use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
 use super::fault::Faults;
 use super::manifest::FILE;
 use super::pack::Pack;
+use super::words;
 use std::{collections::BTreeSet, path::Path};
 
 /// Checks a pack's folder: manifest and files, README, unused files, an example for every entry (a failing one too), each
@@ -25,6 +26,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     let mut done = vec![format!("{}: manifest, templates, maps and code tables read", pack.pin())];
 
     tidy::check(pack, &mut faults);
+    words::check_complete(&pack.manifest.codes, &pack.tables, &pack.table_uses, &mut faults);
     let cases = cases(&pack.sources, pack.manifest.format, &mut faults);
     let mut outcomes: Vec<(Case, Outcome)> = Vec::new();
     for case in cases {
@@ -50,6 +52,9 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
         round_trip::check(pack, case, &mut faults);
     }
     done.push(format!("{tries} inputs with one value dropped"));
+    for (row, why) in pack.manifest.render.iter().filter_map(|r| Some((r, r.text_exempt.as_ref()?))) {
+        done.push(format!("{} with {}: its text is not read back: {why}", row.entry, row.template));
+    }
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
 }

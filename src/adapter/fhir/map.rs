@@ -6,6 +6,7 @@ mod read;
 use super::super::input::{self, Shape, ShapeKind};
 use super::super::map::{Around, As, FieldFault, Mapped, put};
 use super::super::pack::{Pack, ParseError, Parsed};
+use super::super::words::{TableUse, Words};
 use super::{json, resource};
 use crate::adapter::filters::FilterDoc;
 use jiff::{Timestamp, civil::Date, civil::DateTime};
@@ -63,6 +64,8 @@ pub struct Map {
 struct Field {
     ours: String,
     rows: Vec<Row>,
+    /// What it may hold, where that is words of ours.
+    words: Option<Words>,
     optional: bool,
     line: u32,
 }
@@ -73,7 +76,7 @@ struct Each {
     ours: String,
     over: Path,
     /// Elements whose value here the code table does not list are left out.
-    only: Option<(Path, String)>,
+    only: Option<(Path, String, u32)>,
     fields: Vec<Field>,
 }
 
@@ -83,6 +86,7 @@ struct Row {
     made: Made,
     when: Option<(Path, bool)>,
     ambiguous_is_absent: bool,
+    line: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -310,24 +314,36 @@ impl Map {
         (mapped, faults)
     }
 
-    /// Code tables and settings the rows name.
-    pub fn tables(&self) -> impl Iterator<Item = &str> {
-        let of_rows = self.rows().filter_map(|r| match &r.made {
-            Made::Shared(As::Code(table)) => Some(table.as_str()),
+    /// Code tables that the rows name.
+    pub fn tables(&self) -> Vec<TableUse> {
+        let used = |table: &str, words: Option<Words>, line: u32| TableUse {
+            table: table.to_owned(),
+            words,
+            reads: true,
+            file: self.file.clone(),
+            line,
+        };
+        let of_rows = self.rows().filter_map(|(f, r)| match &r.made {
+            Made::Shared(As::Code(table)) => Some(used(table, f.words, r.line)),
             _ => None,
         });
-        of_rows.chain(self.each.iter().filter_map(|e| e.only.as_ref()).map(|(_, table)| table.as_str()))
+        let of_lists =
+            self.each.iter().filter_map(|e| e.only.as_ref()).map(|(_, table, line)| used(table, None, *line));
+        of_rows.chain(of_lists).collect()
     }
 
-    pub fn settings(&self) -> impl Iterator<Item = &str> {
-        self.rows().filter_map(|r| match &r.from {
-            From::Setting(name) => Some(name.as_str()),
+    /// Settings that the rows name, and where.
+    pub fn settings(&self) -> Vec<(&str, u32)> {
+        let named = self.rows().filter_map(|(_, r)| match &r.from {
+            From::Setting(name) => Some((name.as_str(), r.line)),
             _ => None,
-        })
+        });
+        named.collect()
     }
 
-    fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields)).flat_map(|f| &f.rows)
+    fn rows(&self) -> impl Iterator<Item = (&Field, &Row)> {
+        let fields = self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields));
+        fields.flat_map(|f| f.rows.iter().map(move |r| (f, r)))
     }
 }
 
@@ -362,7 +378,7 @@ impl Field {
 
 impl Each {
     fn takes(&self, scope: Scope<'_>, around: &Around<'_>) -> bool {
-        self.only.as_ref().is_none_or(|(path, table)| {
+        self.only.as_ref().is_none_or(|(path, table, _)| {
             let texts = path.texts(scope).unwrap_or_default();
             around.tables.get(table).is_some_and(|table| texts.iter().any(|text| table.lists(text)))
         })

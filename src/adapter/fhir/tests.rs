@@ -28,10 +28,13 @@ by = "identifier"
 const GENDER: &str = "ours,theirs,note\nGENDER_NOT_SPECIFIED,other,\n";
 const INPUT: &str = include_str!("../../../adapters/fhir-uk-core/examples/render-note/input.json");
 
+/// Every template names its document first, on the line of its type.
 fn load(manifest: &str, template: &str) -> Result<Pack, Vec<Fault>> {
+    let named = r#""resourceType": "Basic", "identifier": [{"system": "{{ settings.system }}", "value": "{{ message.document_id }}"}],"#;
+    let template = template.replacen("\"resourceType\": \"Basic\",", named, 1);
     let files = [
         ("adapter.toml", manifest),
-        ("templates/note.json", template),
+        ("templates/note.json", template.as_str()),
         ("templates/part.json", "{\"p\": \"{{ trust.ods }}\"}"),
         ("templates/doc.txt", "{% for h in entry.headings %}\n{{ h }}\n{% endfor %}\n\n{{ entry.text }}"),
         ("codes/gender.csv", GENDER),
@@ -58,6 +61,7 @@ fn made(fields: &str) -> Result<Value, RenderError> {
     let mut body: Value = serde_json::from_slice(&request.body).expect("JSON");
     let map = body.as_object_mut().expect("an object");
     map.shift_remove("resourceType");
+    map.shift_remove("identifier");
     map.shift_remove("t");
     Ok(body)
 }
@@ -186,7 +190,11 @@ fn no_value_can_change_the_shape_of_what_is_made_or_where_it_goes() {
     let request = render_of(r#"{"resourceType": "Basic", "t": "{{ entry.text }}"}"#, &value).expect("made");
     assert_eq!(
         serde_json::from_slice::<Value>(&request.body).expect("JSON"),
-        json!({"resourceType": "Basic", "t": strange})
+        json!({
+            "resourceType": "Basic",
+            "identifier": [{"system": "https://s.example/a b", "value": "01JNBRZC5M8Q4T7V9XA2E3F4G1"}],
+            "t": strange
+        })
     );
     assert_eq!(request.target, "Basic/4471920?x=O%27Neill%20%26%20Sons/%C3%A9%3F%23x%3D1%7C1");
     assert_eq!(

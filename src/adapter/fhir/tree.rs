@@ -31,15 +31,20 @@ pub fn compile(path: &str, source: &str, faults: &mut Faults) -> Option<String> 
             Some(writer.out)
         }
         Err((line, what)) => {
-            faults.add(
-                path,
-                line,
-                format!("cannot be read: {what}"),
-                "mend the commas, quotes and brackets near this line",
-            );
+            let text = source.lines().nth((line as usize).saturating_sub(1)).unwrap_or_default();
+            let hint = match has_double_quotes(text) {
+                true => "inside {{ }} write single quotes, for example | code('gender'): double ones end the text",
+                false => "mend the commas, quotes and brackets near this line",
+            };
+            faults.add(path, line, format!("cannot be read: {what}"), hint);
             None
         }
     }
+}
+
+/// Whether an expression on this line has double quotes in it, which JSON takes for the end of the text.
+fn has_double_quotes(line: &str) -> bool {
+    line.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).any(|(inner, _)| inner.contains('"'))
 }
 
 /// Where a value stands: an `$each` in a list adds its elements to it, elsewhere it is a list of its own.

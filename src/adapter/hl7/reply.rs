@@ -17,7 +17,7 @@ pub struct Reply {
     pub control_id: String,
     /// MSH-9.1: `ACK`, or the code of a message that carries its own answer, such as RRI. May be empty.
     pub message_code: String,
-    /// From ERR in either shape and from MSA-6, in the order sent.
+    /// From ERR in either shape (ERR-5 too) and from MSA-6, in the order sent.
     pub errors: Vec<ReplyError>,
     /// All free text of MSA and ERR. It may name the patient: for authorised eyes, never for logs.
     pub text: Withheld,
@@ -175,6 +175,11 @@ impl Found {
         let severity = err.field(4).raw().trim().chars().next().filter(|c| matches!(c, 'E' | 'W' | 'I' | 'F'));
         for repeat in err.field(3).repeats() {
             self.err_code(repeat.component(1).reading(), severity, place.clone());
+            self.text(repeat.component(2).reading());
+        }
+        // ERR-5: the application's own code.
+        for repeat in err.field(5).repeats() {
+            self.error(repeat.component(1).reading(), severity, place.clone());
             self.text(repeat.component(2).reading());
         }
         if self.errors.len() == before && matches!(severity, Some('E' | 'F')) {

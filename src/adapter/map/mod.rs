@@ -4,12 +4,13 @@ mod read;
 mod row;
 
 pub use read::from_table;
-pub(super) use read::{constant, filter, find, makes};
+pub(super) use read::{check_constants, constant, filter, find, makes};
 pub(super) use row::As;
 pub use row::FILTERS;
 
 use super::codes::CodeTable;
 use super::hl7::{Message, Reading, Repeat, Segment};
+use super::words::{TableUse, Words};
 use jiff::tz::TimeZone;
 use row::{Row, Taken};
 use serde_json::{Map as JsonMap, Value};
@@ -30,6 +31,8 @@ pub struct Map {
 struct Field {
     ours: String,
     rows: Vec<Row>,
+    /// What it may hold, where that is words of ours.
+    words: Option<Words>,
     /// None of the rows giving a value is no fault.
     optional: bool,
     line: u32,
@@ -157,13 +160,22 @@ impl Map {
         (mapped, faults)
     }
 
-    /// Code tables and settings the rows name.
-    pub fn tables(&self) -> impl Iterator<Item = &str> {
-        self.all_fields().flat_map(|f| &f.rows).filter_map(Row::table)
+    /// Code tables that the rows name.
+    pub fn tables(&self) -> Vec<TableUse> {
+        let of = |field: &Field, table: &str, line: u32| TableUse {
+            table: table.to_owned(),
+            words: field.words,
+            reads: true,
+            file: self.file.clone(),
+            line,
+        };
+        let rows = self.all_fields().flat_map(|f| f.rows.iter().map(move |r| (f, r)));
+        rows.filter_map(|(f, r)| Some(of(f, r.table()?, r.line))).collect()
     }
 
-    pub fn settings(&self) -> impl Iterator<Item = &str> {
-        self.all_fields().flat_map(|f| &f.rows).filter_map(Row::setting)
+    /// Settings that the rows name, and where.
+    pub fn settings(&self) -> Vec<(&str, u32)> {
+        self.all_fields().flat_map(|f| &f.rows).filter_map(|r| Some((r.setting()?, r.line))).collect()
     }
 
     /// Our fields that come straight from the message.

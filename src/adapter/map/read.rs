@@ -6,6 +6,7 @@ use super::super::hl7::Path;
 use super::super::input::{self, Shape, ShapeKind};
 use super::super::sources::Sources;
 use super::super::table::{Reader, TomlFile};
+use super::super::words::Words;
 use super::row::{As, FILTERS, From, Row, Source};
 use super::{Each, Field, Map, Over, Part};
 use std::cell::RefCell;
@@ -158,14 +159,25 @@ pub(in crate::adapter) fn find(makes: &str, ours: &str) -> Result<Option<&'stati
     if input::fields(makes).is_none() {
         return Ok(None);
     }
-    input::find(makes, ours.split('.'))
-        .map_err(|(part, near)| (format!("\"{part}\" in {ours} is not a field of {makes}"), suggest(&part, near)))
+    let not = |part: &str, near: Vec<&'static str>| {
+        (format!("\"{part}\" in {ours} is not a field of {makes}"), suggest(part, near))
+    };
+    match input::find(makes, ours.split('.')) {
+        Ok(Some(Shape { kind: ShapeKind::Which(members), name, .. })) => {
+            Err(not(name, members.iter().map(String::as_str).collect()))
+        }
+        found => found.map_err(|(part, near)| not(&part, near)),
+    }
 }
 
 fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
-    if let Err((what, hint)) = find(makes, ours) {
-        file.fault_at(line, what, hint);
-    }
+    let words = match find(makes, ours) {
+        Ok(shape) => shape.and_then(Words::of),
+        Err((what, hint)) => {
+            file.fault_at(line, what, hint);
+            None
+        }
+    };
     let mut optional = false;
     let rows: Vec<Row> = match value {
         DeValue::Array(list) => {
@@ -176,7 +188,27 @@ fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes:
     if rows.is_empty() {
         return None;
     }
-    Some(Field { ours: ours.into(), rows, optional, line })
+    let constants = rows.iter().filter_map(|r| match &r.from {
+        From::Value(value) => Some((value, r.line)),
+        _ => None,
+    });
+    check_constants(file, words, constants);
+    Some(Field { ours: ours.into(), rows, words, optional, line })
+}
+
+/// A constant for a field of words is one of them.
+pub(in crate::adapter) fn check_constants<'v>(
+    file: &TomlFile<'_>,
+    words: Option<Words>,
+    constants: impl Iterator<Item = (&'v serde_json::Value, u32)>,
+) {
+    let Some(words) = words else { return };
+    for (value, line) in constants {
+        let word = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if let Some((what, hint)) = words.misspelt(&word) {
+            file.fault_at(line, what, hint);
+        }
+    }
 }
 
 fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
@@ -184,7 +216,7 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
     match value {
         DeValue::String(path) => {
             let from = From::First(vec![source(path)?]);
-            Some(Row { from, made: As::Text, when: None, ambiguous_is_absent: false })
+            Some(Row { from, made: As::Text, when: None, ambiguous_is_absent: false, line })
         }
         DeValue::Table(table) => {
             let r = Reader::new(file, table, line, "a row");
@@ -218,9 +250,9 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
             *optional |= r.flag("optional").unwrap_or(false);
             r.finish();
             match (froms.len(), when) {
-                (1, None) => Some(Row { from: froms.remove(0), made: made?, when: None, ambiguous_is_absent }),
+                (1, None) => Some(Row { from: froms.remove(0), made: made?, when: None, ambiguous_is_absent, line }),
                 (1, Some(Some(when))) => {
-                    Some(Row { from: froms.remove(0), made: made?, when: Some(when), ambiguous_is_absent })
+                    Some(Row { from: froms.remove(0), made: made?, when: Some(when), ambiguous_is_absent, line })
                 }
                 (1, Some(None)) => None,
                 _ => {

@@ -82,6 +82,7 @@ pub(super) struct Row {
     pub when: Option<(Path, bool)>,
     /// Several different values count as none, rather than as a fault.
     pub ambiguous_is_absent: bool,
+    pub line: u32,
 }
 
 /// HL7's three states.

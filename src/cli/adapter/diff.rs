@@ -57,7 +57,13 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     let pack = load(&args.pack)?;
     let (rows, masked, what) = match (&args.new, &args.endpoint) {
         (Some(new), _) => {
-            let compared = packs(&pack, &load(new)?);
+            let new = load(new)?;
+            if pack.format() != new.format() {
+                let each = |p: &Pack| format!("{} is {}", p.pin(), p.format().name());
+                let what = format!("{}, {}: only packs of one format can be compared", each(&pack), each(&new));
+                return Err(Failure::Refused(what));
+            }
+            let compared = packs(&pack, &new);
             let row =
                 |c: crate::adapter::diff::Compared| Row { changes: c.changes(), name: c.name, since_then: Vec::new() };
             (compared.into_iter().map(row).collect(), false, "examples")
@@ -197,5 +203,6 @@ fn as_text(rows: &[Row], masked: bool, what: &str, out: &mut Out) -> Result<(), 
         out.line("masked: letters and figures stand for others of their kind")?;
     }
     let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
-    out.line(format!("{different} of {} {what} would be sent differently", rows.len()))
+    out.line(format!("{different} of {} {what} would be sent differently", rows.len()))?;
+    out.line("compared is what is sent; what the packs read (maps) and what replies mean to them is not")
 }

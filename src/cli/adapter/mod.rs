@@ -8,10 +8,10 @@ mod new;
 pub use live::version;
 
 use super::failure::Failure;
-use super::output::{Look, Out};
+use super::output::{Look, Out, visible};
 use super::table::Table;
 use crate::adapter::examples::{self, Report};
-use crate::adapter::{Fault, Packs, Status, check, schema};
+use crate::adapter::{Fault, Format, Packs, Status, check, schema};
 use crate::verdict::verdict;
 use clap::Subcommand;
 use serde_json::json;
@@ -30,6 +30,9 @@ Examples:
   ips-bridge adapter activate --endpoint rz9-rio --version 1.4.2 --why 'change 4711, tested 2 March'
   ips-bridge adapter rollback --endpoint rz9-rio --why 'change 4711 undone: titles cut'
   ips-bridge adapter schema manifest > adapters/schema/adapter.json";
+
+/// Names of examples with the same fault that are told.
+const NAMES_MAX: usize = 8;
 
 /// Check, test and try out adapter packs, and say which an endpoint works with.
 #[derive(Debug, clap::Args)]
@@ -82,7 +85,7 @@ enum Command {
         input: PathBuf,
         #[command(flatten)]
         settings: SettingsFile,
-        /// Print the bytes as they are sent (HL7 ends its lines with CR), not a segment a line.
+        /// Print the bytes as they are sent (HL7 ends its lines with CR, a document is a PDF), not as they are read.
         #[arg(long)]
         raw: bool,
     },
@@ -145,9 +148,14 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         Command::Render { folder, input, settings, raw } => {
             let input = String::from_utf8(bytes_of(&input)?)
                 .map_err(|_| Failure::Usage(format!("{} is not UTF-8", input.display())))?;
-            let bytes =
+            let (format, made) =
                 examples::render(folder_of(&folder)?, &input, &settings.read()?).map_err(|faults| refused(&faults))?;
-            if raw { out.bytes(&bytes) } else { super::outbox::message(&bytes, "", out) }
+            match (raw, format) {
+                (true, _) => out.bytes(&made.bytes),
+                // As in expected.files: what a PDF says, not its bytes.
+                (false, Format::Document) => made.text_for_display.lines().try_for_each(|l| out.line(visible(l))),
+                (false, Format::Hl7v2 | Format::Fhir) => super::outbox::message(&made.bytes, "", out),
+            }
         }
         Command::Parse { folder, message, settings } => {
             let value = examples::parse(folder_of(&folder)?, &message_of(bytes_of(&message)?), &settings.read()?);
@@ -192,7 +200,7 @@ fn report(report: &Report, json: bool, out: &mut Out) -> Result<(), Failure> {
         out.json(&json!({ "good": report.is_good(), "done": report.done, "faults": faults }))?;
     } else {
         report.done.iter().try_for_each(|line| out.line(line))?;
-        report.faults.iter().try_for_each(|fault| out.line(fault))?;
+        grouped(&report.faults).iter().try_for_each(|line| out.line(line))?;
         let verdict = match report.faults.len() {
             0 => out.paint(Look::Good, "good"),
             1 => out.paint(Look::Bad, "1 fault"),
@@ -201,6 +209,32 @@ fn report(report: &Report, json: bool, out: &mut Out) -> Result<(), Failure> {
         out.line(verdict)?;
     }
     if report.is_good() { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// The faults, one a line; what is the same in several examples is told once, with their names.
+fn grouped(faults: &[Fault]) -> Vec<String> {
+    let case = |f: &Fault| f.file.split_once("examples/").and_then(|(_, r)| Some(r.split_once('/')?.0.to_owned()));
+    let mut groups: Vec<((String, String), &Fault, Vec<String>)> = Vec::new();
+    for fault in faults {
+        let name = case(fault);
+        let same = |text: &str| name.as_ref().map_or(text.to_owned(), |n| text.replace(n.as_str(), "…"));
+        let key = (same(&fault.what), same(&fault.hint));
+        match (name, groups.iter_mut().find(|(k, first, _)| *k == key && case(first).is_some())) {
+            (Some(name), Some((_, _, more))) => more.push(name),
+            _ => groups.push((key, fault, Vec::new())),
+        }
+    }
+    let mut lines = Vec::new();
+    for (_, first, more) in groups {
+        lines.push(first.to_string());
+        if !more.is_empty() {
+            let left = more.len().saturating_sub(NAMES_MAX);
+            let rest = if left > 0 { format!(" and {left} more") } else { String::new() };
+            let named = more.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
+            lines.push(format!("  the same in {} more: {named}{rest}", more.len()));
+        }
+    }
+    lines
 }
 
 fn fault_json(f: &Fault) -> serde_json::Value {
@@ -253,6 +287,26 @@ fn status(status: Status) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_fault_of_several_examples_is_told_once() {
+        let of = |case: &str, what: &str| {
+            Fault::new(&format!("../base/examples/{case}/expected.hl7"), 3, what, format!("delete {case} by hand"))
+        };
+        let mut faults = vec![Fault::new("adapter.toml", 3, "x", ""), Fault::new("adapter.toml", 4, "x", "")];
+        faults.extend(["a1", "a2", "a3"].map(|case| of(case, "differs")));
+        faults.push(of("a4", "differs otherwise"));
+        assert_eq!(
+            grouped(&faults),
+            [
+                "adapter.toml:3: x",
+                "adapter.toml:4: x",
+                "../base/examples/a1/expected.hl7:3: differs; delete a1 by hand",
+                "  the same in 2 more: a2, a3",
+                "../base/examples/a4/expected.hl7:3: differs otherwise; delete a4 by hand",
+            ]
+        );
+    }
 
     #[test]
     fn a_message_is_read_framed_or_not_and_with_any_line_end() {

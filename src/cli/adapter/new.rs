@@ -39,8 +39,14 @@ pub fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
             scaffold::over(&args.id, &Pack::load(&below).map_err(|faults| refused(&faults))?)
         }
     };
+    // They name commands for packs under adapters/.
+    let shown = args.folder.display().to_string();
     for (path, text) in &files {
-        write(&folder.join(path), text)
+        let text = ["`", " "].iter().fold(text.clone(), |t, before| {
+            let names = [Some(&args.id), args.extends.as_ref()].into_iter().flatten();
+            names.fold(t, |t, id| t.replace(&format!("{before}adapters/{id}"), &format!("{before}{shown}/{id}")))
+        });
+        write(&folder.join(path), &text)
             .map_err(|e| Failure::Refused(format!("{} cannot be written: {e}", folder.join(path).display())))?;
     }
     let blessed = examples::test(&folder, true, verdict);

@@ -1,9 +1,10 @@
 //! Reading `maps/*.toml` of a FHIR pack.
 
 use super::super::super::fault::{Faults, suggest};
-use super::super::super::map::{constant, filter, find, makes};
+use super::super::super::map::{check_constants, constant, filter, find, makes};
 use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
+use super::super::super::words::Words;
 use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, element_of};
 use serde_json_path::JsonPath;
 use std::cell::RefCell;
@@ -86,7 +87,7 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
                 said = true;
                 over = path(file, text, at, false);
             }
-            ("only", DeValue::Table(table)) => only = listed(file, table, at),
+            ("only", DeValue::Table(table)) => only = listed(file, table, at).map(|(path, table)| (path, table, at)),
             (name, value) => fields.extend(field(file, name, value, at, &element, true)),
         }
     }
@@ -111,9 +112,13 @@ fn listed(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<(Path, 
 }
 
 fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
-    if let Err((what, hint)) = find(makes, ours) {
-        file.fault_at(line, what, hint);
-    }
+    let words = match find(makes, ours) {
+        Ok(shape) => shape.and_then(Words::of),
+        Err((what, hint)) => {
+            file.fault_at(line, what, hint);
+            None
+        }
+    };
     let mut optional = false;
     let rows: Vec<Row> = match value {
         DeValue::Array(list) => {
@@ -121,7 +126,15 @@ fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes:
         }
         one => row(file, one, line, in_each, &mut optional).into_iter().collect(),
     };
-    if rows.is_empty() { None } else { Some(Field { ours: ours.into(), rows, optional, line }) }
+    if rows.is_empty() {
+        return None;
+    }
+    let constants = rows.iter().filter_map(|r| match &r.from {
+        From::Value(value) => Some((value, r.line)),
+        _ => None,
+    });
+    check_constants(file, words, constants);
+    Some(Field { ours: ours.into(), rows, words, optional, line })
 }
 
 fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
@@ -134,7 +147,7 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
         let bare = text.strip_suffix('?').map_or(text, str::trim_end);
         *optional |= bare.len() < text.len();
         let from = From::First(vec![path(file, bare, line, in_each)?]);
-        return Some(Row { from, made: Made::Shared(super::As::Text), when: None, ambiguous_is_absent: false });
+        return Some(Row { from, made: Made::Shared(super::As::Text), when: None, ambiguous_is_absent: false, line });
     };
     let r = Reader::new(file, table, line, "a row");
     let mut froms = Vec::new();
@@ -175,7 +188,7 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
         Some(when) => when,
         None => None,
     };
-    Some(Row { from: froms.remove(0), made: made?, when, ambiguous_is_absent: ambiguous.is_some() })
+    Some(Row { from: froms.remove(0), made: made?, when, ambiguous_is_absent: ambiguous.is_some(), line })
 }
 
 fn made(file: &TomlFile<'_>, name: &str, line: u32) -> Option<Made> {

@@ -78,7 +78,7 @@ fn what_is_not_accepted_is_said_beside_every_other_fault() {
     let said = read(rows, &json!({"status": "revoked"})).expect_err("refused");
     assert_eq!(
         said,
-        ["accept (from $.status): is not one of active", "details.team (from $.t): is required, and was not sent"]
+        ["accept (from $.status): is not active", "details.team (from $.t): is required, and was not sent"]
     );
     assert!(read(rows, &json!({"t": "x"})).is_err(), "no status at all");
     assert!(read(rows, &json!({"status": "active", "t": "x"})).is_ok());
