@@ -78,7 +78,7 @@ fn unused(pack: &Pack, faults: &mut Faults) {
             .filter_map(|p| pack.sources.bytes(p))
             .any(|b| named(&String::from_utf8_lossy(b)));
         let in_map = pack.maps.values().any(|m| m.tables().any(|t| t == table.name))
-            || pack.fhir_maps.values().any(|m| m.tables().any(|t| t == table.name));
+            || pack.tree_maps.values().any(|m| m.tables().any(|t| t == table.name));
         if !in_template && !in_map {
             faults.add(
                 FILE,
