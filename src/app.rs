@@ -7,6 +7,7 @@ mod ambient;
 mod edge;
 pub mod endpoints;
 pub mod gates;
+mod login;
 pub mod metrics;
 mod packs;
 mod room;

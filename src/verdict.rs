@@ -4,6 +4,7 @@ mod folder;
 mod hl7;
 mod http;
 mod mesh;
+mod xml;
 
 pub use folder::of_result;
 pub use http::{ReadBack, read_back};
@@ -41,6 +42,7 @@ pub fn verdict(reply: &[u8], rules: &ReplyRules, control_id: &str, sent: &[u8]) 
                 None => http::verdict(reply, rules, sent),
             },
         },
+        ReplyRules::Xml(rules) => xml::verdict(reply, rules, sent),
     }
 }
 
@@ -50,6 +52,7 @@ pub fn correlates(reply: &[u8], rules: &ReplyRules, control_id: &str) -> bool {
     match rules {
         ReplyRules::Hl7(_) => hl7::correlates(reply, control_id),
         ReplyRules::Http(_) => http_message::Reply::parse(reply).is_ok() || MeshReceipt::decode(reply).is_some(),
+        ReplyRules::Xml(_) => http_message::Reply::parse(reply).is_ok(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 type Files = BTreeMap<String, String>;
 
 static PACKS: LazyLock<Vec<(&str, Files)>> =
-    LazyLock::new(|| vec![("_template", files("_template")), ("small", small())]);
+    LazyLock::new(|| vec![("_template", files("_template")), ("small", small()), ("soap-notes", files("soap-notes"))]);
 
 /// The first byte names the pack, the second its file, the third what becomes of it: all of it new, or a piece in the middle.
 pub fn hold(bytes: &[u8]) {

@@ -20,6 +20,7 @@ pub fn tables() -> Vec<(&'static str, String)> {
         ("filters", filters(FILTERS)),
         ("map-filters", filters(map::FILTERS)),
         ("fhir-map-filters", filters(fhir::map::FILTERS)),
+        ("xml-map-filters", filters(fhir::map::XML_FILTERS)),
         ("engine-settings", settings),
         ("template-inputs", inputs()),
     ]

@@ -7,7 +7,7 @@
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
 //!
-//! In a fhir pack also `lookup.<name>.json`, what a `[lookup]` is answered; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers;
+//! In an xml pack: `expected.http` (the request as it leaves), `message.xml`, and `reply.http` with `request.http`. In a fhir pack also `lookup.<name>.json`, what a `[lookup]` is answered; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers;
 //! or `reply.json`, an acknowledgement that comes as a message.
 //! A pack that extends another runs its cases too. One of which it has no file of its own runs with the base's settings, so
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
@@ -95,15 +95,19 @@ fn files_of(format: Format, kind: CaseKind) -> &'static [&'static str] {
     match (format, kind) {
         (Format::Hl7v2, CaseKind::Render) => &["input.json", "settings.toml", "expected.hl7", "expected.err"],
         (Format::Document, CaseKind::Render) => &["input.json", "settings.toml", "expected.files", "expected.err"],
-        (Format::Fhir, CaseKind::Render) => &["input.json", "settings.toml", "expected.http", "expected.err"],
+        (Format::Fhir | Format::Xml, CaseKind::Render) => {
+            &["input.json", "settings.toml", "expected.http", "expected.err"]
+        }
         (Format::Hl7v2 | Format::Document, CaseKind::Parse) => {
             &["message.hl7", "settings.toml", "expected.json", "expected.err"]
         }
         (Format::Fhir, CaseKind::Parse) => &["message.json", "settings.toml", "expected.json", "expected.err"],
+        (Format::Xml, CaseKind::Parse) => &["message.xml", "settings.toml", "expected.json", "expected.err"],
         (Format::Hl7v2 | Format::Document, CaseKind::Reply) => &["reply.hl7", "reply.toml", "expected.verdict"],
         (Format::Fhir, CaseKind::Reply) => {
             &["reply.http", "reply.json", "request.http", "reply.toml", "expected.verdict"]
         }
+        (Format::Xml, CaseKind::Reply) => &["reply.http", "request.http", "reply.toml", "expected.verdict"],
     }
 }
 
@@ -171,7 +175,7 @@ impl Pack {
         let (file, text, reasons) = match self.render_value(&value, &RenderOptions::default()) {
             Ok(rendered) => match self.manifest.format {
                 Format::Document => ("expected.files", rendered.text_for_display, Vec::new()),
-                Format::Fhir => ("expected.http", rendered.text_for_display, Vec::new()),
+                Format::Fhir | Format::Xml => ("expected.http", rendered.text_for_display, Vec::new()),
                 Format::Hl7v2 => ("expected.hl7", self.decoded(&rendered.bytes, &value), Vec::new()),
             },
             Err(e) => {
@@ -262,11 +266,15 @@ impl Pack {
     /// The wire form of an example message, which is kept with LF line ends.
     pub(super) fn example_message(&self, path: &str, faults: &mut Faults) -> Option<Vec<u8>> {
         let text = self.sources.text(path, faults)?;
-        Some(if self.manifest.format == Format::Fhir { text } else { text.replace('\n', "\r") }.into_bytes())
+        Some(if self.manifest.format.is_http() { text } else { text.replace('\n', "\r") }.into_bytes())
     }
 
     fn run_parse(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
-        let file = if self.manifest.format == Format::Fhir { "message.json" } else { "message.hl7" };
+        let file = match self.manifest.format {
+            Format::Fhir => "message.json",
+            Format::Xml => "message.xml",
+            Format::Hl7v2 | Format::Document => "message.hl7",
+        };
         let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
         let settings = self.example_settings(case, faults)?;
         let parsed = self.parse(&bytes, &settings, ZONE);
@@ -274,7 +282,7 @@ impl Pack {
             Format::Hl7v2 | Format::Document => {
                 super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()))
             }
-            Format::Fhir => parsed.as_ref().ok().map(|p| p.message_type.clone()),
+            Format::Fhir | Format::Xml => parsed.as_ref().ok().map(|p| p.message_type.clone()),
         };
         let (file, text) = match parsed {
             Ok(p) if !broken_rules(&p).is_empty() => ("expected.err", broken_rules(&p).join("\n") + "\n"),
@@ -289,16 +297,16 @@ impl Pack {
     }
 
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
-        let is_fhir = self.manifest.format == Format::Fhir;
+        let is_http = self.manifest.format.is_http();
         let of = |file: &str| format!("examples/{}/{file}", case.name);
-        let file = match is_fhir {
+        let file = match is_http {
             // An acknowledgement that comes as a message of its own.
             true if self.sources.bytes(&of("reply.json")).is_some() => "reply.json",
             true => "reply.http",
             false => "reply.hl7",
         };
         let bytes = self.example_message(&of(file), faults)?;
-        let sent = if is_fhir && self.sources.bytes(&of("request.http")).is_some() {
+        let sent = if is_http && self.sources.bytes(&of("request.http")).is_some() {
             self.example_message(&of("request.http"), faults)?
         } else {
             Vec::new()

@@ -119,33 +119,41 @@ pub const FILTERS: &[FilterDoc] = &[
         does: "an instant as FHIR writes it, to the second, with the offset of the endpoint's time zone: 2026-07-01T10:00:00+01:00 (fhir packs)",
     },
     FilterDoc {
+        name: "xml_time",
+        example: "{{ entry.occurred_at | xml_time }}",
+        does: "an instant as XML Schema writes it, to the second, with the offset of the endpoint's time zone: 2026-07-01T10:00:00+01:00, or without it (setting time_offset) (xml packs)",
+    },
+    FilterDoc {
         name: "base64",
         example: "{{ entry.text | base64 }}",
-        does: "the UTF-8 bytes of a text in base64, as an attachment's data (fhir packs; for a document of several parts use $text)",
+        does: "the UTF-8 bytes of a text in base64, as an attachment's data (fhir and xml packs; in fhir, for a document of several parts use $text)",
     },
     FilterDoc {
         name: "sha1",
         example: "{{ entry.text | sha1 }}",
-        does: "the SHA-1 of a text's UTF-8 bytes in base64, as an attachment's hash (fhir packs)",
+        does: "the SHA-1 of a text's UTF-8 bytes in base64, as an attachment's hash (fhir and xml packs)",
     },
     FilterDoc {
         name: "byte_count",
         example: "{{ entry.text | byte_count }}",
-        does: "how many UTF-8 bytes a text has, as an attachment's size (fhir packs)",
+        does: "how many UTF-8 bytes a text has, as an attachment's size (fhir and xml packs)",
     },
 ];
 
 /// Filters that only one format has a use for.
 const HL7_ONLY: &[&str] = &["hl7_time", "hl7_date", "obx_text", "components"];
-const FHIR_ONLY: &[&str] = &["fhir_time", "base64", "sha1", "byte_count"];
+const HTTP_ONLY: &[&str] = &["base64", "sha1", "byte_count"];
+const FHIR_ONLY: &[&str] = &["fhir_time"];
+const XML_ONLY: &[&str] = &["xml_time"];
 
 /// What templates of a format may use.
 pub fn offered(format: Format) -> impl Iterator<Item = &'static str> {
-    let others = match format {
-        Format::Hl7v2 | Format::Document => FHIR_ONLY,
-        Format::Fhir => HL7_ONLY,
+    let others: [&[&str]; 3] = match format {
+        Format::Hl7v2 | Format::Document => [HTTP_ONLY, FHIR_ONLY, XML_ONLY],
+        Format::Fhir => [HL7_ONLY, XML_ONLY, &[]],
+        Format::Xml => [HL7_ONLY, FHIR_ONLY, &[]],
     };
-    FILTERS.iter().map(|f| f.name).filter(move |name| !others.contains(name))
+    FILTERS.iter().map(|f| f.name).filter(move |name| !others.iter().any(|list| list.contains(name)))
 }
 
 /// `is` tests there are.
@@ -290,6 +298,13 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
     env.add_filter("fhir_time", |state: &State, v: Value| {
         let at = instant(&text(&v)?)?;
         Facts::of(state, |f| Ok(at.to_zoned(f.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()))
+    });
+    env.add_filter("xml_time", |state: &State, v: Value| {
+        let at = instant(&text(&v)?)?;
+        Facts::of(state, |f| {
+            let form = if f.with_offset { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%S" };
+            Ok(at.to_zoned(f.zone.clone()).strftime(form).to_string())
+        })
     });
     for form in ["base64", "sha1", "byte_count"] {
         env.add_filter(form, move |v: Value| -> Result<Value, Error> {

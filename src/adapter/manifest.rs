@@ -7,10 +7,13 @@ use super::fhir;
 use super::input::ENTRIES;
 use super::overlay;
 use super::reply::ReplyRules;
+use super::request::{RequestRow, TextAt};
 use super::result::ResultRules;
+use super::session::Session;
 use super::settings::{Kind, Settings};
 use super::sources::Sources;
 use super::table::{Reader, TomlFile};
+use super::xml::{self, Namespaces, XmlRules};
 use std::{cell::RefCell, collections::BTreeMap};
 use toml::de::DeTable;
 
@@ -36,6 +39,8 @@ pub enum Format {
     /// A document and an index file that names it.
     Document,
     Fhir,
+    /// Over HTTP too, SOAP among it.
+    Xml,
 }
 
 impl Format {
@@ -44,10 +49,16 @@ impl Format {
             Self::Hl7v2 => "hl7v2",
             Self::Document => "document",
             Self::Fhir => "fhir",
+            Self::Xml => "xml",
         }
     }
 
-    pub const ALL: [Self; 3] = [Self::Hl7v2, Self::Fhir, Self::Document];
+    pub const ALL: [Self; 4] = [Self::Hl7v2, Self::Fhir, Self::Xml, Self::Document];
+
+    /// Its messages are whole HTTP requests.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Fhir | Self::Xml)
+    }
 
     fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|f| f.name() == word)
@@ -63,10 +74,10 @@ pub struct RenderEntry {
     pub when: Vec<(String, String)>,
     /// OBX-3.1 of the rows that carry the accepted text: a text, or `settings.<name>`. It is read back and compared.
     pub text_code: Option<String>,
-    /// For fhir packs: what is sent, the template being its body.
-    pub request: Option<fhir::RequestRow>,
-    /// For fhir packs: where the accepted text stands. It is read back and compared.
-    pub text_at: Option<fhir::TextAt>,
+    /// For fhir and xml packs: what is sent, the template being its body.
+    pub request: Option<RequestRow>,
+    /// For fhir and xml packs: where the accepted text stands. It is read back and compared.
+    pub text_at: Option<TextAt>,
     /// For a replacement: the record keeps the first document's id (HL7 v2 T08), so that a withdrawal can always name it.
     pub keeps_document_id: bool,
     /// The document made before the message.
@@ -84,6 +95,8 @@ pub struct ParseEntry {
     /// `REF^I12`
     pub message: String,
     pub map: String,
+    /// For xml packs: where the message names itself.
+    pub id: Option<xml::Path>,
     pub exempt: Option<String>,
     pub line: u32,
 }
@@ -115,6 +128,10 @@ pub struct Manifest {
     pub parse: Vec<ParseEntry>,
     pub codes: Vec<CodesEntry>,
     pub reply: ReplyRules,
+    /// For xml packs: the prefixes in its paths.
+    pub namespaces: Namespaces,
+    /// A log in before anything else, which gives a token.
+    pub session: Option<Session>,
     /// What files that come back mean.
     pub result: Option<ResultRules>,
     /// The record can be asked for what was sent, by its identifier.
@@ -190,6 +207,13 @@ impl Manifest {
         }
         let settings = r.table("settings").map(|(t, _)| Settings::read(file, t)).unwrap_or_default();
         let name = r.required("name", "Example EPR, HL7 v2.4");
+        let namespaces = r.table("namespaces").map(|(t, line)| {
+            if !format.is_http() {
+                file.fault_at(line, "[namespaces] is for xml packs", "remove it");
+            }
+            xml::namespaces(file, t)
+        });
+        let namespaces = namespaces.unwrap_or_default();
         let manifest = Self {
             id: sources.name.clone(),
             name: name.map(|(n, _)| n).unwrap_or_default(),
@@ -201,14 +225,22 @@ impl Manifest {
             render: r
                 .tables("render")
                 .into_iter()
-                .filter_map(|(t, line)| render_entry(file, t, line, &settings, format))
+                .filter_map(|(t, line)| render_entry(file, t, line, &settings, format, &namespaces))
                 .collect(),
-            parse: r.tables("parse").into_iter().filter_map(|(t, line)| parse_entry(file, t, line, format)).collect(),
+            parse: r
+                .tables("parse")
+                .into_iter()
+                .filter_map(|(t, line)| parse_entry(file, t, line, format, &namespaces))
+                .collect(),
             codes: r.table("codes").map(|(t, _)| codes_entries(file, t)).unwrap_or_default(),
-            reply: match r.table("reply") {
-                Some((t, _)) => ReplyRules::read(file, t, format),
-                None => ReplyRules::of(format),
-            },
+            reply: reply(file, &r, format, &namespaces),
+            session: r.table("session").and_then(|(t, line)| {
+                if !format.is_http() {
+                    file.fault_at(line, "[session] is for fhir and xml packs", "remove it: nothing else logs in");
+                }
+                Session::read(file, t, line, &settings, &namespaces)
+            }),
+            namespaces,
             reads_back: r.table("read_back").is_some_and(|(t, line)| read_back(file, t, line, format)),
             lookups: r.table("lookup").map(|(t, line)| lookups(file, t, line, &settings, format)).unwrap_or_default(),
             result: r.table("result").map(|(t, line)| ResultRules::read(file, t, line)),
@@ -261,6 +293,25 @@ impl Manifest {
     }
 }
 
+/// `[reply]`, over the format's usual rows.
+fn reply(file: &TomlFile<'_>, r: &Reader<'_, '_>, format: Format, namespaces: &Namespaces) -> ReplyRules {
+    let usual = match format {
+        Format::Xml => ReplyRules::Xml(Box::new(XmlRules::new(namespaces.clone()))),
+        Format::Hl7v2 | Format::Fhir | Format::Document => ReplyRules::of(format),
+    };
+    let given = r.table("reply");
+    let rules = match given {
+        Some((table, _)) => usual.read(file, table),
+        None => usual,
+    };
+    if let (ReplyRules::Xml(rules), false) = (&rules, r.item("render").is_none())
+        && let Some((what, hint)) = rules.wanting()
+    {
+        file.fault_at(given.map_or(r.line, |(_, line)| line), what, hint);
+    }
+    rules
+}
+
 fn is_version(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     parts.len() == 3
@@ -305,6 +356,7 @@ fn render_entry(
     line: u32,
     settings: &Settings,
     format: Format,
+    namespaces: &Namespaces,
 ) -> Option<RenderEntry> {
     let r = Reader::new(file, table, line, "[[render]]");
     let entry = r.required("entry", "note.create").and_then(|(name, line)| {
@@ -335,8 +387,9 @@ fn render_entry(
         }
         code
     });
-    let request = r.table("request").and_then(|(t, line)| fhir::RequestRow::read(file, t, line));
-    let text_at = r.table("text_at").and_then(|(t, line)| fhir::text_at(file, t, line));
+    let request = r.table("request").and_then(|(t, line)| RequestRow::read(file, t, line));
+    let namespaces = (format == Format::Xml).then_some(namespaces);
+    let text_at = r.table("text_at").and_then(|(t, line)| TextAt::from_row(file, t, line, namespaces));
     let document = DocumentEntry::read(file, &r, line, settings, format == Format::Document);
     let text_exempt = reason(&r, "text_exempt");
     let tells = text_code.is_some() || document.is_some() || r.item("text_at").is_some();
@@ -350,6 +403,7 @@ fn render_entry(
         _ => {
             let how = match format {
                 Format::Fhir => "add text_at = { path = \"$.…\", as = \"base64\" }",
+                Format::Xml => "add text_at = { path = \"/Envelope/Body/…\", as = \"text\" }",
                 Format::Hl7v2 | Format::Document => "add text_code = \"…\", the OBX-3.1 of its rows",
             };
             r.fault(
@@ -359,11 +413,12 @@ fn render_entry(
         }
     }
     match format {
-        Format::Hl7v2 | Format::Document if r.item("request").or(r.item("text_at")).is_some() => {
-            r.fault("request and text_at are for fhir packs", "remove them; text_code names the text's OBX rows")
-        }
-        Format::Fhir if text_code.is_some() => r.fault("text_code is for hl7v2 packs", "write text_at"),
-        Format::Fhir => {
+        Format::Hl7v2 | Format::Document if r.item("request").or(r.item("text_at")).is_some() => r.fault(
+            "request and text_at are for fhir and xml packs",
+            "remove them; text_code names the text's OBX rows",
+        ),
+        Format::Fhir | Format::Xml if text_code.is_some() => r.fault("text_code is for hl7v2 packs", "write text_at"),
+        Format::Fhir | Format::Xml => {
             if r.item("request").is_none() {
                 r.fault(
                     "this [[render]] does not say what request it makes",
@@ -454,7 +509,13 @@ fn read_back(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format
     by.is_some()
 }
 
-fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format) -> Option<ParseEntry> {
+fn parse_entry(
+    file: &TomlFile<'_>,
+    table: &DeTable<'_>,
+    line: u32,
+    format: Format,
+    namespaces: &Namespaces,
+) -> Option<ParseEntry> {
     let r = Reader::new(file, table, line, "[[parse]]");
     let message = r.required("message", "REF^I12");
     if let Some((m, line)) = &message {
@@ -467,6 +528,11 @@ fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Form
                     "write for example \"ServiceRequest\"",
                 );
             }
+        } else if format == Format::Xml {
+            if !xml::is_name(m) {
+                let hint = "write the name of the element that is the message, without a prefix: \"Referral\"";
+                file.fault_at(*line, format!("message \"{m}\" is not the name of an element"), hint);
+            }
         } else if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
             file.fault_at(
                 *line,
@@ -476,9 +542,15 @@ fn parse_entry(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Form
         }
     }
     let map = r.required("map", "maps/ref_i12.toml");
+    let id = r.text("id").and_then(|(text, at)| {
+        if format != Format::Xml {
+            file.fault_at(at, "id is for xml packs", "remove it: in other formats a message says itself which it is");
+        }
+        xml::path_in(file, &text, at, namespaces)
+    });
     let exempt = reason(&r, "exempt");
     r.finish();
-    Some(ParseEntry { message: message?.0, map: map?.0, exempt, line })
+    Some(ParseEntry { message: message?.0, map: map?.0, id, exempt, line })
 }
 
 /// Why something that a pack should have is not there.

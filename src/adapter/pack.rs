@@ -7,10 +7,11 @@ use super::hl7::{Charset, Envelope, Message};
 use super::manifest::{FILE, Format, Manifest};
 use super::map::{Around, FieldFault, Map, Mapped};
 use super::reply::ReplyRules;
+use super::request::{Part, RequestRow};
 use super::sources::Sources;
 use super::template::Templates;
 use super::words::TableUse;
-use super::{inherited, settings, table, words};
+use super::{inherited, settings, table, words, xml};
 use crate::transport::http_message::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
@@ -21,7 +22,8 @@ pub struct Pack {
     pub manifest: Manifest,
     pub(super) templates: Templates,
     pub(super) maps: BTreeMap<String, Map>,
-    pub(super) fhir_maps: BTreeMap<String, fhir::map::Map>,
+    /// Of fhir and xml packs.
+    pub(super) tree_maps: BTreeMap<String, fhir::map::Map>,
     pub(super) tables: Arc<BTreeMap<String, CodeTable>>,
     pub(super) table_uses: Vec<TableUse>,
     pub(super) sources: Sources,
@@ -97,9 +99,9 @@ impl Pack {
             }
         }
         let tables = Arc::new(tables);
-        let of_requests = manifest.render.iter().flat_map(|e| &e.request).flat_map(fhir::RequestRow::parts);
+        let of_requests = manifest.render.iter().flat_map(|e| &e.request).flat_map(RequestRow::parts);
         let of_lookups = manifest.lookups.iter().flat_map(fhir::Lookup::parts);
-        let parts: Vec<&fhir::Part> = of_requests.chain(of_lookups).collect();
+        let parts: Vec<&Part> = of_requests.chain(of_lookups).collect();
         let templates = Templates::load(&sources, &manifest, &tables, &parts, &mut faults);
         for entry in manifest.render.iter().filter(|e| !templates.has(&e.template)) {
             let known = sources.under("templates").filter_map(|p| p.strip_prefix("templates/"));
@@ -113,19 +115,20 @@ impl Pack {
         for entry in &manifest.render {
             super::lint::parts(manifest.format, entry, &templates, &mut faults);
         }
-        let (mut maps, mut fhir_maps) = (BTreeMap::new(), BTreeMap::new());
+        let (mut maps, mut tree_maps) = (BTreeMap::new(), BTreeMap::new());
         for entry in &manifest.parse {
             if named_file(&sources, &entry.map, entry.line, "maps", &mut faults).is_none() {
                 continue;
             }
-            if manifest.format == Format::Fhir {
-                fhir_maps
-                    .extend(fhir::map::Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
+            let paths = (manifest.format == Format::Xml).then_some(&manifest.namespaces);
+            if manifest.format.is_http() {
+                let map = fhir::map::Map::read(&sources, &entry.map, paths, &mut faults);
+                tree_maps.extend(map.map(|m| (entry.map.clone(), m)));
             } else {
                 maps.extend(Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
             }
         }
-        let read = maps.values().flat_map(Map::tables).chain(fhir_maps.values().flat_map(fhir::map::Map::tables));
+        let read = maps.values().flat_map(Map::tables).chain(tree_maps.values().flat_map(fhir::map::Map::tables));
         let table_uses: Vec<TableUse> = read.chain(templates.table_uses()).collect();
         for used in table_uses.iter().filter(|u| u.reads && !tables.contains_key(&u.table)) {
             let what = format!("there is no code table \"{}\"", used.table);
@@ -133,7 +136,7 @@ impl Pack {
         }
         words::check_tables(&manifest.codes, &tables, &table_uses, &mut faults);
         let named = maps.values().map(|m| (&m.file, m.settings()));
-        for (file, list) in named.chain(fhir_maps.values().map(|m| (&m.file, m.settings()))) {
+        for (file, list) in named.chain(tree_maps.values().map(|m| (&m.file, m.settings()))) {
             for (name, line) in list.into_iter().filter(|(n, _)| manifest.settings.get(n).is_none()) {
                 let what = format!("there is no setting \"{name}\"");
                 faults.add(file, line, what, suggest(name, manifest.settings.names()));
@@ -142,7 +145,7 @@ impl Pack {
         Faults(sources.located(faults.0)).into_result(())?;
         let fingerprint = sources.fingerprint();
         let base_examples = inherited::examples_of_bases(&sources);
-        Ok(Self { manifest, templates, maps, fhir_maps, tables, table_uses, sources, base_examples, fingerprint })
+        Ok(Self { manifest, templates, maps, tree_maps, tables, table_uses, sources, base_examples, fingerprint })
     }
 
     /// `id@version`.
@@ -194,8 +197,12 @@ impl Pack {
     /// Whether this entry, under these (resolved) settings, can only be sent with the record's own id of the document it speaks of: without one
     /// it has to wait for the answer (or the read-back) that gives it.
     pub fn names_by_record_id(&self, entry: &str, settings: &JsonMap<String, Value>) -> bool {
-        let row = self.manifest.render_entry(entry, settings).and_then(|e| e.request.as_ref());
-        row.is_some_and(|r| r.parts().any(|part| part.source.contains("message.replaces.record_id")))
+        let entry = self.manifest.render_entry(entry, settings);
+        let row = entry.and_then(|e| e.request.as_ref());
+        let word = "message.replaces.record_id";
+        row.is_some_and(|r| r.parts().any(|part| part.source.contains(word)))
+            // In XML the body names the document, where the address is one for all.
+            || self.manifest.format == Format::Xml && entry.is_some_and(|e| self.templates.prints(&e.template, word))
     }
 
     /// Whether replacements keep the first document's id under these (resolved) settings.
@@ -205,7 +212,7 @@ impl Pack {
 
     /// Whether every request it makes is a POST to this path and no other.
     pub fn makes_only(&self, path: &str) -> bool {
-        let is = |r: &fhir::RequestRow| r.method == Method::Post && r.query.is_none() && r.path.source.trim() == path;
+        let is = |r: &RequestRow| r.method == Method::Post && r.query.is_none() && r.path.source.trim() == path;
         self.manifest.render.iter().all(|row| row.request.as_ref().is_some_and(is))
     }
 
@@ -255,8 +262,10 @@ impl Pack {
             )])
         })?;
         let around = Around { settings, tables: &self.tables, zone: &zone };
-        if self.manifest.format == Format::Fhir {
-            return fhir::map::read(self, bytes, &around);
+        match self.manifest.format {
+            Format::Fhir => return fhir::map::read(self, bytes, &around),
+            Format::Xml => return xml::parse(self, bytes, &around),
+            Format::Hl7v2 | Format::Document => {}
         }
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;

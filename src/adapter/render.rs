@@ -9,9 +9,11 @@ use super::hl7::{Charset, Message, Path, rules};
 use super::input;
 use super::manifest::{FILE, Format, RenderEntry};
 use super::pack::Pack;
+use super::request;
 use super::stop::Stop;
 use super::template::{Printed, Stopped};
 use super::text::{Newline, TextRules};
+use super::xml;
 use crate::wire::v1::RenderInput;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -131,8 +133,10 @@ impl Pack {
         if options.require_mapped_staff && staff.is_empty() {
             return Err(RenderError::NoStaffId);
         }
-        if self.manifest.format == Format::Fhir {
-            return fhir::render(self, &plan, input, options);
+        match self.manifest.format {
+            Format::Fhir => return fhir::render(self, &plan, input, options),
+            Format::Xml => return xml::render(self, &plan, input, options),
+            Format::Hl7v2 | Format::Document => {}
         }
         let made = self.document(&plan, input, false)?;
         let with_document = made.as_ref().map(|m| m.told(input));
@@ -157,8 +161,8 @@ impl Pack {
     /// Each piece of output with the expression that printed it.
     pub(super) fn trace(&self, input: &Value) -> Result<Vec<Printed>, RenderError> {
         let plan = self.plan(input)?;
-        if self.manifest.format == Format::Fhir {
-            return fhir::trace(self, &plan, input);
+        if self.manifest.format.is_http() {
+            return request::trace(self, &plan, input);
         }
         let mut printed = match &plan.entry.document {
             Some(d) => self.templates.trace(&d.page, input, &plan.facts)?,

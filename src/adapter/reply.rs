@@ -5,6 +5,7 @@ use super::fhir::HttpRules;
 use super::hl7::Path;
 use super::manifest::Format;
 use super::table::TomlFile;
+use super::xml::XmlRules;
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
@@ -39,6 +40,7 @@ pub const ACK_CODES: &[&str] = &["AA", "AE", "AR", "CA", "CE", "CR"];
 pub enum ReplyRules {
     Hl7(Hl7Rules),
     Http(HttpRules),
+    Xml(Box<XmlRules>),
 }
 
 impl Default for ReplyRules {
@@ -53,12 +55,13 @@ impl ReplyRules {
         match format {
             Format::Hl7v2 | Format::Document => Self::Hl7(Hl7Rules::default()),
             Format::Fhir => Self::Http(HttpRules::default()),
+            Format::Xml => Self::Xml(Box::default()),
         }
     }
 
     /// `[reply]` of a manifest, over the usual rows.
-    pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>, format: Format) -> Self {
-        let mut rules = Self::of(format);
+    pub fn read(mut self, file: &TomlFile<'_>, table: &DeTable<'_>) -> Self {
+        let rules = &mut self;
         for (key, item) in table {
             let line = file.line(key.span());
             let rows = match item.get_ref() {
@@ -75,7 +78,7 @@ impl ReplyRules {
                 }
             }
         }
-        rules
+        self
     }
 
     fn set(&mut self, key: &str, value: Option<&str>) -> Result<(), (String, String)> {
@@ -85,6 +88,7 @@ impl ReplyRules {
         match self {
             Self::Hl7(rules) => rules.set(key, value),
             Self::Http(rules) => rules.set(key, value),
+            Self::Xml(rules) => rules.set(key, value),
         }
     }
 
@@ -111,7 +115,7 @@ impl ReplyRules {
 
 /// Rows that a dotted key makes a table of.
 fn is_group(key: &str) -> bool {
-    matches!(key, "issue" | "ack")
+    matches!(key, "issue" | "ack" | "result" | "fault")
 }
 
 /// What HL7 v2 acknowledgements mean.

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A base and a layer over it, between them with every kind of table.
-const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[lookup.a]\npath = \"a\"\n[reply]\n";
+const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[lookup.a]\npath = \"a\"\n[namespaces]\n[session]\nsend = {}\nover = {}\n[reply]\n";
 const OVER: &str = "schema = 1\nid = \"over\"\nextends = \"base\"\n[without]\nexamples = []\n";
 const MAP: &str = "makes = \"CreateReferralRequest\"\n\"details.team\" = { from = \"PRD-1\" }\n";
 
@@ -29,7 +29,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("the manifest", "status", "How far it is proved. Live endpoints refuse drafts."),
     ("the manifest", "evidence", "For tested and live: where, when and with which system it was proved."),
     ("the manifest", "owners", "Who answers questions about it."),
-    ("the manifest", "format", "What the bytes are: hl7v2, fhir or document."),
+    ("the manifest", "format", "What the bytes are: hl7v2, fhir, xml or document."),
     (
         "the manifest",
         "extends",
@@ -43,6 +43,30 @@ const SAID: &[(&str, &str, &str)] = &[
     ("the manifest", "reply", "What acknowledgements mean: by error code first, then by MSA-1."),
     ("the manifest", "read_back", "fhir packs: by = \"identifier\" where the record can be asked for what was sent."),
     ("the manifest", "lookup", "fhir packs: what the record is asked before a message is made."),
+    ("the manifest", "namespaces", "xml packs: prefixes that its paths use, each with its namespace."),
+    (
+        "the manifest",
+        "session",
+        "fhir and xml packs: the log in of an API's own, which gives a token for every request.",
+    ),
+    ("[session]", "path", "Where one logs in, below the endpoint's base_url."),
+    ("[session]", "method", "POST, or PUT."),
+    ("[session]", "headers", "Fixed texts, e.g. { SOAPAction = '\"urn:login\"' }."),
+    (
+        "[session]",
+        "xml",
+        "The body, with {{ login.user }}, {{ login.password }} and {{ settings.… }} in it: who we are is config's (https.auth).",
+    ),
+    ("[session]", "json", "The same as JSON, values within quotes."),
+    ("[session]", "form", "The same as name=value&name=value."),
+    ("[session]", "token", "The token in the answer: a path into XML, or a JSONPath ($.token)."),
+    ("[session]", "send", "Which header carries it: { header = \"Authorization\", value = \"Bearer {{ token }}\" }."),
+    ("[session]", "lasts_seconds", "How long a token lasts, in seconds; it is given up a little before."),
+    (
+        "[session]",
+        "over",
+        "Beside a 401, what says that the session is over and the message was not looked at: { at = \"/…/faultcode\", is = [\"Expired\"] }.",
+    ),
     ("[lookup.a]", "path", "What is asked: GET this path and query. Values of the input are escaped."),
     ("[lookup.a]", "one", "JSONPath of the one thing in the answer; none or several stop the message."),
     (
@@ -60,13 +84,22 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[[render]]", "when", "Settings that must have these values for this row to be the one."),
     ("[[render]]", "text_code", "OBX-3.1 of the rows whose text must read back exactly: a code, or settings.name."),
     ("[[render]]", "keeps_document_id", "The record keeps the first document's id (HL7 v2 T08)."),
-    ("[[render]]", "request", "fhir packs: method, path and headers of what is sent; the template is its body."),
-    ("[[render]]", "text_at", "fhir packs: where the accepted text stands, so that it can be read back."),
+    (
+        "[[render]]",
+        "request",
+        "fhir and xml packs: method, path and headers of what is sent; the template is its body.",
+    ),
+    ("[[render]]", "text_at", "fhir and xml packs: where the accepted text stands, so that it can be read back."),
     ("[[render]]", "document", "The document that is made before the message: page, kind, name, index."),
     ("[[render]]", "exempt", "Why there can be no example."),
     ("[[render]]", "text_exempt", "Why the accepted text is not read back from what is sent."),
-    ("[[parse]]", "message", "Type and trigger, as in MSH-9: REF^I12."),
+    (
+        "[[parse]]",
+        "message",
+        "Type and trigger, as in MSH-9: REF^I12. In fhir packs a resource type, in xml packs the name of the element.",
+    ),
     ("[[parse]]", "map", "A file under maps/."),
+    ("[[parse]]", "id", "xml packs: where the message names itself."),
     ("[[parse]]", "exempt", "Why there can be no example."),
     ("[codes.a]", "file", "A file under codes/, with the columns ours,theirs,note."),
     ("[codes.a]", "missing", "What a code that the table lacks does: \"error\", or { replacement = \"…\" }."),
@@ -132,6 +165,8 @@ pub fn manifest() -> Value {
     put("settings", json!({ "type": "object", "additionalProperties": part("setting ") }));
     put("codes", json!({ "type": "object", "additionalProperties": part("[codes.") }));
     put("lookup", json!({ "type": "object", "additionalProperties": part("[lookup.") }));
+    put("namespaces", json!({ "type": "object", "additionalProperties": { "type": "string" } }));
+    put("session", table(&asked, |t| t == "[session]"));
     put("without", table(&asked, |t| t == "[without]"));
     put("render", json!({ "type": "array", "items": table(&asked, |t| t == "[[render]]") }));
     put("parse", json!({ "type": "array", "items": table(&asked, |t| t == "[[parse]]") }));
@@ -155,9 +190,24 @@ fn reply() -> Value {
     known.insert("issue".into(), issues);
     let acks = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by a code of an acknowledgement that comes as a message." });
     known.insert("ack".into(), acks);
-    let patterns = json!({ "[0-9]": meaning, "^(issue|ack)\\.": meaning });
+    for (key, says) in XML_REPLY {
+        known.insert((*key).into(), json!({ "type": "string", "description": says }));
+    }
+    for (key, says) in [("result", "result_at says"), ("fault", "a Fault gives")] {
+        let says = format!("xml packs: by the code that {says}.");
+        known.insert(key.into(), json!({ "type": "object", "additionalProperties": meaning, "description": says }));
+    }
+    let patterns = json!({ "[0-9]": meaning, "^(issue|ack|result|fault)\\.": meaning });
     json!({ "type": "object", "properties": known, "patternProperties": patterns, "additionalProperties": false })
 }
+
+/// Rows of an xml pack's `[reply]` that are paths.
+const XML_REPLY: &[(&str, &str)] = &[
+    ("result_at", "xml packs: where a reply says how it went."),
+    ("fault_at", "xml packs: where a Fault says why; SOAP's own place unless given."),
+    ("echo_at", "xml packs: where a reply names what it answers."),
+    ("echo_of", "xml packs: where what was sent names itself."),
+];
 
 /// Schema of `maps/*.toml`.
 pub fn map() -> Value {
@@ -180,7 +230,7 @@ pub fn map() -> Value {
         "properties": {
             "field": { "type": "string", "description": "HL7 v2: the field that repeats, e.g. PID-3." },
             "group": { "type": "string", "description": "HL7 v2: the segment that begins each group, e.g. PID." },
-            "from": { "type": "string", "description": "FHIR: the nodes; @ in the rows is one of them." },
+            "from": { "type": "string", "description": "FHIR: the nodes; @ in the rows is one of them. XML: the elements; in the rows ./ begins at one of them." },
             "only": { "type": "object", "additionalProperties": texts() },
             "unless": { "type": "object", "additionalProperties": texts() },
         },
@@ -197,7 +247,7 @@ pub fn map() -> Value {
     root["properties"]["each"] = lists(&element);
     root["properties"]["accept"] = json!({
         "type": "object",
-        "description": "FHIR: what these paths must say, or the message is refused.",
+        "description": "FHIR and XML: what these paths must say, or the message is refused.",
         "additionalProperties": { "type": "array", "items": { "type": "string" } },
     });
     root["additionalProperties"] = rows;
@@ -253,6 +303,7 @@ mod tests {
             ("[[render]]", manifest["properties"]["render"]["items"]["properties"].clone()),
             ("[[parse]]", manifest["properties"]["parse"]["items"]["properties"].clone()),
             ("[codes.a]", manifest["properties"]["codes"]["additionalProperties"]["properties"].clone()),
+            ("[session]", manifest["properties"]["session"]["properties"].clone()),
             ("[lookup.a]", manifest["properties"]["lookup"]["additionalProperties"]["properties"].clone()),
             ("setting", manifest["properties"]["settings"]["additionalProperties"]["properties"].clone()),
             ("[without]", manifest["properties"]["without"]["properties"].clone()),

@@ -8,9 +8,11 @@ use super::fhir;
 use super::filters::{self, Facts};
 use super::lint::{self, Known, Tag};
 use super::manifest::{FILE, Format, Manifest};
+use super::request::{Part, print::into_of};
 use super::sources::Sources;
 use super::stop::Stop;
 use super::words::TableUse;
+use super::xml;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior,
     syntax::SyntaxConfig,
@@ -54,7 +56,7 @@ impl Templates {
         sources: &Sources,
         manifest: &Manifest,
         tables: &Arc<BTreeMap<String, CodeTable>>,
-        parts: &[&fhir::Part],
+        parts: &[&Part],
         faults: &mut Faults,
     ) -> Self {
         let (settings, format) = (&manifest.settings, manifest.format);
@@ -71,10 +73,20 @@ impl Templates {
             Format::Fhir => {
                 env.set_auto_escape_callback(fhir::print::escape_of);
                 env.set_formatter(fhir::print::print);
-                // A line that holds nothing but tags makes no line.
-                let lines = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-                env.set_syntax(lines.expect("the usual braces"));
             }
+            Format::Xml => {
+                env.set_auto_escape_callback(|name| {
+                    AutoEscape::Custom(into_of(name).unwrap_or(Escaping::Xml.word()).into())
+                });
+                env.set_formatter(print_request);
+            }
+        }
+        if format.is_http() {
+            // A line that holds nothing but tags makes no line; and a part of XML ends its last line as every other.
+            let mut lines = SyntaxConfig::builder();
+            lines.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(format == Format::Xml);
+            let lines = lines.build();
+            env.set_syntax(lines.expect("the usual braces"));
         }
         filters::install(&mut env, Arc::clone(tables));
 
@@ -85,6 +97,7 @@ impl Templates {
             let text = raw.clone().and_then(|text| match format {
                 Format::Hl7v2 | Format::Document => Some(text),
                 Format::Fhir => fhir::template(path, text, faults),
+                Format::Xml => xml::template(path, text, faults),
             });
             let Some(text) = text else {
                 // It is there, and its own fault is told: what names it has none.
@@ -93,6 +106,9 @@ impl Templates {
                 continue;
             };
             let tags = lint::tags(path, &text, faults);
+            if format == Format::Xml {
+                xml::check_places(path, &text, &tags, faults);
+            }
             files.insert(path["templates/".len()..].to_owned(), (text, tags));
         }
         for part in parts {
@@ -159,6 +175,18 @@ impl Templates {
         self.included(root, &mut all);
         let parts = self.files.get_key_value(root).map(|(name, _)| name.as_str());
         all.into_iter().chain(parts).any(|name| self.files.get(name).is_some_and(|(text, _)| text.contains(word)))
+    }
+
+    /// Whether a template, or what it includes, prints this where it may not be empty.
+    pub fn prints(&self, root: &str, word: &str) -> bool {
+        let mut all = BTreeSet::new();
+        self.included(root, &mut all);
+        let parts = self.files.get_key_value(root).map(|(name, _)| name.as_str());
+        let mut found = all.into_iter().chain(parts).filter_map(|name| self.files.get(name));
+        found.any(|(text, tags)| {
+            let printed = tags.iter().filter(|t| !t.is_block).map(|t| &text[t.inner.clone()]);
+            printed.into_iter().any(|t| t.contains(word) && !t.contains("blank") && !t.contains("default"))
+        })
     }
 
     /// The template's text for this input.
@@ -278,6 +306,16 @@ fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {
     let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), seen(v))).collect();
     all.insert(Facts::KEY.to_owned(), Value::from_dyn_object(Arc::clone(facts)));
     Value::from(all)
+}
+
+/// Prints one value into a request whose body is XML: into the body, or into its head.
+fn print_request(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let AutoEscape::Custom(into) = state.auto_escape().clone() else { return print(out, state, value) };
+    match Escaping::named(&into) {
+        Escaping::Xml => print(out, state, value),
+        _ if value.is_undefined() => Err(Error::from(ErrorKind::UndefinedError)),
+        _ => super::request::print::print(out, value, &into),
+    }
 }
 
 /// Prints one value into a field, escaped as the template's kind of file wants it.

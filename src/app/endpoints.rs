@@ -3,7 +3,7 @@
 use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, Status};
-use crate::config::{Config, Endpoint, Transport, Trust};
+use crate::config::{Config, Endpoint, HttpsAuth, Transport, Trust};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
@@ -100,11 +100,12 @@ fn one(
 ) -> Result<Ready, Vec<String>> {
     let mut faults = Vec::new();
     let fitted = fit(endpoint, trust, &pack, activation).map_err(|list| faults.extend(list));
-    let way_out = senders::way_out(endpoint, ambient).map_err(|e| faults.push(e));
-    let (Ok(fitted), Ok(WayOut { sender, strays, certificates })) = (fitted, way_out) else { return Err(faults) };
+    let in_use = fitted.map(InUse::new);
+    let way_out = senders::way_out(endpoint, in_use.as_ref().ok(), ambient).map_err(|e| faults.push(e));
+    let (Ok(in_use), Ok(WayOut { sender, strays, certificates })) = (in_use, way_out) else { return Err(faults) };
     Ok(Ready {
         config: endpoint.clone(),
-        in_use: InUse::new(fitted),
+        in_use,
         teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
         options: RenderOptions {
             max_text_chars: Some(endpoint.max_text_chars),
@@ -142,10 +143,11 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     }
     let carries = match &endpoint.transport {
         Transport::Mllp(_) => Format::Hl7v2,
+        Transport::Https(_) if pack.format() == Format::Xml => Format::Xml,
         Transport::Https(_) | Transport::Mesh(_) => Format::Fhir,
         Transport::Folder(_) => Format::Document,
         // Messages of either kind; files are for folders.
-        Transport::Feed(_) if pack.format() == Format::Fhir => Format::Fhir,
+        Transport::Feed(_) if pack.format().is_http() => pack.format(),
         Transport::Feed(_) => Format::Hl7v2,
     };
     let listens = [
@@ -172,6 +174,7 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
         );
     }
     faults.extend(unasked(endpoint, pack));
+    faults.extend(not_let_in(endpoint, pack));
     if !matches!(endpoint.transport, Transport::Https(_)) && pack.asks_first(&settings) {
         faults.push(format!("the pack {} asks the record before each message ([lookup]), and only over https can it be asked; choose other settings", pack.pin()));
     }
@@ -205,6 +208,22 @@ fn unasked(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
             pack.pin()
         )
     })
+}
+
+/// A log in needs both: the pack's words and our name.
+fn not_let_in(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
+    let logs_in = matches!(&endpoint.transport, Transport::Https(h) if matches!(h.auth, HttpsAuth::Session { .. }));
+    match (pack.manifest.session.is_some(), logs_in) {
+        (true, false) => Some(format!(
+            "the pack {} logs in ([session]), and the endpoint does not say as whom; use transport = \"https\" and https.auth with kind = \"session\", user and password",
+            pack.pin()
+        )),
+        (false, true) => Some(format!(
+            "https.auth is of kind \"session\", and the pack {} has no [session]; name another kind, or a pack that logs in",
+            pack.pin()
+        )),
+        _ => None,
+    }
 }
 
 /// How it is asked what became of a message: MESH itself, or the record by the pack, where the pack and the way can.

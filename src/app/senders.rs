@@ -1,9 +1,13 @@
 //! The way out that an endpoint's config asks for.
 
+use super::login::PackLogin;
 use super::tls;
+use crate::adapter::InUse;
 use crate::config::{Endpoint, Feed, Folder, Https, HttpsAuth, HttpsProof, HttpsToken, Mesh, Mllp, Transport, Url};
 use crate::domain::ambient::{Clock, Entropy};
-use crate::transport::https::{self, AssertionKey, Auth, Base, ClientProof, REPLY_BYTES_MAX, TokenSettings};
+use crate::transport::https::{
+    self, AssertionKey, Auth, Base, ClientProof, REPLY_BYTES_MAX, SessionSettings, TokenSettings,
+};
 use crate::transport::mllp::{ClientSettings, Pool};
 use crate::transport::tls::{CertificateFacts, PemSource};
 use crate::transport::{Sender, Stray};
@@ -26,15 +30,15 @@ pub struct WayOut {
     pub certificates: Vec<CertificateFacts>,
 }
 
-/// Connects to nothing yet.
+/// Connects to nothing yet. `in_use`: what the endpoint works with, where that is known; its pack says how to log in.
 ///
 /// # Errors
 /// A sentence: certificates or keys that cannot be used.
-pub fn way_out(endpoint: &Endpoint, ambient: &https::Ambient) -> Result<WayOut, String> {
+pub fn way_out(endpoint: &Endpoint, in_use: Option<&InUse>, ambient: &https::Ambient) -> Result<WayOut, String> {
     match &endpoint.transport {
         Transport::Mllp(mllp) => over_mllp(mllp),
         Transport::Folder(folder) => Ok(into_folder(folder)),
-        Transport::Https(https) => over_https(https, ambient),
+        Transport::Https(https) => over_https(https, in_use, ambient),
         Transport::Feed(feed) => Ok(pulled(feed)),
         Transport::Mesh(mesh) => over_mesh(mesh, ambient),
     }
@@ -64,7 +68,7 @@ pub fn ambient(clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> https::Amb
     https::Ambient { now: Arc::new(move || clock.now()), random: Arc::new(move |bytes| entropy.fill(bytes)) }
 }
 
-fn over_https(config: &Https, ambient: &https::Ambient) -> Result<WayOut, String> {
+fn over_https(config: &Https, in_use: Option<&InUse>, ambient: &https::Ambient) -> Result<WayOut, String> {
     let tls = config.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS: {e}"))?;
     let mut certificates = tls.as_ref().map(|t| t.certificates()).unwrap_or_default();
     let auth = match &config.auth {
@@ -72,6 +76,14 @@ fn over_https(config: &Https, ambient: &https::Ambient) -> Result<WayOut, String
         HttpsAuth::Basic { user, password } => {
             Auth::Basic { user: user.clone(), password: password.expose().to_owned() }
         }
+        HttpsAuth::Session { user, password, timeout } => match in_use {
+            Some(in_use) => Auth::Session(SessionSettings {
+                login: Arc::new(PackLogin { in_use: in_use.clone(), user: user.clone(), password: password.clone() }),
+                timeout: *timeout,
+            }),
+            // Nothing will be sent: the endpoint's pack does not fit.
+            None => Auth::Nothing,
+        },
         HttpsAuth::Token(token) => {
             let own = token.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS for the token: {e}"))?;
             certificates.extend(own.iter().flat_map(|t| t.certificates()));

@@ -37,6 +37,12 @@ pub enum Auth {
     },
     /// OAuth 2.0 client credentials.
     Token(Box<Token>),
+    /// A log in of the API's own, as the pack's `[session]` says it.
+    Session {
+        user: String,
+        password: Secret,
+        timeout: Duration,
+    },
 }
 
 /// A token endpoint.
@@ -59,12 +65,13 @@ pub enum Proof {
 }
 
 impl Https {
-    /// From opening the way to the reply; with a token, once more after a 401.
+    /// From opening the way to the reply; with a token or a session, once more after a 401.
     pub fn longest_send(&self) -> Duration {
         let once = self.connect_timeout + self.send_timeout + self.reply_timeout;
         match &self.auth {
             Auth::Nothing | Auth::Basic { .. } => once,
             Auth::Token(token) => 2 * (once + token.timeout),
+            Auth::Session { timeout, .. } => 2 * (once + *timeout),
         }
     }
 }
@@ -75,6 +82,7 @@ enum Kind {
     Basic,
     ClientSecret,
     SignedJwt,
+    Session,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -82,6 +90,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("basic", Kind::Basic),
     ("client_secret", Kind::ClientSecret),
     ("signed_jwt", Kind::SignedJwt),
+    ("session", Kind::Session),
 ];
 
 pub(super) fn read(mut s: Section<'_>) -> Option<Https> {
@@ -159,12 +168,13 @@ fn auth(mut s: Section<'_>, has_tls: bool) -> Option<Auth> {
     let tls = s.table("tls").and_then(client_tls);
     let needs: &[&str] = match kind {
         Kind::Nothing => &[],
-        Kind::Basic => &["user", "password"],
+        Kind::Basic | Kind::Session => &["user", "password"],
         Kind::ClientSecret => &["token_url", "client_id", "client_secret"],
         Kind::SignedJwt => &["token_url", "client_id", "private_key", "key_id"],
     };
     let may: &[&str] = match kind {
         Kind::Nothing | Kind::Basic => &[],
+        Kind::Session => &["timeout"],
         Kind::ClientSecret => &["scope", "timeout", "tls"],
         Kind::SignedJwt => &["scope", "timeout", "tls", "audience"],
     };
@@ -194,6 +204,7 @@ fn auth(mut s: Section<'_>, has_tls: bool) -> Option<Auth> {
     let proof = match kind {
         Kind::Nothing => return Some(Auth::Nothing),
         Kind::Basic => return Some(Auth::Basic { user: user?, password: password? }),
+        Kind::Session => return Some(Auth::Session { user: user?, password: password?, timeout }),
         Kind::ClientSecret => Proof::Secret(client_secret?),
         Kind::SignedJwt => {
             let audience = audience.or_else(|| token_url.as_ref().map(|u| u.0.clone()));

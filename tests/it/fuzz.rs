@@ -18,6 +18,8 @@ mod note_text;
 mod pack_text;
 #[path = "../../fuzz/rules/read.rs"]
 mod read;
+#[path = "../../fuzz/rules/xml.rs"]
+mod xml;
 
 /// Files of the packs with one of these names, HL7 with its own line ends.
 fn files(names: &[&str]) -> Vec<Vec<u8>> {
@@ -102,6 +104,12 @@ fn the_frames_of_any_stream_are_the_same_however_it_was_split() {
 fn what_a_map_reads_of_any_message_keeps_our_rules_or_is_refused_by_name() {
     held(&["message.hl7"], 0, 600, hl7_map::hold);
     held(&["message.json"], 0, 600, fhir_map::hold);
+    held(&["message.xml"], 0, 600, xml::hold);
+}
+
+#[test]
+fn no_damaged_reply_of_xml_files_without_its_proofs() {
+    held(&["reply.http"], 0, 600, xml::hold);
 }
 
 #[test]
@@ -111,5 +119,10 @@ fn any_text_reads_back_as_it_was_written_or_the_message_is_not_made() {
 
 #[test]
 fn a_pack_with_any_file_damaged_is_checked_within_its_limits_or_refused_with_a_place() {
-    held(&["adapter.toml", "note.hl7", "document.json", "gender.csv", "input.json"], 3, 60, pack_text::hold);
+    held(
+        &["adapter.toml", "note.hl7", "document.json", "gender.csv", "input.json", "create_note.xml"],
+        3,
+        60,
+        pack_text::hold,
+    );
 }

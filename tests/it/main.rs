@@ -46,6 +46,7 @@ mod e2e_lookup;
 mod e2e_pace;
 mod e2e_packs;
 mod e2e_replies;
+mod e2e_soap;
 mod e2e_support;
 mod e2e_texts;
 mod folder_flow;

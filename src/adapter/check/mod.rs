@@ -75,7 +75,7 @@ fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
             FILE,
             entry.line,
             format!("{} has no example", entry.message),
-            "add examples/parse-…/message.hl7 (or .json), then adapter test --bless",
+            "add examples/parse-…/message.hl7 (or .json, .xml), then adapter test --bless",
         );
     }
     let own = |(c, o): &(Case, Outcome)| {

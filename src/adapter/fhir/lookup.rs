@@ -4,8 +4,8 @@
 use super::super::fault::suggest;
 use super::super::pack::Pack;
 use super::super::render::RenderError;
+use super::super::request::Part;
 use super::super::table::{Reader, TomlFile};
-use super::row::Part;
 use super::{json, resource};
 use crate::domain::nhs_number::NhsNumber;
 use crate::transport::http_message::{Headers, Method, Reply, Request};

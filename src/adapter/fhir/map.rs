@@ -1,6 +1,7 @@
-//! Maps of FHIR messages: which JSONPath (RFC 9535) of theirs becomes which field of ours. ` -> ` follows a reference to a resource that is
-//! contained, or in the same Bundle. Rows only, no other logic.
+//! Maps of messages that are trees: which place of theirs becomes which field of ours. In FHIR a place is a JSONPath (RFC 9535), and ` -> ` follows
+//! a reference to a resource that is contained, or in the same Bundle; in XML it is a path (`adapter/xml/path.rs`). Rows only, no other logic.
 
+mod place;
 mod read;
 
 use super::super::input::{self, Shape, ShapeKind};
@@ -10,8 +11,9 @@ use super::super::words::{TableUse, Words};
 use super::{json, resource};
 use crate::adapter::filters::FilterDoc;
 use jiff::{Timestamp, civil::Date, civil::DateTime};
+pub use place::Scope;
+use place::{Path, Way};
 use serde_json::{Map as JsonMap, Value};
-use serde_json_path::JsonPath;
 
 /// Largest message, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -19,8 +21,6 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const CONTROL_ID_CHARS_MAX: usize = 200;
 /// Objects, lists and values of a message. Each path looks at many of them: what a message may cost is bounded here.
 const MESSAGE_VALUES_MAX: usize = 20_000;
-/// Values one path may give.
-const NODES_MAX: usize = 1_000;
 
 /// What `as` may say.
 pub const FILTERS: &[FilterDoc] = &[
@@ -47,6 +47,33 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
     FilterDoc { name: "flag", example: "as = \"flag\"", does: "true or false" },
+];
+
+/// What `as` may say in an xml pack.
+pub const XML_FILTERS: &[FilterDoc] = &[
+    FilterDoc {
+        name: "xml_date",
+        example: "as = \"xml_date\"",
+        does: "a date of XML Schema as YYYY-MM-DD, whatever zone it names; of an instant its day in the endpoint's time zone",
+    },
+    FilterDoc {
+        name: "xml_time",
+        example: "as = \"xml_time\"",
+        does: "a dateTime of XML Schema as an instant; without an offset it is in the endpoint's time zone; a date alone is its first moment there",
+    },
+    FilterDoc { name: "xml_flag", example: "as = \"xml_flag\"", does: "true or 1, false or 0" },
+    FilterDoc {
+        name: "nhs_number",
+        example: "as = \"nhs_number\"",
+        does: "ten digits, spaces removed, the check digit checked",
+    },
+    FilterDoc {
+        name: "code:<table>",
+        example: "as = \"code:gender\"",
+        does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement",
+    },
+    FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
+    FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
 ];
 
 /// One `maps/*.toml`.
@@ -104,77 +131,9 @@ enum Made {
     Date,
     Time,
     Flag,
+    XmlDate,
+    XmlFlag,
     Shared(As),
-}
-
-/// One or more JSONPaths, each but the first from the resource that the one before it refers to.
-#[derive(Debug, Clone)]
-struct Path {
-    shown: String,
-    /// Begins at the element an `[each]` stands on, rather than at the resource.
-    from_element: bool,
-    hops: Vec<JsonPath>,
-}
-
-/// The message around a resource.
-#[derive(Clone, Copy)]
-struct Scope<'v> {
-    resource: &'v Value,
-    element: Option<&'v Value>,
-    bundle: Option<&'v Value>,
-}
-
-impl<'v> Scope<'v> {
-    /// The resource that a reference names, and the one its own `#` references are looked up in.
-    fn follow(self, node: &Value, within: &'v Value) -> Option<(&'v Value, &'v Value)> {
-        let reference = node.get("reference")?.as_str()?;
-        if let Some(id) = reference.strip_prefix('#') {
-            let mut contained = within.get("contained").and_then(Value::as_array).into_iter().flatten();
-            return contained.find(|r| r.get("id").and_then(Value::as_str) == Some(id)).map(|r| (r, within));
-        }
-        let entries = self.bundle?.get("entry").and_then(Value::as_array)?;
-        let named = |e: &&Value| {
-            let full = e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
-            let own = e.get("resource").and_then(|r| Some((resource::type_of(r)?, resource::id_of(r)?)));
-            full == reference || (own.is_some() && own == resource::type_and_id(reference) && !reference.contains(':'))
-        };
-        entries.iter().find(named).and_then(|e| e.get("resource")).map(|r| (r, r))
-    }
-}
-
-impl Path {
-    /// Everything the path gives, in order.
-    fn nodes<'v>(&self, scope: Scope<'v>) -> Result<Vec<&'v Value>, String> {
-        let start = if self.from_element { scope.element.unwrap_or(&Value::Null) } else { scope.resource };
-        let mut at: Vec<(&Value, &Value)> = vec![(start, scope.resource)];
-        for (i, hop) in self.hops.iter().enumerate() {
-            let mut found: Vec<(&Value, &Value)> = Vec::new();
-            for (node, within) in at {
-                found.extend(hop.query(node).into_iter().map(|n| (n, within)));
-                if found.len() > NODES_MAX {
-                    return Err(format!("gives more than {NODES_MAX} values"));
-                }
-            }
-            let is_last = i + 1 == self.hops.len();
-            at = if is_last { found } else { found.into_iter().filter_map(|(n, w)| scope.follow(n, w)).collect() };
-        }
-        Ok(at.into_iter().map(|(node, _)| node).collect())
-    }
-
-    /// The texts that stand there; empty ones count as absent.
-    fn texts(&self, scope: Scope<'_>) -> Result<Vec<String>, String> {
-        let mut texts = Vec::new();
-        for node in self.nodes(scope)? {
-            match node {
-                Value::String(text) if text.trim().is_empty() => {}
-                Value::String(text) => texts.push(text.clone()),
-                Value::Number(_) | Value::Bool(_) => texts.push(node.to_string()),
-                Value::Null => {}
-                Value::Array(_) | Value::Object(_) => return Err("is not a single value; name a member of it".into()),
-            }
-        }
-        Ok(texts)
-    }
 }
 
 impl Row {
@@ -195,7 +154,7 @@ impl Row {
 
     fn take(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Option<Value>, String> {
         if let Some((path, wanted)) = &self.when
-            && path.nodes(scope)?.is_empty() == *wanted
+            && path.is_there(scope)? != *wanted
         {
             return Ok(None);
         }
@@ -215,10 +174,11 @@ impl Row {
                         [one] => return made(one).map(Some),
                         _ if self.ambiguous_is_absent => {}
                         _ => {
-                            return Err(
-                                "has several different values; choose one by what it says, e.g. [?@.use=='official']"
-                                    .into(),
-                            );
+                            let how =
+                                if matches!(path.way, Way::Xml(_)) { "[@use='usual']" } else { "[?@.use=='official']" };
+                            return Err(format!(
+                                "has several different values; choose one by what it says, e.g. {how}"
+                            ));
                         }
                     }
                 }
@@ -248,6 +208,12 @@ impl Made {
             Self::Date => Ok(Value::String(date(text.trim(), around)?)),
             Self::Time => Ok(Value::String(time(text.trim(), around)?.to_string())),
             Self::Flag => Ok(Value::Bool(text.trim().parse().map_err(|_| "is not true or false")?)),
+            Self::XmlDate => Ok(Value::String(date(without_zone(text.trim()), around)?)),
+            Self::XmlFlag => match text.trim() {
+                "true" | "1" => Ok(Value::Bool(true)),
+                "false" | "0" => Ok(Value::Bool(false)),
+                _ => Err("is not true or false".into()),
+            },
             Self::Shared(filter) => filter.make(text, around),
         }
     }
@@ -259,6 +225,15 @@ fn date(text: &str, around: &Around<'_>) -> Result<String, &'static str> {
         return Ok(time(text, around)?.to_zoned(around.zone.clone()).date().to_string());
     }
     plain_date(text).map(|d| d.to_string())
+}
+
+/// A date of XML Schema may say in which zone it is that day; it is that day all the same.
+fn without_zone(text: &str) -> &str {
+    match text.split_at_checked(10) {
+        Some((day, "Z")) => day,
+        Some((day, zone)) if zone.len() == 6 && zone.starts_with(['+', '-']) && zone[3..].starts_with(':') => day,
+        _ => text,
+    }
 }
 
 fn plain_date(text: &str) -> Result<Date, &'static str> {
@@ -283,7 +258,7 @@ fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
 
 impl Map {
     /// Fills our fields, and says which could not be: all of them.
-    fn apply(&self, scope: Scope<'_>, around: &Around<'_>) -> (Mapped, Vec<FieldFault>) {
+    pub fn apply(&self, scope: Scope<'_>, around: &Around<'_>) -> (Mapped, Vec<FieldFault>) {
         let mut faults = Vec::new();
         let fault = |field: &str, from: &str, what: &str| FieldFault {
             field: field.into(),
@@ -306,8 +281,8 @@ impl Map {
             }
         }
         for each in &self.each {
-            match each.over.nodes(scope) {
-                Ok(nodes) => each.apply(&nodes, scope, around, &mut mapped, &mut faults),
+            match each.over.elements(scope) {
+                Ok(elements) => each.apply(&elements, around, &mut mapped, &mut faults),
                 Err(what) => faults.push(fault(&each.ours, &each.over.shown, &what)),
             }
         }
@@ -384,23 +359,16 @@ impl Each {
         })
     }
 
-    fn apply(
-        &self,
-        nodes: &[&Value],
-        scope: Scope<'_>,
-        around: &Around<'_>,
-        mapped: &mut Mapped,
-        faults: &mut Vec<FieldFault>,
-    ) {
+    fn apply(&self, elements: &[Scope<'_>], around: &Around<'_>, mapped: &mut Mapped, faults: &mut Vec<FieldFault>) {
         let mut list = Vec::new();
-        for node in nodes {
-            if !self.takes(Scope { element: Some(node), ..scope }, around) {
+        for scope in elements {
+            if !self.takes(*scope, around) {
                 continue;
             }
             let mut element = Value::Object(JsonMap::new());
             for field in &self.fields {
                 let before = faults.len();
-                if let Some(value) = field.take(Scope { element: Some(node), ..scope }, around, faults) {
+                if let Some(value) = field.take(*scope, around, faults) {
                     put(&mut element, &field.ours, value);
                 }
                 for fault in &mut faults[before..] {
@@ -436,8 +404,8 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
     };
     let message_type = resource::type_of(focus).unwrap_or_default().to_owned();
     let entry = pack.manifest.parse.iter().find(|p| p.message == message_type);
-    let map = entry.and_then(|e| pack.fhir_maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(message_type.clone()))?;
-    let (mapped, faults) = map.apply(Scope { resource: focus, element: None, bundle }, around);
+    let map = entry.and_then(|e| pack.tree_maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(message_type.clone()))?;
+    let (mapped, faults) = map.apply(Scope::of_resource(focus, bundle), around);
     let control_id = control_id(&root);
     let Mapped { value, nulls } = mapped;
     Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls }, faults))
@@ -460,10 +428,7 @@ fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
     if header.is_some_and(|h| h.get("response").is_some()) {
         return Err(ParseError::NoMap("a message that answers another".into()));
     }
-    let pointed = header.and_then(|h| {
-        let scope = Scope { resource: h, element: None, bundle: Some(bundle) };
-        scope.follow(h.get("focus")?.get(0)?, h).map(|(focus, _)| focus)
-    });
+    let pointed = header.and_then(|h| Scope::of_resource(h, Some(bundle)).follow(h.get("focus")?.get(0)?));
     if let Some(focus) = pointed {
         return Ok(focus);
     }

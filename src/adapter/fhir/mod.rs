@@ -1,7 +1,6 @@
 //! Packs that speak FHIR over HTTP: tree templates, requests, what replies mean, maps of what comes in. Pure: no network.
 
 mod build;
-mod carried;
 pub mod json;
 pub mod lookup;
 pub mod map;
@@ -10,16 +9,13 @@ pub mod print;
 mod render;
 mod reply;
 pub mod resource;
-mod row;
 mod tree;
 
 pub use build::as_form;
-pub use carried::TextAt;
 pub use lookup::{Lookup, LookupQuestion, NotLookedUp};
 pub use render::read_back;
-pub(super) use render::{render, trace};
+pub(super) use render::render;
 pub use reply::{HttpRow, HttpRules, ISSUE_TYPES, meanings as reply_meanings};
-pub use row::{Part, RequestRow, text_at};
 
 use super::fault::Faults;
 

@@ -1,32 +1,23 @@
 //! How one value is printed, by what it is printed into. The engine escapes; a template cannot turn that off.
 
-use super::super::filters;
+use super::super::request::print::{self as request, into_of, some, unprintable};
 use super::super::stop::Stop;
 use super::build::mark;
 use minijinja::{
     AutoEscape, Error, ErrorKind, Output, State,
     value::{Value, ValueKind},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Write as _;
 
 /// What a template prints into; its name says which.
 const JSON: &str = "json";
 const TEXT: &str = "txt";
 const XHTML: &str = "xhtml";
-const PATH: &str = "path";
-const QUERY: &str = "query";
-const HEADER: &str = "header";
-
-/// RFC 3986: the unreserved characters, and `:` and `/`, which may stand in a query as they are and stay legible there.
-pub const IN_QUERY: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
-
 /// The escaping for a template, by its name: a file under `templates/`, or a part of a request (`adapter.toml:12:path`).
 pub fn escape_of(name: &str) -> AutoEscape {
     let ending = name.rsplit([':', '.']).next().unwrap_or_default();
-    let known = [JSON, TEXT, XHTML, PATH, QUERY, HEADER];
-    AutoEscape::Custom(known.into_iter().find(|k| *k == ending).unwrap_or(TEXT).into())
+    let file = [JSON, XHTML].into_iter().find(|k| *k == ending);
+    AutoEscape::Custom(into_of(name).or(file).unwrap_or(TEXT).into())
 }
 
 pub fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
@@ -36,7 +27,11 @@ pub fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> 
     let AutoEscape::Custom(into) = state.auto_escape().clone() else {
         return Err(Stop::fault("cannot be printed here", "use it in a template only").into());
     };
-    if into == JSON { piece(out, value) } else { plain(out, value, &into) }
+    match &*into {
+        JSON => piece(out, value),
+        TEXT | XHTML => plain(out, value, &into),
+        _ => request::print(out, value, &into),
+    }
 }
 
 /// Into JSON: marks and the kind, so that a leaf that is one expression keeps it.
@@ -73,33 +68,9 @@ fn piece(out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
 }
 
 fn plain(out: &mut Output<'_>, value: &Value, into: &str) -> Result<(), Error> {
-    let text = match value.kind() {
-        ValueKind::String if value.is_safe() && value.as_str() == Some("") => return Ok(()),
-        ValueKind::String => some(value)?.to_owned(),
-        ValueKind::Number if value.is_integer() => value.to_string(),
-        ValueKind::Bool => return Err(Stop::fault("is true or false", "choose the word with {% if … %}").into()),
-        ValueKind::Seq | ValueKind::Iterable => {
-            return Err(Stop::fault("is a list", "loop over it, or use | join").into());
-        }
-        _ => return Err(unprintable(value)),
-    };
+    let Some(text) = request::plain(value)? else { return Ok(()) };
     let text = clean(&text)?;
-    match into {
-        PATH if text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-            && !text.contains("..") =>
-        {
-            Ok(out.write_str(text)?)
-        }
-        PATH => Err(Stop::fault("is no part of a path", "an id of a record has letters, digits, - and . only").into()),
-        QUERY => Ok(write!(out, "{}", utf8_percent_encode(text, IN_QUERY))?),
-        HEADER if text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => Ok(out.write_str(text)?),
-        HEADER => Err(Stop::NotCarriable(
-            "a header carries visible ASCII on one line, and a value for it holds something else".into(),
-        )
-        .into()),
-        XHTML => xhtml(out, text),
-        _ => Ok(out.write_str(text)?),
-    }
+    if into == XHTML { xhtml(out, text) } else { Ok(out.write_str(text)?) }
 }
 
 /// Escaped for XHTML; a line break of the text is one on the screen.
@@ -122,17 +93,6 @@ fn xhtml(out: &mut Output<'_>, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn some(value: &Value) -> Result<&str, Error> {
-    match value.as_str() {
-        Some(text) if !text.is_empty() => Ok(text),
-        _ => Err(empty()),
-    }
-}
-
-fn empty() -> Error {
-    filters::empty("write | blank if this may be left away").into()
-}
-
 /// FHIR R4, datatype string: no character below 32 but tab, line feed and carriage return; and none of our marks can come from a value.
 fn clean(text: &str) -> Result<&str, Error> {
     match text.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\n')) {
@@ -141,15 +101,5 @@ fn clean(text: &str) -> Result<&str, Error> {
                 .into())
         }
         None => Ok(text),
-    }
-}
-
-fn unprintable(value: &Value) -> Error {
-    match value.kind() {
-        ValueKind::None => empty(),
-        ValueKind::Number => {
-            Stop::fault("is a number with a fraction", "carry it as a text, which prints exactly").into()
-        }
-        _ => Stop::fault("is a group of fields", "name one of them").into(),
     }
 }

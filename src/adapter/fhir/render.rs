@@ -1,12 +1,10 @@
 //! An entry becomes a request: the head from the manifest's row, the body from the tree template; then the text is read back.
 
-use super::super::fault::Fault;
-use super::super::manifest::FILE;
 use super::super::pack::Pack;
 use super::super::render::{MESSAGE_BYTES_MAX, Plan, RenderError, RenderOptions, Rendered};
+use super::super::request::print::IN_QUERY;
+use super::super::request::{carried, head};
 use super::super::stop::Stop;
-use super::super::template::Printed;
-use super::row::{Part, RequestRow};
 use super::{build, resource};
 use crate::transport::http_message::{Headers, Method, Request};
 use serde_json::Value;
@@ -32,16 +30,8 @@ pub(in crate::adapter) fn render(
     if resource::type_of(&body).is_none() {
         return Err(RenderError::one(&file, 0, "makes no FHIR resource", "add \"resourceType\""));
     }
-    let row = plan.entry.request.as_ref().ok_or_else(|| {
-        RenderError::one(
-            FILE,
-            plan.entry.line,
-            "this [[render]] has no request",
-            "add request = { method = \"POST\", path = \"…\" }",
-        )
-    })?;
     let compact = serde_json::to_vec(&body).map_err(|_| RenderError::one(&file, 0, "makes no JSON", ""))?;
-    let request = head(pack, plan, row, input, compact)?;
+    let request = head(pack, plan, input, compact, &[("Content-Type", FHIR_JSON), ("Accept", FHIR_JSON)])?;
     let bytes = request.to_bytes();
     let limit = options.max_message_bytes.unwrap_or(MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX);
     if bytes.len() > limit {
@@ -51,39 +41,6 @@ pub(in crate::adapter) fn render(
     named(pack, &file, &body, input)?;
     let shown = Request { body: format!("{body:#}\n").into_bytes(), ..request };
     Ok(Rendered { bytes, text_for_display: String::from_utf8_lossy(&shown.to_bytes()).into_owned() })
-}
-
-fn head(pack: &Pack, plan: &Plan<'_>, row: &RequestRow, input: &Value, body: Vec<u8>) -> Result<Request, RenderError> {
-    let print = |part: &Part| -> Result<String, RenderError> {
-        Ok(pack.templates.render(&part.name, input, &plan.facts)?.trim_start_matches('\n').to_owned())
-    };
-    let wrong = |e: crate::transport::http_message::HttpMessageError| {
-        RenderError::NotRenderable(vec![Fault::new(
-            FILE,
-            plan.entry.line,
-            format!("makes a request that cannot be sent: {e}"),
-            "check `request` of this [[render]]",
-        )])
-    };
-    let mut target = print(&row.path)?;
-    if let Some(query) = &row.query {
-        target.push('?');
-        target.push_str(&print(query)?);
-    }
-    let mut headers = Headers::default();
-    for (name, part) in &row.headers {
-        let value = print(part)?;
-        // `| blank` in a header: without a value it is not sent.
-        if !value.is_empty() {
-            headers.add(name, &value).map_err(wrong)?;
-        }
-    }
-    for name in ["Content-Type", "Accept"] {
-        if headers.get(name).is_none() {
-            headers.add(name, FHIR_JSON).map_err(wrong)?;
-        }
-    }
-    Request::new(row.method, target, headers, body).map_err(wrong)
 }
 
 /// Repeats, replies and read-backs are judged by the first identifier: it names this very version, under our system. In a message Bundle
@@ -109,33 +66,11 @@ fn named(pack: &Pack, file: &str, body: &Value, input: &Value) -> Result<(), Ren
     Err(RenderError::one(file, 0, what, hint))
 }
 
-/// Nothing leaves that we could not read ourselves, whole and exact.
-fn carried(plan: &Plan<'_>, bytes: &[u8], input: &Value) -> Result<(), RenderError> {
-    let Some(at) = &plan.entry.text_at else { return Ok(()) };
-    let read = Request::parse(bytes).ok().and_then(|r| super::json::read(&r.body).ok()).and_then(|body| at.read(&body));
-    match (read, input.pointer("/entry/text").and_then(Value::as_str)) {
-        (Some(read), Some(text)) if read == text => Ok(()),
-        _ => Err(RenderError::NotCarriable {
-            what: "the text cannot be read back exactly from the request (text_at)".into(),
-        }),
-    }
-}
-
-/// Each piece of output with the expression that printed it, head and body.
-pub(in crate::adapter) fn trace(pack: &Pack, plan: &Plan<'_>, input: &Value) -> Result<Vec<Printed>, RenderError> {
-    let mut printed = Vec::new();
-    for part in plan.entry.request.iter().flat_map(RequestRow::parts) {
-        printed.extend(pack.templates.trace(&part.name, input, &plan.facts)?);
-    }
-    printed.extend(pack.templates.trace(&plan.entry.template, input, &plan.facts)?);
-    Ok(printed)
-}
-
 /// A request that asks the record for what a rendering sent, by the first identifier in it; `None` where that names nothing.
 pub fn read_back(rendering: &[u8]) -> Option<Vec<u8>> {
     let asked = resource::Asked::of(rendering)?;
     let by = asked.identifier?;
-    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, super::print::IN_QUERY).to_string();
+    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, IN_QUERY).to_string();
     let target = format!("{}?identifier={}%7C{}", asked.kind, encode(&by.system), encode(&by.value));
     let mut headers = Headers::default();
     headers.add("Accept", FHIR_JSON).ok()?;

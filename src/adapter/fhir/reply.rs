@@ -26,6 +26,12 @@ const ROWS: &[(&str, HttpRow)] = &[
     ("unknown", HttpRow::Unknown),
 ];
 
+impl HttpRow {
+    pub fn parse(word: &str) -> Option<Self> {
+        ROWS.iter().find(|(name, _)| *name == word).map(|(_, row)| *row)
+    }
+}
+
 /// The meanings a row may have.
 pub fn meanings() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|(name, _)| *name)
@@ -70,7 +76,7 @@ pub const ISSUE_TYPES: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRules {
     /// By status (`409`) or class (`4xx`); the status goes first.
-    statuses: BTreeMap<String, HttpRow>,
+    pub(in crate::adapter) statuses: BTreeMap<String, HttpRow>,
     /// By `issue.code` or a code of `issue.details.coding`; these go before the status, except where the status is 2xx.
     issues: BTreeMap<String, HttpRow>,
     /// Of a message that answers ours: by a code of its OperationOutcome, or by `MessageHeader.response.code` where it has none.

@@ -144,7 +144,7 @@ async fn response(
 fn content_type(format: Format) -> &'static str {
     match format {
         Format::Hl7v2 => "application/hl7-v2",
-        Format::Fhir => "application/http",
+        Format::Fhir | Format::Xml => "application/http",
         // Not served over a feed; its rendering is the envelope of files.
         Format::Document => "application/octet-stream",
     }

@@ -154,7 +154,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
                 (true, _) => out.bytes(&made.bytes),
                 // As in expected.files: what a PDF says, not its bytes.
                 (false, Format::Document) => made.text_for_display.lines().try_for_each(|l| out.line(visible(l))),
-                (false, Format::Hl7v2 | Format::Fhir) => super::outbox::message(&made.bytes, "", out),
+                (false, Format::Hl7v2 | Format::Fhir | Format::Xml) => super::outbox::message(&made.bytes, "", out),
             }
         }
         Command::Parse { folder, message, settings } => {

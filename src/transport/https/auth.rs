@@ -3,6 +3,7 @@
 use super::assertion::AssertionKey;
 use super::base::Base;
 use super::form::Credentials;
+use super::session::SessionSettings;
 use super::token::TokenSource;
 use crate::transport::tls::ClientTls;
 use base64::Engine;
@@ -22,6 +23,8 @@ pub enum Auth {
     },
     /// OAuth 2.0 client credentials: an access token, had from a token endpoint.
     Token(Box<TokenSettings>),
+    /// A log in of the API's own, which gives a token.
+    Session(SessionSettings),
     /// Something else for each request: a signature.
     EachTime(Arc<Sign>),
 }
@@ -73,6 +76,7 @@ impl fmt::Debug for Auth {
             Self::Nothing => "Nothing",
             Self::Basic { .. } => "Basic(..)",
             Self::Token(_) => "Token(..)",
+            Self::Session(_) => "Session(..)",
             Self::EachTime(_) => "EachTime(..)",
         })
     }

@@ -4,9 +4,10 @@ use super::auth::{Auth, Shown};
 use super::base::Base;
 use super::exchange::{Terms, exchange};
 use super::form::{Credentials, outgoing};
+use super::session::Session;
 use super::token::{Token, TokenSource};
 use super::watched::{Progress, Watched};
-use crate::transport::http_message::{HttpMessageError, Reply, Request};
+use crate::transport::http_message::{HttpMessageError, Request};
 use crate::transport::net::{Arrivals, dial};
 use crate::transport::tls::{CertificateFacts, CertificateRole, ClientTls, facts};
 use crate::transport::{Exchange, NotSent, Sent, Stray, StrayKind};
@@ -121,6 +122,15 @@ impl Pool {
             Auth::Basic { user, password } => Shown::Fixed(Credentials::new(&Auth::basic(user, password))),
             Auth::EachTime(sign) => Shown::EachTime(sign.clone()),
             Auth::Token(token) => Shown::Token(TokenSource::new((**token).clone(), settings.ambient.clone())),
+            Auth::Session(session) => {
+                let session = Session {
+                    settings: session.clone(),
+                    base: settings.base.clone(),
+                    tls: settings.tls.clone(),
+                    headers: settings.headers.clone(),
+                };
+                Shown::Token(TokenSource::of_session(session, settings.ambient.clone()))
+            }
         };
         let permits = Arc::new(Semaphore::new(settings.max_connections.max(1)));
         let (idle, peer, dialled) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
@@ -165,6 +175,13 @@ impl Inner {
         match &self.shown {
             Shown::Fixed(_) | Shown::EachTime(_) => Ok(None),
             Shown::Token(source) => source.token(refused).await.map(Some),
+        }
+    }
+
+    fn is_refused(&self, sent: &Sent) -> bool {
+        match (&self.shown, sent) {
+            (Shown::Token(source), Sent::Reply(bytes)) => source.is_refused(bytes),
+            _ => false,
         }
     }
 
@@ -228,7 +245,7 @@ impl Connection {
             Err(why) => return Exchange::not_sent(NotSent::Request(why), Vec::new()),
         };
         let sent = self.once(&request, id).await;
-        let refused = self.token.as_ref().map(|t| t.number).filter(|_| is_unauthorised(&sent));
+        let refused = self.token.as_ref().map(|t| t.number).filter(|_| self.pool.is_refused(&sent));
         let (Some(refused), Sent::Reply(first)) = (refused, &sent) else {
             return Exchange { sent, strays: Vec::new() };
         };
@@ -290,10 +307,6 @@ impl Connection {
         }
         sent
     }
-}
-
-fn is_unauthorised(sent: &Sent) -> bool {
-    matches!(sent, Sent::Reply(bytes) if Reply::parse(bytes).is_ok_and(|r| r.status == 401))
 }
 
 impl Drop for Connection {

@@ -9,14 +9,22 @@ use sha2::{Digest, Sha256};
 
 /// How a request shows who sends it.
 #[derive(Clone)]
-pub(super) struct Credentials(HeaderValue);
+pub(super) struct Credentials {
+    header: HeaderName,
+    value: HeaderValue,
+}
 
 impl Credentials {
-    /// `None`: something that no header can carry.
+    /// `Authorization`. `None`: something that no header can carry.
     pub(super) fn new(text: &str) -> Option<Self> {
+        Self::in_header(AUTHORIZATION.as_str(), text)
+    }
+
+    pub(super) fn in_header(name: &str, text: &str) -> Option<Self> {
+        let header = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let mut value = HeaderValue::from_str(text).ok()?;
         value.set_sensitive(true);
-        Some(Self(value))
+        Some(Self { header, value })
     }
 }
 
@@ -44,8 +52,8 @@ pub(super) fn outgoing(
     for name in ["x-request-id", "x-correlation-id"] {
         headers.entry(name).or_insert_with(|| named.clone());
     }
-    if let Some(Credentials(value)) = credentials {
-        headers.insert(AUTHORIZATION, value.clone());
+    if let Some(Credentials { header, value }) = credentials {
+        headers.insert(header, value.clone());
     }
     Some(out)
 }

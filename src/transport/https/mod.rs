@@ -1,8 +1,8 @@
 //! HTTPS, both ways. Out: one request and its reply at a time on each of a few kept connections, over HTTP/1.1.
 //!
 //! The requests are those of [`super::http_message`]: without host and credentials, which are added here. Redirects are not followed, no proxy
-//! is used, and nothing is sent again by this module, except once after a 401 with a fresh access token: a request that was refused for
-//! its credentials was not acted upon.
+//! is used, and nothing is sent again by this module, except once after a 401 with a fresh access token or session: a request that was
+//! refused for its credentials was not acted upon.
 
 mod assertion;
 mod auth;
@@ -11,6 +11,7 @@ mod client;
 mod exchange;
 mod form;
 mod listener;
+mod session;
 mod token;
 mod watched;
 
@@ -19,6 +20,7 @@ pub use auth::{Auth, ClientProof, Sign, TokenSettings};
 pub use base::{Base, NotABase};
 pub use client::{Ambient, ClientSettings, Connection, Pool};
 pub use listener::{Arrived, Listener, ListenerSettings};
+pub use session::{Login, LoginPlan, SessionSettings, TokenIn};
 
 /// Largest reply body that is read (4 MiB), unless settings say otherwise.
 pub const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -1,12 +1,15 @@
-//! Access tokens: had from the token endpoint, kept until shortly before they end, asked for by one request at a time.
+//! Access tokens: had from the token endpoint or by a log in, kept until shortly before they end, asked for by one request at a time.
 
 use super::auth::{Auth, ClientProof, TokenSettings};
+use super::base::Base;
 use super::client::Ambient;
 use super::exchange::{Terms, exchange};
 use super::form::Credentials;
+use super::session::Session;
 use super::watched::Watched;
 use crate::transport::http_message::Reply;
 use crate::transport::net::dial;
+use crate::transport::tls::ClientTls;
 use crate::transport::{NotSent, Sent};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
@@ -15,16 +18,17 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Largest answer of a token endpoint.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest token.
-const TOKEN_BYTES_MAX: usize = 16 * 1024;
+pub(super) const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// A token that does not say how long it lasts.
 const UNSAID_SECONDS: i64 = 60;
 /// No token is believed longer than this.
-const LASTS_SECONDS_MAX: i64 = 24 * 60 * 60;
+pub(super) const LASTS_SECONDS_MAX: i64 = 24 * 60 * 60;
 /// What a form field keeps as it is.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -35,12 +39,66 @@ pub(super) struct TokenSource {
 }
 
 struct Inner {
-    settings: TokenSettings,
+    from: From,
     ambient: Ambient,
     /// Held while a request for a token is under way: the others wait for its answer.
     kept: Mutex<Kept>,
     /// Requests that failed. Who waited for one that failed does not try again at once.
     failures: AtomicU64,
+}
+
+/// Who gives tokens.
+enum From {
+    /// OAuth 2.0.
+    Gateway(TokenSettings),
+    /// The endpoint itself.
+    Session(Session),
+}
+
+/// A request for a token, and how its answer is read.
+pub(super) struct Asking {
+    pub request: http::Request<Full<Bytes>>,
+    pub read: Box<ReadToken>,
+}
+
+/// The token in a whole reply and how many seconds it lasts.
+type ReadToken = dyn Fn(&[u8]) -> Result<(Credentials, i64), String> + Send;
+
+impl From {
+    fn url(&self) -> &Base {
+        match self {
+            Self::Gateway(s) => &s.url,
+            Self::Session(s) => &s.base,
+        }
+    }
+
+    fn tls(&self) -> Option<&ClientTls> {
+        match self {
+            Self::Gateway(s) => s.tls.as_deref(),
+            Self::Session(s) => s.tls.as_deref(),
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::Gateway(s) => s.timeout,
+            Self::Session(s) => s.settings.timeout,
+        }
+    }
+
+    fn edition(&self) -> i64 {
+        match self {
+            Self::Gateway(_) => 0,
+            Self::Session(s) => s.settings.login.edition(),
+        }
+    }
+
+    fn ask(&self, ambient: &Ambient) -> Result<Asking, String> {
+        match self {
+            Self::Gateway(s) => Ok(Asking { request: request(s, ambient)?, read: Box::new(read) }),
+            Self::Session(s) => s.ask(ambient),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -55,12 +113,30 @@ pub(super) struct Token {
     /// Which one it is, so that only the token that was refused is given up.
     pub number: u64,
     until_seconds: i64,
+    edition: i64,
 }
 
 impl TokenSource {
     pub(super) fn new(settings: TokenSettings, ambient: Ambient) -> Self {
-        let inner = Inner { settings, ambient, kept: Mutex::default(), failures: AtomicU64::new(0) };
+        Self::of(From::Gateway(settings), ambient)
+    }
+
+    pub(super) fn of_session(session: Session, ambient: Ambient) -> Self {
+        Self::of(From::Session(session), ambient)
+    }
+
+    fn of(from: From, ambient: Ambient) -> Self {
+        let inner = Inner { from, ambient, kept: Mutex::default(), failures: AtomicU64::new(0) };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Whether a reply says that the token is worth nothing any more, and so that the request was not acted upon.
+    pub(super) fn is_refused(&self, reply: &[u8]) -> bool {
+        let unauthorised = Reply::parse(reply).is_ok_and(|r| r.status == 401);
+        match &self.inner.from {
+            From::Gateway(_) => unauthorised,
+            From::Session(s) => unauthorised || s.settings.login.is_over(reply),
+        }
     }
 
     /// A token; `refused`: the number of one that the endpoint did not take, although by its own word it should last.
@@ -69,21 +145,24 @@ impl TokenSource {
         let failures = inner.failures.load(Ordering::Acquire);
         let mut kept = inner.kept.lock().await;
         let now = (inner.ambient.now)().as_second();
-        if let Some(token) = kept.token.as_ref().filter(|t| t.until_seconds > now && Some(t.number) != refused) {
+        let edition = inner.from.edition();
+        let lasts = |t: &&Token| t.until_seconds > now && Some(t.number) != refused && t.edition == edition;
+        if let Some(token) = kept.token.as_ref().filter(lasts) {
             return Ok(token.clone());
         }
         if inner.failures.load(Ordering::Acquire) > failures {
             return Err(self.failed(kept.last_failure.clone()));
         }
         let number = kept.token.as_ref().map_or(0, |t| t.number) + 1;
-        let got = match tokio::time::timeout(inner.settings.timeout, self.fetch()).await {
+        let got = match tokio::time::timeout(inner.from.timeout(), self.fetch()).await {
             Ok(got) => got,
-            Err(_) => Err(format!("no answer within {} ms", inner.settings.timeout.as_millis())),
+            Err(_) => Err(format!("no answer within {} ms", inner.from.timeout().as_millis())),
         };
         match got {
             Ok((credentials, lasts)) => {
                 // Given up a fifth of its life before its end, a minute at most: it must outlast the request.
-                let token = Token { credentials, number, until_seconds: now + lasts - (lasts / 5).clamp(1, 60) };
+                let until_seconds = now + lasts - (lasts / 5).clamp(1, 60);
+                let token = Token { credentials, number, until_seconds, edition };
                 kept.token = Some(token.clone());
                 Ok(token)
             }
@@ -96,67 +175,66 @@ impl TokenSource {
     }
 
     fn failed(&self, reason: String) -> NotSent {
-        NotSent::Token { from: self.inner.settings.url.to_string(), reason }
+        NotSent::Token { from: self.inner.from.url().to_string(), reason }
     }
 
     async fn fetch(&self) -> Result<(Credentials, i64), String> {
-        let s = &self.inner.settings;
-        let stream = dial(&s.url.address(), s.tls.as_deref(), s.timeout).await.map_err(|e| e.to_string())?;
+        let (from, address) = (&self.inner.from, self.inner.from.url().address());
+        let asking = from.ask(&self.inner.ambient)?;
+        let stream = dial(&address, from.tls(), from.timeout()).await.map_err(|e| e.to_string())?;
         let (stream, progress) = Watched::new(stream);
         let (mut way, driver) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         let _driver = super::client::Driver::spawn(driver);
-        let address = s.url.address();
         let terms = Terms {
             address: &address,
-            send_timeout: s.timeout,
-            reply_timeout: s.timeout,
+            send_timeout: from.timeout(),
+            reply_timeout: from.timeout(),
             reply_bytes_max: ANSWER_BYTES_MAX,
         };
-        let (sent, _) = exchange(&mut way, &progress, self.request()?, &terms).await;
+        let (sent, _) = exchange(&mut way, &progress, asking.request, &terms).await;
         match sent {
-            Sent::Reply(bytes) => read(&bytes),
+            Sent::Reply(bytes) => (asking.read)(&bytes),
             Sent::NotSent(e) => Err(e.to_string()),
             Sent::Unsure(e) => Err(e.to_string()),
         }
     }
+}
 
-    fn request(&self) -> Result<http::Request<Full<Bytes>>, String> {
-        let s = &self.inner.settings;
-        let mut form = vec![("grant_type", "client_credentials".to_owned())];
-        let mut basic = None;
-        match &s.proof {
-            // RFC 6749, 2.3.1: the id and the secret are form-encoded before they are put together.
-            ClientProof::Secret(secret) => basic = Some(Auth::basic(&encoded(&s.client_id), &encoded(secret))),
-            ClientProof::SignedJwt { key, audience } => {
-                let mut random = [0u8; 16];
-                (self.inner.ambient.random)(&mut random);
-                let id = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
-                let now = (self.inner.ambient.now)().as_second();
-                let jwt = key.sign(&s.client_id, audience, &id, now).map_err(|e| e.to_string())?;
-                form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".into()));
-                form.push(("client_assertion", jwt));
-            }
+fn request(s: &TokenSettings, ambient: &Ambient) -> Result<http::Request<Full<Bytes>>, String> {
+    let mut form = vec![("grant_type", "client_credentials".to_owned())];
+    let mut basic = None;
+    match &s.proof {
+        // RFC 6749, 2.3.1: the id and the secret are form-encoded before they are put together.
+        ClientProof::Secret(secret) => basic = Some(Auth::basic(&encoded(&s.client_id), &encoded(secret))),
+        ClientProof::SignedJwt { key, audience } => {
+            let mut random = [0u8; 16];
+            (ambient.random)(&mut random);
+            let id = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+            let now = (ambient.now)().as_second();
+            let jwt = key.sign(&s.client_id, audience, &id, now).map_err(|e| e.to_string())?;
+            form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".into()));
+            form.push(("client_assertion", jwt));
         }
-        form.extend(s.scope.clone().map(|scope| ("scope", scope)));
-        let body = form.iter().map(|(k, v)| format!("{k}={}", encoded(v))).collect::<Vec<_>>().join("&");
-        let cannot = "the client id or secret holds what no header can carry".to_owned();
-        let mut request = http::Request::builder()
-            .method("POST")
-            .uri(s.url.target(""))
-            .header(HOST, s.url.authority())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json")
-            .header(CONNECTION, "close")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|_| cannot.clone())?;
-        if let Some(basic) = basic {
-            let mut value = HeaderValue::from_str(&basic).map_err(|_| cannot)?;
-            value.set_sensitive(true);
-            request.headers_mut().insert(AUTHORIZATION, value);
-        }
-        Ok(request)
     }
+    form.extend(s.scope.clone().map(|scope| ("scope", scope)));
+    let body = form.iter().map(|(k, v)| format!("{k}={}", encoded(v))).collect::<Vec<_>>().join("&");
+    let cannot = "the client id or secret holds what no header can carry".to_owned();
+    let mut request = http::Request::builder()
+        .method("POST")
+        .uri(s.url.target(""))
+        .header(HOST, s.url.authority())
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(ACCEPT, "application/json")
+        .header(CONNECTION, "close")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|_| cannot.clone())?;
+    if let Some(basic) = basic {
+        let mut value = HeaderValue::from_str(&basic).map_err(|_| cannot)?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    Ok(request)
 }
 
 fn encoded(text: &str) -> String {

@@ -1,35 +1,66 @@
-//! Reading `maps/*.toml` of a FHIR pack.
+//! Reading `maps/*.toml` of a FHIR or XML pack.
 
 use super::super::super::fault::{Faults, suggest};
 use super::super::super::map::{check_constants, constant, filter, find, makes};
 use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
 use super::super::super::words::Words;
-use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, element_of};
+use super::super::super::xml::{self, Namespaces};
+use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, Way, XML_FILTERS, element_of};
 use serde_json_path::JsonPath;
 use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
 
 /// References one path may follow.
 const HOPS_MAX: usize = 4;
+const XML_EXAMPLE: &str = "write \"ours.field\" = \"/Envelope/Body/Referral/Sent\" or = { from = \"/Envelope/Body/Referral/Born\", as = \"xml_date\" }";
 const EXAMPLE: &str =
     "write \"ours.field\" = \"$.authoredOn\" or = { from = \"$.subject -> $.birthDate\", as = \"fhir_date\" }";
 
 impl Map {
     /// Reads one map; every faulty row is a fault.
-    pub fn read(sources: &Sources, path: &str, faults: &mut Faults) -> Option<Self> {
+    /// `xml`: the prefixes of an XML pack, whose paths are not JSONPaths.
+    pub fn read(sources: &Sources, path: &str, xml: Option<&Namespaces>, faults: &mut Faults) -> Option<Self> {
         let text = sources.text(path, faults)?;
         let cell = RefCell::new(std::mem::take(faults));
         let map = {
             let file = TomlFile::new(path, &text, &cell);
-            file.root().map(|root| from_table(&file, &root))
+            file.root().map(|root| from_table(&Of { file: &file, xml }, &root))
         };
         *faults = cell.into_inner();
         map
     }
 }
 
-fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
+/// The file a row stands in, and which kind of path it has.
+struct Of<'f, 'i> {
+    file: &'f TomlFile<'i>,
+    xml: Option<&'f Namespaces>,
+}
+
+impl<'i> std::ops::Deref for Of<'_, 'i> {
+    type Target = TomlFile<'i>;
+
+    fn deref(&self) -> &TomlFile<'i> {
+        self.file
+    }
+}
+
+impl Of<'_, '_> {
+    fn example(&self) -> &'static str {
+        if self.xml.is_some() { XML_EXAMPLE } else { EXAMPLE }
+    }
+
+    fn element(&self) -> &'static str {
+        if self.xml.is_some() {
+            "/Referral/Id[@type], and in the rows ./Value"
+        } else {
+            "$.identifier[*], and in the rows @.value"
+        }
+    }
+}
+
+fn from_table(file: &Of<'_, '_>, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
     let makes = makes(file, &head);
     let mut map =
@@ -70,7 +101,7 @@ fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     map
 }
 
-fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
+fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
     let Some(element) = element_of(makes, ours) else {
         let (what, hint) = match find(makes, ours) {
             Err(e) => e,
@@ -92,14 +123,14 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
         }
     }
     if !said {
-        let hint = "add from = \"$.identifier[*]\"; in the rows, @ is the element";
+        let hint = format!("add from: for example {}", file.element());
         file.fault_at(line, format!("[each.\"{ours}\"] does not say what it repeats over"), hint);
     }
     Some(Each { ours: ours.into(), over: over?, only, fields })
 }
 
 /// `{ "@.system" = "code:assigning_authority" }`
-fn listed(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<(Path, String)> {
+fn listed(file: &Of<'_, '_>, table: &DeTable<'_>, line: u32) -> Option<(Path, String)> {
     let mut rows = table.iter();
     let row = rows.next().filter(|_| table.len() == 1);
     let named = row.and_then(|(key, value)| Some((key, value.get_ref().as_str()?.strip_prefix("code:")?)));
@@ -111,7 +142,7 @@ fn listed(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<(Path, 
     path(file, key.get_ref(), line, true).map(|path| (path, name.to_owned()))
 }
 
-fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
+fn field(file: &Of<'_, '_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
     let words = match find(makes, ours) {
         Ok(shape) => shape.and_then(Words::of),
         Err((what, hint)) => {
@@ -137,10 +168,10 @@ fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes:
     Some(Field { ours: ours.into(), rows, words, optional, line })
 }
 
-fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
+fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
     let DeValue::Table(table) = value else {
         let Some(text) = value.as_str() else {
-            file.fault_at(line, "is not a row", EXAMPLE);
+            file.fault_at(line, "is not a row", file.example());
             return None;
         };
         // `?` behind a path: it may be absent.
@@ -191,19 +222,23 @@ fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optio
     Some(Row { from: froms.remove(0), made: made?, when, ambiguous_is_absent: ambiguous.is_some(), line })
 }
 
-fn made(file: &TomlFile<'_>, name: &str, line: u32) -> Option<Made> {
+fn made(file: &Of<'_, '_>, name: &str, line: u32) -> Option<Made> {
+    let offered = if file.xml.is_some() { XML_FILTERS } else { FILTERS };
     match name {
-        "fhir_date" => Some(Made::Date),
-        "fhir_time" => Some(Made::Time),
-        "flag" => Some(Made::Flag),
-        shared if shared.starts_with("code:") || FILTERS.iter().any(|f| f.name == shared) => {
+        "fhir_date" if file.xml.is_none() => Some(Made::Date),
+        "fhir_time" if file.xml.is_none() => Some(Made::Time),
+        "flag" if file.xml.is_none() => Some(Made::Flag),
+        "xml_date" if file.xml.is_some() => Some(Made::XmlDate),
+        "xml_time" if file.xml.is_some() => Some(Made::Time),
+        "xml_flag" if file.xml.is_some() => Some(Made::XmlFlag),
+        shared if shared.starts_with("code:") || offered.iter().any(|f| f.name == shared) => {
             filter(file, shared, line).map(Made::Shared)
         }
         other => {
             file.fault_at(
                 line,
                 format!("there is no filter \"{other}\""),
-                suggest(other, FILTERS.iter().map(|f| f.name)),
+                suggest(other, offered.iter().map(|f| f.name)),
             );
             None
         }
@@ -211,7 +246,15 @@ fn made(file: &TomlFile<'_>, name: &str, line: u32) -> Option<Made> {
 }
 
 /// `$.subject -> $.name[0].family`; in an [each], `@.value` begins at the element.
-fn path(file: &TomlFile<'_>, text: &str, line: u32, in_each: bool) -> Option<Path> {
+fn path(file: &Of<'_, '_>, text: &str, line: u32, in_each: bool) -> Option<Path> {
+    if let Some(namespaces) = file.xml {
+        let path = xml::path_in(file, text, line, namespaces)?;
+        if path.is_from_element() && !in_each {
+            file.fault_at(line, format!("path \"{text}\" begins with . outside an [each]"), "begin it with /");
+            return None;
+        }
+        return Some(Path { shown: text.to_owned(), way: Way::Xml(path) });
+    }
     let from_element = text.trim_start().starts_with('@');
     if from_element && !in_each {
         file.fault_at(line, format!("path \"{text}\" begins with @ outside an [each]"), "begin it with $");
@@ -236,5 +279,5 @@ fn path(file: &TomlFile<'_>, text: &str, line: u32, in_each: bool) -> Option<Pat
         file.fault_at(line, format!("path \"{text}\" follows more than {HOPS_MAX} references"), "shorten it");
         return None;
     }
-    Some(Path { shown: text.to_owned(), from_element, hops })
+    Some(Path { shown: text.to_owned(), way: Way::Json { from_element, hops } })
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 fn map(rows: &str) -> Map {
     let text = format!("makes = \"CreateReferralRequest\"\n{rows}");
     let mut faults = Faults::default();
-    let map = Map::read(&Sources::from_files("x", [("maps/m.toml", text.as_str())]), "maps/m.toml", &mut faults);
+    let map = Map::read(&Sources::from_files("x", [("maps/m.toml", text.as_str())]), "maps/m.toml", None, &mut faults);
     assert!(faults.0.is_empty(), "{rows}: {:?}", faults.0);
     map.expect("a map")
 }
@@ -16,7 +16,7 @@ fn map(rows: &str) -> Map {
 fn read(rows: &str, resource: &Value) -> Result<Value, Vec<String>> {
     let zone = TimeZone::get("Europe/London").expect("bundled");
     let around = Around { settings: &JsonMap::new(), tables: &BTreeMap::new(), zone: &zone };
-    let scope = Scope { resource, element: None, bundle: None };
+    let scope = Scope::of_resource(resource, None);
     let (mapped, faults) = map(rows).apply(scope, &around);
     if faults.is_empty() { Ok(mapped.value) } else { Err(faults.iter().map(ToString::to_string).collect()) }
 }

@@ -1,9 +1,7 @@
-//! What a `[[render]]` of a FHIR pack says beside its template: the request, and where the accepted text stands in it.
+//! The `request` of a `[[render]]`: what is sent, the template being its body.
 
-use super::super::fault::suggest;
 use super::super::manifest::FILE;
 use super::super::table::{Reader, TomlFile};
-use super::carried::{TextAt, TextForm};
 use crate::transport::http_message::{Headers, Method, Request};
 use toml::de::{DeTable, DeValue};
 
@@ -20,7 +18,7 @@ pub struct Part {
 }
 
 impl Part {
-    pub(super) fn new(text: &str, line: u32, what: &str, escape: &str) -> Self {
+    pub fn new(text: &str, line: u32, what: &str, escape: &str) -> Self {
         let lines = usize::try_from(line.saturating_sub(1)).unwrap_or(0);
         Self { name: format!("{FILE}:{line}:{what}:{escape}"), source: "\n".repeat(lines) + text }
     }
@@ -80,34 +78,4 @@ impl RequestRow {
             headers,
         })
     }
-}
-
-/// `text_at = { path = "$.…", as = "base64", after_head = true }`
-pub fn text_at(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<TextAt> {
-    let r = Reader::new(file, table, line, "`text_at`");
-    let path = r.required("path", "$.content[0].attachment.data").and_then(|(text, at)| {
-        serde_json_path::JsonPath::parse(&text)
-            .map_err(|e| {
-                file.fault_at(
-                    at,
-                    format!("\"{text}\" is not a JSONPath: {}", e.message()),
-                    "write it as in RFC 9535: $.a[0].b",
-                )
-            })
-            .ok()
-    });
-    let form = r.required("as", "text").and_then(|(word, at)| {
-        let form = TextForm::ALL.iter().find(|(name, _)| *name == word).map(|(_, form)| *form);
-        if form.is_none() {
-            file.fault_at(
-                at,
-                format!("`as` cannot be \"{word}\""),
-                suggest(&word, TextForm::ALL.iter().map(|(n, _)| *n)),
-            );
-        }
-        form
-    });
-    let after_head = r.flag("after_head").unwrap_or(false);
-    r.finish();
-    Some(TextAt { path: path?, form: form?, after_head })
 }

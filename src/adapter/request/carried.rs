@@ -1,8 +1,12 @@
-//! Reads the accepted text back from the JSON that was made: what does not come back exactly is not sent.
+//! Reads the accepted text back from the body that was made: what does not come back exactly is not sent.
 
+use super::super::fault::suggest;
+use super::super::fhir::json;
+use super::super::table::{Reader, TomlFile};
+use super::super::xml::{self, Namespaces};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::Value;
 use serde_json_path::JsonPath;
+use toml::de::DeTable;
 
 /// The id of the XHTML element that holds the accepted text alone.
 pub const TEXT_ELEMENT: &str = "ips-text";
@@ -21,19 +25,63 @@ impl TextForm {
         [("text", Self::Text), ("base64", Self::Base64), ("base64_xhtml", Self::Base64Xhtml)];
 }
 
+/// The one place it stands in.
+#[derive(Debug, Clone)]
+pub enum Place {
+    Json(JsonPath),
+    Xml(xml::Path),
+}
+
 /// Where the accepted text stands.
 #[derive(Debug, Clone)]
 pub struct TextAt {
-    pub path: JsonPath,
+    pub place: Place,
     pub form: TextForm,
     /// The text follows a head of lines; the first empty line parts them.
     pub after_head: bool,
 }
 
 impl TextAt {
-    /// The text as a reader of the JSON gets it; `None` when it is not there, not once, or not readable.
-    pub fn read(&self, body: &Value) -> Option<String> {
-        let leaf = self.path.query(body).exactly_one().ok()?.as_str()?.to_owned();
+    /// `text_at = { path = "$.…", as = "base64", after_head = true }`; `namespaces`: those of an XML pack, whose paths are of another kind.
+    pub fn from_row(
+        file: &TomlFile<'_>,
+        table: &DeTable<'_>,
+        line: u32,
+        namespaces: Option<&Namespaces>,
+    ) -> Option<Self> {
+        let r = Reader::new(file, table, line, "`text_at`");
+        let place = match namespaces {
+            None => r.required("path", "$.content[0].attachment.data").and_then(|(text, at)| {
+                let path = JsonPath::parse(&text).map_err(|e| {
+                    let what = format!("\"{text}\" is not a JSONPath: {}", e.message());
+                    file.fault_at(at, what, "write it as in RFC 9535: $.a[0].b");
+                });
+                path.ok().map(Place::Json)
+            }),
+            Some(namespaces) => r
+                .required("path", "/Envelope/Body/CreateNote/Text")
+                .and_then(|(text, at)| xml::path_in(file, &text, at, namespaces))
+                .map(Place::Xml),
+        };
+        let form = r.required("as", "text").and_then(|(word, at)| {
+            let form = TextForm::ALL.iter().find(|(name, _)| *name == word).map(|(_, form)| *form);
+            if form.is_none() {
+                let known = TextForm::ALL.iter().map(|(n, _)| *n);
+                file.fault_at(at, format!("`as` cannot be \"{word}\""), suggest(&word, known));
+            }
+            form
+        });
+        let after_head = r.flag("after_head").unwrap_or(false);
+        r.finish();
+        Some(Self { place: place?, form: form?, after_head })
+    }
+
+    /// The text as a reader of the body gets it; `None` when it is not there, not once, or not readable.
+    pub fn read(&self, body: &[u8]) -> Option<String> {
+        let leaf = match &self.place {
+            Place::Json(path) => path.query(&json::read(body).ok()?).exactly_one().ok()?.as_str()?.to_owned(),
+            Place::Xml(path) => path.exactly_one(&xml::read(body).ok()?)?,
+        };
         let text = match self.form {
             TextForm::Text => leaf,
             TextForm::Base64 => decoded(&leaf)?,
@@ -75,10 +123,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn bytes(body: serde_json::Value) -> Vec<u8> {
+        body.to_string().into_bytes()
+    }
+
     fn read(form: TextForm, after_head: bool, data: &str) -> Option<String> {
         let path = JsonPath::parse("$.content[*].data").expect("a path");
         let data = if form == TextForm::Text { data.to_owned() } else { BASE64_STANDARD.encode(data) };
-        TextAt { path, form, after_head }.read(&json!({"content": [{"data": data}]}))
+        TextAt { place: Place::Json(path), form, after_head }.read(&bytes(json!({"content": [{"data": data}]})))
     }
 
     #[test]
@@ -106,9 +158,9 @@ mod tests {
     #[test]
     fn a_text_that_stands_twice_or_is_no_text_is_not_read() {
         let path = JsonPath::parse("$..data").expect("a path");
-        let at = TextAt { path, form: TextForm::Text, after_head: false };
-        assert_eq!(at.read(&json!({"data": "x", "b": {"data": "x"}})), None);
-        assert_eq!(at.read(&json!({"data": 1})), None);
-        assert_eq!(TextAt { form: TextForm::Base64, ..at }.read(&json!({"data": "%"})), None);
+        let at = TextAt { place: Place::Json(path), form: TextForm::Text, after_head: false };
+        assert_eq!(at.read(&bytes(json!({"data": "x", "b": {"data": "x"}}))), None);
+        assert_eq!(at.read(&bytes(json!({"data": 1}))), None);
+        assert_eq!(TextAt { form: TextForm::Base64, ..at }.read(&bytes(json!({"data": "%"}))), None);
     }
 }

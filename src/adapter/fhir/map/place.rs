@@ -1,0 +1,156 @@
+//! Where a row of a map takes its values: JSONPaths through resources, or paths through XML. The rows are the same for both.
+
+use super::super::super::xml;
+use super::super::resource;
+use roxmltree::{Document, Node};
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+/// Values one path may give.
+const NODES_MAX: usize = 1_000;
+
+/// A path as the map writes it.
+#[derive(Debug, Clone)]
+pub(super) struct Path {
+    pub shown: String,
+    pub way: Way,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// One or more JSONPaths, each but the first from the resource that the one before it refers to.
+    Json {
+        /// Begins at the element an `[each]` stands on, rather than at the resource.
+        from_element: bool,
+        hops: Vec<JsonPath>,
+    },
+    Xml(xml::Path),
+}
+
+/// What a map reads: a resource with the message around it, or a document.
+#[derive(Clone, Copy)]
+pub struct Scope<'v>(At<'v>);
+
+#[derive(Clone, Copy)]
+enum At<'v> {
+    Json(Resource<'v>),
+    Xml { document: &'v Document<'v>, element: Option<Node<'v, 'v>> },
+}
+
+#[derive(Clone, Copy)]
+struct Resource<'v> {
+    resource: &'v Value,
+    element: Option<&'v Value>,
+    bundle: Option<&'v Value>,
+}
+
+impl<'v> Scope<'v> {
+    pub(super) fn of_resource(resource: &'v Value, bundle: Option<&'v Value>) -> Self {
+        Self(At::Json(Resource { resource, element: None, bundle }))
+    }
+
+    pub fn of_document(document: &'v Document<'v>) -> Self {
+        Self(At::Xml { document, element: None })
+    }
+
+    /// The resource that a reference in this one names.
+    pub(super) fn follow(self, node: &Value) -> Option<&'v Value> {
+        match self.0 {
+            At::Json(resource) => resource.follow(node, resource.resource).map(|(found, _)| found),
+            At::Xml { .. } => None,
+        }
+    }
+}
+
+impl<'v> Resource<'v> {
+    /// The resource that a reference names, and the one its own `#` references are looked up in.
+    fn follow(self, node: &Value, within: &'v Value) -> Option<(&'v Value, &'v Value)> {
+        let reference = node.get("reference")?.as_str()?;
+        if let Some(id) = reference.strip_prefix('#') {
+            let mut contained = within.get("contained").and_then(Value::as_array).into_iter().flatten();
+            return contained.find(|r| r.get("id").and_then(Value::as_str) == Some(id)).map(|r| (r, within));
+        }
+        let entries = self.bundle?.get("entry").and_then(Value::as_array)?;
+        let named = |e: &&Value| {
+            let full = e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
+            let own = e.get("resource").and_then(|r| Some((resource::type_of(r)?, resource::id_of(r)?)));
+            full == reference || (own.is_some() && own == resource::type_and_id(reference) && !reference.contains(':'))
+        };
+        entries.iter().find(named).and_then(|e| e.get("resource")).map(|r| (r, r))
+    }
+
+    /// Everything these hops give, in order.
+    fn nodes(self, from_element: bool, hops: &[JsonPath]) -> Result<Vec<&'v Value>, String> {
+        let start = if from_element { self.element.unwrap_or(&Value::Null) } else { self.resource };
+        let mut at: Vec<(&Value, &Value)> = vec![(start, self.resource)];
+        for (i, hop) in hops.iter().enumerate() {
+            let mut found: Vec<(&Value, &Value)> = Vec::new();
+            for (node, within) in at {
+                found.extend(hop.query(node).into_iter().map(|n| (n, within)));
+                if found.len() > NODES_MAX {
+                    return Err(format!("gives more than {NODES_MAX} values"));
+                }
+            }
+            let is_last = i + 1 == hops.len();
+            at = if is_last { found } else { found.into_iter().filter_map(|(n, w)| self.follow(n, w)).collect() };
+        }
+        Ok(at.into_iter().map(|(node, _)| node).collect())
+    }
+}
+
+/// A map's paths are of its pack's format, and so is what it reads.
+const OTHER_KIND: &str = "is a path of another format";
+
+impl Path {
+    /// What an `[each]` stands on, one after the other.
+    pub(super) fn elements<'v>(&self, scope: Scope<'v>) -> Result<Vec<Scope<'v>>, String> {
+        match (&self.way, scope.0) {
+            (Way::Json { from_element, hops }, At::Json(resource)) => {
+                let nodes = resource.nodes(*from_element, hops)?;
+                Ok(nodes.into_iter().map(|n| Scope(At::Json(Resource { element: Some(n), ..resource }))).collect())
+            }
+            (Way::Xml(path), At::Xml { document, element }) => {
+                let each = path.find(document, element)?.into_iter().map(|found| match found {
+                    xml::Found::Element(e) => Ok(Scope(At::Xml { document, element: Some(e) })),
+                    xml::Found::Attribute(_) => Err("gives attributes, and [each] stands on elements".to_owned()),
+                });
+                each.collect()
+            }
+            _ => Err(OTHER_KIND.into()),
+        }
+    }
+
+    /// Whether anything stands there; in XML an element with nothing in it does not.
+    pub(super) fn is_there(&self, scope: Scope<'_>) -> Result<bool, String> {
+        match (&self.way, scope.0) {
+            (Way::Json { from_element, hops }, At::Json(resource)) => {
+                Ok(!resource.nodes(*from_element, hops)?.is_empty())
+            }
+            (Way::Xml(path), At::Xml { document, element }) => {
+                let found = path.find(document, element)?;
+                Ok(found.iter().any(|f| f.text().is_none_or(|text| !text.trim().is_empty())))
+            }
+            _ => Err(OTHER_KIND.into()),
+        }
+    }
+
+    /// The texts that stand there; empty ones count as absent.
+    pub(super) fn texts(&self, scope: Scope<'_>) -> Result<Vec<String>, String> {
+        let (from_element, hops, resource) = match (&self.way, scope.0) {
+            (Way::Json { from_element, hops }, At::Json(resource)) => (*from_element, hops, resource),
+            (Way::Xml(path), At::Xml { document, element }) => return path.texts(document, element),
+            _ => return Err(OTHER_KIND.into()),
+        };
+        let mut texts = Vec::new();
+        for node in resource.nodes(from_element, hops)? {
+            match node {
+                Value::String(text) if text.trim().is_empty() => {}
+                Value::String(text) => texts.push(text.clone()),
+                Value::Number(_) | Value::Bool(_) => texts.push(node.to_string()),
+                Value::Null => {}
+                Value::Array(_) | Value::Object(_) => return Err("is not a single value; name a member of it".into()),
+            }
+        }
+        Ok(texts)
+    }
+}

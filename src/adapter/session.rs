@@ -1,0 +1,398 @@
+//! `[session]`: how one logs in where the API has a log in of its own. What the request looks like stands here; who we are comes from config when it
+//! is made, and is nowhere else: no template sees it, and nothing that is kept or shown holds it.
+
+use super::escaping::Escaping;
+use super::fault::{Faults, suggest};
+use super::fhir::json;
+use super::lint;
+use super::settings::Settings;
+use super::table::{Reader, TomlFile};
+use super::xml::{self, Namespaces};
+use crate::transport::http_message::{Headers, Method, Reply, Request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+use serde_json_path::JsonPath;
+use toml::de::{DeTable, DeValue};
+
+/// Longest time a session may be said to last, in seconds.
+const LASTS_SECONDS_MAX: i64 = 24 * 60 * 60;
+/// What a form field keeps as it is.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What stands for the token in `send`.
+const TOKEN: &str = "token";
+
+/// One pack's log in.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The request, but for its body.
+    head: Request,
+    body: Body,
+    token: TokenAt,
+    /// The header that carries the token, and what stands around it there.
+    pub header: String,
+    pub before: String,
+    pub after: String,
+    pub lasts_seconds: u32,
+    over: Option<(xml::Path, Vec<String>)>,
+}
+
+/// Who we are, from config.
+#[derive(Clone, Copy)]
+pub struct Who<'w> {
+    pub user: &'w str,
+    pub password: &'w str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Xml,
+    Json,
+    Form,
+}
+
+const KINDS: [(&str, Kind, &str); 3] = [
+    ("xml", Kind::Xml, "text/xml; charset=utf-8"),
+    ("json", Kind::Json, "application/json"),
+    ("form", Kind::Form, "application/x-www-form-urlencoded"),
+];
+
+#[derive(Debug, Clone)]
+struct Body {
+    kind: Kind,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    User,
+    Password,
+    Setting(String),
+}
+
+/// Where an answer has the token.
+#[derive(Debug, Clone)]
+enum TokenAt {
+    Xml(xml::Path),
+    Json(JsonPath),
+}
+
+impl Session {
+    /// `[session]` of a manifest.
+    pub fn read(
+        file: &TomlFile<'_>,
+        table: &DeTable<'_>,
+        line: u32,
+        settings: &Settings,
+        namespaces: &Namespaces,
+    ) -> Option<Self> {
+        let r = Reader::new(file, table, line, "[session]");
+        let path = r.required("path", "session");
+        let method = r.text("method").map_or(Some(Method::Post), |(word, at)| {
+            let method = Method::parse(&word).filter(|m| *m != Method::Get);
+            if method.is_none() {
+                file.fault_at(
+                    at,
+                    format!("method \"{word}\" cannot log in"),
+                    "write \"POST\" or \"PUT\", or leave it away",
+                );
+            }
+            method
+        });
+        let headers = headers(file, &r);
+        // All are asked for, so that each is known.
+        let given: Vec<_> = KINDS
+            .iter()
+            .filter_map(|(key, kind, media)| r.text(key).map(|(text, at)| (*kind, *media, text, at)))
+            .collect();
+        let body = match given.as_slice() {
+            [(kind, media, text, at)] => body(file, *kind, text, *at, settings).map(|b| (b, *media)),
+            _ => {
+                r.fault(
+                    "[session] needs one body",
+                    "add xml = \"\"\"…{{ login.user }}…{{ login.password }}…\"\"\", or json, or form",
+                );
+                None
+            }
+        };
+        let token = r.required("token", "/Envelope/Body/LoginResponse/Token").and_then(|(text, at)| {
+            if !text.starts_with('$') {
+                return xml::path_in(file, &text, at, namespaces).map(TokenAt::Xml);
+            }
+            JsonPath::parse(&text)
+                .map_err(|e| {
+                    let what = format!("\"{text}\" is not a JSONPath: {}", e.message());
+                    file.fault_at(at, what, "write it as in RFC 9535: $.token; a path into XML begins with /");
+                })
+                .ok()
+                .map(TokenAt::Json)
+        });
+        let send = r.table("send");
+        if send.is_none() {
+            r.fault(
+                "[session] does not say how the token is sent",
+                "add send = { header = \"Authorization\", value = \"Bearer {{ token }}\" }",
+            );
+        }
+        let send = send.and_then(|(t, at)| sent_as(file, t, at));
+        let lasts = r.integer("lasts_seconds");
+        let lasts_seconds = match lasts {
+            Some((n, _)) if (1..=LASTS_SECONDS_MAX).contains(&n) => u32::try_from(n).ok(),
+            Some((_, at)) => {
+                file.fault_at(at, "lasts_seconds is out of range", format!("write 1 to {LASTS_SECONDS_MAX}"));
+                None
+            }
+            None => {
+                r.fault("[session] does not say how long a token lasts", "add lasts_seconds = 1200");
+                None
+            }
+        };
+        let over = r.table("over").map(|(t, at)| over(file, t, at, namespaces));
+        r.finish();
+        let ((body, media), (path, at)) = (body?, path?);
+        let mut headers = headers;
+        if headers.get("Content-Type").is_none() {
+            headers.add("Content-Type", media).ok()?;
+        }
+        let head = Request::new(method?, path, headers, Vec::new())
+            .map_err(|e| {
+                file.fault_at(
+                    at,
+                    format!("[session] makes a request that cannot be sent: {e}"),
+                    "write a path below base_url, without values in it",
+                )
+            })
+            .ok()?;
+        let (header, before, after) = send?;
+        let over = match over {
+            Some(None) => return None,
+            Some(over) => over,
+            None => None,
+        };
+        Some(Self { head, body, token: token?, header, before, after, lasts_seconds: lasts_seconds?, over })
+    }
+
+    /// The request of one log in. What is wrong is said without a secret in it.
+    pub fn request(&self, who: Who<'_>, settings: &Map<String, Value>) -> Result<Request, String> {
+        let mut body = String::new();
+        for piece in &self.body.pieces {
+            let (named, value) = match piece {
+                Piece::Text(text) => {
+                    body.push_str(text);
+                    continue;
+                }
+                Piece::User => ("the user".to_owned(), who.user.to_owned()),
+                Piece::Password => ("the password".to_owned(), who.password.to_owned()),
+                Piece::Setting(name) => {
+                    let value = settings.get(name).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+                    (format!("the setting {name}"), value.unwrap_or_default())
+                }
+            };
+            if value.is_empty() {
+                return Err(format!("{named} of the log in is empty"));
+            }
+            let escaped = self.body.kind.escape(&value);
+            body.push_str(
+                &escaped.ok_or_else(|| format!("{named} of the log in holds a character that cannot be written"))?,
+            );
+        }
+        Ok(Request { body: body.into_bytes(), ..self.head.clone() })
+    }
+
+    /// The token in an answer's body, or why there is none, without a word of the answer.
+    pub fn token(&self, body: &[u8]) -> Result<String, String> {
+        let found = match &self.token {
+            TokenAt::Xml(path) => {
+                let document = xml::read(body).map_err(|why| format!("and the answer cannot be read: {why}"))?;
+                path.exactly_one(&document).map(|t| t.trim().to_owned())
+            }
+            TokenAt::Json(path) => {
+                let value = json::read(body).map_err(|why| format!("and the answer cannot be read: {why}"))?;
+                path.query(&value).exactly_one().ok().and_then(Value::as_str).map(str::to_owned)
+            }
+        };
+        found
+            .filter(|t| !t.is_empty())
+            .ok_or_else(|| "and the answer has no token, or several, where [session] looks".into())
+    }
+
+    /// Whether a whole reply to a message says that the session is over.
+    pub fn is_over(&self, reply: &[u8]) -> bool {
+        let Some((at, words)) = &self.over else { return false };
+        let Ok(reply) = Reply::parse(reply) else { return false };
+        let Ok(body) = xml::read(&reply.body) else { return false };
+        let says =
+            |code: &str| words.iter().any(|w| w == code || code.rsplit_once(':').is_some_and(|(_, local)| w == local));
+        at.value(&body).ok().flatten().is_some_and(|code| says(&code))
+    }
+}
+
+impl Kind {
+    fn escape(self, value: &str) -> Option<String> {
+        match self {
+            Self::Xml => Escaping::Xml.escape(value).ok(),
+            Self::Json => {
+                let quoted = Value::from(value).to_string();
+                Some(quoted[1..quoted.len() - 1].to_owned())
+            }
+            Self::Form => Some(utf8_percent_encode(value, FORM).to_string()),
+        }
+    }
+
+    /// Whether a body with values in it is what it is meant to be.
+    fn reads(self, body: &str) -> Result<(), String> {
+        match self {
+            Self::Xml => xml::read(body.as_bytes()).map(drop),
+            Self::Json => json::read(body.as_bytes()).map(drop),
+            Self::Form if body.bytes().all(|b| b.is_ascii_graphic()) && body.split('&').all(|p| p.contains('=')) => {
+                Ok(())
+            }
+            Self::Form => Err("it is not name=value&name=value".into()),
+        }
+    }
+}
+
+/// Fixed texts: nothing of a log in but its body holds values.
+fn headers(file: &TomlFile<'_>, r: &Reader<'_, '_>) -> Headers {
+    let mut headers = Headers::default();
+    for (key, value) in r.table("headers").map(|(t, _)| t).into_iter().flatten() {
+        let (name, at) = (key.get_ref().as_ref(), file.line(key.span()));
+        let text = match value.get_ref() {
+            DeValue::String(text) if !text.contains("{{") => text.to_string(),
+            _ => {
+                file.fault_at(
+                    at,
+                    format!("header \"{name}\" of a log in must be a fixed text"),
+                    "write it in quotes, without {{ }}",
+                );
+                continue;
+            }
+        };
+        if let Err(e) = headers.add(name, &text) {
+            file.fault_at(at, e.to_string(), "host and lengths are added by the transport");
+        }
+    }
+    headers
+}
+
+fn body(file: &TomlFile<'_>, kind: Kind, text: &str, line: u32, settings: &Settings) -> Option<Body> {
+    let text = text.trim();
+    let mut found = Faults::default();
+    let tags = lint::tags(file.path, text, &mut found);
+    if kind == Kind::Xml {
+        xml::check_places(file.path, text, &tags, &mut found);
+    }
+    // Lines within the text say little: the log in stands where it begins.
+    found.0.drain(..).for_each(|f| file.fault_at(line, f.what, f.hint));
+    let (mut pieces, mut at, mut sample) = (Vec::new(), 0, String::new());
+    for tag in &tags {
+        let before = &text[at..tag.range.start];
+        let name = text[tag.inner.clone()].trim();
+        let piece = match name.split_once('.') {
+            _ if tag.is_block => None,
+            Some(("login", "user")) => Some(Piece::User),
+            Some(("login", "password")) => Some(Piece::Password),
+            Some(("settings", setting)) if settings.get(setting).is_some() => Some(Piece::Setting(setting.into())),
+            _ => None,
+        };
+        let Some(piece) = piece else {
+            let hint = match name.strip_prefix("settings.") {
+                Some(setting) => suggest(setting, settings.names()),
+                None => {
+                    "a log in has {{ login.user }}, {{ login.password }} and {{ settings.… }}, and no filters".into()
+                }
+            };
+            file.fault_at(line, format!("`{name}` is nothing that a log in has"), hint);
+            return None;
+        };
+        pieces.extend([Piece::Text(before.to_owned()), piece]);
+        sample.push_str(before);
+        sample.push('x');
+        at = tag.range.end;
+    }
+    sample.push_str(&text[at..]);
+    pieces.push(Piece::Text(text[at..].to_owned()));
+    if !pieces.contains(&Piece::Password) {
+        file.fault_at(
+            line,
+            "the log in does not say the password",
+            "write {{ login.password }} where it belongs: it comes from config",
+        );
+    }
+    if kind == Kind::Json && is_bare(text, &tags) {
+        file.fault_at(line, "a value of the log in stands outside quotes", "write \"{{ login.user }}\"");
+    }
+    if let Err(why) = kind.reads(&sample) {
+        file.fault_at(line, format!("the body of the log in cannot be read: {why}"), "look at its tags and quotes");
+        return None;
+    }
+    Some(Body { kind, pieces })
+}
+
+/// Whether a value of a JSON text stands anywhere but within a string.
+fn is_bare(text: &str, tags: &[lint::Tag]) -> bool {
+    let inside = |at: usize| text[..at].replace("\\\\", "").replace("\\\"", "").matches('"').count() % 2 == 1;
+    tags.iter().any(|t| !inside(t.range.start))
+}
+
+/// `send = { header = "Authorization", value = "Bearer {{ token }}" }`
+fn sent_as(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<(String, String, String)> {
+    const NOT: &[&str] =
+        &["host", "content-length", "content-type", "transfer-encoding", "connection", "expect", "te", "upgrade"];
+    let r = Reader::new(file, table, line, "`send`");
+    let header = r.required("header", "Authorization").and_then(|(name, at)| {
+        let good = Headers::default().add(&name, "x").is_ok() && !NOT.contains(&name.to_ascii_lowercase().as_str());
+        if !good {
+            file.fault_at(
+                at,
+                format!("\"{name}\" is no header that can carry a token"),
+                "write for example \"Authorization\"",
+            );
+        }
+        good.then_some(name)
+    });
+    let value = r.required("value", "Bearer {{ token }}").and_then(|(text, at)| {
+        let tags = lint::tags(file.path, &text, &mut Faults::default());
+        let around = match tags.as_slice() {
+            [tag] if !tag.is_block && text[tag.inner.clone()].trim() == TOKEN => {
+                Some((text[..tag.range.start].to_owned(), text[tag.range.end..].to_owned()))
+            }
+            _ => None,
+        };
+        let visible = |t: &str| t.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+        let around = around.filter(|(before, after)| visible(before) && visible(after));
+        if around.is_none() {
+            file.fault_at(
+                at,
+                "`value` does not say where the token stands",
+                "write {{ token }} once, for example \"Bearer {{ token }}\"",
+            );
+        }
+        around
+    });
+    r.finish();
+    let (before, after) = value?;
+    Some((header?, before, after))
+}
+
+/// `over = { at = "/Envelope/Body/Fault/faultcode", is = ["SessionExpired"] }`
+fn over(
+    file: &TomlFile<'_>,
+    table: &DeTable<'_>,
+    line: u32,
+    namespaces: &Namespaces,
+) -> Option<(xml::Path, Vec<String>)> {
+    let r = Reader::new(file, table, line, "`over`");
+    let at =
+        r.required("at", "/Envelope/Body/Fault/faultcode").and_then(|(t, at)| xml::path_in(file, &t, at, namespaces));
+    let words = r.texts("is").map(|(words, _)| words).unwrap_or_default();
+    if words.is_empty() {
+        r.fault("`over` does not say what ends a session", "add is = [\"SessionExpired\"]");
+    }
+    r.finish();
+    Some((at?, words)).filter(|(_, words)| !words.is_empty())
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

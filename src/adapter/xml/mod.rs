@@ -1,0 +1,56 @@
+//! Packs that speak XML over HTTP, SOAP among it: text templates, paths into what was made and what comes back, what replies mean. Pure: no
+//! network.
+
+mod parse;
+mod path;
+mod places;
+mod read;
+mod render;
+mod reply;
+
+pub(super) use parse::parse;
+pub use path::{Found, Namespaces, Path, Unclear};
+pub use places::check as check_places;
+pub use read::{is_name, read, text_of};
+pub(super) use render::render;
+pub use reply::{Echo, XmlRules};
+
+use super::fault::Faults;
+use super::table::TomlFile;
+use toml::de::DeTable;
+
+/// The text of a file under `templates/`: XML, in which a line that holds nothing but tags makes no line.
+pub fn template(path: &str, text: String, faults: &mut Faults) -> Option<String> {
+    if path.ends_with(".xml") {
+        return Some(text);
+    }
+    faults.add(path, 0, "is not a template of an xml pack", "name it .xml");
+    None
+}
+
+/// A path of a TOML file; one that is none is a fault.
+pub fn path_in(file: &TomlFile<'_>, text: &str, line: u32, namespaces: &Namespaces) -> Option<Path> {
+    Path::parse(text, namespaces)
+        .map_err(|e| file.fault_at(line, format!("path \"{text}\": {} at character {}", e.what, e.column), e.hint))
+        .ok()
+}
+
+/// `[namespaces]`: the prefixes that paths use.
+pub fn namespaces(file: &TomlFile<'_>, table: &DeTable<'_>) -> Namespaces {
+    let mut all = Namespaces::default();
+    for (key, value) in table {
+        let line = file.line(key.span());
+        match value.get_ref().as_str().filter(|uri| !uri.is_empty()) {
+            Some(uri) if is_name(key.get_ref()) => all.add(key.get_ref(), uri),
+            _ => file.fault_at(
+                line,
+                format!("\"{}\" in [namespaces] is no prefix with a namespace", key.get_ref()),
+                "write soap = \"http://schemas.xmlsoap.org/soap/envelope/\"",
+            ),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;
