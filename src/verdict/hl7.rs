@@ -19,7 +19,7 @@ pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
         };
     }
     for error in &read.errors {
-        shorten(&mut code, shown(&error.code, rules));
+        shorten(&mut code, shown(error, rules));
     }
     let row = if read.code.is_positive() { positive(&read, rules) } else { negative(&read, rules) };
     let meaning = match row {
@@ -72,8 +72,9 @@ fn of(code: AckCode, rules: &Hl7Rules) -> Row {
 }
 
 /// Codes hold a digit and are short, or the rules name them; what does not look like one could be a name.
-fn shown<'c>(code: &'c str, rules: &Hl7Rules) -> &'c str {
-    if rules.errors.contains_key(code) || crate::adapter::is_error_code(code) { code } else { "other" }
+fn shown<'c>(error: &'c ReplyError, rules: &Hl7Rules) -> &'c str {
+    let (code, is_listed) = (error.code.as_str(), rules.errors.contains_key(&error.code));
+    if is_listed || (!error.is_own && crate::adapter::is_error_code(code)) { code } else { "other" }
 }
 
 fn record_id(reply: &[u8], rules: &Hl7Rules) -> Option<String> {

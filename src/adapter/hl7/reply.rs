@@ -31,6 +31,8 @@ pub struct ReplyError {
     /// ERR-4: E, W, I or F, where the sender says.
     pub severity: Option<char>,
     pub location: Option<Location>,
+    /// It stands in ERR-5, where an application writes what it likes: shown only if the pack lists it.
+    pub is_own: bool,
 }
 
 /// Text that may hold patient data. `Debug` shows its length only.
@@ -143,7 +145,7 @@ impl Found {
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         };
         match said(code) {
-            Some(code) if is_code(&code) => self.errors.push(ReplyError { code, severity, location }),
+            Some(code) if is_code(&code) => self.errors.push(ReplyError { code, severity, location, is_own: false }),
             Some(text) => self.text(Reading::Value(text.into())),
             None => {}
         }
@@ -154,7 +156,7 @@ impl Found {
         let (before, worded) = (self.errors.len(), said(code.clone()).is_some());
         self.error(code, severity, location.clone());
         if worded && self.errors.len() == before {
-            self.errors.push(ReplyError { code: String::new(), severity, location });
+            self.errors.push(ReplyError { code: String::new(), severity, location, is_own: false });
         }
     }
 
@@ -178,12 +180,14 @@ impl Found {
             self.text(repeat.component(2).reading());
         }
         // ERR-5: the application's own code.
+        let own = self.errors.len();
         for repeat in err.field(5).repeats() {
             self.error(repeat.component(1).reading(), severity, place.clone());
             self.text(repeat.component(2).reading());
         }
+        self.errors[own..].iter_mut().for_each(|e| e.is_own = true);
         if self.errors.len() == before && matches!(severity, Some('E' | 'F')) {
-            self.errors.push(ReplyError { code: String::new(), severity, location: place });
+            self.errors.push(ReplyError { code: String::new(), severity, location: place, is_own: false });
         }
         self.text(err.field(7).reading());
         self.text(err.field(8).reading());
