@@ -5,6 +5,8 @@ use super::send::deliver;
 use super::ways::Ways;
 use super::{Endpoint, Shared, strays};
 use crate::store::write::Claim;
+use futures::FutureExt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -27,10 +29,11 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     let mut pace = Pace::new(endpoint.max_per_minute, shared.clock.now());
     let mut in_hand: JoinSet<()> = JoinSet::new();
     let ways = Ways::new(endpoint.max_in_flight);
+    let mut looked_twice = false;
     let mut left_behind_at = Instant::now();
     tracing::info!(endpoint = %id, "outbox worker started");
     while !stop.is_cancelled() {
-        let changed = shared.store.lanes_changed(&id);
+        let mut changed = pin!(shared.store.lanes_changed(&id));
         let arrival = endpoint.sender.arrival();
         let alone = endpoint.sender.is_alone();
         let mut wait = LOOK_AGAIN;
@@ -60,6 +63,11 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
                         continue;
                     }
                     if count == 0 {
+                        // What is due may have come while this one looked: then the gate does not hold it, and it must not wait.
+                        if !looked_twice && changed.as_mut().now_or_never().is_some() {
+                            looked_twice = true;
+                            continue;
+                        }
                         wait = until_due(&shared, &id).await;
                         held = wait == NOT_YET;
                     }
@@ -70,7 +78,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
             wait = NOT_YET;
         }
         tokio::select! {
-            () = changed, if !held && !alone => {}
+            () = &mut changed, if !held && !alone => {}
             () = arrival, if alone => {}
             () = tokio::time::sleep(wait) => {}
             Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
@@ -78,6 +86,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
             Some(stray) = strays_in.recv() => strays::keep(&shared, &endpoint, stray).await,
             () = stop.cancelled() => {}
         }
+        looked_twice = false;
         while let Some(done) = in_hand.try_join_next() {
             finished(done);
         }
