@@ -16,7 +16,7 @@ use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
 use crate::inbound::{Source, receive, receive_fhir};
 use crate::outbox;
-use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules};
+use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
 use crate::transport::{Sender, https};
 use std::collections::{BTreeSet, HashMap};
@@ -54,7 +54,7 @@ pub struct Running {
     pub store: Store,
     stop: CancellationToken,
     parts: JoinSet<()>,
-    writer: crate::store::WriterEnd,
+    writer: WriterEnd,
     grace: Duration,
     /// What `/readyz` says.
     _ready: watch::Sender<bool>,
@@ -100,16 +100,28 @@ pub async fn start(
     };
     let rules = Arc::new(rulebook(&config));
     let (store, writer) = Store::open(&settings, rules, clock.clone(), entropy.clone()).await?;
-    let scope = Scope::system();
-    let (endpoints, keeper, unrecorded) = match with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await {
-        Ok(both) => both,
+    match Box::pin(wired(config, store, clock, entropy, stop)).await {
+        Ok(running) => Ok(running(writer)),
         Err(e) => {
             // The record is let go before this is told: whoever starts the next one must not find it in use.
-            drop(store);
-            let _ = writer.await;
-            return Err(e);
+            let _ = tokio::time::timeout(LET_GO, writer).await;
+            Err(e)
         }
-    };
+    }
+}
+
+/// How long a start that fails waits for the parts it had begun.
+const LET_GO: Duration = Duration::from_secs(5);
+
+async fn wired(
+    config: Config,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    stop: CancellationToken,
+) -> Result<impl FnOnce(WriterEnd) -> Running, StartError> {
+    let scope = Scope::system();
+    let (endpoints, keeper, unrecorded) = with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await?;
     known_endpoints(&config, &store, &scope).await?;
     for what in endpoints::cannot_be_made(&config, &endpoints) {
         tracing::warn!("{what}");
@@ -161,7 +173,7 @@ pub async fn start(
     let retention = config.limits.request_id_retention;
     parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
-    Ok(Running {
+    Ok(move |writer| Running {
         grpc,
         metrics: metrics_address,
         listeners,
@@ -174,10 +186,10 @@ pub async fn start(
     })
 }
 
-/// Every endpoint with the pack that is active for it, and who keeps it so. Its policy is in the rulebook from then on.
 /// Endpoints whose pack has yet to be recorded as the active one, and why.
 type Unrecorded = Vec<(Arc<Slot>, &'static str)>;
 
+/// Every endpoint with the pack that is active for it, and who keeps it so. Its policy is in the rulebook from then on.
 async fn with_packs(
     config: &Config,
     store: &Store,

@@ -366,7 +366,7 @@ fn positive(
     reply: ReplyId,
     now: Timestamp,
 ) -> String {
-    d.evidence.push(Evidence { kind, at: now, reply_id: Some(reply) });
+    d.evidence.push(Evidence { kind, at: now, reply_id: Some(reply), record_id: verdict.record_id.clone() });
     d.next_attempt_at = None;
     d.park = None;
     d.accepted_at = d.accepted_at.or(Some(now));

@@ -74,7 +74,8 @@ fn deliveries() -> Vec<Delivery> {
                         d.begun = begun;
                         d.unresolved = unresolved;
                         d.attempts = unresolved + u32::from(begun) + u32::from(!kinds.is_empty());
-                        let evidence = |kind: &EvidenceKind| Evidence { kind: *kind, at: at(1), reply_id: None };
+                        let evidence =
+                            |kind: &EvidenceKind| Evidence { kind: *kind, at: at(1), reply_id: None, record_id: None };
                         d.evidence = kinds.iter().map(evidence).collect();
                         d.filed_at = (state == State::Filed).then(|| at(1));
                         d.cancelled = (state == State::Cancelled).then(|| Cancelled {

@@ -171,6 +171,9 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     pub at: Timestamp,
     pub reply_id: Option<ReplyId>,
+    /// The record's own id of the document, where this evidence named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<String>,
 }
 
 /// Who cancelled, and why. Kept even when late evidence files the delivery after all.

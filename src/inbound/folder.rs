@@ -147,7 +147,9 @@ async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Re
                 Ok(bytes) => Some(bytes),
                 // One file that cannot be read holds up no other.
                 Err(e) => {
-                    tracing::error!(%endpoint, reason = %e.kind(), file = %short(&name), "a file that came back cannot be read; it stays where it is: look at its permissions");
+                    let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+                    // Its name could be a patient's.
+                    tracing::error!(%endpoint, reason = %e.kind(), %ending, %changed, "a file that came back cannot be read; it stays where it is: look at the permissions of the one of that ending and time");
                     continue;
                 }
             };
@@ -156,11 +158,6 @@ async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Re
         Ok(found)
     })
     .await
-}
-
-/// A file's name could be a patient's: enough of it to find the file by.
-fn short(name: &str) -> String {
-    name.chars().take(4).chain(['…']).chain(name.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev()).collect()
 }
 
 /// One result file: its word, stored; then out of the way.

@@ -61,14 +61,27 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed, ahe
 }
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: Ahead) -> Result<Ending, WriteError> {
-    // Every connection is taken for longer than anybody foresaw: its turn comes again, and says nothing of the endpoint.
-    let no_turn = || Ending::without_attempt(Happened::NotSent, Feeling::Nothing);
+    // Its turn comes again, and says nothing of the endpoint.
+    let no_turn = || {
+        let why = "every connection was in use".to_owned();
+        Ending::without_attempt(Happened::NotNow { why }, Feeling::Nothing)
+    };
     if claimed.delivery.asking.is_some() {
         let Some(_turn) = ahead.turn().await else { return Ok(no_turn()) };
         return Ok(ask::ask(shared, endpoint, claimed).await);
     }
     // One pack from beginning to end: another that is activated meanwhile is for what comes after.
     let fitted = endpoint.in_use.now();
+    // What is asked first is asked over the same connections: nobody who has a turn may find them taken, or a lease would have to outlive that wait too.
+    let (mut ahead, mut turn) = (Some(ahead), None);
+    if fitted.pack.asks_first(&fitted.settings)
+        && let Some(ahead) = ahead.take()
+    {
+        turn = ahead.turn().await;
+        if turn.is_none() {
+            return Ok(no_turn());
+        }
+    }
     let (bytes, control_id, with, seen) = match prepare(shared, endpoint, &fitted, claimed).await? {
         Prepared::Hold { reason, detail, heard } => {
             let replies = heard.map(|bytes| looked_up(shared, endpoint, claimed, &detail, bytes)).into_iter().collect();
@@ -82,7 +95,10 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
         }
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
-    let Some(turn) = ahead.turn().await else { return Ok(no_turn()) };
+    if let Some(ahead) = ahead {
+        turn = ahead.turn().await;
+    }
+    let Some(turn) = turn else { return Ok(no_turn()) };
     // The way first: without one nothing was tried, and nothing is counted.
     let mut way = match endpoint.sender.open().await {
         Ok(way) => way,

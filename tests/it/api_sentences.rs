@@ -100,7 +100,7 @@ fn parked(reason: ParkReason) -> Delivery {
 }
 
 fn filed(kind: EvidenceKind) -> Delivery {
-    let evidence = Evidence { kind, at: Timestamp::UNIX_EPOCH, reply_id: None };
+    let evidence = Evidence { kind, at: Timestamp::UNIX_EPOCH, reply_id: None, record_id: None };
     Delivery { evidence: vec![evidence], ..delivery(State::Filed) }
 }
 

@@ -68,10 +68,12 @@ fn confirmed(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
     }
 }
 
-/// The same kind of evidence as before, with another id of the record's own.
+/// The vendor reports it again, under another id than the vendor reported before. Ids that others gave (an acknowledgement, a list) may be written
+/// otherwise and mean the same.
 fn under_another_id(d: &Delivery, kind: EvidenceKind, verdict: &Verdict) -> bool {
-    let differ = matches!((&d.record_id, &verdict.record_id), (Some(known), Some(said)) if known != said);
-    differ && d.evidence.iter().any(|e| e.kind == kind)
+    let Some(said) = verdict.record_id.as_ref().filter(|_| kind == EvidenceKind::VendorReport) else { return false };
+    let mut before = d.evidence.iter().filter(|e| e.kind == kind).filter_map(|e| e.record_id.as_ref());
+    before.any(|known| known != said)
 }
 
 /// Evidence that moves nothing. A far end that repeats itself for ever adds nothing.
@@ -80,7 +82,8 @@ fn one_more(d: &mut Delivery, kind: EvidenceKind, late: &Late<'_>) -> Option<Str
     if !names_it && d.evidence.iter().any(|e| e.kind == kind) {
         return None;
     }
-    d.evidence.push(Evidence { kind, at: late.now, reply_id: Some(late.reply) });
+    let record_id = late.verdict.record_id.clone();
+    d.evidence.push(Evidence { kind, at: late.now, reply_id: Some(late.reply), record_id });
     if names_it {
         d.record_id.clone_from(&late.verdict.record_id);
     }

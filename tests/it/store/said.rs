@@ -81,6 +81,26 @@ async fn a_second_record_id_is_kept_and_a_person_looks() {
     }
 }
 
+/// An acknowledgement, a list and the vendor may each write the record's id in their own way.
+#[tokio::test]
+async fn an_id_that_others_gave_is_contradicted_by_nobody() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Accepted).await;
+        let of_list = Said { evidence: EvidenceKind::Reconciled, ..said(&bridge, delivery, None, filed("DOC/7")) };
+        say(&bridge, of_list).await.unwrap();
+        for _ in 0..2 {
+            say(&bridge, said(&bridge, delivery, None, filed("7"))).await.unwrap();
+        }
+        let of_list = Said { evidence: EvidenceKind::Reconciled, ..said(&bridge, delivery, None, filed("DOC-7")) };
+        say(&bridge, of_list).await.unwrap();
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        bridge.close().await;
+    }
+}
+
 /// T11 bears the id of the document it takes back.
 #[tokio::test]
 async fn the_id_of_a_withdrawn_document_names_nothing_for_certain() {
