@@ -165,6 +165,16 @@ fn reason(d: &Delivery) -> Option<ParkReason> {
     d.park.as_ref().map(|p| p.reason)
 }
 
+/// Else the one that is never answered would be asked first for ever.
+#[test]
+fn what_could_not_be_asked_about_waits_and_lets_others_go_first() {
+    let claimed = after(&fresh(), &policy(), &[Happened::Claimed]);
+    let not_now = Happened::NotNow { why: "lookup patient: answered 500".into() };
+    let d = decide(&claimed, &policy(), &not_now, at(10), u64::MAX / 2).expect("it can happen").delivery;
+    assert_eq!((d.state, d.attempts, d.may_have_been_received()), (State::Queued, 0, false));
+    assert!(d.due_at() > at(10), "{:?}", d.due_at());
+}
+
 #[test]
 fn an_application_acknowledgement_of_the_record_files() {
     let d = attempt(&policy(), replied(Verdict { record_id: Some("DOC1".into()), ..aa() }));
