@@ -3,6 +3,7 @@
 
 mod ask;
 mod late;
+mod names;
 
 use super::ask::Answer;
 use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
@@ -39,6 +40,10 @@ pub enum Happened {
     EarlierConfirmed { verdict: Verdict },
     /// The record was asked whether it has it. No attempt: asking changes nothing there. `reply`: the bytes that say so, kept.
     Asked { answer: Answer, reply: Option<ReplyId> },
+    /// An answer confirms it and tells an id of the record's that is another document's.
+    NamedLikeAnother { kind: EvidenceKind, record_id: String, reply: ReplyId },
+    /// Another document was answered with its id of the record's.
+    NameInDoubt,
     /// A person sends it again, the same bytes.
     Retried { may_be_in_record_acknowledged: bool },
     /// A person has it made anew. `identity_now`: who the patient is at that moment, which they approve if that is why it was held.
@@ -164,6 +169,16 @@ pub fn decide(
             None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
         },
         Happened::Asked { answer, reply } => match ask::answered(&mut d, policy, answer, *reply, now, random) {
+            Some(step) => step,
+            None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
+        },
+        Happened::NamedLikeAnother { kind, record_id, reply } => {
+            match names::like_another(&mut d, *kind, record_id, *reply, now) {
+                Some(step) => step,
+                None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
+            }
+        }
+        Happened::NameInDoubt => match names::in_doubt(&mut d) {
             Some(step) => step,
             None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
         },

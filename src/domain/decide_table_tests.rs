@@ -131,6 +131,8 @@ fn happenings() -> Vec<Happened> {
         cancelled_by(true),
         Happened::Superseded { why: "newer" },
         Happened::Nameable,
+        Happened::NamedLikeAnother { kind: EvidenceKind::ApplicationAck, record_id: "17".into(), reply: reply() },
+        Happened::NameInDoubt,
         Happened::Asked { answer: Answer::Found { record_id: None }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: None },

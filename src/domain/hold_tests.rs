@@ -37,6 +37,7 @@ struct Case {
     predecessor: Option<Delivery>,
     author_mapped: bool,
     late_now: bool,
+    takes_back: Option<Option<&'static str>>,
     made_from: Option<MadeFrom>,
 }
 
@@ -111,6 +112,7 @@ impl Case {
             predecessor: None,
             author_mapped: true,
             late_now: false,
+            takes_back: None,
             made_from: None,
         }
     }
@@ -126,6 +128,7 @@ impl Case {
             predecessor: self.predecessor.as_ref(),
             author_mapped: self.author_mapped,
             late_now: self.late_now,
+            takes_back: self.takes_back,
             made_from: self.made_from.as_ref(),
         })
     }
@@ -136,6 +139,7 @@ impl Case {
             identity: self.identity_now.clone(),
             endpoint: self.policy.fingerprint.clone(),
             late: false,
+            takes_back: self.takes_back.flatten().map(str::to_owned),
         });
         self
     }
@@ -362,7 +366,7 @@ fn what_was_readdressed_goes_to_the_same_person_and_is_held_for_another_one() {
     assert_eq!(looked_at.clearance(), Clearance::Go);
     let later = Case { identity_now: identity("9990000034", "Another"), ..looked_at.rendered() };
     let later = Case {
-        made_from: Some(MadeFrom { identity: identity("9990000026", "Test"), endpoint: "pack@1".into(), late: false }),
+        made_from: later.made_from.clone().map(|m| MadeFrom { identity: identity("9990000026", "Test"), ..m }),
         ..later
     };
     assert_eq!(later.clearance(), Clearance::Hold(ParkReason::Merged), "approved was that identity, and no later one");
@@ -391,4 +395,19 @@ fn bytes_hold_only_for_the_person_the_identifiers_and_the_far_end_they_were_made
     let mut moved = case.policy.clone();
     moved.fingerprint = "another far end".into();
     assert!(!made.holds_now(&case.identity_now, &moved));
+}
+
+#[test]
+fn a_withdrawal_names_the_document_that_the_record_calls_so_now_or_is_held() {
+    let takes_back = |id| Case { takes_back: Some(id), ..Case::new() };
+    assert_eq!(takes_back(Some("17")).clearance(), Clearance::Go);
+    assert_eq!(takes_back(Some("17")).rendered().clearance(), Clearance::Go);
+    assert_eq!(takes_back(None).clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument));
+    // It was made while the id still meant one document.
+    let since = |case: Case, id| Case { takes_back: Some(id), ..case };
+    let (made, sent) = (takes_back(Some("17")).rendered(), takes_back(Some("17")).sent());
+    assert_eq!(since(made.clone(), Some("18")).clearance(), Clearance::RenderAnew);
+    assert_eq!(since(made, None).clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument));
+    assert_eq!(since(sent.clone(), Some("18")).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved));
+    assert_eq!(since(sent, None).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved));
 }

@@ -6,8 +6,10 @@ use crate::adapter::compose::{Composition, compose, job_of};
 use crate::adapter::{Fitted, RenderError};
 use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
+use crate::domain::entry::EntryAction;
 use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance};
 use crate::domain::ids::{RenderingId, random_80_bits};
+use crate::domain::policy::Names;
 use crate::store::StoreError;
 use crate::store::record::{Raw, Rendering};
 use crate::store::write::{BeginWith, Claimed, Feeling, Seen};
@@ -42,6 +44,9 @@ pub async fn prepare(
     let identity_now = claimed.patient.details.identity();
     let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
     let predecessor = delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
+    let spoken_of = chain::speaks_of(&claimed.before, delivery.action);
+    let by_record_id = fitted.policy.names == Names::RecordId && delivery.action == EntryAction::Withdraw;
+    let takes_back = by_record_id.then(|| spoken_of.and_then(|d| d.record_id.as_deref()));
     let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
@@ -53,6 +58,7 @@ pub async fn prepare(
         predecessor,
         author_mapped: staff.is_some(),
         late_now,
+        takes_back,
         made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
     };
     let seen = Seen {
@@ -71,8 +77,12 @@ pub async fn prepare(
         }),
         (Clearance::Go | Clearance::RenderAnew, earlier) => {
             let number = earlier.as_ref().map_or(1, |r| r.number + 1);
-            let made_from =
-                MadeFrom { identity: identity_now, endpoint: fitted.policy.fingerprint.clone(), late: late_now };
+            let made_from = MadeFrom {
+                identity: identity_now,
+                endpoint: fitted.policy.fingerprint.clone(),
+                late: late_now,
+                takes_back: takes_back.flatten().map(str::to_owned),
+            };
             render(shared, (endpoint, fitted), claimed, staff, number, made_from, seen).await
         }
     }

@@ -246,10 +246,9 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ParkReason::MayAlreadyBeFiled => {
             (format!("{name} says that it has it already{detail}"), team(" and looks whether it does"))
         }
-        ParkReason::FilingContradicted => (
-            format!("{name} first confirmed it and then said otherwise{detail}"),
-            team(" and finds out which of the two holds"),
-        ),
+        ParkReason::FilingContradicted => {
+            (format!("what {name} said of it does not agree{detail}"), team(" and looks in the record"))
+        }
         ParkReason::NotRenderable => (
             format!("the bridge cannot make a message for {name} from it"),
             team(", mends that and then sends it again"),

@@ -133,7 +133,8 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
         renderings_by_control,
         notes,
         outcomes,
-        inbound
+        inbound,
+        record_names
     );
     known!(patients, referrals, entries, deliveries, lanes, renderings, attempts, endpoints);
     keys.chains.retain(|subject| {
@@ -221,6 +222,9 @@ impl Question {
         self.of(&sources::RENDERINGS_BY_CONTROL, &keys.renderings_by_control, |set, (endpoint, control_id)| {
             set.row(&[endpoint.as_str().into(), control_id.as_str().into()]);
         });
+        self.of(&sources::RECORD_NAMES, &keys.record_names, |set, (endpoint, kind, record_id)| {
+            set.row(&[endpoint.as_str().into(), kind.as_str().into(), record_id.as_str().into()]);
+        });
         self.of(&sources::ENDPOINTS, &keys.endpoints, |set, endpoint| set.key(endpoint.as_str().into()));
         for (endpoint, limit) in &keys.claims {
             let (source, limit) = match limit {
@@ -266,6 +270,9 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         }
         Of::RenderingByControl => {
             view.renderings_by_control.load((endpoint_id(&text(t1)?)?, text(t2)?), Some(RenderingId(id(u1)?)));
+        }
+        Of::RecordName => {
+            view.record_names.load((endpoint_id(&text(t1)?)?, text(t2)?, text(t3)?), Some(id(u1)?));
         }
         Of::Claimable => {
             let due = Claimable { patient_id: PatientId(id(u1)?), head: u2.map(DeliveryId) };
@@ -373,7 +380,8 @@ fn absent(view: &mut View, keys: Keys) {
         renderings_by_control,
         attempts,
         endpoints,
-        inbound
+        inbound,
+        record_names
     );
 }
 

@@ -149,7 +149,7 @@ fn columns(text: &str, postgres: bool) -> String {
     out
 }
 
-/// The column types of a migration's text.
+/// A migration's text: column types, and the JSON of a delivery `d`.
 pub(super) fn migration(text: &str, postgres: bool) -> String {
     let words = if postgres {
         [
@@ -158,6 +158,7 @@ pub(super) fn migration(text: &str, postgres: bool) -> String {
             ("{bytes}", "BYTEA"),
             ("{serial}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
             ("{strict}", ""),
+            ("{json}", "d.payload::json"),
         ]
     } else {
         [
@@ -166,6 +167,7 @@ pub(super) fn migration(text: &str, postgres: bool) -> String {
             ("{bytes}", "BLOB"),
             ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
             ("{strict}", "STRICT"),
+            ("{json}", "d.payload"),
         ]
     };
     words.iter().fold(text.to_owned(), |text, (word, means)| text.replace(word, means))

@@ -107,6 +107,10 @@ statement!(
      SELECT {0:uuid}, {1:text}, {2:uuid}, {3:int}, {4:heap}, {6:heap_text} FROM {rows}"
 );
 statement!(
+    ADD_RECORD_NAMES,
+    "INSERT INTO record_name (endpoint_id, kind, record_id, subject_id) SELECT {0:text}, {1:text}, {2:text}, {3:uuid} FROM {rows}"
+);
+statement!(
     ADD_STEPS,
     "INSERT INTO step (delivery_id, version, at, state, what, who) SELECT {0:uuid}, {1:int}, {2:int}, {3:text}, {4:text}, {5:text} FROM {rows}"
 );
@@ -313,6 +317,11 @@ fn sent(group: &mut Group, view: &View) {
             Cell::Heap(&r.bytes.0),
             Cell::Heap(&payload(r)),
         ]);
+    });
+    let names = view.record_names.changed_keys().into_iter();
+    let names = names.filter_map(|key| Some((key, view.record_names.get(key)?)));
+    group.rows(&ADD_RECORD_NAMES, names, |set, ((endpoint, kind, record_id), subject)| {
+        set.row(&[endpoint.as_str().into(), kind.as_str().into(), record_id.as_str().into(), (*subject).into()]);
     });
     group.rows(&ADD_STEPS, &view.steps, |set, s| {
         set.row(&[

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "inbound_patients", include_str!("../../migrations/0003_inbound_patients.sql")),
     (4, "commits", include_str!("../../migrations/0004_commits.sql")),
     (5, "packs", include_str!("../../migrations/0005_packs.sql")),
+    (6, "record_names", include_str!("../../migrations/0006_record_names.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.

@@ -10,7 +10,8 @@ const TABLES: &str = concat!(
     include_str!("../../migrations/0002_ask.sql"),
     include_str!("../../migrations/0003_inbound_patients.sql"),
     include_str!("../../migrations/0004_commits.sql"),
-    include_str!("../../migrations/0005_packs.sql")
+    include_str!("../../migrations/0005_packs.sql"),
+    include_str!("../../migrations/0006_record_names.sql")
 );
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
@@ -42,6 +43,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::OUTCOMES_OF ["outcome_by_patient"];
         sources::DELIVERIES_OF ["delivery_by_patient"];
         sources::REFERRALS_BY_EXTERNAL;
+        sources::RECORD_NAMES;
         sources::LANES;
         documents::SUBJECTS_OF;
         documents::OF_CONTROL_ID ["rendering_by_control_id"];

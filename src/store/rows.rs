@@ -73,6 +73,12 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
 pub(super) type LocalKey = (OdsCode, String, String, String);
 pub(super) type ExternalKey = (OdsCode, String, String);
 pub(super) type LaneKey = (EndpointId, PatientId);
+/// Endpoint, the entry's kind, and the id that the record gave the document.
+pub(super) type RecordName = (EndpointId, String, String);
+
+pub(super) fn record_name(d: &Delivery, record_id: &str) -> RecordName {
+    (d.endpoint.clone(), format!("{:?}", d.kind()), record_id.to_owned())
+}
 
 pub(super) fn local_key(trust: &OdsCode, id: &LocalIdentifier) -> LocalKey {
     (trust.clone(), id.assigning_authority.clone(), id.kind.clone(), id.value.0.clone())
@@ -130,6 +136,8 @@ pub(super) struct Keys {
     pub requests: BTreeSet<[u8; 32]>,
     pub claims: BTreeSet<(EndpointId, u32)>,
     pub inbound: BTreeSet<InboundId>,
+    /// Whose document the record means by its own id.
+    pub record_names: BTreeSet<RecordName>,
 }
 
 /// The current rows, and what the batch's writes make of them.
@@ -158,6 +166,7 @@ pub(super) struct View {
     pub requests: Rows<[u8; 32], ([u8; 32], Answer)>,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,
+    pub record_names: Rows<RecordName, Uuid>,
     /// Every version made, also where one batch makes two of the same record.
     pub patient_versions: Vec<Patient>,
     pub referral_versions: Vec<Referral>,
@@ -203,6 +212,7 @@ impl View {
             self.endpoints.changed.len(),
             self.requests.changed.len(),
             self.inbound.changed.len(),
+            self.record_names.changed.len(),
             self.referrals_by_external.changed.len(),
             self.replies.len(),
             self.steps.len(),

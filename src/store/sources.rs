@@ -25,10 +25,11 @@ pub(super) enum Of {
     Rendering,
     RenderingByControl,
     Claimable,
+    RecordName,
 }
 
 impl Of {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Feed,
         Self::Request,
         Self::PatientByNhs,
@@ -48,6 +49,7 @@ impl Of {
         Self::Rendering,
         Self::RenderingByControl,
         Self::Claimable,
+        Self::RecordName,
     ];
 
     pub fn number(number: i32) -> Option<Self> {
@@ -194,6 +196,15 @@ source!(
     t1 = "endpoint_id",
     t2 = "control_id",
     u1 = "id"
+);
+source!(
+    RECORD_NAMES,
+    RecordName,
+    "record_name WHERE (endpoint_id, kind, record_id) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})",
+    t1 = "endpoint_id",
+    t2 = "kind",
+    t3 = "record_id",
+    u1 = "subject_id"
 );
 // $1 the endpoint, $2 lanes at most: only what workers that are gone left behind, however much waits beside it.
 source!(

@@ -4,6 +4,7 @@ use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Actor, Lane, Step};
 use super::super::rows::{Keys, View};
 use super::super::writer::Ctx;
+use super::names;
 use crate::domain::chain::{self, AfterSettling, Plan};
 use crate::domain::decide::{Decision, Happened, decide};
 use crate::domain::delivery::{Delivery, Park, ParkReason, State};
@@ -239,6 +240,8 @@ pub(in crate::store) fn happen(
     by: &str,
 ) -> Result<Delivery, Refusal> {
     let policy = policy(ctx, &before.endpoint, &before.trust);
+    let doubted = names::weighed(view, before, happened, &policy);
+    let happened = doubted.as_ref().unwrap_or(happened);
     let mut random = [0u8; 8];
     ctx.entropy.fill(&mut random);
     let Decision { delivery, step } = decide(before, &policy, happened, ctx.now, u64::from_le_bytes(random))?;
@@ -254,6 +257,7 @@ pub(in crate::store) fn happen(
         by: by.to_owned(),
     });
     view.put_delivery(delivery.clone());
+    names::keep(view, ctx, &delivery, happened)?;
     follow(view, ctx, before, &delivery)?;
     // What follows can change it once more.
     Ok(view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery))

@@ -4,6 +4,7 @@ mod accept;
 mod audit;
 mod inbound;
 mod merge;
+mod names;
 mod note;
 mod operate;
 mod outbox;

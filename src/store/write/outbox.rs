@@ -5,6 +5,7 @@ use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Ren
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
+use super::names;
 use super::{About, audit};
 use crate::domain::ambient::{from_micros, micros};
 use crate::domain::ask::Answer;
@@ -340,6 +341,12 @@ impl Write for Settle {
         }
         keys.renderings.extend(self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id));
         keys.renderings.extend(self.asked_about);
+        let told = match &self.happened {
+            Happened::Replied { verdict, .. } => verdict.record_id.as_deref(),
+            Happened::Asked { answer: Answer::Found { record_id }, .. } => record_id.as_deref(),
+            _ => None,
+        };
+        names::needs(view, keys, self.delivery_id, told);
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Delivery, WriteError> {
@@ -526,6 +533,7 @@ impl Write for Late {
                     keys.lanes.insert((d.endpoint.clone(), d.patient_id));
                     keys.patients.insert(d.patient_id);
                 }
+                names::needs(view, keys, r.delivery_id, self.reply.verdict.record_id.as_deref());
             }
         }
         keys.renderings_by_control.insert(key);

@@ -6,6 +6,7 @@ use super::super::record::{Actor, Answer, Answered, Raw, Reply};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
+use super::names;
 use super::{About, Call, audit};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{Delivery, EvidenceKind, State};
@@ -44,6 +45,7 @@ impl Write for Report {
     fn needs(&self, view: &View, keys: &mut Keys) {
         if let Some(id) = self.delivery {
             needs_delivery(view, keys, id);
+            names::needs(view, keys, id, self.reply.verdict.record_id.as_deref());
         }
     }
 
@@ -103,6 +105,7 @@ impl Write for Reconcile {
         self.call.needs(keys);
         for document in &self.documents {
             needs_delivery(view, keys, document.delivery);
+            names::needs(view, keys, document.delivery, document.record_id.as_deref());
         }
     }
 

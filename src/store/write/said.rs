@@ -5,6 +5,7 @@ use super::super::record::{Answer, Answered, Reply};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
+use super::names;
 use super::operate::as_answered;
 use super::outbox::made_for_others;
 use super::report::{may_mean_another, needs_delivery};
@@ -36,6 +37,7 @@ impl Write for Said {
     fn needs(&self, view: &View, keys: &mut Keys) {
         self.call.needs(keys);
         needs_delivery(view, keys, self.delivery);
+        names::needs(view, keys, self.delivery, self.reply.verdict.record_id.as_deref());
         keys.patients.extend(view.deliveries.get(&self.delivery).map(|d| d.patient_id));
         if let Some(control_id) = &self.control_id {
             let key = (self.endpoint.clone(), control_id.clone());

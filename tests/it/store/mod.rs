@@ -13,6 +13,7 @@ mod lanes;
 mod leases;
 mod lists;
 mod merges;
+mod names;
 mod opening;
 mod people;
 mod property;
