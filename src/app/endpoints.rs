@@ -28,6 +28,7 @@ pub struct Ready {
     pub in_use: InUse,
     /// The trust's teams.
     pub teams: Vec<TeamId>,
+    pub team_names: Vec<(String, TeamId)>,
     pub options: RenderOptions,
     pub sender: Sender,
     pub strays: mpsc::Receiver<Stray>,
@@ -107,6 +108,7 @@ fn one(
         config: endpoint.clone(),
         in_use,
         teams: trust.teams.iter().map(|t| t.id.clone()).collect(),
+        team_names: trust.teams.iter().map(|t| (t.name.clone(), t.id.clone())).collect(),
         options: RenderOptions {
             max_text_chars: Some(endpoint.max_text_chars),
             require_mapped_staff: endpoint.require_mapped_staff,

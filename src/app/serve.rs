@@ -362,6 +362,7 @@ pub(super) fn source(
         ack_mode,
         control_id_prefix: ready.config.control_id_prefix.clone(),
         teams: ready.teams.clone(),
+        team_names: ready.team_names.clone(),
         default_team: ready.config.default_team().cloned(),
         accept: ready.config.accept(),
         keeps_ignored: !ready.config.ignored_raw_retention().is_zero(),

@@ -1,11 +1,12 @@
 //! What an EPR tells of a patient it knows, laid over what we know: three states a field, and the older never over the newer.
 
 use super::ids::PatientId;
+use super::likeness::Likeness;
 use super::nhs_number::NhsNumber;
 use super::person::{Address, Gender, LocalIdentifier, NhsNumberStatus, Patient, PatientDetails};
 use super::rule::Violations;
-use super::standing::{Death, Doubt, PatientKey};
-use super::text::{Private, folded_name};
+use super::standing::{Death, Doubt, Near, PatientKey};
+use super::text::Private;
 use jiff::{Timestamp, civil::Date};
 use std::collections::BTreeSet;
 
@@ -60,7 +61,15 @@ pub struct PatientChange {
     pub location_shielded: Option<bool>,
     pub deceased: Option<bool>,
     pub died_on: Sent<Private<Date>>,
+    /// Compared only, never taken over.
+    pub other_families: Vec<Private<String>>,
+    pub birth_year: Option<i16>,
+    /// What its identifiers may be beside what it calls them.
+    pub near: Vec<Near>,
 }
+
+/// Why a message is held that names nobody known by what it calls its identifiers.
+pub const NEARLY_KNOWN: &str = "one of its identifiers is a patient's here, but under another type or as NHS number; a person has to say whether it is them, and the pack's map how it is read";
 
 /// What becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,18 +97,24 @@ impl PatientChange {
         number.into_iter().chain(self.local_identifiers.iter().cloned().map(PatientKey::Local)).collect()
     }
 
-    /// `source` sent it; `today` in the trust's time zone; `found`: the patient a key leads to, now or formerly.
+    /// `source` sent it; `today` in the trust's time zone; `found`: the patient a key leads to, now or formerly; `near`: one that it may lead to.
     pub fn plan<'p>(
         &self,
         source: &str,
         now: Timestamp,
         today: Date,
         found: impl Fn(&PatientKey) -> Option<&'p Patient>,
+        near: impl Fn(&Near) -> Option<PatientId>,
     ) -> ChangePlan {
         let keys = self.keys();
         let patients: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
-        let Some(known) = keys.iter().find_map(&found) else { return ChangePlan::NotOurs };
-        if patients.len() > 1 {
+        let Some(known) = keys.iter().find_map(&found) else {
+            let maybe = self.near.iter().any(|n| near(n).is_some());
+            return if maybe { ChangePlan::Hold(NEARLY_KNOWN) } else { ChangePlan::NotOurs };
+        };
+        // A value may be somebody else's under another type; ten digits with the right check digit are nobody else's by chance.
+        let numbers = self.near.iter().filter(|n| matches!(n, Near::Number(_)));
+        if patients.len() > 1 || numbers.filter_map(near).any(|p| p != known.id) {
             return ChangePlan::Hold("its identifiers are of several patients");
         }
         if !keys.iter().any(|k| known.holds(k)) {
@@ -112,7 +127,7 @@ impl PatientChange {
         }
         if self.is_somebody_else(known) {
             return ChangePlan::Hold(
-                "known by this identifier is somebody with another date of birth and another family name",
+                "known by this identifier is somebody whose family name or date of birth is another, and nothing else says that it is the same person",
             );
         }
         let mut patient = known.clone();
@@ -139,11 +154,14 @@ impl PatientChange {
         ChangePlan::Changed(Box::new(patient))
     }
 
-    /// A hospital number given out twice, or written down wrongly: then at least the name or the birth tells.
     fn is_somebody_else(&self, known: &Patient) -> bool {
-        let d = &known.details;
-        let name = self.family.as_ref().is_some_and(|f| folded_name(&f.0) != folded_name(&d.name.family.0));
-        name && self.date_of_birth.is_some_and(|b| b != d.date_of_birth)
+        let number = match &self.nhs_number {
+            Sent::Value(number) => Some(*number),
+            Sent::Absent | Sent::Null => None,
+        };
+        let families = self.family.iter().chain(&self.other_families).collect();
+        let likeness = Likeness { families, born: self.date_of_birth, birth_year: self.birth_year, number };
+        likeness.is_of_somebody_else(&known.details)
     }
 
     /// A death is taken from an older message too, unless a newer one spoke of it: others that say nothing do not bring anybody back.

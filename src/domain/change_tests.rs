@@ -1,7 +1,7 @@
 //! Changes told by an EPR: three states a field, order, and who is never changed.
 
 use super::*;
-use crate::domain::merge::tests::{mrn, patient};
+use crate::domain::merge::tests::{mrn, nearly, patient};
 use crate::domain::standing::Former;
 
 fn at(second: i64) -> Timestamp {
@@ -27,6 +27,9 @@ fn change(id: &str, second: i64) -> PatientChange {
         location_shielded: None,
         deceased: None,
         died_on: Sent::Absent,
+        other_families: vec![],
+        birth_year: None,
+        near: vec![],
     }
 }
 
@@ -35,9 +38,9 @@ fn line(text: &str) -> Private<String> {
 }
 
 fn plan(change: &PatientChange, known: &Patient) -> ChangePlan {
-    change.plan("EPR|RW1", at(10_000), TODAY, |key| {
-        (known.holds(key) || known.standing.former_since(key).is_some()).then_some(known)
-    })
+    let found = |key: &PatientKey| (known.holds(key) || known.standing.former_since(key).is_some()).then_some(known);
+    let near = |near: &Near| nearly(near, known).then_some(known.id);
+    change.plan("EPR|RW1", at(10_000), TODAY, found, near)
 }
 
 fn changed(change: &PatientChange, known: &Patient) -> Patient {
@@ -52,7 +55,12 @@ fn absent_leaves_null_deletes_and_a_value_replaces() {
     let mut known = patient(1, "A");
     known.details.phone = Some(line("0100"));
     known.details.name.prefix = Some(line("Ms"));
-    let married = PatientChange { family: Some(line("Other")), phone: Sent::Null, ..change("A", 1) };
+    let married = PatientChange {
+        family: Some(line("Other")),
+        date_of_birth: Some(patient(1, "A").details.date_of_birth),
+        phone: Sent::Null,
+        ..change("A", 1)
+    };
     let now = changed(&married, &known);
     assert_eq!((now.details.name.family.0.as_str(), now.details.phone.clone()), ("Other", None));
     assert_eq!((now.details.name.prefix, now.details.name.given), (Some(line("Ms")), line("Sam")));
@@ -67,7 +75,7 @@ fn an_older_message_of_the_same_sender_never_overwrites_a_newer_one() {
     assert!(matches!(plan(&older, &known), ChangePlan::Nothing(_)));
     let same_second = PatientChange { at: at(20), ..older.clone() };
     assert_eq!(changed(&same_second, &known).details.phone, Some(line("1")), "in the order they came");
-    let elsewhere = older.plan("LAB|RW1", at(10_000), TODAY, |_| Some(&known));
+    let elsewhere = older.plan("LAB|RW1", at(10_000), TODAY, |_| Some(&known), |_| None);
     assert!(matches!(elsewhere, ChangePlan::Changed(_)), "another sender's clock is its own");
 }
 
@@ -170,4 +178,23 @@ fn where_a_shielded_patient_lives_is_not_kept() {
     assert_eq!(now.details.phone, None);
     let told = PatientChange { phone: Sent::Value(line("2")), ..change("A", 2) };
     assert!(matches!(plan(&told, &now), ChangePlan::Heard(p) if p.details.phone.is_none()));
+}
+
+#[test]
+fn who_is_known_under_another_type_or_by_an_unlisted_nhs_number_is_never_taken_for_a_stranger() {
+    let mut known = patient(1, "A");
+    known.details.nhs_number = NhsNumber::parse("9990000018").ok();
+    let stranger = LocalIdentifier { kind: "PI".into(), ..mrn("A") };
+    let told = |authority: &str, kind: &str, value: &str| PatientChange {
+        deceased: Some(true),
+        local_identifiers: vec![stranger.clone()],
+        near: Near::of(authority, kind, value),
+        ..change("A", 1)
+    };
+    for near in [told("RW1", "PI", "A"), told("NHSNO", "NHSNO", "999 000 0018"), told("", "", "9990000018")] {
+        assert_eq!(plan(&near, &known), ChangePlan::Hold(NEARLY_KNOWN));
+    }
+    for nobody in [told("RW1", "PI", "B"), told("RW1", "VN", "A"), told("NHSNO", "NHSNO", "9990000026")] {
+        assert_eq!(plan(&nobody, &known), ChangePlan::NotOurs);
+    }
 }

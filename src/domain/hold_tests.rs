@@ -87,6 +87,7 @@ impl Case {
             employer_approach: None,
             close_text: None,
             told_at: None,
+            as_received: false,
         };
         let entry = Entry {
             id: EntryId(uuid::Uuid::from_u128(1)),

@@ -4,9 +4,11 @@
 //! surviving ones. A merge that does not fit is never guessed at. It is held, and those it may concern are put in doubt: nothing is
 //! sent for them until a person has said who they are.
 
+use super::change::NEARLY_KNOWN;
 use super::ids::PatientId;
+use super::likeness::Likeness;
 use super::person::{LocalIdentifier, Patient};
-use super::standing::PatientKey;
+use super::standing::{Near, PatientKey};
 use super::text::{Private, folded_name};
 use jiff::{Timestamp, civil::Date};
 use std::collections::BTreeSet;
@@ -28,6 +30,11 @@ pub struct Merge {
     /// Of the surviving patient, to compare with: a merge changes no demographics.
     pub family: Option<Private<String>>,
     pub date_of_birth: Option<Private<Date>>,
+    pub other_families: Vec<Private<String>>,
+    pub birth_year: Option<i16>,
+    /// What their identifiers may be beside what it calls them.
+    pub surviving_near: Vec<Near>,
+    pub losing_near: Vec<Near>,
     /// When it took place in the EPR.
     pub at: Timestamp,
 }
@@ -51,8 +58,12 @@ pub enum MergePlan {
     Hold { why: &'static str, doubt: Vec<PatientId> },
 }
 
-/// `found`: the surviving patient a key leads to, now or formerly.
-pub fn plan<'p>(merge: &Merge, found: impl Fn(&PatientKey) -> Option<&'p Patient>) -> MergePlan {
+/// `found`: the surviving patient a key leads to, now or formerly; `near`: one that it may lead to.
+pub fn plan<'p>(
+    merge: &Merge,
+    found: impl Fn(&PatientKey) -> Option<&'p Patient>,
+    near: impl Fn(&Near) -> Option<PatientId>,
+) -> MergePlan {
     // What both sides have (an NHS number, usually) says nothing about which record goes.
     let losing: Vec<&PatientKey> = merge.losing.iter().filter(|k| !merge.surviving.contains(k)).collect();
     let surviving: Vec<&PatientKey> = merge.surviving.iter().collect();
@@ -63,6 +74,14 @@ pub fn plan<'p>(merge: &Merge, found: impl Fn(&PatientKey) -> Option<&'p Patient
     let (survivors, losers) = (patients(&surviving), patients(&losing));
     let ids = |patients: &[&Patient]| patients.iter().map(|p| p.id).collect::<Vec<_>>();
     let holds = |p: &Patient, keys: &[&PatientKey]| keys.iter().any(|k| p.holds(k));
+    // Known here, but not by what the message calls them: a side that nobody is found for is not taken as unknown.
+    let sides = [(&survivors, &merge.surviving_near), (&losers, &merge.losing_near)];
+    let unfound = sides.into_iter().filter(|(known, _)| known.is_empty()).flat_map(|(_, near)| near);
+    let others = |p: &PatientId| !survivors.iter().chain(&losers).any(|known| known.id == *p);
+    let maybe: BTreeSet<PatientId> = unfound.filter_map(near).filter(others).collect();
+    if !maybe.is_empty() {
+        return MergePlan::Hold { why: NEARLY_KNOWN, doubt: maybe.into_iter().collect() };
+    }
     if losing.is_empty() {
         return if survivors.is_empty() { MergePlan::NotOurs } else { MergePlan::WithItself };
     }
@@ -106,7 +125,7 @@ pub fn plan<'p>(merge: &Merge, found: impl Fn(&PatientKey) -> Option<&'p Patient
             if !joined.is_empty() && is_somebody_else(merge, survivor) {
                 let doubt = [survivor.id].into_iter().chain(joined).collect();
                 return MergePlan::Hold {
-                    why: "what it says of the surviving patient is of somebody with another family name and date of birth",
+                    why: "what it says of the surviving patient's family name and date of birth is of somebody else",
                     doubt,
                 };
             }
@@ -123,12 +142,15 @@ fn local(key: &PatientKey) -> Option<LocalIdentifier> {
     }
 }
 
-/// As with a change of a patient: another name and another birth together are another person.
+/// As with a change of a patient.
 fn is_somebody_else(merge: &Merge, known: &Patient) -> bool {
-    let other_birth = merge.date_of_birth.is_some_and(|b| b != known.details.date_of_birth);
-    let other_name =
-        merge.family.as_ref().is_some_and(|f| folded_name(&f.0) != folded_name(&known.details.name.family.0));
-    other_birth && other_name
+    let number = merge.surviving.iter().find_map(|k| match k {
+        PatientKey::NhsNumber(number) => Some(*number),
+        PatientKey::Local(_) => None,
+    });
+    let families = merge.family.iter().chain(&merge.other_families).collect();
+    let likeness = Likeness { families, born: merge.date_of_birth, birth_year: merge.birth_year, number };
+    likeness.is_of_somebody_else(&known.details)
 }
 
 fn join(

@@ -43,6 +43,16 @@ pub fn patient(n: u128, value: &str) -> Patient {
     }
 }
 
+/// As the store finds somebody who may be meant.
+pub fn nearly(near: &Near, known: &Patient) -> bool {
+    match near {
+        Near::Number(number) => known.details.nhs_number == Some(*number),
+        Near::Value { authority, value } => {
+            known.details.local_identifiers.iter().any(|id| id.assigning_authority == *authority && id.value == *value)
+        }
+    }
+}
+
 fn merge(surviving: &[PatientKey], losing: &[PatientKey]) -> Merge {
     Merge {
         kind: MergeKind::Merge,
@@ -50,6 +60,10 @@ fn merge(surviving: &[PatientKey], losing: &[PatientKey]) -> Merge {
         losing: losing.to_vec(),
         family: Some(Private("TEST".into())),
         date_of_birth: Some(Private(jiff::civil::date(1985, 4, 12))),
+        other_families: vec![],
+        birth_year: None,
+        surviving_near: vec![],
+        losing_near: vec![],
         at: at(100),
     }
 }
@@ -69,7 +83,7 @@ impl Trust {
     }
 
     fn plan(&self, merge: &Merge) -> MergePlan {
-        plan(merge, |key| self.found(key))
+        plan(merge, |key| self.found(key), |near| self.0.iter().find(|p| nearly(near, p)).map(|p| p.id))
     }
 
     fn at(&self, id: PatientId) -> usize {
@@ -248,8 +262,30 @@ fn a_merge_that_speaks_of_somebody_else_joins_nobody() {
     let another_day = Some(jiff::civil::date(2001, 1, 1));
     let MergePlan::Hold { doubt, .. } = trust.plan(&of(Some("WRONG"), another_day)) else { panic!("it was joined") };
     assert_eq!(doubt.len(), 2, "nothing goes to either before somebody has looked");
+    // Where one is another, something has to agree.
+    for merge in [of(Some("WRONG"), None), of(None, another_day)] {
+        assert!(matches!(trust.plan(&merge), MergePlan::Hold { .. }));
+    }
     // A new name, a corrected date, or nothing said at all is no other person.
-    for merge in [of(Some("WRONG"), None), of(Some("TEST"), another_day), of(None, another_day), of(None, None)] {
+    let born = Some(jiff::civil::date(1985, 4, 12));
+    for merge in [of(Some("WRONG"), born), of(Some("TEST"), another_day), of(None, None)] {
         assert!(matches!(trust.plan(&merge), MergePlan::Join { .. }));
     }
+}
+
+#[test]
+fn a_side_that_is_known_under_another_type_is_not_taken_as_unknown() {
+    let mut trust = Trust(vec![patient(1, "A"), patient(2, "B")]);
+    let other_type = |value: &str| PatientKey::Local(LocalIdentifier { kind: "PI".into(), ..mrn(value) });
+    let near = |value: &str| Near::of("RW1", "PI", value);
+    let loser = Merge { losing_near: near("B"), ..merge(&[key("A")], &[other_type("B")]) };
+    let hold =
+        |doubt: u128| MergePlan::Hold { why: NEARLY_KNOWN, doubt: vec![PatientId(uuid::Uuid::from_u128(doubt))] };
+    assert_eq!(trust.plan(&loser), hold(2));
+    let survivor = Merge { surviving_near: near("A"), ..merge(&[other_type("A")], &[key("B")]) };
+    assert_eq!(trust.plan(&survivor), hold(1));
+    let stranger = Merge { losing_near: near("X"), ..merge(&[key("A")], &[other_type("X")]) };
+    assert!(matches!(trust.plan(&stranger), MergePlan::Join { joined, .. } if joined.is_empty()));
+    trust.0.clear();
+    assert_eq!(trust.plan(&stranger), MergePlan::NotOurs);
 }

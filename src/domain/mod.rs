@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod entry;
 pub mod hold;
 pub mod ids;
+pub mod likeness;
 pub mod measure;
 pub mod merge;
 pub mod nhs_number;

@@ -177,6 +177,9 @@ pub struct Referral {
     /// When the referrer last told something new of it, by the EPR's clock.
     #[serde(default)]
     pub told_at: Option<Timestamp>,
+    /// Its details are those of the message it came with, and not of a call of the API.
+    #[serde(default)]
+    pub as_received: bool,
 }
 
 /// What a referrer tells of a referral made before.

@@ -21,6 +21,29 @@ pub enum PatientKey {
     Local(LocalIdentifier),
 }
 
+/// What may be a patient's, though the message does not call it so: a reason to have a person look, never to change anybody.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Near {
+    /// An identifier of whatever kind that has the ten digits of an NHS number, check digit and all.
+    Number(NhsNumber),
+    /// The value, under whatever type.
+    Value { authority: String, value: Private<String> },
+}
+
+/// Types of identifiers that are a visit's or an account's, not a person's (HL7 table 0203).
+const OF_VISITS: &[&str] = &["AN", "ANC", "VN"];
+
+impl Near {
+    /// What an identifier may be beside what it is called, whether or not it keeps our rules.
+    pub fn of(authority: &str, kind: &str, value: &str) -> Vec<Self> {
+        let (authority, value) = (authority.trim(), value.trim());
+        let number = NhsNumber::parse(value).ok().map(Self::Number);
+        let its_value = !authority.is_empty() && !value.is_empty() && !OF_VISITS.contains(&kind.trim());
+        let value = || Self::Value { authority: authority.to_owned(), value: Private(value.to_owned()) };
+        number.into_iter().chain(its_value.then(value)).collect()
+    }
+}
+
 /// An identifier that leads to a patient and is never sent for them any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Former {

@@ -42,6 +42,8 @@ pub struct Source {
     pub control_id_prefix: String,
     /// The trust's teams; empty: whatever a referral names.
     pub teams: Vec<TeamId>,
+    /// What else they are called: a message may name a team in other letters, or by its name.
+    pub team_names: Vec<(String, TeamId)>,
     /// The team of a referral that names none of them.
     pub default_team: Option<TeamId>,
     /// Allowed pairs of MSH-3 and MSH-4; empty: any.

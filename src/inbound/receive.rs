@@ -120,6 +120,11 @@ fn type_shown(envelope: &Envelope) -> String {
     format!("{}^{}", part(&envelope.message_code()), part(&envelope.trigger()))
 }
 
+/// What MSH-12 may say (HL7 v2.9, table 0104).
+const VERSIONS: &[&str] = &[
+    "2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2", "2.9", "2.9.1",
+];
+
 /// What makes a message impossible before its content is looked at.
 fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> Option<(Taken, Wrong)> {
     let pair = (envelope.sending_application().into_owned(), envelope.sending_facility().into_owned());
@@ -135,12 +140,13 @@ fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> 
     if !matches!(&*envelope.processing_id(), "P" | "T" | "D") {
         return Some((Taken::Never, Wrong::new(202, "MSH-11 is not P, T or D")));
     }
-    let version = envelope.version().into_owned();
-    if !matches!(
-        version.as_str(),
-        "2.1" | "2.2" | "2.3" | "2.3.1" | "2.4" | "2.5" | "2.5.1" | "2.6" | "2.7" | "2.7.1" | "2.8"
-    ) {
+    if !VERSIONS.contains(&&*envelope.version()) {
         return Some((Taken::Never, Wrong::new(203, "MSH-12 is not an HL7 v2 version this listener reads")));
+    }
+    // No rule can say whose such a message is: nobody's, or one of ours that went wrong. Said only if rules have to say it.
+    if inbound.message_type.contains('?') && !source.accept.rules.is_empty() {
+        let what = "MSH-9 names no message type and event of three capital letters or figures each; no accept rule can judge it";
+        return Some((Taken::Never, Wrong::new(200, what)));
     }
     None
 }

@@ -5,7 +5,7 @@ use super::{Source, weigh};
 use crate::adapter::form::change::{self, NotRead, Read};
 use crate::adapter::{FieldFault, Parsed};
 use crate::domain::accept::AcceptRule;
-use crate::domain::standing::PatientKey;
+use crate::domain::standing::{Near, PatientKey};
 use crate::store::read::{Page, PatientBy};
 use crate::store::record::{Inbound, InboundState};
 use crate::store::write::{AboutReferral, Because, Received, ReceivedTold, Told};
@@ -26,7 +26,7 @@ pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
 }
 
 fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {
-    Read { keys: read.keys, names_somebody: read.names_somebody, message: read.message.map(told) }
+    Read { keys: read.keys, near: read.near, names_somebody: read.names_somebody, message: read.message.map(told) }
 }
 
 /// Takes it in, or says what is wrong with it, or that it is not ours. `faults`: what the map could not read.
@@ -41,18 +41,20 @@ pub async fn take(
     let mut wrong: Vec<Wrong> = faults.iter().map(|f| Wrong::new(101, f.to_string())).collect();
     let told = match read.message {
         Ok(told) if wrong.is_empty() => told,
-        Ok(_) => return refuse(source, caller, inbound, rule, &read.keys, read.names_somebody, &wrong).await,
+        Ok(_) => {
+            return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
+        }
         Err(NotRead::Shape) => {
             let what = "the pack's map gives something else than it says; run `ips-bridge adapter check` on the pack";
             wrong.push(Wrong::new(207, what));
-            return refuse(source, caller, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
+            return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
         }
         Err(NotRead::Broken(broken)) => {
             // What the map could not read is missing here; it is told once.
             let named = |field: &str| faults.iter().any(|f| f.field == field);
             let more = broken.0.iter().filter(|v| !named(&v.field));
             wrong.extend(more.map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))));
-            return refuse(source, caller, inbound, rule, &read.keys, read.names_somebody, &wrong).await;
+            return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
         }
     };
     let reply = caller.of_told(source, inbound.received_at);
@@ -73,11 +75,11 @@ async fn refuse(
     caller: Caller<'_>,
     inbound: Inbound,
     rule: Option<&AcceptRule>,
-    keys: &[PatientKey],
+    (keys, near): (&[PatientKey], &[Near]),
     names_somebody: bool,
     wrong: &[Wrong],
 ) -> Result<Received, StoreError> {
-    if names_somebody && !knows_any(source, keys).await? {
+    if names_somebody && !knows_any(source, keys).await? && !knows_nearly(source, near).await? {
         let rule = rule.map_or(Because::NotOurs.name(), |r| r.name.as_str());
         return Ok(weigh::ignore(source, caller, inbound, rule, "its patient is not known here"));
     }
@@ -90,6 +92,24 @@ pub async fn knows_referral(source: &Source, read: &Read<Told>) -> Result<bool, 
     let scope = Scope::trusts([source.trust.clone()]);
     for external in &about.external_ids {
         if source.store.referral_by_external(&scope, &source.trust, external).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether one of these may be a patient of the trust here.
+async fn knows_nearly(source: &Source, near: &[Near]) -> Result<bool, StoreError> {
+    let scope = Scope::trusts([source.trust.clone()]);
+    for near in near {
+        let by = match near {
+            Near::Number(number) => PatientBy::NhsNumber(*number),
+            Near::Value { authority, value } => {
+                PatientBy::Value { authority: authority.clone(), value: value.0.clone() }
+            }
+        };
+        let page = Page { size: 1, after: None };
+        if !source.store.find_patients(&scope, &source.trust, &by, page).await?.is_empty() {
             return Ok(true);
         }
     }

@@ -4,9 +4,13 @@ use super::answer::{Caller, Taken, Wrong};
 use super::{Source, referral, told};
 use crate::adapter::{FieldFault, ParseError, Parsed};
 use crate::domain::accept::AcceptRule;
+use crate::domain::organisation::TeamId;
+use crate::domain::text::folded_name;
 use crate::store::StoreError;
 use crate::store::record::{Inbound, InboundState, Raw};
 use crate::store::write::{Receive, Received};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use tokio::sync::Semaphore;
 
 /// Said of a message that no accept rule names.
@@ -39,6 +43,7 @@ pub async fn message(
     faults: Vec<FieldFault>,
 ) -> Result<Received, StoreError> {
     let now = inbound.received_at;
+    let parsed = &*with_our_team(source, parsed);
     let elsewhere = rule.filter(|rule| !rule.takes_team(team(parsed)));
     if let Some(read) = told::read(parsed, now) {
         // A referral of ours that goes to another team is ours still.
@@ -70,10 +75,34 @@ pub async fn message(
     })
 }
 
+/// Where a message says which IPS team a referral is for.
+const TEAM_AT: [&str; 2] = ["/details/team", "/team"];
+
 /// The IPS team a referral is for, where the message says one.
 fn team(parsed: &Parsed) -> Option<&str> {
-    let value = &parsed.value;
-    value.pointer("/details/team").or_else(|| value.get("team")).and_then(serde_json::Value::as_str)
+    TEAM_AT.iter().find_map(|at| parsed.value.pointer(at)).and_then(serde_json::Value::as_str)
+}
+
+/// The same, a team of ours called by its id, whether the message has that in other letters or says the team's name.
+fn with_our_team<'p>(source: &Source, parsed: &'p Parsed) -> Cow<'p, Parsed> {
+    let said = team(parsed).filter(|said| !source.teams.iter().any(|t| t.as_str() == *said));
+    let Some(id) = said.and_then(|said| called(source, said)) else { return Cow::Borrowed(parsed) };
+    let mut ours = parsed.clone();
+    for at in TEAM_AT {
+        if let Some(place) = ours.value.pointer_mut(at) {
+            *place = id.as_str().into();
+        }
+    }
+    Cow::Owned(ours)
+}
+
+/// The one team that is called so; none, where two are.
+fn called<'s>(source: &'s Source, said: &str) -> Option<&'s TeamId> {
+    let said = folded_name(said);
+    let by_id = source.teams.iter().filter(|t| folded_name(t.as_str()) == said);
+    let by_name = source.team_names.iter().filter(|(name, _)| folded_name(name) == said).map(|(_, id)| id);
+    let all: BTreeSet<&TeamId> = by_id.chain(by_name).collect();
+    all.first().copied().filter(|_| all.len() == 1 && !said.is_empty())
 }
 
 pub fn wrong(faults: &[FieldFault]) -> Vec<Wrong> {

@@ -129,6 +129,7 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
         requests,
         patients_by_nhs,
         patients_by_local,
+        patients_by_value,
         referrals_by_external,
         renderings_by_control,
         notes,
@@ -197,6 +198,9 @@ impl Question {
         self.of(&sources::PATIENTS_BY_LOCAL, &keys.patients_by_local, |set, (trust, authority, kind, value)| {
             set.row(&[trust.as_str().into(), authority.as_str().into(), kind.as_str().into(), value.as_str().into()]);
         });
+        self.of(&sources::PATIENTS_BY_VALUE, &keys.patients_by_value, |set, (trust, authority, value)| {
+            set.row(&[trust.as_str().into(), authority.as_str().into(), value.as_str().into()]);
+        });
         self.of(&sources::REFERRALS_BY_EXTERNAL, &keys.referrals_by_external, |set, (trust, system, value)| {
             set.row(&[trust.as_str().into(), system.as_str().into(), value.as_str().into()]);
         });
@@ -264,6 +268,9 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         }
         Of::PatientByLocal => {
             view.patients_by_local.load((ods(&text(t1)?)?, text(t2)?, text(t3)?, text(t4)?), Some(PatientId(id(u1)?)));
+        }
+        Of::PatientByValue => {
+            view.patients_by_value.load((ods(&text(t1)?)?, text(t2)?, text(t3)?), Some(PatientId(id(u1)?)));
         }
         Of::ReferralByExternal => {
             view.referrals_by_external.load((ods(&text(t1)?)?, text(t2)?, text(t3)?), Some(ReferralId(id(u1)?)));
@@ -370,6 +377,7 @@ fn absent(view: &mut View, keys: Keys) {
         patients,
         patients_by_nhs,
         patients_by_local,
+        patients_by_value,
         referrals,
         referrals_by_external,
         notes,

@@ -11,7 +11,8 @@ const TABLES: &str = concat!(
     include_str!("../../migrations/0003_inbound_patients.sql"),
     include_str!("../../migrations/0004_commits.sql"),
     include_str!("../../migrations/0005_packs.sql"),
-    include_str!("../../migrations/0006_record_names.sql")
+    include_str!("../../migrations/0006_record_names.sql"),
+    include_str!("../../migrations/0007_identifier_values.sql")
 );
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
@@ -36,6 +37,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
         sources::PATIENTS_BY_NHS ["patient_by_nhs_number"];
         sources::PATIENTS_BY_LOCAL;
+        sources::PATIENTS_BY_VALUE ["patient_identifier_by_value"];
         sources::PATIENTS_BY_FORMER_NHS;
         sources::DELIVERIES_OF_LANES ["delivery_by_patient"];
         sources::REFERRALS_OF ["referral_by_patient"];
@@ -80,6 +82,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         facts::NOTES ["entry_by_subject"];
         inbound::BY_CONTROL_ID;
         inbound::FIND;
+        patients::BY_VALUE ["patient_identifier_by_value"];
         patients::BY_NHS;
         patients::BY_FORMER_NHS;
         inbound::IGNORED_BY_RULE ["inbound_by_state_time"];

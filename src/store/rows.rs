@@ -71,6 +71,8 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
 }
 
 pub(super) type LocalKey = (OdsCode, String, String, String);
+/// Trust, authority and value, whatever the type.
+pub(super) type ValueKey = (OdsCode, String, String);
 pub(super) type ExternalKey = (OdsCode, String, String);
 pub(super) type LaneKey = (EndpointId, PatientId);
 /// Endpoint, the entry's kind, and the id that the record gave the document.
@@ -114,6 +116,8 @@ pub(super) struct Keys {
     pub patients: BTreeSet<PatientId>,
     pub patients_by_nhs: BTreeSet<(OdsCode, String)>,
     pub patients_by_local: BTreeSet<LocalKey>,
+    /// One of those who have the value; which, nobody says.
+    pub patients_by_value: BTreeSet<ValueKey>,
     pub referrals: BTreeSet<ReferralId>,
     pub referrals_by_external: BTreeSet<ExternalKey>,
     pub notes: BTreeSet<NoteId>,
@@ -146,6 +150,7 @@ pub(super) struct View {
     pub patients: Rows<PatientId, Patient>,
     pub patients_by_nhs: Rows<(OdsCode, String), PatientId>,
     pub patients_by_local: Rows<LocalKey, PatientId>,
+    pub patients_by_value: Rows<ValueKey, PatientId>,
     pub referrals: Rows<ReferralId, Referral>,
     pub referrals_by_external: Rows<ExternalKey, ReferralId>,
     pub notes: Rows<NoteId, Note>,

@@ -11,6 +11,7 @@ pub(super) enum Of {
     PatientByNhs,
     PatientByFormerNhs,
     PatientByLocal,
+    PatientByValue,
     ReferralByExternal,
     Patient,
     Referral,
@@ -29,12 +30,13 @@ pub(super) enum Of {
 }
 
 impl Of {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Feed,
         Self::Request,
         Self::PatientByNhs,
         Self::PatientByFormerNhs,
         Self::PatientByLocal,
+        Self::PatientByValue,
         Self::ReferralByExternal,
         Self::Patient,
         Self::Referral,
@@ -143,6 +145,15 @@ source!(
     t2 = "authority",
     t3 = "kind",
     t4 = "value",
+    u1 = "patient_id"
+);
+source!(
+    PATIENTS_BY_VALUE,
+    PatientByValue,
+    "patient_identifier WHERE (trust, authority, value) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})",
+    t1 = "trust",
+    t2 = "authority",
+    t3 = "value",
     u1 = "patient_id"
 );
 source!(

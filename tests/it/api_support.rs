@@ -173,6 +173,7 @@ fn way_in(p: &EndpointPolicy, in_use: &InUse, store: &Store, clock: &Arc<SetCloc
         ack_mode: AckMode::Original,
         control_id_prefix: "T".into(),
         teams: Vec::new(),
+        team_names: Vec::new(),
         default_team: None,
         allowed: Vec::new(),
         accept: Accept::default(),

@@ -21,26 +21,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-fn nobody() -> SocketAddr {
+pub fn nobody() -> SocketAddr {
     "127.0.0.1:9".parse().expect("an address")
 }
 
-fn mrn(value: &str) -> LocalIdentifier {
+pub fn mrn(value: &str) -> LocalIdentifier {
     LocalIdentifier { assigning_authority: "RZ9".into(), value: Private(value.into()), kind: "MR".into() }
 }
 
 /// The first patient, with a hospital number.
-fn somebody(mrn_value: &str) -> PatientDetails {
+pub fn somebody(mrn_value: &str) -> PatientDetails {
     PatientDetails { local_identifiers: vec![mrn(mrn_value)], ..bridge::patient() }
 }
 
-async fn quiet(url: &str) -> Bridge {
+pub async fn quiet(url: &str) -> Bridge {
     let tweaks = Tweaks { without_outbox: true, patient: somebody("A1"), ..Tweaks::default() };
     Bridge::start(url, nobody(), tweaks).await
 }
 
 /// `ADT^A31` and so on, at a second of a minute of that day; each with a control id of its own.
-fn message(event: &str, second: u32, segments: &str) -> Vec<u8> {
+pub fn message(event: &str, second: u32, segments: &str) -> Vec<u8> {
     let id = NEXT.fetch_add(1, Ordering::SeqCst);
     format!(
         "MSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260301120000||{event}|M{id}|T|2.4\rEVN||20260301120000||||202603011200{second:02}\r{}\r",
@@ -49,14 +49,14 @@ fn message(event: &str, second: u32, segments: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn adt(trigger: &str, second: u32, segments: &str) -> Vec<u8> {
+pub fn adt(trigger: &str, second: u32, segments: &str) -> Vec<u8> {
     message(&format!("ADT^{trigger}"), second, segments)
 }
 
-const PID: &str = "PID|1||A1^^^RZ9^MR~9990000018^^^NHS^NH||TESTPATIENT^ALEX^^^^^L||19850412";
+pub const PID: &str = "PID|1||A1^^^RZ9^MR~9990000018^^^NHS^NH||TESTPATIENT^ALEX^^^^^L||19850412";
 
 /// The code of the acknowledgement, and the whole of it.
-async fn tell(source: &Source, bytes: Vec<u8>) -> String {
+pub async fn tell(source: &Source, bytes: Vec<u8>) -> String {
     let frames = receive(source, bytes).await;
     let text: Vec<String> = frames.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect();
     let codes: Vec<&str> = text
@@ -67,17 +67,17 @@ async fn tell(source: &Source, bytes: Vec<u8>) -> String {
     codes.join(" ")
 }
 
-async fn patient(bridge: &Bridge) -> Patient {
+pub async fn patient(bridge: &Bridge) -> Patient {
     let referral = bridge.store.referral(&Scope::system(), bridge.referral).await.unwrap().unwrap();
     bridge.store.patient(&Scope::system(), referral.patient_id).await.unwrap().unwrap()
 }
 
-async fn last(bridge: &Bridge) -> Inbound {
+pub async fn last(bridge: &Bridge) -> Inbound {
     let page = Page { size: 1, after: None };
     bridge.store.inbound_messages(&Scope::system(), None, page).await.unwrap().remove(0)
 }
 
-fn state(inbound: &Inbound) -> (&'static str, Option<&str>) {
+pub fn state(inbound: &Inbound) -> (&'static str, Option<&str>) {
     (inbound.state.word(), inbound.rule.as_deref())
 }
 

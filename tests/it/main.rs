@@ -60,6 +60,7 @@ mod https_tls;
 mod fhir_in;
 mod inbound_patients;
 mod inbound_service;
+mod inbound_whose;
 mod interop;
 mod mesh_client;
 mod mesh_flow;

@@ -10,7 +10,7 @@ use crate::domain::organisation::{OdsCode, TeamId};
 use crate::domain::person::{Gender, LocalIdentifier, NhsNumberStatus};
 use crate::domain::referral::{CloseReason, ExternalId, ReferralPriority, ReferralTold};
 use crate::domain::rule::Violations;
-use crate::domain::standing::PatientKey;
+use crate::domain::standing::{Near, PatientKey};
 use crate::domain::text::{self, Private};
 use crate::wire::v1;
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ const MERGES_MAX: usize = 100;
 pub struct Read<T> {
     /// Who it is about: those of its identifiers that keep the rules. What breaks them can be nobody's here.
     pub keys: Vec<PatientKey>,
+    /// Whom they may mean beside that, those that break the rules included.
+    pub near: Vec<Near>,
     /// It names somebody, readable or not.
     pub names_somebody: bool,
     pub message: Result<T, NotRead>,
@@ -48,7 +50,7 @@ pub struct ReferralMessageChange {
 
 impl<T> Read<T> {
     fn shapeless() -> Self {
-        Self { keys: Vec::new(), names_somebody: true, message: Err(NotRead::Shape) }
+        Self { keys: Vec::new(), near: Vec::new(), names_somebody: true, message: Err(NotRead::Shape) }
     }
 }
 
@@ -78,6 +80,24 @@ fn keys(
     (keys.chain(local.iter().cloned().map(PatientKey::Local)).collect(), number, local)
 }
 
+/// To compare with: at most 20.
+fn families(f: &mut Fields<'_>, name: &str, all: &[String]) -> Vec<Private<String>> {
+    if all.len() > 20 {
+        f.add(name, "at most 20");
+    }
+    let read = |(i, one): (usize, &String)| f.optional_line(&format!("{name}[{i}]"), Some(one.as_str()), 80);
+    all.iter().take(20).enumerate().filter_map(read).collect()
+}
+
+fn year(f: &mut Fields<'_>, name: &str, value: Option<&str>) -> Option<i16> {
+    let text = given(value)?;
+    let year = text.parse().ok().filter(|y| text.len() == 4 && (1000..=9999).contains(y));
+    if year.is_none() {
+        f.add(name, "must be a year of four digits");
+    }
+    year
+}
+
 /// A field that can be cleared.
 fn sent<T>(value: Option<T>, name: &str, cleared: &[String]) -> Sent<T> {
     match value {
@@ -94,12 +114,24 @@ fn not_cleared(names: &[&str], cleared: &[String], broken: &mut Violations) {
     }
 }
 
-fn finished<T>(keys: Vec<PatientKey>, names_somebody: bool, message: Option<T>, broken: Violations) -> Read<T> {
+/// Whom identifiers may mean, whatever they are called and whether or not they keep the rules.
+fn near(number: Option<&str>, ids: &[v1::LocalIdentifier]) -> Vec<Near> {
+    let local = ids.iter().take(KEYS_MAX).flat_map(|id| Near::of(&id.assigning_authority, &id.r#type, &id.value));
+    number.and_then(|n| NhsNumber::parse(n).ok()).map(Near::Number).into_iter().chain(local).collect()
+}
+
+fn finished<T>(
+    keys: Vec<PatientKey>,
+    near: Vec<Near>,
+    names_somebody: bool,
+    message: Option<T>,
+    broken: Violations,
+) -> Read<T> {
     let message = match message {
         Some(message) if broken.is_empty() => Ok(message),
         _ => Err(NotRead::Broken(broken)),
     };
-    Read { keys, names_somebody, message }
+    Read { keys, near, names_somebody, message }
 }
 
 /// `cleared`: the fields sent as null.
@@ -110,6 +142,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let mut broken = Violations::default();
     let at = ("nhs_number", "local_identifiers");
     let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut broken);
+    let near = near(m.nhs_number.as_deref(), &m.local_identifiers);
     not_cleared(&["family_name", "given_names", "date_of_birth"], &cleared, &mut broken);
     let names_somebody = m.nhs_number.is_some() || !m.local_identifiers.is_empty();
     if !names_somebody {
@@ -122,6 +155,8 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let given_names = f.optional_line("given_names", m.given_names.as_deref(), 80);
     let prefix = f.optional_line("name_prefix", m.name_prefix.as_deref(), 20);
     let date_of_birth = f.optional_day("date_of_birth", m.date_of_birth.as_deref()).map(Private);
+    let other_families = families(&mut f, "other_family_names", &m.other_family_names);
+    let birth_year = year(&mut f, "birth_year", m.birth_year.as_deref());
     let address = f.optional_part("address", m.address.as_ref(), draft_address);
     let phone = f.optional_line("phone", m.phone.as_deref(), 40);
     let died_on = f.optional_day("died_on", m.died_on.as_deref()).map(Private);
@@ -149,8 +184,11 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         location_shielded: m.location_shielded,
         deceased: m.deceased,
         died_on: sent(died_on, "died_on", &cleared),
+        other_families,
+        birth_year,
+        near: near.clone(),
     });
-    finished(keys, names_somebody, change, broken)
+    finished(keys, near, names_somebody, change, broken)
 }
 
 pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
@@ -164,7 +202,7 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
         n if n > MERGES_MAX => broken.add("merges", format!("at most {MERGES_MAX}")),
         _ => {}
     }
-    let (mut all, mut list, mut names_somebody) = (Vec::new(), Vec::new(), false);
+    let (mut all, mut all_near, mut list, mut names_somebody) = (Vec::new(), Vec::new(), Vec::new(), false);
     for (i, one) in m.merges.iter().take(MERGES_MAX).enumerate() {
         let at = |field: &str| format!("merges[{i}].{field}");
         let mut side = |number: &Option<String>, ids: &[v1::LocalIdentifier], names: (&str, &str)| {
@@ -183,13 +221,29 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
             ("surviving_nhs_number", "surviving_identifiers"),
         );
         let losing = side(&one.losing_nhs_number, &one.losing_identifiers, ("losing_nhs_number", "losing_identifiers"));
+        let surviving_near = near(one.surviving_nhs_number.as_deref(), &one.surviving_identifiers);
+        let losing_near = near(one.losing_nhs_number.as_deref(), &one.losing_identifiers);
+        all_near.extend(surviving_near.iter().chain(&losing_near).cloned());
         let place = format!("merges[{i}]");
         let mut f = Fields::new(&place, &mut broken);
         let family = f.optional_line("surviving_family_name", one.surviving_family_name.as_deref(), 80);
         let born = f.optional_day("surviving_date_of_birth", one.surviving_date_of_birth.as_deref()).map(Private);
-        list.extend(kind.map(|kind| Merge { kind, surviving, losing, family, date_of_birth: born, at: merged_at }));
+        let other_families = families(&mut f, "surviving_other_family_names", &one.surviving_other_family_names);
+        let birth_year = year(&mut f, "surviving_birth_year", one.surviving_birth_year.as_deref());
+        list.extend(kind.map(|kind| Merge {
+            kind,
+            surviving,
+            losing,
+            family,
+            date_of_birth: born,
+            other_families,
+            birth_year,
+            surviving_near,
+            losing_near,
+            at: merged_at,
+        }));
     }
-    finished(all, names_somebody, Some(list), broken)
+    finished(all, all_near, names_somebody, Some(list), broken)
 }
 
 /// `cleared`: the fields sent as null.
@@ -242,8 +296,9 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
     });
     let family = request_family(m.patient_family_name.as_deref());
     let keys = patient.clone();
+    let near = near(m.patient_nhs_number.as_deref(), &m.patient_identifiers);
     let change = told.map(|told| ReferralMessageChange { external_ids, patient, family, told });
-    finished(keys, names_somebody, change, broken)
+    finished(keys, near, names_somebody, change, broken)
 }
 
 /// To compare with only: one that breaks the rule of a name agrees with nobody's.

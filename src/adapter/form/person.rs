@@ -71,17 +71,20 @@ pub(super) fn draft_local_identifier(
         "assigning_authority",
         &message.assigning_authority,
         40,
-        |c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-'),
-        "must be 1 to 40 characters of A-Z a-z 0-9 . _ -",
+        |c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b':' | b'/' | b'-' | b' '),
+        "must be 1 to 40 characters of A-Z a-z 0-9 . _ : / - and spaces",
     );
+    if message.assigning_authority.trim() != message.assigning_authority {
+        f.add("assigning_authority", "must have no space at either end");
+    }
     let kind = match message.r#type.as_str() {
         "" => Some("MR".to_owned()),
         t => f.name(
             "type",
             t,
-            5,
-            |c| c.is_ascii_uppercase() || c.is_ascii_digit(),
-            "must be 0 to 5 characters of A-Z and 0-9",
+            20,
+            |c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-'),
+            "must be 0 to 20 characters of A-Z a-z 0-9 . _ -",
         ),
     };
     LocalIdentifier {

@@ -337,6 +337,7 @@ fn a_list_of_referrals_leaves_the_reason_out() {
         employer_approach: Some(EmployerApproach { decided_on: today(), consented: true }),
         close_text: None,
         told_at: None,
+        as_received: false,
     };
     let full = referral::show(&shown);
     assert!(full.details.as_ref().is_some_and(|d| d.reason.is_some()));

@@ -96,14 +96,16 @@ fn every_rule_of_a_patient_is_held() {
         |m| m.local_identifiers.push(local_identifier("H2")) => [("details.local_identifiers[1]", "same authority and type")];
         |m| m.local_identifiers = (0..21).map(|i| v1::LocalIdentifier { r#type: format!("T{i}"), ..local_identifier("H") }).collect()
             => [("details.local_identifiers", "at most 20")];
-        |m| m.local_identifiers[0].assigning_authority = "a b".into()
+        |m| m.local_identifiers[0].assigning_authority = "a^b".into()
             => [("details.local_identifiers[0].assigning_authority", "A-Z a-z 0-9")];
+        |m| m.local_identifiers[0].assigning_authority = " a".into()
+            => [("details.local_identifiers[0].assigning_authority", "no space at either end")];
         |m| m.local_identifiers[0].assigning_authority = String::new()
             => [("details.local_identifiers[0].assigning_authority", "is required")];
         |m| m.local_identifiers[0].value = long(41) => [("details.local_identifiers[0].value", "40 characters")];
         |m| m.local_identifiers[0].value = "H 1".into() => [("details.local_identifiers[0].value", "without spaces")];
-        |m| m.local_identifiers[0].r#type = "mr".into() => [("details.local_identifiers[0].type", "A-Z and 0-9")];
-        |m| m.local_identifiers[0].r#type = long(6) => [("details.local_identifiers[0].type", "5 characters")];
+        |m| m.local_identifiers[0].r#type = "M R".into() => [("details.local_identifiers[0].type", "A-Z a-z 0-9")];
+        |m| m.local_identifiers[0].r#type = long(21) => [("details.local_identifiers[0].type", "20 characters")];
         |m| m.local_identifiers[0].r#type = String::new() => [];
         |m| m.name = None => [("details.name", "is required")];
         |m| m.name.as_mut().unwrap().family = long(81) => [("details.name.family", "80 characters")];
@@ -384,7 +386,7 @@ fn no_rule_repeats_the_value_that_broke_it() {
     p.date_of_birth = canary.into();
     p.phone = Some(canary.repeat(10));
     p.local_identifiers[0].value = format!("{canary} 1");
-    p.local_identifiers[0].assigning_authority = format!("{canary} 1");
+    p.local_identifiers[0].assigning_authority = format!("{canary}^1");
     let mut all = broken(|b| note_read(&m, b));
     all.extend(broken(|b| patient::read_and_check(&p, "details", today(), b)));
     assert!(all.len() >= 9, "{all:?}");

@@ -101,6 +101,7 @@ impl Service {
             employer_approach: None,
             close_text: None,
             told_at: None,
+            as_received: false,
         });
         id
     }

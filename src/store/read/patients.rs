@@ -16,7 +16,15 @@ use jiff::civil::Date;
 pub enum PatientBy {
     NhsNumber(NhsNumber),
     Local(LocalIdentifier),
-    NameAndBirth { family: String, born: Date },
+    /// Under whatever type.
+    Value {
+        authority: String,
+        value: String,
+    },
+    NameAndBirth {
+        family: String,
+        born: Date,
+    },
 }
 
 impl std::fmt::Debug for PatientBy {
@@ -24,6 +32,7 @@ impl std::fmt::Debug for PatientBy {
         f.write_str(match self {
             Self::NhsNumber(_) => "NhsNumber(..)",
             Self::Local(_) => "Local(..)",
+            Self::Value { .. } => "Value(..)",
             Self::NameAndBirth { .. } => "NameAndBirth(..)",
         })
     }
@@ -44,6 +53,11 @@ statement!(
     BY_LOCAL,
     "SELECT p.payload FROM patient p JOIN patient_identifier i ON i.patient_id = p.id \
      WHERE i.trust = $1 AND i.authority = $2 AND i.kind = $3 AND i.value = $4"
+);
+statement!(
+    BY_VALUE,
+    "SELECT p.payload FROM patient p JOIN patient_identifier i ON i.patient_id = p.id \
+     WHERE i.trust = $1 AND i.authority = $2 AND i.value = $3 LIMIT $4"
 );
 statement!(
     BY_NAME,
@@ -94,6 +108,10 @@ impl Store {
                 on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(&id.assigning_authority).bind(&id.kind).bind(&id.value.0).fetch_all(p).await)?
             }
             PatientBy::Local(_) => Vec::new(),
+            PatientBy::Value { authority, value } => {
+                let sql = BY_VALUE.for_pool(pool);
+                on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(authority).bind(value).bind(size).fetch_all(p).await)?
+            }
             PatientBy::NameAndBirth { family, born } => {
                 let sql = BY_NAME.for_pool(pool);
                 on!(Pool, pool, p => sqlx::query_as(sql)

@@ -80,6 +80,19 @@ impl ReceivedReferral {
     }
 }
 
+const OTHERWISE: &str = "this referral came before from the same sender, and this message says something else of it; it is not taken for a repeat. A change comes as one (REF^I13), or a person makes it here";
+
+impl ReceivedReferral {
+    /// The same sender's referral again, with other content, and no change of it was told in between.
+    fn says_otherwise(&self, known: &Referral) -> bool {
+        let sender = self.referral.received_from.as_ref().map(|(endpoint, _)| endpoint);
+        known.as_received
+            && known.received_from.as_ref() == sender
+            && known.told_at.is_none()
+            && known.details != self.referral.details
+    }
+}
+
 impl Write for ReceivedReferral {
     type Answer = Vec<u8>;
 
@@ -100,12 +113,15 @@ impl Write for ReceivedReferral {
             }
             // The same referral again, by another message or by the API: it is one referral, and we have it.
             Err(WriteError::Refused(Refusal::ExternalIdTaken(id))) => {
-                self.referral.known_already(view, id).map(|known| {
+                self.referral.known_already(view, id).and_then(|known| {
+                    if self.says_otherwise(&known) {
+                        return Err(Refusal::WrongState(OTHERWISE.into()));
+                    }
                     inbound.referral_id = Some(id);
                     inbound.state = InboundState::Applied;
                     inbound.reason = "the referral was known already".into();
                     self.answers_to(view, ctx, known);
-                    id
+                    Ok(id)
                 })
             }
             Err(WriteError::Refused(refusal)) => Err(refusal),

@@ -16,7 +16,7 @@ use crate::domain::ids::PatientId;
 use crate::domain::merge::{Merge, MergePlan, plan};
 use crate::domain::organisation::OdsCode;
 use crate::domain::person::Patient;
-use crate::domain::standing::{Doubt, FORMER_MAX, PatientKey};
+use crate::domain::standing::{Doubt, FORMER_MAX, Near, PatientKey};
 use crate::store::record::Actor;
 use jiff::Timestamp;
 
@@ -27,6 +27,28 @@ pub(super) fn key_needs(view: &View, keys: &mut Keys, trust: &OdsCode, of: &[Pat
         match key {
             PatientKey::NhsNumber(n) => drop(keys.patients_by_nhs.insert((trust.clone(), n.as_str().to_owned()))),
             PatientKey::Local(id) => drop(keys.patients_by_local.insert(local_key(trust, id))),
+        }
+    }
+}
+
+/// The rows by which it is found whether somebody may be meant.
+pub(super) fn near_needs(keys: &mut Keys, trust: &OdsCode, near: &[Near]) {
+    for near in near {
+        match near {
+            Near::Number(n) => drop(keys.patients_by_nhs.insert((trust.clone(), n.as_str().to_owned()))),
+            Near::Value { authority, value } => {
+                keys.patients_by_value.insert((trust.clone(), authority.clone(), value.0.clone()));
+            }
+        }
+    }
+}
+
+/// Somebody who may be meant.
+pub(super) fn nearly(view: &View, trust: &OdsCode, near: &Near) -> Option<PatientId> {
+    match near {
+        Near::Number(n) => view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())).copied(),
+        Near::Value { authority, value } => {
+            view.patients_by_value.get(&(trust.clone(), authority.clone(), value.0.clone())).copied()
         }
     }
 }
@@ -47,6 +69,10 @@ pub(super) fn needs(view: &View, keys: &mut Keys, rules: &Rulebook, trust: &OdsC
     for merge in merges {
         key_needs(view, keys, trust, &merge.surviving);
         key_needs(view, keys, trust, &merge.losing);
+        for near in [&merge.surviving_near, &merge.losing_near] {
+            near_needs(keys, trust, near);
+            keys.patients.extend(near.iter().filter_map(|n| nearly(view, trust, n)));
+        }
         let survivors: Vec<PatientId> = merge.surviving.iter().filter_map(|k| found(view, trust, k)).collect();
         let losers: Vec<PatientId> = merge.losing.iter().filter_map(|k| found(view, trust, k)).collect();
         // Others of this batch may come to write into the survivor's lanes, whichever these are.
@@ -69,7 +95,7 @@ pub(super) fn needs(view: &View, keys: &mut Keys, rules: &Rulebook, trust: &OdsC
 
 /// One merge; a plan that cannot be carried out changes nothing but who is in doubt.
 pub(super) fn decide(view: &mut View, ctx: &Ctx<'_>, actor: &Actor, trust: &OdsCode, merge: &Merge) -> Became {
-    match plan(merge, |key| patient(view, trust, key)) {
+    match plan(merge, |key| patient(view, trust, key), |near| nearly(view, trust, near)) {
         MergePlan::NotOurs => Became::Ignored(Because::NotOurs, "none of its patients is known here".into()),
         MergePlan::Older => Became::Ignored(Because::Older, "older than a merge that says otherwise".into()),
         MergePlan::Already => Became::Applied("the records were one already".into()),
@@ -105,6 +131,12 @@ pub(super) fn decide(view: &mut View, ctx: &Ctx<'_>, actor: &Actor, trust: &OdsC
                 }
             }
             put_patient(view, Some(&known), &survives);
+            if losers.is_empty() {
+                tell(view, ctx, actor, &survives, "patient.merge", "absorbed a record that is not known here");
+                return Became::Applied(
+                    "the losing record is not known here; its identifiers lead to the surviving one from now on".into(),
+                );
+            }
             tell(view, ctx, actor, &survives, "patient.merge", "absorbed another record");
             Became::Applied(String::new())
         }

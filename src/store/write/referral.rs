@@ -6,7 +6,7 @@ use super::super::rows::{Keys, View, external_key, local_key};
 use super::super::writer::{Ctx, Write};
 use super::accept::{self, Accepting};
 use super::note::episode;
-use super::{About, Call, audit};
+use super::{About, Call, audit, merge};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Body, Entry, ReferralReply, Subject};
 use crate::domain::ids::{EntryId, PatientId, ReferralId};
@@ -14,7 +14,7 @@ use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::person::{Author, Patient, PatientDetails};
 use crate::domain::referral::{CloseReason, DeclineReason, Referral, ReferralDetails, ReferralState};
 use crate::domain::rule::Violations;
-use crate::domain::standing::{PatientKey, Standing};
+use crate::domain::standing::{Near, PatientKey, Standing};
 use crate::domain::text::{Private, folded_name};
 use jiff::Timestamp;
 
@@ -70,6 +70,15 @@ pub(super) fn patient_needs(view: &View, keys: &mut Keys, trust: &OdsCode, detai
         keys.patients.extend(view.patients_by_local.get(&key));
         keys.patients_by_local.insert(key);
     }
+    let near = nearly(details);
+    merge::near_needs(keys, trust, &near);
+    keys.patients.extend(near.iter().filter_map(|n| merge::nearly(view, trust, n)));
+}
+
+/// What the identifiers may be beside what they are called.
+fn nearly(details: &PatientDetails) -> Vec<Near> {
+    let ids = details.local_identifiers.iter();
+    ids.flat_map(|id| Near::of(&id.assigning_authority, &id.kind, &id.value.0)).collect()
 }
 
 /// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet.
@@ -78,7 +87,7 @@ fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<O
     let mut by_local =
         details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
     let found = match (by_number, by_local.next()) {
-        (None, None) => return Ok(None),
+        (None, None) => return recognise_nearly(view, trust, details),
         // One identifier says this patient, another says that one.
         (Some(a), Some(b)) if a != b => return Err(Refusal::PatientMismatch),
         (Some(id), _) | (None, Some(id)) => *id,
@@ -87,11 +96,30 @@ fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<O
         return Err(Refusal::PatientMismatch);
     }
     let patient = view.patients.get(&found).ok_or(Refusal::NotFound("patient"))?;
-    let known = &patient.details;
+    if agrees(&patient.details, details) { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
+}
+
+/// Birth and family name agree, and no NHS number speaks against it.
+fn agrees(known: &PatientDetails, details: &PatientDetails) -> bool {
     let numbers_clash = matches!((known.nhs_number, details.nhs_number), (Some(a), Some(b)) if a != b);
     let same = known.date_of_birth == details.date_of_birth
         && folded_name(&known.name.family.0) == folded_name(&details.name.family.0);
-    if same && !numbers_clash { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
+    same && !numbers_clash
+}
+
+/// Known by none of the identifiers as they are called. The same value under another type is the same person if birth and name agree, else
+/// perhaps another kind of number; an NHS number is one whatever it is called.
+fn recognise_nearly(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<Option<Patient>, Refusal> {
+    let mut found: Option<&Patient> = None;
+    for near in nearly(details) {
+        let Some(patient) = merge::nearly(view, trust, &near).and_then(|id| view.patients.get(&id)) else { continue };
+        match (agrees(&patient.details, details), near) {
+            (true, _) if found.is_none_or(|f| f.id == patient.id) => found = Some(patient),
+            (true, _) | (false, Near::Number(_)) => return Err(Refusal::PatientMismatch),
+            (false, Near::Value { .. }) => {}
+        }
+    }
+    Ok(found.cloned())
 }
 
 impl CreateReferral {
@@ -206,6 +234,7 @@ impl Write for CreateReferral {
             employer_approach: None,
             close_text: None,
             told_at: None,
+            as_received: self.received_from.is_some(),
         };
         if new {
             put_patient(view, None, &patient);

@@ -92,7 +92,10 @@ impl Write for ReceivedTold {
         let trust = &self.inbound.trust;
         keys.inbound.insert(self.inbound.id);
         match &self.told {
-            Told::Patient(change) => merge::key_needs(view, keys, trust, &change.keys()),
+            Told::Patient(change) => {
+                merge::key_needs(view, keys, trust, &change.keys());
+                merge::near_needs(keys, trust, &change.near);
+            }
             Told::Merges(merges) => merge::needs(view, keys, &self.rules, trust, merges),
             Told::Referral(about) => {
                 for external in &about.external_ids {
@@ -165,8 +168,8 @@ impl ReceivedTold {
         let trust = &self.inbound.trust;
         let zone = ctx.rules.trusts.get(trust).map_or(TimeZone::UTC, |t| t.time_zone.clone());
         let today = ctx.now.to_zoned(zone).date();
-        let plan =
-            change.plan(&self.inbound.source, ctx.now, today, |key: &PatientKey| merge::patient(view, trust, key));
+        let found = |key: &PatientKey| merge::patient(view, trust, key);
+        let plan = change.plan(&self.inbound.source, ctx.now, today, found, |near| merge::nearly(view, trust, near));
         let changed = match plan {
             ChangePlan::NotOurs => {
                 return Became::Ignored(Because::NotOurs, "its patient is not known here".into());

@@ -60,6 +60,10 @@ fn merged(bridge: &Bridge, into: &Episode, from: &Episode) -> Merge {
         losing: keys(from),
         family: Some(into.details.name.family.clone()),
         date_of_birth: Some(into.details.date_of_birth),
+        other_families: vec![],
+        birth_year: None,
+        surviving_near: vec![],
+        losing_near: vec![],
         at: bridge.now(),
     }
 }

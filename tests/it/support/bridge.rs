@@ -341,6 +341,7 @@ impl Bridge {
             ack_mode: AckMode::Original,
             control_id_prefix: "T".into(),
             teams: Vec::new(),
+            team_names: Vec::new(),
             default_team: None,
             allowed: Vec::new(),
             accept: Accept::default(),

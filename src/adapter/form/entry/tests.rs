@@ -220,6 +220,7 @@ fn referred() -> Referral {
         employer_approach: None,
         close_text: None,
         told_at: None,
+        as_received: false,
     }
 }
 

@@ -1,0 +1,220 @@
+//! Whose a message is: what may be about one of ours is never forgotten, and nobody's record is changed by what may be somebody else's.
+
+use crate::inbound_patients::{PID, adt, last, message, mrn, nobody, patient, quiet, somebody, state, tell};
+use crate::support::bridge::{self, Bridge, Tweaks};
+use crate::support::stores;
+use ips_bridge::domain::accept::{Accept, AcceptRule};
+use ips_bridge::domain::organisation::TeamId;
+use ips_bridge::domain::referral::{ExternalId, ReferralDetails};
+use ips_bridge::domain::text::Private;
+use ips_bridge::inbound::Source;
+use ips_bridge::store::Scope;
+use std::collections::BTreeSet;
+
+const DIED: &str = "||||||||||||||||||||||20260301|Y";
+
+#[tokio::test]
+async fn a_death_of_ours_under_a_type_we_do_not_know_is_kept_for_a_person() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        for identifiers in [
+            "A1^^^RZ9^PI",
+            "A1^^^RZ9^HOSPITALNUMBEROFTHEWEST",
+            "9990000018^^^SOMEBODY^NUMBER",
+            "Z7^^^ELSE^MR~999 000 0018^^^GREAT BRITAIN^NUMBER",
+            "9990000018",
+        ] {
+            let died = format!("PID|1||{identifiers}||TESTPATIENT^ALEX^^^^^L||19850412{DIED}");
+            assert_eq!(tell(&source, adt("A31", 5, &died)).await, "AE", "{identifiers}");
+            let kept = last(&bridge).await;
+            assert!(kept.state.word() == "PARKED" && !kept.bytes.0.is_empty(), "{identifiers}: {}", kept.reason);
+            assert!(!patient(&bridge).await.standing.deceased());
+        }
+        let visit = format!("PID|1||A1^^^RZ9^VN||STRANGER^SUSAN^^^^^L||19700101{DIED}");
+        assert_eq!(tell(&source, adt("A31", 5, &visit)).await, "AA");
+        assert_eq!(state(&last(&bridge).await).0, "IGNORED", "a visit's number is nobody's");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_number_given_out_twice_changes_nobody() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        for (name, born) in [("WRONG^EVE^^^^^L", "19600101"), ("WRONG^EVE^^^^^L", ""), ("^^^^^^L", "19600101")] {
+            for trigger in ["A31", "A08", "A28"] {
+                let theirs = format!("PID|1||A1^^^RZ9^MR||{name}||{born}{DIED}");
+                assert_eq!(tell(&source, adt(trigger, 5, &theirs)).await, "AE", "{name} {born}");
+                assert_eq!(state(&last(&bridge).await).0, "PARKED");
+            }
+            let now = patient(&bridge).await;
+            assert!(!now.standing.deceased() && now.details == somebody("A1"), "{name} {born}");
+        }
+        // Married, or a date put right: one of the two agrees.
+        assert_eq!(tell(&source, adt("A31", 6, "PID|1||A1^^^RZ9^MR||WED^ALEX^^^^^L||19850412")).await, "AA");
+        assert_eq!(patient(&bridge).await.details.name.family, Private("WED".into()));
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_merge_of_a_record_known_under_another_type_is_held() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let survivor = "PID|1||B2^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412";
+        assert_eq!(tell(&source, adt("A40", 5, &format!("{survivor}\nMRG|A1^^^RZ9^PI"))).await, "AE");
+        assert_eq!(state(&last(&bridge).await).0, "PARKED");
+        assert!(patient(&bridge).await.standing.doubt.is_some(), "nothing goes to a record that may be gone");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_losing_record_that_nobody_has_here_is_said_to_be_unknown() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        assert_eq!(tell(&source, adt("A40", 5, &format!("{PID}\nMRG|Q9^^^RZ9^MR"))).await, "AA");
+        assert!(last(&bridge).await.reason.contains("not known here"), "{}", last(&bridge).await.reason);
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+fn referral(id: &str, team: &str, patient: &str, reason: &str) -> Vec<u8> {
+    let body = format!("RF1||R||||{id}^EPR\nPRD|RP|ADEYEMI^TUNDE\nPRD|RT||||||{team}\n{patient}\nNTE|1|L|{reason}");
+    message("REF^I12", 1, &body)
+}
+
+#[tokio::test]
+async fn a_referral_under_another_type_of_identifier_is_for_the_patient_we_know() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let mut found = BTreeSet::new();
+        for (i, (identifiers, name, code)) in [
+            ("A1^^^RZ9^PI", "TESTPATIENT", "AA"),
+            ("9990000018^^^NUMBERS^X", "TESTPATIENT", "AA"),
+            ("9990000018^^^NUMBERS^X", "STRANGER", "AE"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let pid = format!("PID|1||{identifiers}||{name}^ALEX^^^^^L||19850412");
+            assert_eq!(tell(&source, referral(&format!("W{i}"), bridge::TEAM, &pid, "Work")).await, code, "{pid}");
+            let made = last(&bridge).await.referral_id;
+            if let Some(made) = made {
+                found.insert(bridge.store.referral(&Scope::system(), made).await.unwrap().unwrap().patient_id);
+            }
+        }
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [patient(&bridge).await.id]);
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_team_is_ours_in_whatever_letters_and_by_its_name() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let ours = TeamId::parse("ips-west").unwrap();
+        let rule = AcceptRule {
+            name: "referrals".into(),
+            messages: vec!["REF^*".into()],
+            known_patients_only: false,
+            teams: vec![ours.clone()],
+        };
+        let source = Source {
+            teams: vec![ours.clone()],
+            team_names: vec![("IPS in the West".into(), ours.clone())],
+            accept: Accept { rules: vec![rule] },
+            ..bridge.source()
+        };
+        for (i, team) in ["ips-west", "IPS-WEST", "ips in the west", "IPS West"].into_iter().enumerate() {
+            assert_eq!(tell(&source, referral(&format!("T{i}"), team, PID, "Work")).await, "AA");
+            let made = last(&bridge).await.referral_id.unwrap_or_else(|| panic!("{team} was not taken"));
+            let made = bridge.store.referral(&Scope::system(), made).await.unwrap().unwrap();
+            assert_eq!(made.details.team, ours);
+        }
+        assert_eq!(tell(&source, referral("T9", "cardiology", PID, "Work")).await, "AA");
+        assert_eq!(state(&last(&bridge).await), ("IGNORED", Some("referrals")));
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_same_referral_with_another_text_is_kept_for_a_person() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        assert_eq!(tell(&source, referral("S1", bridge::TEAM, PID, "Work")).await, "AA");
+        assert_eq!(tell(&source, referral("S1", bridge::TEAM, PID, "Work")).await, "AA", "sent again");
+        assert_eq!(tell(&source, referral("S1", bridge::TEAM, PID, "Work. A risk is known.")).await, "AE");
+        let kept = last(&bridge).await;
+        assert!(kept.state.word() == "PARKED" && kept.reason.contains("something else"), "{}", kept.reason);
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// Made over the API first, with what its caller knew: the EPR's own message is the same referral.
+#[tokio::test]
+async fn a_referral_made_over_the_api_first_is_known_whatever_the_message_says_of_it() {
+    for store in stores() {
+        let external = ExternalId { system: "EPR".into(), value: Private("X1".into()) };
+        let details = ReferralDetails { external_ids: vec![external], ..bridge::referral() };
+        let tweaks = Tweaks { without_outbox: true, patient: somebody("A1"), referral: details, ..Tweaks::default() };
+        let bridge = Bridge::start(&store.url, nobody(), tweaks).await;
+        let source = bridge.source();
+        for reason in ["Work", "Work", "Other"] {
+            assert_eq!(tell(&source, referral("X1", bridge::TEAM, PID, reason)).await, "AA");
+            assert_eq!(last(&bridge).await.referral_id, Some(bridge.referral));
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_no_rule_can_judge_is_kept_for_a_person() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let rule = AcceptRule {
+            name: "patients".into(),
+            messages: vec!["ADT^A31".into()],
+            known_patients_only: false,
+            teams: vec![],
+        };
+        let source = Source { accept: Accept { rules: vec![rule] }, ..bridge.source() };
+        for event in ["adt^a31", "ADT", "ADT_A31", "A31^ADT_A05"] {
+            assert_eq!(tell(&source, message(event, 5, PID)).await, "AR", "{event}");
+            assert_eq!(state(&last(&bridge).await).0, "PARKED", "{event}");
+        }
+        assert_eq!(tell(&source, adt("A02", 5, PID)).await, "AA");
+        assert_eq!(state(&last(&bridge).await).0, "IGNORED");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_identifier_in_the_words_of_real_systems_is_kept_as_it_is() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let pid = "PID|1||A1^^^RZ9^MR~9990000018^^^NHS^NH~M1^^^RAL MRN^MRNumber||TESTPATIENT^ALEX^^^^^L||19850412";
+        assert_eq!(tell(&source, adt("A31", 5, pid)).await, "AA");
+        let now = patient(&bridge).await.details.local_identifiers;
+        assert!(now.contains(&mrn("A1")));
+        assert!(now.iter().any(|id| (id.assigning_authority.as_str(), id.kind.as_str()) == ("RAL MRN", "MRNumber")));
+        drop(source);
+        bridge.stop().await;
+    }
+}
