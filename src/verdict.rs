@@ -84,6 +84,15 @@ mod tests {
         verdict(bytes.as_bytes(), rules, "C1", b"")
     }
 
+    /// It may be an error that was written in other letters, or torn from its segment.
+    #[test]
+    fn a_yes_beside_a_line_that_is_no_segment_is_not_believed() {
+        for torn in ["err|||204", "but the patient is not known here"] {
+            assert_eq!(judge(&format!("MSA|AA|C1\r{torn}")).meaning, Meaning::Unknown, "{torn}");
+        }
+        assert_eq!(judge("MSA|AE|C1\rerr|||204").meaning, judge("MSA|AE|C1").meaning);
+    }
+
     #[test]
     fn each_acknowledgement_code_has_a_meaning_and_a_level() {
         for (msa, meaning, level) in [

@@ -268,6 +268,11 @@ impl Pack {
             Format::Hl7v2 | Format::Document => {}
         }
         let message = Message::read(bytes, charset).map_err(|e| ParseError::Unreadable(e.to_string()))?;
+        if message.notes().charset_unknown && !bytes.is_ascii() {
+            // Read as another one, a letter becomes another letter without a word.
+            let what = "MSH-18 names a character set that is not known here, and the message holds more than ASCII; ask the sender for UNICODE UTF-8";
+            return Err(ParseError::Unreadable(what.into()));
+        }
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
         let entry = self.manifest.parse.iter().find(|p| p.message == message_type);

@@ -134,7 +134,8 @@ pub(super) fn gaps(routes: &Routes, trusts: &[Trust], endpoints: &[Endpoint], ro
     }
     for endpoint in endpoints {
         let routed = |rule: &RouteRule| rule.endpoint == endpoint.id || rule.copies_to.contains(&endpoint.id);
-        if endpoint.listen.is_none() && !routes.rules().iter().any(routed) {
+        let listens = endpoint.listen.is_some() || endpoint.listen_https.is_some();
+        if !listens && !routes.rules().iter().any(routed) {
             let what =
                 format!("endpoint \"{}\" gets nothing: no [[route]] names it and it does not listen", endpoint.id);
             root.reading.findings.warn(&endpoint.places.id, what, "add a route to it");

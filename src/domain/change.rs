@@ -212,6 +212,15 @@ impl PatientChange {
         if patient.standing.location_shielded {
             patient.shield();
         }
+        if patient
+            .standing
+            .death
+            .as_ref()
+            .and_then(|d| d.died_on)
+            .is_some_and(|died| died < patient.details.date_of_birth)
+        {
+            broken.add("died_on", "must not lie before the date of birth");
+        }
         patient.details.check("patient", today, &mut broken);
         if broken.is_empty() { Ok(()) } else { Err(broken) }
     }

@@ -125,10 +125,18 @@ const VERSIONS: &[&str] = &[
     "2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2", "2.9", "2.9.1",
 ];
 
+/// Whether a sender's field says this name: all of it, or its first component (HD: namespace, then a universal id).
+fn names(envelope: &Envelope, sent: &str, name: &str) -> bool {
+    sent == name || sent.split(char::from(envelope.delimiters().component)).next() == Some(name)
+}
+
 /// What makes a message impossible before its content is looked at.
 fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> Option<(Taken, Wrong)> {
-    let pair = (envelope.sending_application().into_owned(), envelope.sending_facility().into_owned());
-    if !source.allowed.is_empty() && !source.allowed.contains(&pair) {
+    let sender = (envelope.sending_application(), envelope.sending_facility());
+    let is_called = |(application, facility): &(String, String)| {
+        names(envelope, &sender.0, application) && names(envelope, &sender.1, facility)
+    };
+    if !source.allowed.is_empty() && !source.allowed.iter().any(is_called) {
         return Some((
             Taken::Never,
             Wrong::new(207, "MSH-3 and MSH-4 are not a sender this listener takes messages from"),

@@ -21,9 +21,7 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
                 "the pack's map gives something that is no referral; run `ips-bridge adapter check` on the pack",
             )]
         }
-        NotAReferral::Broken(broken) => {
-            broken.0.iter().map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))).collect()
-        }
+        NotAReferral::Broken(broken) => broken.0.iter().map(super::weigh::broken).collect(),
     })?;
     let mut details = message.details;
     let ours = source.teams.is_empty() || source.teams.contains(&details.team);

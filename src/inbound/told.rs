@@ -38,7 +38,7 @@ pub async fn take(
     read: Read<Told>,
     faults: &[FieldFault],
 ) -> Result<Received, StoreError> {
-    let mut wrong: Vec<Wrong> = faults.iter().map(|f| Wrong::new(101, f.to_string())).collect();
+    let mut wrong: Vec<Wrong> = weigh::wrong(faults);
     let told = match read.message {
         Ok(told) if wrong.is_empty() => told,
         Ok(_) => {
@@ -53,7 +53,7 @@ pub async fn take(
             // What the map could not read is missing here; it is told once.
             let named = |field: &str| faults.iter().any(|f| f.field == field);
             let more = broken.0.iter().filter(|v| !named(&v.field));
-            wrong.extend(more.map(|v| Wrong::new(101, format!("{}: {}", v.field, v.rule))));
+            wrong.extend(more.map(weigh::broken));
             return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
         }
     };

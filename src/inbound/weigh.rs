@@ -5,6 +5,7 @@ use super::{Source, referral, told};
 use crate::adapter::{FieldFault, ParseError, Parsed};
 use crate::domain::accept::AcceptRule;
 use crate::domain::organisation::TeamId;
+use crate::domain::rule::Violation;
 use crate::domain::text::folded_name;
 use crate::store::StoreError;
 use crate::store::record::{Inbound, InboundState, Raw};
@@ -105,8 +106,20 @@ fn called<'s>(source: &'s Source, said: &str) -> Option<&'s TeamId> {
     all.first().copied().filter(|_| all.len() == 1 && !said.is_empty())
 }
 
+/// HL7 table 0357: 101 where something required is not there, 103 where a table lacks the code, else 102.
 pub fn wrong(faults: &[FieldFault]) -> Vec<Wrong> {
-    faults.iter().map(|f| Wrong::new(101, f.to_string())).collect()
+    let code = |f: &FieldFault| match f.what.as_str() {
+        what if what.contains("is required") => 101,
+        what if what.contains("a code that table") => 103,
+        _ => 102,
+    };
+    faults.iter().map(|f| Wrong::new(code(f), f.to_string())).collect()
+}
+
+/// The same for rules of our fields.
+pub fn broken(rule: &Violation) -> Wrong {
+    let code = if rule.rule.contains("is required") || rule.rule.contains("one is required") { 101 } else { 102 };
+    Wrong::new(code, format!("{}: {}", rule.field, rule.rule))
 }
 
 /// Not for us: counted under the rule's name and answered as taken note of. Its bytes are not kept, or only for a while.

@@ -42,12 +42,13 @@ pub fn answers(reply: &[u8]) -> Option<String> {
     Reply::answers(reply)
 }
 
-/// AA or CA. With an error beside it the sender contradicts itself, unless the error is none (0) or only a warning.
+/// AA or CA. With an error beside it the sender contradicts itself, unless the error is none (0) or only a warning; a line that cannot be read may
+/// be one.
 fn positive(reply: &Reply, rules: &Hl7Rules) -> Row {
     let harmless = |e: &ReplyError| {
         e.code == "0" || matches!(e.severity, Some('W' | 'I')) || rules.errors.get(&e.code) == Some(&Row::Positive)
     };
-    if reply.errors.iter().all(harmless) { of(reply.code, rules) } else { Row::Unknown }
+    if reply.errors.iter().all(harmless) && !reply.is_torn { of(reply.code, rules) } else { Row::Unknown }
 }
 
 /// AE, AR, CE or CR: the error codes decide where the rules list one, else the acknowledgement code does.

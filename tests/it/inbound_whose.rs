@@ -218,3 +218,61 @@ async fn an_identifier_in_the_words_of_real_systems_is_kept_as_it_is() {
         bridge.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_refusal_says_by_its_code_what_kind_of_fault_it_is() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        for (pid, code) in [
+            ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412|?", "103"),
+            ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850231", "102"),
+            ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412||||||||||||||||||||||19841231|Y", "102"),
+            ("PID|1||||TESTPATIENT^ALEX^^^^^L||19850412", "101"),
+        ] {
+            let frames = ips_bridge::inbound::receive(&source, adt("A31", 5, pid)).await;
+            let answer = String::from_utf8(frames[0].clone()).unwrap();
+            assert!(answer.contains("MSA|AE|") && answer.contains(code), "{pid}: {answer}");
+            assert!(!patient(&bridge).await.standing.deceased(), "nobody dies before they are born");
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sender_is_known_by_its_name_whatever_universal_id_stands_beside_it() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = Source { allowed: vec![("EPR".into(), "RZ9".into())], ..bridge.source() };
+        let from = |sender: &str| {
+            let text = String::from_utf8(adt("A31", 5, PID)).unwrap();
+            text.replacen("EPR|RZ9", sender, 1).into_bytes()
+        };
+        assert_eq!(tell(&source, from("EPR^1.2.3^ISO|RZ9")).await, "AA");
+        assert_eq!(tell(&source, from("EPR|RZ9^2.16.840^ISO")).await, "AA");
+        assert_eq!(tell(&source, from("EPRX|RZ9")).await, "AR");
+        assert_eq!(tell(&source, from("EPR|RZ9X^RZ9")).await, "AR");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn letters_in_a_character_set_that_nobody_knows_are_not_guessed_at() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let polish = |name: &[u8]| {
+            let text = String::from_utf8(adt("A31", 5, &PID.replace("TESTPATIENT", "NAME"))).unwrap();
+            let text = text.replacen("|T|2.4\r", "|T|2.4||||||8859/2\r", 1);
+            let at = text.find("NAME").unwrap();
+            [&text.as_bytes()[..at], name, &text.as_bytes()[at + 4..]].concat()
+        };
+        assert_eq!(tell(&source, polish(b"KOWAL\xa3")).await, "AE");
+        assert!(last(&bridge).await.reason.contains("MSH-18"));
+        assert_eq!(tell(&source, polish(b"KOWAL")).await, "AA", "ASCII is ASCII in each of them");
+        drop(source);
+        bridge.stop().await;
+    }
+}

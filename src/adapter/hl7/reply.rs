@@ -19,6 +19,8 @@ pub struct Reply {
     pub message_code: String,
     /// From ERR in either shape (ERR-5 too) and from MSA-6, in the order sent.
     pub errors: Vec<ReplyError>,
+    /// Lines that are no segment stand in it: perhaps an error that was torn, or written in other letters.
+    pub is_torn: bool,
     /// All free text of MSA and ERR. It may name the patient: for authorised eyes, never for logs.
     pub text: Withheld,
 }
@@ -105,6 +107,7 @@ impl Reply {
             control_id,
             message_code: message_code.unwrap_or_default(),
             errors: found.errors,
+            is_torn: !message.set_aside().is_empty(),
             text: Withheld(found.text.join("; ")),
         })
     }
