@@ -227,7 +227,7 @@ impl Pack {
             }
             let text = self.sources.text(&path, faults)?;
             match lookup.read_answer(text.as_bytes(), patient.as_ref()) {
-                Ok(given) => {
+                Ok((given, _)) => {
                     if !value["lookup"].is_object() {
                         value["lookup"] = json!({});
                     }

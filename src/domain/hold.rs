@@ -146,7 +146,7 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
 
 /// What a person must look at before it goes into the record of somebody who has died, also where the contact was before: it may belong there,
 /// or be about somebody else. To take an entry back, or to decline a referral, does no harm there.
-fn speaks_of_care(entry: &Entry) -> bool {
+pub fn speaks_of_care(entry: &Entry) -> bool {
     match &entry.body {
         Body::ReferralReply(reply) => reply.accepted,
         Body::Note(_) | Body::Outcome(_) => entry.action() != EntryAction::Withdraw,

@@ -2,7 +2,7 @@
 //! transaction is open. Without an answer nothing was sent; with one that does not say one thing, a person looks.
 
 use super::{Endpoint, Shared};
-use crate::adapter::{Fitted, Input, LookupQuestion, NotLookedUp};
+use crate::adapter::{Fitted, Found, Input, LookupQuestion, NotLookedUp};
 use crate::domain::ids::ReplyId;
 use crate::store::record::{LookedUp, Raw};
 use crate::store::write::Feeling;
@@ -19,22 +19,29 @@ pub enum Stopped {
     NotSent(Feeling),
     /// It was reached, and gave no answer to this question: perhaps to no other, perhaps only to this one. Nothing was sent; others come first now.
     NotNow(String),
+    /// The record says that the patient has died; its answer.
+    Died(Vec<u8>),
     /// A person has to look: why, without a value of the answer, and the answer itself, where there was one.
     Unclear(String, Option<Vec<u8>>),
 }
 
-/// Asks every question and puts the answers into the input. Gives them as they came, to be kept with the bytes.
+/// Asks every question and puts the answers into the input. `goes_to_the_dead`: a death that the record tells of stops nothing. Gives them as they came, to be kept with the bytes.
 pub async fn look_up(
     shared: &Shared,
     endpoint: &Endpoint,
     fitted: &Fitted,
     questions: Vec<LookupQuestion>,
     input: &mut Input,
+    goes_to_the_dead: bool,
 ) -> Result<Vec<LookedUp>, Stopped> {
     let asked = tokio::time::timeout(TIME_MAX, async {
         let mut answers = Vec::new();
         for question in questions {
-            answers.push(one(shared, endpoint, fitted, question, input).await?);
+            let (answer, found) = one(shared, endpoint, fitted, question, input).await?;
+            if found.died && !goes_to_the_dead {
+                return Err(Stopped::Died(answer.answer.0));
+            }
+            answers.push(answer);
         }
         Ok(answers)
     });
@@ -48,7 +55,7 @@ async fn one(
     fitted: &Fitted,
     question: LookupQuestion,
     input: &mut Input,
-) -> Result<LookedUp, Stopped> {
+) -> Result<(LookedUp, Found), Stopped> {
     let unreachable = |e: &dyn std::fmt::Display| Stopped::NotSent(Feeling::Unreachable(e.to_string()));
     let mut way = endpoint.sender.open().await.map_err(|e| unreachable(&e))?;
     let id = ReplyId::new(shared.clock.now(), shared.entropy.as_ref());
@@ -64,7 +71,7 @@ async fn one(
         Sent::Unsure(e) => return Err(Stopped::NotNow(format!("lookup {}: {e}", question.name))),
     };
     match fitted.pack.looked_up(&question.name, &answer, input) {
-        Ok(()) => Ok(LookedUp { name: question.name, answer: Raw(answer) }),
+        Ok(found) => Ok((LookedUp { name: question.name, answer: Raw(answer) }, found)),
         Err(e @ NotLookedUp::Trouble { .. }) => Err(Stopped::NotNow(e.to_string())),
         Err(e @ NotLookedUp::Unclear { .. }) => Err(Stopped::Unclear(e.to_string(), Some(answer))),
     }

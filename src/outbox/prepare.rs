@@ -7,7 +7,7 @@ use crate::adapter::{Fitted, RenderError};
 use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
 use crate::domain::entry::EntryAction;
-use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance};
+use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance, speaks_of_care};
 use crate::domain::ids::{RenderingId, random_80_bits};
 use crate::domain::policy::Names;
 use crate::store::StoreError;
@@ -128,10 +128,16 @@ async fn render(
         Ok(questions) => questions,
         Err(e) => return Ok(unrenderable(&e)),
     };
-    let looked_up = match look_up(shared, endpoint, fitted, questions, &mut input).await {
+    // As for a death that we were told of.
+    let goes_to_the_dead = !speaks_of_care(entry) || claimed.delivery.overridden.contains(&ParkReason::Deceased);
+    let looked_up = match look_up(shared, endpoint, fitted, questions, &mut input, goes_to_the_dead).await {
         Ok(answers) => answers,
         Err(Stopped::NotSent(feeling)) => return Ok(Prepared::NotSent(feeling)),
         Err(Stopped::NotNow(why)) => return Ok(Prepared::NotNow(why)),
+        Err(Stopped::Died(heard)) => {
+            let detail = "the record said so when it was asked for the patient".into();
+            return Ok(Prepared::Hold { reason: ParkReason::Deceased, detail, heard: Some(heard) });
+        }
         Err(Stopped::Unclear(detail, heard)) => {
             return Ok(Prepared::Hold { reason: ParkReason::LookupUnclear, detail, heard });
         }

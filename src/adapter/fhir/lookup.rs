@@ -48,6 +48,13 @@ pub struct LookupQuestion {
     pub request: Vec<u8>,
 }
 
+/// What an answer says beside what the pack takes from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// What was found is a Patient, and the record says that they have died.
+    pub died: bool,
+}
+
 /// Why nothing was looked up. Holds no value of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLookedUp {
@@ -180,7 +187,7 @@ impl Lookup {
         &self,
         body: &[u8],
         patient: Option<&v1::PatientDetails>,
-    ) -> Result<Map<String, Value>, NotLookedUp> {
+    ) -> Result<(Map<String, Value>, Found), NotLookedUp> {
         let unclear = |why: String| NotLookedUp::Unclear { name: self.name.clone(), why };
         if body.len() > ANSWER_BYTES_MAX {
             return Err(unclear(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
@@ -230,8 +237,15 @@ impl Lookup {
             let value = value.ok_or_else(|| unclear(format!("what is found gives no single value for \"{field}\"")))?;
             given.insert(field.clone(), value);
         }
-        Ok(given)
+        let found = Found { died: resource::type_of(node) == Some("Patient") && says_death(node) };
+        Ok((given, found))
     }
+}
+
+/// FHIR R4, Patient.deceased[x].
+fn says_death(patient: &Value) -> bool {
+    let is_dated = patient.get("deceasedDateTime").is_some_and(|v| !v.is_null());
+    is_dated || patient.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)
 }
 
 /// FHIR R4, datatype id.
@@ -306,7 +320,7 @@ impl Pack {
     }
 
     /// What a reply to such a question gives, put where templates find it: `lookup.<name>.…`.
-    pub fn looked_up(&self, name: &str, reply: &[u8], input: &mut RenderInput) -> Result<(), NotLookedUp> {
+    pub fn looked_up(&self, name: &str, reply: &[u8], input: &mut RenderInput) -> Result<Found, NotLookedUp> {
         let unclear = |why: &str| NotLookedUp::Unclear { name: name.to_owned(), why: why.to_owned() };
         let trouble = |status| NotLookedUp::Trouble { name: name.to_owned(), status };
         let Some(lookup) = self.manifest.lookups.iter().find(|l| l.name == name) else {
@@ -322,14 +336,14 @@ impl Pack {
             status if is_said => return Err(unclear(&format!("the answer is {status}"))),
             status => return Err(trouble(status)),
         }
-        let given = lookup.read_answer(&reply.body, input.patient.as_ref())?;
+        let (given, found) = lookup.read_answer(&reply.body, input.patient.as_ref())?;
         let mut all = match &input.lookup {
             Some(all) => serde_json::to_value(all).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default(),
             None => Map::new(),
         };
         all.insert(name.to_owned(), Value::Object(given));
         input.lookup = serde_json::from_value(Value::Object(all)).ok();
-        Ok(())
+        Ok(found)
     }
 }
 
