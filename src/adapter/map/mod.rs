@@ -4,6 +4,8 @@ mod once;
 mod pick;
 mod read;
 mod row;
+#[cfg(test)]
+mod tests;
 mod time;
 mod wanted;
 
