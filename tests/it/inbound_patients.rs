@@ -133,7 +133,8 @@ async fn a_patient_we_do_not_know_is_ignored_counted_and_nothing_of_the_message_
         let counts = bridge.store.inbound_counts(&endpoint_id(), Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(counts.ignored, [("(patient not known)".to_owned(), 5)]);
         // One of ours, broken: kept, shown and answered.
-        let broken = adt("A31", 1, "PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412|||||||||||||||||||||||PERHAPS");
+        let broken =
+            adt("A31", 1, "PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412|||||||||||||||||||||||PERHAPS");
         assert_eq!(tell(&source, broken).await, "AE");
         let kept = last(&bridge).await;
         assert!(kept.state.word() == "PARKED" && kept.reason.contains("deceased") && !kept.bytes.0.is_empty());
