@@ -22,6 +22,8 @@ pub struct CodeTable {
     pub file: String,
     write: HashMap<String, String>,
     read: HashMap<String, String>,
+    /// Theirs in capitals, where it does not matter whether they are.
+    capitals: HashMap<String, String>,
     /// The first line of each code of ours.
     lines: BTreeMap<String, u32>,
     pub missing: Missing,
@@ -46,7 +48,19 @@ impl CodeTable {
         for row in &rows {
             lines.entry(row.ours.clone()).or_insert(row.line);
         }
-        Self { file: file.into(), write, read, lines, missing }
+        Self { file: file.into(), write, read, capitals: HashMap::new(), lines, missing }
+    }
+
+    /// The same table, read whether theirs come in capitals or not.
+    pub fn in_any_case(mut self, faults: &mut Faults) -> Self {
+        for (theirs, ours) in &self.read {
+            let before = self.capitals.insert(theirs.to_uppercase(), ours.clone());
+            if before.is_some_and(|before| before != *ours) {
+                let hint = "remove any_case, or one of the rows";
+                faults.add(&self.file, 0, "has codes that differ in capitals only, and mean different things", hint);
+            }
+        }
+        self
     }
 
     /// Ours to theirs.
@@ -56,12 +70,17 @@ impl CodeTable {
 
     /// Theirs to ours.
     pub fn ours(&self, theirs: &str) -> Option<&str> {
-        self.read.get(theirs).map(String::as_str).or(self.replacement())
+        self.row(theirs).or(self.replacement())
     }
 
     /// Whether the table has a row for this code of theirs.
     pub fn lists(&self, theirs: &str) -> bool {
-        self.read.contains_key(theirs)
+        self.row(theirs).is_some()
+    }
+
+    fn row(&self, theirs: &str) -> Option<&str> {
+        let row = self.read.get(theirs).or_else(|| self.capitals.get(&theirs.to_uppercase()));
+        row.map(String::as_str)
     }
 
     /// Whether the table has a row for this code of ours.
@@ -289,6 +308,19 @@ mod tests {
         let (_, faults) = table("ours,theirs,note\na,1,\nb,1,\n");
         assert!(faults[0].contains("[read]"));
         assert!(!table("ours,theirs,note\na,1,\na,1,\n").1.is_empty());
+    }
+
+    #[test]
+    fn a_table_in_any_case_reads_small_letters_as_capitals() {
+        let (t, _) = table("ours,theirs,note\na,Y,[write]\na,Yes,\nb,N,\n");
+        assert_eq!(t.ours("y"), None);
+        let mut faults = Faults::default();
+        let t = t.in_any_case(&mut faults);
+        assert_eq!((t.ours("y"), t.ours("YES"), t.ours("n"), t.theirs("A")), (Some("a"), Some("a"), Some("b"), None));
+        assert!(faults.into_result(()).is_ok());
+        let mut faults = Faults::default();
+        table("ours,theirs,note\na,m,\nb,M,\n").0.in_any_case(&mut faults);
+        assert!(faults.into_result(()).is_err(), "minutes are no months");
     }
 
     #[test]

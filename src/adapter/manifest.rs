@@ -4,6 +4,7 @@ use super::codes::Missing;
 use super::document::entry::DocumentEntry;
 use super::fault::{Faults, suggest};
 use super::fhir;
+use super::hl7::path::{Choice, Names};
 use super::input::ENTRIES;
 use super::overlay;
 use super::reply::ReplyRules;
@@ -109,6 +110,8 @@ pub struct CodesEntry {
     pub missing: Missing,
     /// Words of ours that have no row, and why.
     pub without: Vec<(String, String)>,
+    /// Theirs are read whether in capitals or not.
+    pub any_case: bool,
     pub line: u32,
 }
 
@@ -127,6 +130,8 @@ pub struct Manifest {
     pub render: Vec<RenderEntry>,
     pub parse: Vec<ParseEntry>,
     pub codes: Vec<CodesEntry>,
+    /// For hl7v2 packs: repetitions that maps mean by a name.
+    pub repetitions: Names,
     pub reply: ReplyRules,
     /// For xml packs: the prefixes in its paths.
     pub namespaces: Namespaces,
@@ -233,6 +238,7 @@ impl Manifest {
                 .filter_map(|(t, line)| parse_entry(file, t, line, format, &namespaces))
                 .collect(),
             codes: r.table("codes").map(|(t, _)| codes_entries(file, t)).unwrap_or_default(),
+            repetitions: r.table("repetitions").map(|(t, at)| repetitions(file, t, at, format)).unwrap_or_default(),
             reply: reply(file, &r, format, &namespaces),
             session: r.table("session").and_then(|(t, line)| {
                 if !format.is_http() {
@@ -553,6 +559,29 @@ fn parse_entry(
     Some(ParseEntry { message: message?.0, map: map?.0, id, exempt, line })
 }
 
+/// `nhs_number = "4=NHS or 5=NH"`: what maps write as `PID-3[nhs_number].1`.
+fn repetitions(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format) -> Names {
+    if format.is_http() {
+        file.fault_at(line, "[repetitions] is for hl7v2 packs", "remove it: their paths have conditions of their own");
+    }
+    let mut names = Names::new();
+    for (key, item) in table {
+        let (name, at) = (key.get_ref().to_string(), file.line(key.span()));
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.bytes().all(good) {
+            let what = format!("\"{name}\" cannot be a name of [repetitions]");
+            file.fault_at(at, what, "use small letters, digits and _, a letter first");
+        }
+        let said = item.get_ref().as_str().unwrap_or_default();
+        if let Err(e) = Choice::parse(said, &Names::new()) {
+            let what = format!("[repetitions] \"{name}\": {} at character {}", e.what, e.column);
+            file.fault_at(at, what, "write what stands between a path's brackets: \"4=NHS|NH or 5=NH\"");
+        }
+        names.insert(name, said.to_owned());
+    }
+    names
+}
+
 /// Why something that a pack should have is not there.
 fn reason(r: &Reader<'_, '_>, key: &'static str) -> Option<String> {
     let (reason, line) = r.text(key)?;
@@ -616,8 +645,9 @@ fn codes_entries(file: &TomlFile<'_>, table: &DeTable<'_>) -> Vec<CodesEntry> {
             },
         };
         let without = without(&r);
+        let any_case = r.flag("any_case").unwrap_or(false);
         r.finish();
-        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, without, line }));
+        list.extend(path.map(|(path, _)| CodesEntry { name, file: path, missing, without, any_case, line }));
     }
     list
 }

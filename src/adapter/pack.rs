@@ -92,10 +92,9 @@ impl Pack {
         let mut tables = BTreeMap::new();
         for entry in &manifest.codes {
             if let Some(text) = named_file(&sources, &entry.file, entry.line, "codes", &mut faults) {
-                tables.insert(
-                    entry.name.clone(),
-                    CodeTable::read(&entry.file, &text, entry.missing.clone(), &mut faults),
-                );
+                let table = CodeTable::read(&entry.file, &text, entry.missing.clone(), &mut faults);
+                let table = if entry.any_case { table.in_any_case(&mut faults) } else { table };
+                tables.insert(entry.name.clone(), table);
             }
         }
         let tables = Arc::new(tables);
@@ -125,7 +124,8 @@ impl Pack {
                 let map = fhir::map::Map::read(&sources, &entry.map, paths, &mut faults);
                 tree_maps.extend(map.map(|m| (entry.map.clone(), m)));
             } else {
-                maps.extend(Map::read(&sources, &entry.map, &mut faults).map(|m| (entry.map.clone(), m)));
+                let map = Map::read(&sources, &entry.map, &manifest.repetitions, &mut faults);
+                maps.extend(map.map(|m| (entry.map.clone(), m)));
             }
         }
         let read = maps.values().flat_map(Map::tables).chain(tree_maps.values().flat_map(fhir::map::Map::tables));
@@ -283,10 +283,11 @@ impl Pack {
             from: format!("line {}", s.line),
             what: s.why.to_string(),
         });
+        let pieces = super::map::is_a_piece(&message);
         let control_id = envelope.control_id().into_owned();
         let Mapped { value, nulls } = mapped;
         let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls };
-        Ok((parsed, torn.chain(faults).collect()))
+        Ok((parsed, torn.chain(pieces).chain(faults).collect()))
     }
 }
 

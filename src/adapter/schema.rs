@@ -18,7 +18,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// A base and a layer over it, between them with every kind of table.
 const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[lookup.a]\npath = \"a\"\n[namespaces]\n[session]\nsend = {}\nover = {}\n[reply]\n";
 const OVER: &str = "schema = 1\nid = \"over\"\nextends = \"base\"\n[without]\nexamples = []\n";
-const MAP: &str = "makes = \"CreateReferralRequest\"\n\"details.team\" = { from = \"PRD-1\" }\n";
+const MAP: &str = "makes = \"CreateReferralRequest\"\npick.a = [{ from = \"PID-5\" }]\naccept.\"PID-30\" = { is = \"\" }\n\"details.team\" = { from = \"PRD-1\" }\n";
 
 /// What stands beside a key while it is written.
 const SAID: &[(&str, &str, &str)] = &[
@@ -40,6 +40,11 @@ const SAID: &[(&str, &str, &str)] = &[
     ("the manifest", "render", "Ours to theirs: which entry uses which template."),
     ("the manifest", "parse", "Theirs to ours: which message uses which map."),
     ("the manifest", "codes", "Code tables."),
+    (
+        "the manifest",
+        "repetitions",
+        "hl7v2 packs: names for what stands between a path's brackets: { nhs_number = \"4=NHS or 5=NH\" } is PID-3[nhs_number] in maps.",
+    ),
     ("the manifest", "reply", "What acknowledgements mean: by error code first, then by MSA-1."),
     ("the manifest", "read_back", "fhir packs: by = \"identifier\" where the record can be asked for what was sent."),
     ("the manifest", "lookup", "fhir packs: what the record is asked before a message is made."),
@@ -122,7 +127,13 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[without]", "codes", "Code tables of the base that are not there."),
     ("[without]", "lookups", "Lookups of the base that are not made."),
     ("[without]", "examples", "Cases of the base that make no sense here."),
+    ("[codes.a]", "any_case", "Theirs are read whether they come in capitals or not."),
     ("the map", "makes", "Our message that it fills, e.g. CreateReferralRequest."),
+    (
+        "the map",
+        "once",
+        "HL7 v2: segments that stand once in a message, e.g. PID; with ? once or not at all. In an [each] with a group: once in each group.",
+    ),
     ("a row", "from", "A path, or several: the first that is there."),
     ("a row", "words", "Several paths, joined by spaces."),
     ("a row", "lines", "Several paths, joined by line breaks."),
@@ -131,7 +142,9 @@ const SAID: &[(&str, &str, &str)] = &[
     ("a row", "setting", "The site's setting of this name."),
     ("a row", "as", "A filter, e.g. hl7_date or code:gender."),
     ("a row", "when", "\"PID-8\": only if that is there; \"!PID-8\": only if it is not."),
+    ("a row", "pick", "The [pick] whose repetition the row takes components from."),
     ("a row", "ambiguous", "\"absent\": several different values count as none."),
+    ("a row", "unknown", "\"absent\": a code that the table lacks counts as none."),
     ("a row", "optional", "May be absent."),
 ];
 
@@ -165,6 +178,7 @@ pub fn manifest() -> Value {
     put("settings", json!({ "type": "object", "additionalProperties": part("setting ") }));
     put("codes", json!({ "type": "object", "additionalProperties": part("[codes.") }));
     put("lookup", json!({ "type": "object", "additionalProperties": part("[lookup.") }));
+    put("repetitions", json!({ "type": "object", "additionalProperties": { "type": "string" } }));
     put("namespaces", json!({ "type": "object", "additionalProperties": { "type": "string" } }));
     put("session", table(&asked, |t| t == "[session]"));
     put("without", table(&asked, |t| t == "[without]"));
@@ -214,12 +228,18 @@ pub fn map() -> Value {
     let cell = RefCell::new(Faults::default());
     let file = TomlFile::new("maps/a.toml", MAP, &cell);
     if let Some(root) = file.root() {
-        map::from_table(&file, &root);
+        map::from_table(&file, &Default::default(), &root);
     }
     let asked = file.asked();
     let mut root = table(&asked, |t| t == "the map");
     let texts = || json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
     let rows = json!({ "$ref": "#/$defs/rows" });
+    let choice = || {
+        json!({ "anyOf": [
+            { "type": "string", "description": "HL7 v2: what stands between a path's brackets, e.g. 4=NHS or 5=NH, or a name of [repetitions]." },
+            { "type": "object", "additionalProperties": texts() },
+        ] })
+    };
     root["$defs"] = json!({
         "row": { "anyOf": [{ "type": "string", "description": "A path, e.g. PID-5.1" }, table(&asked, |t| t == "a row")] },
         "rows": { "anyOf": [{ "$ref": "#/$defs/row" }, { "type": "array", "items": { "$ref": "#/$defs/row" }, "description": "The first that gives a value." }] },
@@ -231,8 +251,9 @@ pub fn map() -> Value {
             "field": { "type": "string", "description": "HL7 v2: the field that repeats, e.g. PID-3." },
             "group": { "type": "string", "description": "HL7 v2: the segment that begins each group, e.g. PID." },
             "from": { "type": "string", "description": "FHIR: the nodes; @ in the rows is one of them. XML: the elements; in the rows ./ begins at one of them." },
-            "only": { "type": "object", "additionalProperties": texts() },
-            "unless": { "type": "object", "additionalProperties": texts() },
+            "once": texts(),
+            "only": choice(),
+            "unless": choice(),
         },
         "additionalProperties": rows,
     });
@@ -247,8 +268,18 @@ pub fn map() -> Value {
     root["properties"]["each"] = lists(&element);
     root["properties"]["accept"] = json!({
         "type": "object",
-        "description": "FHIR and XML: what these paths must say, or the message is refused.",
-        "additionalProperties": { "type": "array", "items": { "type": "string" } },
+        "description": "What these paths must say, or the message is refused; \"\" stands for an absent value.",
+        "additionalProperties": { "anyOf": [texts(), table(&asked, |t| t == "a row of [accept]")] },
+    });
+    let alternative = json!({ "anyOf": [{ "type": "string" }, table(&asked, |t| t == "an alternative of [pick]")] });
+    root["properties"]["current_at"] = json!({
+        "type": "string",
+        "description": "FHIR: where the message says when it was made; names, addresses, telecoms and identifiers that are old, or ended before, are not looked at.",
+    });
+    root["properties"]["pick"] = json!({
+        "type": "object",
+        "description": "Repetitions (FHIR, XML: elements) of which one is chosen before rows take parts of it: the first alternative under which something was sent.",
+        "additionalProperties": { "anyOf": [alternative, { "type": "array", "items": alternative }] },
     });
     root["additionalProperties"] = rows;
     whole("An adapter pack's map (maps/*.toml): ours = theirs", root)

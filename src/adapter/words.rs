@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Words {
     Enum(&'static str),
     Which(&'static Shape),
+    /// What a table of a `flag:` filter says.
+    Flag,
 }
 
 impl Words {
@@ -29,6 +31,7 @@ impl Words {
             Self::Enum(name) => input::words_of(name).collect(),
             Self::Which(Shape { kind: ShapeKind::Which(members), .. }) => members.iter().map(String::as_str).collect(),
             Self::Which(_) => Vec::new(),
+            Self::Flag => vec!["true", "false", "absent"],
         }
     }
 
@@ -45,6 +48,7 @@ impl Words {
         let name = match self {
             Self::Enum(name) => name,
             Self::Which(shape) => &shape.name,
+            Self::Flag => "a flag: true, false, absent",
         };
         Some((format!("\"{word}\" is not a word of {name}"), suggest(word, self.said())))
     }

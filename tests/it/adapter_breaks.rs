@@ -77,7 +77,17 @@ fn each_of_many_breaks_is_named_with_file_line_and_remedy() {
         // maps
         ("maps/ref_i12.toml", "\"patient_details.date_of_birth\"", "\"patient_details.birth_date\"", "birth_date"),
         ("maps/ref_i12.toml", "as = \"hl7_date\"", "as = \"hl7_dat\"", "hl7_dat"),
-        ("maps/ref_i12.toml", "\"PRD[1.1=RP]-2.6?\"", "\"PRD(1)-2.6?\"", "place"),
+        ("maps/ref_i12.toml", "\"PRD[1.1=RT]-7.1\"", "\"PRD(1)-7.1\"", "place"),
+        ("maps/ref_i12.toml", "once  = [\"PID\"", "once  = [\"PIDS\"", "no segment"),
+        ("maps/ref_i12.toml", "pick = \"name\", from = \"1.1\"", "pick = \"nam\", from = \"1.1\"", "nam"),
+        ("maps/ref_i12.toml", "[\"PRD[1.1=RP]-2\"]", "[\"PRD[1.1=RP]-2.1\"]", "whole repetition"),
+        ("maps/ref_i12.toml", "PID-3[nhs_number].1?", "PID-3[nhs_numbr].1?", "[repetitions]"),
+        ("maps/ref_i12.toml", "unless = \"nhs_number\"", "unless = \"4:NHS\"", "unless"),
+        ("maps/adt_person.toml", "unknown = \"absent\"", "unknown = \"male\"", "absent"),
+        ("maps/adt_merge.toml", "once  = [\"MRG\"]", "once  = [\"mrg\"]", "no segment"),
+        ("adapter.toml", "nhs_number = \"4.1=NHS", "nhs_number = \"4.1:NHS", "[repetitions]"),
+        ("adapter.toml", "any_case = true", "any_case = 1", "any_case"),
+        ("codes/death.csv", "absent,U,", "perhaps,U,", "absent"),
         ("maps/ref_i12.toml", "setting = \"referral_source\"", "seting = \"referral_source\"", "seting"),
         ("maps/ref_i12.toml", "makes = \"CreateReferralRequest\"", "makes = \"Referal\"", "Referal"),
         ("maps/ref_i12.toml", "field  = \"PID-3\"", "field  = \"PID3\"", "PID-3"),
@@ -174,7 +184,11 @@ fn files_that_nothing_uses_and_real_looking_numbers_are_found() {
 fn what_is_rendered_must_come_back_where_the_pack_reads_it_too() {
     let parse = "[[parse]]\nmessage = \"RRI^I12\"\nmap     = \"maps/ref_i12.toml\"\nexempt  = \"the examples of the reply are read back\"\n\n# A code that a table lacks";
     let (_, faults) = broken("adapter.toml", "# A code that a table lacks", parse);
-    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let mut shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    // What declines a referral is no referral, and the map refuses it.
+    shown.retain(|f| {
+        !f.contains("render-reply-declined renders: 1 of its fields cannot be used: accept (from RF1-1.1)")
+    });
     // HL7 has no word for "very urgent": it goes out as stat, and stat is read as an emergency.
     assert_eq!(shown, ["maps/ref_i12.toml: details.priority does not come back as example reply-not-asked-for renders it; map and templates must agree".replace("example ", "example render-")]);
 }

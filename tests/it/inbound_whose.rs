@@ -225,7 +225,7 @@ async fn a_refusal_says_by_its_code_what_kind_of_fault_it_is() {
         let bridge = quiet(&store.url).await;
         let source = bridge.source();
         for (pid, code) in [
-            ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412|?", "103"),
+            ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412|||||||||||||||||||||||PERHAPS", "103"),
             ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850231", "102"),
             ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412||||||||||||||||||||||19841231|Y", "102"),
             ("PID|1||||TESTPATIENT^ALEX^^^^^L||19850412", "101"),

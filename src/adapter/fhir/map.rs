@@ -1,19 +1,22 @@
 //! Maps of messages that are trees: which place of theirs becomes which field of ours. In FHIR a place is a JSONPath (RFC 9535), and ` -> ` follows
 //! a reference to a resource that is contained, or in the same Bundle; in XML it is a path (`adapter/xml/path.rs`). Rows only, no other logic.
 
+mod pick;
 mod place;
 mod read;
 
 use super::super::input::{self, Shape, ShapeKind};
-use super::super::map::{Around, As, FieldFault, Mapped, put};
+use super::super::map::{Around, As, FieldFault, Mapped, Wanted, put};
 use super::super::pack::{Pack, ParseError, Parsed};
 use super::super::words::{TableUse, Words};
 use super::{json, resource};
 use crate::adapter::filters::FilterDoc;
 use jiff::{Timestamp, civil::Date, civil::DateTime};
+use pick::Pick;
 pub use place::Scope;
 use place::{Path, Way};
 use serde_json::{Map as JsonMap, Value};
+use std::sync::Arc;
 
 /// Largest message, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -28,6 +31,11 @@ pub const FILTERS: &[FilterDoc] = &[
         name: "fhir_date",
         example: "as = \"fhir_date\"",
         does: "a date, or the day of an instant in the endpoint's time zone, as YYYY-MM-DD",
+    },
+    FilterDoc {
+        name: "fhir_date_if_whole",
+        example: "as = \"fhir_date_if_whole\"",
+        does: "as fhir_date; a year or a month alone counts as absent",
     },
     FilterDoc {
         name: "fhir_time",
@@ -82,7 +90,9 @@ pub struct Map {
     pub file: String,
     pub makes: String,
     /// What these places must say for the message to be one that this map is for.
-    accept: Vec<(Path, Vec<String>)>,
+    accept: Vec<(Path, Wanted)>,
+    /// For FHIR: when the message was made. Elements that are old, or ended before it, are not looked at.
+    current_at: Option<Path>,
     fields: Vec<Field>,
     each: Vec<Each>,
 }
@@ -111,6 +121,8 @@ struct Each {
 struct Row {
     from: From,
     made: Made,
+    /// The element that its paths begin at.
+    pick: Option<Arc<Pick>>,
     when: Option<(Path, bool)>,
     ambiguous_is_absent: bool,
     line: u32,
@@ -129,6 +141,7 @@ enum From {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Made {
     Date,
+    DateIfWhole,
     Time,
     Flag,
     XmlDate,
@@ -148,11 +161,27 @@ impl Row {
         match &self.from {
             From::Value(_) => "a fixed value".into(),
             From::Setting(name) => format!("setting {name}"),
-            _ => self.paths().iter().map(|p| p.shown.as_str()).collect::<Vec<_>>().join(", "),
+            _ => {
+                let shown = |paths: &mut dyn Iterator<Item = &Path>, by: &str| {
+                    paths.map(|p| p.shown.as_str()).collect::<Vec<_>>().join(by)
+                };
+                let paths = shown(&mut self.paths().iter(), ", ");
+                match &self.pick {
+                    Some(pick) => format!("{}, {paths}", shown(&mut pick.0.iter().map(|a| &a.path), " else ")),
+                    None => paths,
+                }
+            }
         }
     }
 
     fn take(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Option<Value>, String> {
+        let scope = match &self.pick {
+            Some(pick) => match pick.take(scope)? {
+                Some(picked) => picked,
+                None => return Ok(None),
+            },
+            None => scope,
+        };
         if let Some((path, wanted)) = &self.when
             && path.is_there(scope)? != *wanted
         {
@@ -167,11 +196,16 @@ impl Row {
             }
             From::First(paths) => {
                 for path in paths {
-                    let mut texts = path.texts(scope)?;
-                    texts.dedup();
+                    let texts = path.texts(scope)?;
                     match texts.as_slice() {
                         [] => {}
-                        [one] => return made(one).map(Some),
+                        [one] => return made(one).map(|value| Some(value).filter(|v| !v.is_null())),
+                        // What is the same once the filter has made something of it is one value.
+                        [one, others @ ..]
+                            if others.iter().all(|o| o == one || made(o).is_ok_and(|o| made(one) == Ok(o))) =>
+                        {
+                            return made(one).map(|value| Some(value).filter(|v| !v.is_null()));
+                        }
                         _ if self.ambiguous_is_absent => {}
                         _ => {
                             let how =
@@ -206,6 +240,8 @@ impl Made {
     fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
         match self {
             Self::Date => Ok(Value::String(date(text.trim(), around)?)),
+            Self::DateIfWhole if is_part_of_a_date(text.trim()) => Ok(Value::Null),
+            Self::DateIfWhole => Ok(Value::String(date(text.trim(), around)?)),
             Self::Time => Ok(Value::String(time(text.trim(), around)?.to_string())),
             Self::Flag => Ok(Value::Bool(text.trim().parse().map_err(|_| "is not true or false")?)),
             Self::XmlDate => Ok(Value::String(date(without_zone(text.trim()), around)?)),
@@ -225,6 +261,12 @@ fn date(text: &str, around: &Around<'_>) -> Result<String, &'static str> {
         return Ok(time(text, around)?.to_zoned(around.zone.clone()).date().to_string());
     }
     plain_date(text).map(|d| d.to_string())
+}
+
+/// YYYY or YYYY-MM: a sender that knows no more.
+fn is_part_of_a_date(text: &str) -> bool {
+    matches!(text.len(), 4 | 7)
+        && text.bytes().enumerate().all(|(i, b)| if i == 4 { b == b'-' } else { b.is_ascii_digit() })
 }
 
 /// A date of XML Schema may say in which zone it is that day; it is that day all the same.
@@ -257,6 +299,12 @@ fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
 }
 
 impl Map {
+    /// When the message was made, where that decides what still holds: `Some(None)`, where it does not say.
+    fn made_at(&self, scope: Scope<'_>, around: &Around<'_>) -> Option<Option<Timestamp>> {
+        let texts = self.current_at.as_ref()?.texts(scope).unwrap_or_default();
+        Some(texts.first().filter(|_| texts.len() == 1).and_then(|text| time(text.trim(), around).ok()))
+    }
+
     /// Fills our fields, and says which could not be: all of them.
     pub fn apply(&self, scope: Scope<'_>, around: &Around<'_>) -> (Mapped, Vec<FieldFault>) {
         let mut faults = Vec::new();
@@ -265,13 +313,11 @@ impl Map {
             from: from.into(),
             what: what.into(),
         };
-        for (path, values) in &self.accept {
+        for (path, wanted) in &self.accept {
             match path.texts(scope) {
-                // "" among the values: it may be absent.
-                Ok(texts) if texts.is_empty() && values.iter().any(String::is_empty) => {}
-                Ok(texts) if !texts.is_empty() && texts.iter().all(|t| values.contains(t)) => {}
-                Ok(_) => faults.push(fault("accept", &path.shown, &format!("is not {}", choice(values)))),
-                Err(what) => faults.push(fault("accept", &path.shown, &what)),
+                Ok(texts) if wanted.allows(&texts, |a, b| a == b) => {}
+                Ok(_) => faults.push(fault("accept", &path.shown, &wanted.refusal())),
+                Err(what) => faults.push(fault("accept", &path.shown, wanted.why().unwrap_or(&what))),
             }
         }
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
@@ -319,14 +365,6 @@ impl Map {
     fn rows(&self) -> impl Iterator<Item = (&Field, &Row)> {
         let fields = self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields));
         fields.flat_map(|f| f.rows.iter().map(move |r| (f, r)))
-    }
-}
-
-fn choice(values: &[String]) -> String {
-    let named: Vec<&str> = values.iter().map(|v| if v.is_empty() { "absent" } else { v }).collect();
-    match named.as_slice() {
-        [one] => (*one).to_owned(),
-        _ => format!("one of {}", named.join(", ")),
     }
 }
 
@@ -390,25 +428,43 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(ParseError::Unreadable(format!("it is longer than {MESSAGE_BYTES_MAX} bytes")));
     }
-    let root = json::read(bytes).map_err(ParseError::Unreadable)?;
+    let mut root = json::read(bytes).map_err(ParseError::Unreadable)?;
     if !has_at_most(&root, &mut MESSAGE_VALUES_MAX.clone()) {
         return Err(ParseError::Unreadable(format!(
             "it holds more than {MESSAGE_VALUES_MAX} values; send it in parts"
         )));
     }
-    let kind = resource::type_of(&root).ok_or_else(|| ParseError::Unreadable("it has no resourceType".into()))?;
-    let bundle = (kind == "Bundle").then_some(&root);
-    let focus = match bundle {
-        Some(bundle) => focus(pack, bundle)?,
-        None => &root,
+    let made_at = {
+        let (focus, bundle) = focus_of(pack, &root)?;
+        map_of(pack, focus)?.1.made_at(Scope::of_resource(focus, bundle), around)
     };
-    let message_type = resource::type_of(focus).unwrap_or_default().to_owned();
-    let entry = pack.manifest.parse.iter().find(|p| p.message == message_type);
-    let map = entry.and_then(|e| pack.tree_maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(message_type.clone()))?;
+    if let Some(at) = made_at {
+        pick::drop_ended(&mut root, at, around);
+    }
+    let (focus, bundle) = focus_of(pack, &root)?;
+    let (message_type, map) = map_of(pack, focus)?;
     let (mapped, faults) = map.apply(Scope::of_resource(focus, bundle), around);
     let control_id = control_id(&root);
     let Mapped { value, nulls } = mapped;
     Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls }, faults))
+}
+
+/// What a message is about, and the Bundle it stands in.
+fn focus_of<'v>(pack: &Pack, root: &'v Value) -> Result<(&'v Value, Option<&'v Value>), ParseError> {
+    match resource::type_of(root) {
+        None => Err(ParseError::Unreadable("it has no resourceType".into())),
+        Some("Bundle") => Ok((focus(pack, root)?, Some(root))),
+        Some(_) => Ok((root, None)),
+    }
+}
+
+fn map_of<'p>(pack: &'p Pack, focus: &Value) -> Result<(String, &'p Map), ParseError> {
+    let message_type = resource::type_of(focus).unwrap_or_default().to_owned();
+    let entry = pack.manifest.parse.iter().find(|p| p.message == message_type);
+    match entry.and_then(|e| pack.tree_maps.get(&e.map)) {
+        Some(map) => Ok((message_type, map)),
+        None => Err(ParseError::NoMap(message_type)),
+    }
 }
 
 /// Counts down by every value there is, and stops where nothing is left.
@@ -428,12 +484,23 @@ fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
     if header.is_some_and(|h| h.get("response").is_some()) {
         return Err(ParseError::NoMap("a message that answers another".into()));
     }
-    let pointed = header.and_then(|h| Scope::of_resource(h, Some(bundle)).follow(h.get("focus")?.get(0)?));
-    if let Some(focus) = pointed {
-        return Ok(focus);
+    let known = |r: &Value| resource::type_of(r).is_some_and(|t| pack.manifest.parse.iter().any(|p| p.message == t));
+    let focuses = header.and_then(|h| h.get("focus")).and_then(Value::as_array).into_iter().flatten();
+    let pointed: Vec<&Value> = header
+        .into_iter()
+        .flat_map(|h| focuses.clone().filter_map(move |f| Scope::of_resource(h, Some(bundle)).follow(f)))
+        .collect();
+    match pointed.as_slice() {
+        [] => {}
+        [one] => return Ok(one),
+        several => {
+            return match several.iter().filter(|r| known(r)).collect::<Vec<_>>().as_slice() {
+                [one] => Ok(one),
+                _ => Err(ParseError::Unreadable("a message with several focuses; it needs one".into())),
+            };
+        }
     }
-    let known = |r: &&Value| resource::type_of(r).is_some_and(|t| pack.manifest.parse.iter().any(|p| p.message == t));
-    let mut found = resource::entries(bundle).filter(known);
+    let mut found = resource::entries(bundle).filter(|r| known(r));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
         (None, _) => Err(ParseError::NoMap("a Bundle with nothing in it that this pack reads".into())),

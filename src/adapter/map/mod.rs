@@ -1,17 +1,25 @@
 //! Maps: what of their message becomes which field of ours. Rows only, each a path and a filter; no other logic.
 
+mod once;
+mod pick;
 mod read;
 mod row;
+#[cfg(test)]
+mod tests;
+mod time;
+mod wanted;
 
 pub use read::from_table;
-pub(super) use read::{check_constants, constant, filter, find, makes};
+pub(super) use read::{ambiguous, check_constants, constant, filter, find, makes};
 pub(super) use row::As;
 pub use row::FILTERS;
+pub(super) use wanted::Wanted;
 
 use super::codes::CodeTable;
-use super::hl7::{Message, Reading, Repeat, Segment};
+use super::hl7::{Message, Path, Reading, Repeat, Segment, path::Choice};
 use super::words::{TableUse, Words};
 use jiff::tz::TimeZone;
+use once::Once;
 use row::{Row, Taken};
 use serde_json::{Map as JsonMap, Value};
 use std::collections::BTreeMap;
@@ -22,6 +30,10 @@ pub struct Map {
     pub file: String,
     /// Our message it fills, e.g. `CreateReferralRequest`: field names are checked against it.
     pub makes: String,
+    /// What these places must say for the message to be one that this map is for.
+    accept: Vec<(Path, Wanted)>,
+    /// Segments that say whom or what the message is about: a second one would be of somebody else.
+    once: Vec<Once>,
     fields: Vec<Field>,
     each: Vec<Each>,
 }
@@ -43,10 +55,12 @@ struct Field {
 struct Each {
     ours: String,
     over: Over,
-    /// Repetitions where one of these components has one of these values are left out.
-    unless: Vec<(Part, Vec<String>)>,
-    /// Only repetitions where all of these components have one of these values.
-    only: Vec<(Part, Vec<String>)>,
+    /// Repetitions that are left out.
+    unless: Option<Choice>,
+    /// The only repetitions that count.
+    only: Option<Choice>,
+    /// Segments that belong to a group, each to one.
+    once: Vec<Once>,
     fields: Vec<Field>,
     /// Lists within an element.
     each: Vec<Each>,
@@ -102,6 +116,16 @@ impl Part {
         })
     }
 
+    /// Whether anything stands in it: of a component, in any of its subcomponents.
+    fn is_there(self, repeat: &Repeat<'_>) -> bool {
+        let component = repeat.component(self.0);
+        let says = |sub: usize| component.subcomponent(sub).value().is_some_and(|text| !text.trim().is_empty());
+        match self.1 {
+            Some(sub) => says(sub),
+            None => (1..=component.raw().len()).any(says),
+        }
+    }
+
     fn read<'m>(self, repeat: &Repeat<'m>) -> Reading<'m> {
         match self.1 {
             Some(sub) => repeat.component(self.0).subcomponent(sub),
@@ -126,6 +150,19 @@ pub struct FieldFault {
     pub what: String,
 }
 
+/// Why a message is not whole: it goes on in another one (DSC), or another one began it (MSH-14).
+pub fn is_a_piece(message: &Message) -> Option<FieldFault> {
+    let from = if message.notes().continues {
+        "DSC"
+    } else if message.msh().field(14).reading().value().is_some_and(|text| !text.trim().is_empty()) {
+        "MSH-14"
+    } else {
+        return None;
+    };
+    let what = "says that it is continued in another message: they cannot be put together here; ask the sender for one";
+    Some(FieldFault { field: "message".into(), from: from.into(), what: what.into() })
+}
+
 /// What a message says in our words.
 #[derive(Clone, PartialEq)]
 pub struct Mapped {
@@ -147,6 +184,16 @@ impl Map {
         let everywhere = Where::whole(message);
         let mut faults = Vec::new();
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
+        for (path, wanted) in &self.accept {
+            let sent = path.read_all(message.segments());
+            let sent: Vec<&str> =
+                sent.iter().filter_map(|r| Some(r.value()?.trim()).filter(|t| !t.is_empty())).collect();
+            if !wanted.allows(&sent, str::eq_ignore_ascii_case) {
+                let what = wanted.refusal();
+                faults.push(FieldFault { field: "accept".into(), from: path.to_string(), what });
+            }
+        }
+        faults.extend(self.once.iter().filter_map(|once| once.in_message(message)));
         for field in &self.fields {
             match field.take(everywhere, None, around, &mut faults) {
                 Some(Taken::Value(value)) => put(&mut mapped.value, &field.ours, value),
@@ -162,15 +209,15 @@ impl Map {
 
     /// Code tables that the rows name.
     pub fn tables(&self) -> Vec<TableUse> {
-        let of = |field: &Field, table: &str, line: u32| TableUse {
+        let of = |field: &Field, table: &str, is_flag: bool, line: u32| TableUse {
             table: table.to_owned(),
-            words: field.words,
+            words: if is_flag { Some(Words::Flag) } else { field.words },
             reads: true,
             file: self.file.clone(),
             line,
         };
         let rows = self.all_fields().flat_map(|f| f.rows.iter().map(move |r| (f, r)));
-        rows.filter_map(|(f, r)| Some(of(f, r.table()?, r.line))).collect()
+        rows.filter_map(|(f, r)| Some(of(f, r.table()?, matches!(r.made, As::Flag(_)), r.line))).collect()
     }
 
     /// Settings that the rows name, and where.
@@ -228,7 +275,9 @@ impl Each {
         let mut list: Vec<Value> = Vec::new();
         match &self.over {
             Over::Group(id) => {
-                for group in there.groups(id) {
+                let groups = there.groups(id);
+                faults.extend(self.once.iter().filter_map(|once| once.in_groups(there, id, &groups)));
+                for group in groups {
                     list.push(self.element(group, None, around, list.len(), faults));
                 }
             }
@@ -248,13 +297,11 @@ impl Each {
         }
     }
 
+    /// A repetition whose first component is empty names nothing, whatever stands behind it.
     fn wants(&self, repeat: &Repeat<'_>) -> bool {
-        let says = |(part, values): &(Part, Vec<String>)| {
-            let sent = part.read(repeat);
-            values.iter().any(|v| v == sent.value().unwrap_or_default().trim())
-        };
-        let left_out = self.unless.iter().any(says) || !self.only.iter().all(says);
-        !left_out && !repeat.raw().is_empty() && repeat.raw() != "\"\""
+        let left_out = self.unless.as_ref().is_some_and(|choice| choice.holds(*repeat))
+            || self.only.as_ref().is_some_and(|choice| !choice.holds(*repeat));
+        !left_out && Part(1, None).is_there(repeat)
     }
 
     fn element(

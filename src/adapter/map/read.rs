@@ -3,25 +3,30 @@
 use super::super::fault::{Faults, suggest};
 use super::super::form::message::TAKEN_IN;
 use super::super::hl7::Path;
+use super::super::hl7::path::{Choice, Names, PathFault};
 use super::super::input::{self, Shape, ShapeKind};
 use super::super::sources::Sources;
 use super::super::table::{Reader, TomlFile};
 use super::super::words::Words;
+use super::once::Once;
+use super::pick::{Alternative, Pick};
 use super::row::{As, FILTERS, From, Row, Source};
-use super::{Each, Field, Map, Over, Part};
+use super::{Each, Field, Map, Over, Part, Wanted};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 const EXAMPLE: &str = "write \"ours.field\" = \"PID-5.1\" or = { from = \"PID-7\", as = \"hl7_date\" }";
 
 impl Map {
-    /// Reads one map; every faulty row is a fault.
-    pub fn read(sources: &Sources, path: &str, faults: &mut Faults) -> Option<Self> {
+    /// Reads one map; every faulty row is a fault. `names`: the manifest's `[repetitions]`.
+    pub fn read(sources: &Sources, path: &str, names: &Names, faults: &mut Faults) -> Option<Self> {
         let text = sources.text(path, faults)?;
         let cell = RefCell::new(std::mem::take(faults));
         let map = {
             let file = TomlFile::new(path, &text, &cell);
-            file.root().map(|root| from_table(&file, &root))
+            file.root().map(|root| from_table(&file, names, &root))
         };
         *faults = cell.into_inner();
         map
@@ -38,14 +43,49 @@ pub(in crate::adapter) fn makes(file: &TomlFile<'_>, head: &Reader<'_, '_>) -> S
     name
 }
 
-pub fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
+/// The file a row stands in, and what its rows may name.
+struct Of<'f, 'i> {
+    file: &'f TomlFile<'i>,
+    names: &'f Names,
+    picks: BTreeMap<String, Arc<Pick>>,
+}
+
+impl<'i> std::ops::Deref for Of<'_, 'i> {
+    type Target = TomlFile<'i>;
+
+    fn deref(&self) -> &TomlFile<'i> {
+        self.file
+    }
+}
+
+pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
     let makes = makes(file, &head);
-    let mut map = Map { file: file.path.into(), makes: makes.clone(), fields: Vec::new(), each: Vec::new() };
+    let mut file = Of { file, names, picks: BTreeMap::new() };
+    if let Some((table, _)) = head.table("pick") {
+        file.picks =
+            table.iter().filter_map(|(k, v)| pick(&file, k.get_ref(), v.get_ref(), file.line(k.span()))).collect();
+    }
+    let file = &file;
+    let mut map = Map {
+        file: file.path.into(),
+        makes: makes.clone(),
+        accept: Vec::new(),
+        once: head.texts("once").map(|(names, at)| once(file, &names, at)).unwrap_or_default(),
+        fields: Vec::new(),
+        each: Vec::new(),
+    };
     for (key, item) in root {
         let line = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
-            ("makes", _) => {}
+            ("makes" | "once" | "pick", _) => {}
+            ("accept", DeValue::Table(rows)) => {
+                for (key, values) in rows {
+                    let line = file.line(key.span());
+                    let wanted = Wanted::read(file, values.get_ref(), line, "\"RF1-1.1\" = [\"P\", \"A\"]");
+                    map.accept.extend(path(file, key.get_ref(), line).map(|path| (path, wanted)));
+                }
+            }
             ("each", DeValue::Table(lists)) => {
                 for (name, list) in lists {
                     let line = file.line(name.span());
@@ -62,7 +102,35 @@ pub fn from_table(file: &TomlFile<'_>, root: &DeTable<'_>) -> Map {
     map
 }
 
-fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str, within: bool) -> Option<Each> {
+/// `pick.name = ["PID-5[7=L]", { from = "PID-5", ambiguous = "absent" }]`
+fn pick(file: &Of<'_, '_>, name: &str, value: &DeValue<'_>, line: u32) -> Option<(String, Arc<Pick>)> {
+    let alternative = |value: &DeValue<'_>, line: u32| {
+        let (text, ambiguous_is_absent) = match value {
+            DeValue::Table(table) => {
+                let r = Reader::new(file, table, line, "an alternative of [pick]");
+                let from = r.required("from", "PID-5[7=L]").map(|(text, _)| text);
+                let absent = ambiguous(&r);
+                r.finish();
+                (from?, absent)
+            }
+            other => (other.as_str().unwrap_or_default().to_owned(), false),
+        };
+        let path = path(file, &text, line)?;
+        if !path.is_of_repetitions() {
+            let hint = "write PID-5[7=L]: what is taken of it stands in the rows";
+            file.fault_at(line, format!("`pick` \"{text}\" is not a whole repetition"), hint);
+            return None;
+        }
+        Some(Alternative { path, ambiguous_is_absent })
+    };
+    let all: Option<Vec<Alternative>> = match value {
+        DeValue::Array(list) => list.iter().map(|i| alternative(i.get_ref(), file.line(i.span()))).collect(),
+        one => alternative(one, line).map(|one| vec![one]),
+    };
+    Some((name.to_owned(), Arc::new(Pick(all?))))
+}
+
+fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str, within: bool) -> Option<Each> {
     let element = match find(makes, ours) {
         Ok(Some(Shape { kind: ShapeKind::Message(name), repeated: true, .. })) => name.clone(),
         Ok(_) => {
@@ -78,16 +146,25 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
     let mut each = Each {
         ours: ours.into(),
         over: Over::Group(String::new()),
-        unless: Vec::new(),
-        only: Vec::new(),
+        unless: None,
+        only: None,
+        once: Vec::new(),
         fields: Vec::new(),
         each: Vec::new(),
     };
     // A group's rows are paths, a repetition's are components.
     let in_field = !table.contains_key("group");
+    let rows = Reader::new(file, table, line, "an [each]");
+    if let Some((names, at)) = rows.texts("once") {
+        if in_field {
+            file.fault_at(at, "`once` stands in an [each] without a group", "remove it, or write it at the map's top");
+        }
+        each.once = once(file, &names, at);
+    }
     for (key, item) in table {
         let at = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
+            ("once", _) => {}
             ("field", DeValue::String(place)) => {
                 match place.split_once('-').map(|(s, f)| (s.to_owned(), f.parse::<usize>())) {
                     Some((segment, Ok(number))) if Path::parse(place).is_ok() => {
@@ -115,30 +192,9 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
                     }
                 }
             }
-            (word @ ("unless" | "only"), DeValue::Table(rules)) => {
-                for (part, values) in rules {
-                    let list = match values.get_ref() {
-                        DeValue::String(one) => vec![one.to_string()],
-                        DeValue::Array(many) => {
-                            many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect()
-                        }
-                        _ => Vec::new(),
-                    };
-                    match Part::parse(part.get_ref()) {
-                        Some(part) if !list.is_empty() => {
-                            if word == "only" {
-                                each.only.push((part, list))
-                            } else {
-                                each.unless.push((part, list))
-                            }
-                        }
-                        _ => file.fault_at(
-                            at,
-                            format!("`{word}` needs components and values"),
-                            format!("write {word} = {{ \"5\" = [\"NH\"] }}"),
-                        ),
-                    }
-                }
+            (word @ ("unless" | "only"), DeValue::Table(_) | DeValue::String(_)) => {
+                let choice = choice(file, word, item.get_ref(), at);
+                if word == "only" { each.only = choice } else { each.unless = choice }
             }
             (name, value) => each.fields.extend(field(file, name, value, at, &element, in_field)),
         }
@@ -152,6 +208,44 @@ fn each(file: &TomlFile<'_>, ours: &str, table: &DeTable<'_>, line: u32, makes: 
         return None;
     };
     Some(Each { over, ..each })
+}
+
+/// `unless = "nhs_number"`, `"4=NHS or 5=NH"` or `{ "4" = ["NHS"], "5" = ["NH"] }`
+fn choice(file: &Of<'_, '_>, word: &str, value: &DeValue<'_>, line: u32) -> Option<Choice> {
+    let hint = format!("write {word} = {{ \"5\" = [\"NH\"] }}, or {word} = \"5=NH\"");
+    let DeValue::Table(rules) = value else {
+        return Choice::parse(value.as_str()?, file.names)
+            .map_err(|e| file.fault_at(line, format!("`{word}`: {} at character {}", e.what, e.column), e.hint))
+            .ok();
+    };
+    let mut all = Vec::new();
+    for (part, values) in rules {
+        let list: Vec<String> = match values.get_ref() {
+            DeValue::String(one) => vec![one.to_string()],
+            DeValue::Array(many) => many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect(),
+            _ => Vec::new(),
+        };
+        match Part::parse(part.get_ref()) {
+            Some(Part(component, sub)) if !list.is_empty() => {
+                all.push((std::iter::once(component).chain(sub).collect(), list))
+            }
+            _ => file.fault_at(line, format!("`{word}` needs components and values"), hint.clone()),
+        }
+    }
+    Some(Choice::of(all, word == "only"))
+}
+
+/// `once = ["PID", "RF1?"]`
+fn once(file: &TomlFile<'_>, names: &[String], line: u32) -> Vec<Once> {
+    let read = |name: &String| {
+        let once = Once::parse(name);
+        if once.is_none() {
+            let hint = "write once = [\"PID\"], or \"RF1?\" for one that may be absent";
+            file.fault_at(line, format!("`once` names \"{name}\", which is no segment"), hint);
+        }
+        once
+    };
+    names.iter().filter_map(read).collect()
 }
 
 /// `ours` within a message of ours, or what is wrong with it.
@@ -170,7 +264,7 @@ pub(in crate::adapter) fn find(makes: &str, ours: &str) -> Result<Option<&'stati
     }
 }
 
-fn field(file: &TomlFile<'_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
+fn field(file: &Of<'_, '_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
     let words = match find(makes, ours) {
         Ok(shape) => shape.and_then(Words::of),
         Err((what, hint)) => {
@@ -211,93 +305,114 @@ pub(in crate::adapter) fn check_constants<'v>(
     }
 }
 
-fn row(file: &TomlFile<'_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
-    let mut source = |text: &str| source(file, text, line, in_each, optional);
-    match value {
-        DeValue::String(path) => {
-            let from = From::First(vec![source(path)?]);
-            Some(Row { from, made: As::Text, when: None, ambiguous_is_absent: false, line })
-        }
-        DeValue::Table(table) => {
-            let r = Reader::new(file, table, line, "a row");
-            let mut froms = Vec::new();
-            for (key, make) in [
-                ("from", From::First as fn(Vec<Source>) -> From),
-                ("words", From::Words),
-                ("lines", From::Lines),
-                ("list", From::List),
-            ] {
-                if let Some((texts, _)) = r.texts(key) {
-                    froms.push(make(texts.iter().filter_map(|t| source(t)).collect()));
-                }
-            }
-            froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
-            froms.extend(r.text("setting").map(|(name, _)| From::Setting(name)));
-            let made = r.text("as").map_or(Some(As::Text), |(name, at)| filter(file, &name, at));
-            let when = r.text("when").map(|(text, at)| condition(file, &text, at));
-            let ambiguous_is_absent = match r.text("ambiguous") {
-                Some((word, _)) if word == "absent" => true,
-                Some((_, at)) => {
-                    file.fault_at(
-                        at,
-                        "`ambiguous` can only be \"absent\"",
-                        "leave it away, and several different values are a fault",
-                    );
-                    false
-                }
-                None => false,
-            };
-            *optional |= r.flag("optional").unwrap_or(false);
-            r.finish();
-            match (froms.len(), when) {
-                (1, None) => Some(Row { from: froms.remove(0), made: made?, when: None, ambiguous_is_absent, line }),
-                (1, Some(Some(when))) => {
-                    Some(Row { from: froms.remove(0), made: made?, when: Some(when), ambiguous_is_absent, line })
-                }
-                (1, Some(None)) => None,
-                _ => {
-                    file.fault_at(
-                        line,
-                        "a row takes its value from one place",
-                        "give it one of from, words, lines, list, value, setting",
-                    );
-                    None
-                }
-            }
-        }
-        _ => {
+fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optional: &mut bool) -> Option<Row> {
+    let DeValue::Table(table) = value else {
+        let Some(text) = value.as_str() else {
             file.fault_at(line, "is not a row", EXAMPLE);
-            None
+            return None;
+        };
+        let from = From::First(vec![source(file, text, line, in_each, optional)?]);
+        let (pick, when) = (None, None);
+        return Some(Row {
+            from,
+            made: As::Text,
+            pick,
+            when,
+            ambiguous_is_absent: false,
+            unknown_is_absent: false,
+            line,
+        });
+    };
+    let r = Reader::new(file, table, line, "a row");
+    let pick = r.text("pick").map(|(name, at)| {
+        let pick = file.picks.get(&name).cloned();
+        if pick.is_none() {
+            let hint = suggest(&name, file.picks.keys().map(String::as_str));
+            file.fault_at(at, format!("there is no [pick] \"{name}\" that can be used"), hint);
+        }
+        pick
+    });
+    // Of a repetition that was picked, as of one that an [each] stands on, rows take components.
+    let of_repetition = in_each || pick.is_some();
+    let mut froms = Vec::new();
+    for (key, make) in [
+        ("from", From::First as fn(Vec<Source>) -> From),
+        ("words", From::Words),
+        ("lines", From::Lines),
+        ("list", From::List),
+    ] {
+        if let Some((texts, _)) = r.texts(key) {
+            let sources = texts.iter().filter_map(|t| source(file, t, line, of_repetition, optional));
+            froms.push(make(sources.collect()));
         }
     }
+    froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
+    froms.extend(r.text("setting").map(|(name, _)| From::Setting(name)));
+    let made = r.text("as").map_or(Some(As::Text), |(name, at)| filter(file, &name, at));
+    let when = r.text("when").map(|(text, at)| condition(file, &text, at, of_repetition));
+    let ambiguous_is_absent = ambiguous(&r);
+    let unknown = r.text("unknown");
+    if let Some((_, at)) = unknown.as_ref().filter(|(word, _)| word != "absent") {
+        let hint = "leave it away, and a code that the table lacks is a fault";
+        file.fault_at(*at, "`unknown` can only be \"absent\"", hint);
+    }
+    *optional |= r.flag("optional").unwrap_or(false);
+    r.finish();
+    if froms.len() != 1 {
+        let hint = "give it one of from, words, lines, list, value, setting";
+        file.fault_at(line, "a row takes its value from one place", hint);
+        return None;
+    }
+    Some(Row {
+        from: froms.remove(0),
+        made: made?,
+        pick: pick.map_or(Some(None), |found| found.map(Some))?,
+        when: when.map_or(Some(None), |read| read.map(Some))?,
+        ambiguous_is_absent,
+        unknown_is_absent: unknown.is_some(),
+        line,
+    })
 }
 
-fn source(file: &TomlFile<'_>, text: &str, line: u32, in_each: bool, optional: &mut bool) -> Option<Source> {
+/// `ambiguous = "absent"`
+pub(in crate::adapter) fn ambiguous(r: &Reader<'_, '_>) -> bool {
+    let said = r.text("ambiguous");
+    if let Some((_, at)) = said.as_ref().filter(|(word, _)| word != "absent") {
+        let hint = "leave it away, and several different values are a fault";
+        r.file.fault_at(*at, "`ambiguous` can only be \"absent\"", hint);
+    }
+    said.is_some_and(|(word, _)| word == "absent")
+}
+
+fn source(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool, optional: &mut bool) -> Option<Source> {
     let (bare, marked) = text.strip_suffix('?').map_or((text, false), |t| (t, true));
     if let Some(part) = Part::parse(bare) {
-        if in_each {
+        if of_repetition {
             *optional |= marked;
             return Some(Source::Part(part));
         }
         file.fault_at(line, format!("\"{text}\" is a component without a field"), "write for example PID-5.1");
         return None;
     }
-    match Path::parse(text) {
-        Ok(path) => {
-            *optional |= path.is_optional();
-            Some(Source::Path(path))
-        }
-        Err(e) => {
-            file.fault_at(line, format!("path \"{text}\": {} at character {}", e.what, e.column), e.hint);
-            None
-        }
-    }
+    let path = path(file, text, line)?;
+    *optional |= path.is_optional();
+    Some(Source::Path(path))
 }
 
-fn condition(file: &TomlFile<'_>, text: &str, line: u32) -> Option<(Path, bool)> {
-    let (path, wanted) = text.strip_prefix('!').map_or((text, true), |t| (t, false));
-    match Path::parse(path.trim()) {
-        Ok(path) => Some((path, wanted)),
+fn path(file: &Of<'_, '_>, text: &str, line: u32) -> Option<Path> {
+    let wrong = |e: PathFault| {
+        file.fault_at(line, format!("path \"{text}\": {} at character {}", e.what, e.column), e.hint);
+    };
+    Path::parse_with(text, file.names).map_err(wrong).ok()
+}
+
+fn condition(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool) -> Option<(Source, bool)> {
+    let (place, wanted) = text.strip_prefix('!').map_or((text, true), |t| (t, false));
+    if let Some(part) = Part::parse(place.trim()).filter(|_| of_repetition) {
+        return Some((Source::Part(part), wanted));
+    }
+    match Path::parse_with(place.trim(), file.names) {
+        Ok(path) => Some((Source::Path(path), wanted)),
         Err(e) => {
             file.fault_at(
                 line,
@@ -312,6 +427,7 @@ fn condition(file: &TomlFile<'_>, text: &str, line: u32) -> Option<(Path, bool)>
 pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> Option<As> {
     Some(match name.split_once(':') {
         Some(("code", table)) if !table.is_empty() => As::Code(table.to_owned()),
+        Some(("flag", table)) if !table.is_empty() => As::Flag(table.to_owned()),
         None => match name {
             "hl7_date" => As::Date,
             "hl7_date_if_whole" => As::DateIfWhole,

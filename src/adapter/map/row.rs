@@ -2,18 +2,20 @@
 
 use super::super::filters::FilterDoc;
 use super::super::hl7::{Path, Reading, Repeat};
+use super::pick::Pick;
+use super::time::{date, instant, is_part_of_a_date};
 use super::{Around, Part, Where};
 use crate::domain::nhs_number::NhsNumber;
-use jiff::{
-    Timestamp,
-    civil::{Date, DateTime},
-    tz::Offset,
-};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What `as` may say.
 pub const FILTERS: &[FilterDoc] = &[
-    FilterDoc { name: "hl7_date", example: "as = \"hl7_date\"", does: "YYYYMMDD (and longer) to YYYY-MM-DD" },
+    FilterDoc {
+        name: "hl7_date",
+        example: "as = \"hl7_date\"",
+        does: "YYYYMMDD (and longer, or YYYY-MM-DD) to YYYY-MM-DD",
+    },
     FilterDoc {
         name: "hl7_date_if_whole",
         example: "as = \"hl7_date_if_whole\"",
@@ -22,7 +24,7 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc {
         name: "hl7_time",
         example: "as = \"hl7_time\"",
-        does: "an HL7 time to an instant; without an offset it is in the endpoint's time zone",
+        does: "an HL7 time, or one as YYYY-MM-DD HH:MM:SS, to an instant; without an offset it is in the endpoint's time zone",
     },
     FilterDoc {
         name: "nhs_number",
@@ -33,6 +35,11 @@ pub const FILTERS: &[FilterDoc] = &[
         name: "code:<table>",
         example: "as = \"code:gender\"",
         does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement",
+    },
+    FilterDoc {
+        name: "flag:<table>",
+        example: "as = \"flag:death\"",
+        does: "true or false by a table of codes/ whose ours are true, false and absent; a code the table lacks is a fault",
     },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
@@ -47,6 +54,7 @@ pub(in crate::adapter) enum As {
     Time,
     NhsNumber,
     Code(String),
+    Flag(String),
     Upper,
     Whole,
 }
@@ -55,7 +63,7 @@ pub(in crate::adapter) enum As {
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Path(Path),
-    /// A component of the repetition an `[each]` stands on.
+    /// A component of the repetition that was picked, or that an `[each]` stands on.
     Part(Part),
 }
 
@@ -78,10 +86,14 @@ pub(super) enum From {
 pub(super) struct Row {
     pub from: From,
     pub made: As,
-    /// The row counts only where this path gives a value (or, negated, gives none).
-    pub when: Option<(Path, bool)>,
+    /// The repetition that it takes components from.
+    pub pick: Option<Arc<Pick>>,
+    /// The row counts only where this gives a value (or, negated, gives none).
+    pub when: Option<(Source, bool)>,
     /// Several different values count as none, rather than as a fault.
     pub ambiguous_is_absent: bool,
+    /// A code that the table lacks counts as none, rather than as a fault.
+    pub unknown_is_absent: bool,
     pub line: u32,
 }
 
@@ -95,7 +107,7 @@ pub(super) enum Taken {
 impl Row {
     pub fn table(&self) -> Option<&str> {
         match &self.made {
-            As::Code(table) => Some(table),
+            As::Code(table) | As::Flag(table) => Some(table),
             _ => None,
         }
     }
@@ -122,17 +134,30 @@ impl Row {
                 Source::Part(Part(c, Some(s))) => format!("component {c}.{s}"),
             })
             .collect();
-        names.join(", ")
+        let of =
+            self.pick.iter().flat_map(|pick| &pick.0).map(|a| a.path.to_string()).collect::<Vec<_>>().join(" else ");
+        if of.is_empty() { names.join(", ") } else { format!("{of}, {}", names.join(", ")) }
     }
 
     pub fn take(&self, place: Where<'_>, repeat: Option<&Repeat<'_>>, around: &Around<'_>) -> Result<Taken, String> {
-        if let Some((path, wanted)) = &self.when {
-            let there = path.read_all(place.segments()).iter().any(|r| r.value().is_some());
+        let picked = match &self.pick {
+            Some(pick) => match pick.take(place)? {
+                Some(picked) => Some(picked),
+                None => return Ok(Taken::Absent),
+            },
+            None => None,
+        };
+        let repeat = picked.as_ref().or(repeat);
+        if let Some((source, wanted)) = &self.when {
+            let there = match source {
+                Source::Path(path) => path.read_all(place.segments()).iter().any(|r| r.value().is_some()),
+                Source::Part(part) => repeat.is_some_and(|repeat| part.is_there(repeat)),
+            };
             if there != *wanted {
                 return Ok(Taken::Absent);
             }
         }
-        let read = |s: &Source| self.read(s, place, repeat);
+        let read = |s: &Source| self.read(s, place, repeat, around);
         match &self.from {
             From::Value(value) => Ok(Taken::Value(value.clone())),
             From::Setting(name) => Ok(match around.settings.get(name) {
@@ -147,6 +172,7 @@ impl Row {
                         Reading::Absent => {}
                         Reading::Null => null = true,
                         Reading::Value(text) if text.trim().is_empty() => {}
+                        Reading::Value(text) if self.is_unknown(&text, around) => return Ok(Taken::Absent),
                         Reading::Value(text) => {
                             let made = self.made.make(&text, around)?;
                             return Ok(if made.is_null() { Taken::Absent } else { Taken::Value(made) });
@@ -184,16 +210,38 @@ impl Row {
         }
     }
 
-    fn read<'m>(&self, source: &Source, place: Where<'m>, repeat: Option<&Repeat<'m>>) -> Result<Reading<'m>, String> {
+    fn read<'m>(
+        &self,
+        source: &Source,
+        place: Where<'m>,
+        repeat: Option<&Repeat<'m>>,
+        around: &Around<'_>,
+    ) -> Result<Reading<'m>, String> {
         match (source, repeat) {
             (Source::Path(path), _) => match path.read_in(place.segments()) {
                 Ok(reading) => Ok(reading),
-                Err(_) if self.ambiguous_is_absent => Ok(Reading::Absent),
-                Err(e) => Err(e.to_string()),
+                Err(e) => match self.one_of(path.read_all(place.segments()), around) {
+                    Some(reading) => Ok(reading),
+                    None if self.ambiguous_is_absent => Ok(Reading::Absent),
+                    None => Err(e.to_string()),
+                },
             },
             (Source::Part(part), Some(repeat)) => Ok(part.read(repeat)),
             (Source::Part(_), None) => Ok(Reading::Absent),
         }
+    }
+
+    /// What is the same once the filter has made something of it is one value: `999 000 0018` and `9990000018`.
+    fn one_of<'m>(&self, mut readings: Vec<Reading<'m>>, around: &Around<'_>) -> Option<Reading<'m>> {
+        let mut made = readings.iter().map(|r| self.made.make(r.value()?, around).ok());
+        let first = made.next()??;
+        let same = made.all(|other| other.as_ref() == Some(&first));
+        (same && !first.is_null()).then(|| readings.swap_remove(0))
+    }
+
+    fn is_unknown(&self, text: &str, around: &Around<'_>) -> bool {
+        let As::Code(name) = &self.made else { return false };
+        self.unknown_is_absent && around.tables.get(name).is_some_and(|table| table.ours(text.trim()).is_none())
     }
 }
 
@@ -207,97 +255,19 @@ impl As {
             Self::Date => Value::String(date(trimmed)?.to_string()),
             Self::DateIfWhole if is_part_of_a_date(trimmed) => Value::Null,
             Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
-            Self::Time => Value::String(time(trimmed, around)?.to_string()),
+            Self::Time => Value::String(instant(trimmed, around)?.to_string()),
             Self::NhsNumber => Value::String(NhsNumber::parse(trimmed).map_err(|e| e.to_string())?.as_str().to_owned()),
-            Self::Code(name) => {
-                let table = around.tables.get(name).ok_or("names a code table that is missing")?;
-                let ours = table
-                    .ours(trimmed)
-                    .ok_or_else(|| format!("holds a code that table \"{name}\" lacks; add a row to {}", table.file))?;
-                Value::String(ours.to_owned())
-            }
+            Self::Code(name) => Value::String(of_table(name, trimmed, around)?.to_owned()),
+            Self::Flag(name) => match of_table(name, trimmed, around)? {
+                "true" => Value::Bool(true),
+                "false" => Value::Bool(false),
+                _ => Value::Null,
+            },
         })
     }
 }
 
-/// YYYY or YYYYMM: a sender that knows no more.
-fn is_part_of_a_date(text: &str) -> bool {
-    matches!(text.len(), 4 | 6) && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn date(text: &str) -> Result<Date, &'static str> {
-    let digits =
-        text.get(..8).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).ok_or("is not a date of at least YYYYMMDD")?;
-    Date::strptime("%Y%m%d", digits).map_err(|_| "is not a date that exists")
-}
-
-/// YYYYMMDD[HHMM[SS[.S…]]][+ZZZZ] (HL7 v2.4 data type TS).
-fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
-    const NOT: &str = "is not an HL7 time of at least YYYYMMDD";
-    let (local, offset) = match text.find(['+', '-']) {
-        Some(at) => (&text[..at], Some(&text[at..])),
-        None => (text, None),
-    };
-    let (whole, fraction) = local.split_once('.').unwrap_or((local, ""));
-    if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) || fraction.len() > 9 {
-        return Err(NOT);
-    }
-    let two = |from: usize| whole.get(from..from + 2).and_then(|d| d.parse::<i8>().ok()).unwrap_or(0);
-    if !matches!(whole.len(), 8 | 10 | 12 | 14) || (!fraction.is_empty() && whole.len() != 14) {
-        return Err(NOT);
-    }
-    let day = date(whole)?;
-    let nanos = format!("{fraction:0<9}").parse().map_err(|_| NOT)?;
-    let time = jiff::civil::Time::new(two(8), two(10), two(12), nanos).map_err(|_| "is not a time that exists")?;
-    let at = DateTime::from_parts(day, time);
-    match offset {
-        None => around.zone.to_timestamp(at).map_err(|_| "is not a time that exists"),
-        Some(offset) => {
-            let (sign, digits) = offset.split_at(1);
-            let minutes = digits.parse::<i32>().ok().filter(|_| digits.len() == 4).ok_or(NOT)?;
-            let seconds = (minutes / 100 * 3600 + minutes % 100 * 60) * if sign == "-" { -1 } else { 1 };
-            let offset = Offset::from_seconds(seconds).map_err(|_| NOT)?;
-            offset.to_timestamp(at).map_err(|_| "is not a time that exists")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    fn at(text: &str) -> Result<String, &'static str> {
-        let zone = jiff::tz::TimeZone::get("Europe/London").expect("bundled");
-        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone };
-        time(text, &around).map(|t| t.to_string())
-    }
-
-    #[test]
-    fn a_time_without_an_offset_is_in_the_endpoints_zone() {
-        assert_eq!(at("20260701090000").as_deref(), Ok("2026-07-01T08:00:00Z"));
-        assert_eq!(at("202601010900").as_deref(), Ok("2026-01-01T09:00:00Z"));
-        assert_eq!(at("20260701").as_deref(), Ok("2026-06-30T23:00:00Z"));
-        assert_eq!(at("20260701090000.1234+0000").as_deref(), Ok("2026-07-01T09:00:00.1234Z"));
-        assert_eq!(at("20260701090000-0530").as_deref(), Ok("2026-07-01T14:30:00Z"));
-    }
-
-    #[test]
-    fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "2026",
-            "202607",
-            "20261301",
-            "20260230",
-            "20260701250000",
-            "2026070109000",
-            "20260701090000+1",
-            "2026-07-01",
-            "20260701.5",
-            "日本日本日本",
-        ] {
-            assert!(at(text).is_err(), "{text}");
-        }
-    }
+fn of_table<'a>(name: &str, theirs: &str, around: &'a Around<'_>) -> Result<&'a str, String> {
+    let table = around.tables.get(name).ok_or("names a code table that is missing")?;
+    table.ours(theirs).ok_or_else(|| format!("holds a code that table \"{name}\" lacks; add a row to {}", table.file))
 }

@@ -179,17 +179,13 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(cannot)
 }
 
-/// A message from a file: its frame taken off if it has one, and lines that an editor ended with LF ended with CR.
+/// A message from a file: its frame taken off if it has one. Line ends are left to whoever reads it, as at a listener: an editor's, or
+/// a torn transfer's, may be of several kinds in one file.
 fn message_of(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.first() == Some(&0x0b) {
         bytes.remove(0);
         let end = bytes.iter().rposition(|b| *b == 0x1c).unwrap_or(bytes.len());
         bytes.truncate(end);
-    }
-    if bytes.contains(&b'\r') {
-        bytes.retain(|b| *b != b'\n');
-    } else {
-        bytes.iter_mut().filter(|b| **b == b'\n').for_each(|b| *b = b'\r');
     }
     bytes
 }
@@ -309,9 +305,22 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_read_framed_or_not_and_with_any_line_end() {
-        for bytes in [&b"\x0bMSH|a\rPID|b\r\x1c\r"[..], b"MSH|a\nPID|b\n", b"MSH|a\r\nPID|b\r\n", b"MSH|a\rPID|b\r"] {
-            assert_eq!(message_of(bytes.to_vec()), b"MSH|a\rPID|b\r", "{bytes:?}");
+    fn a_message_is_read_framed_or_not_and_no_line_end_of_it_is_lost() {
+        use crate::adapter::hl7::{Charset, Message};
+        let head = "MSH|^~\\&|EPR|RZZ|IPS|RZZ|20260301||ADT^A31|7|P|2.4";
+        for (ends, framed) in [
+            (["\r", "\r", "\r"], true),
+            (["\n", "\n", "\n"], false),
+            (["\r\n", "\r\n", "\r\n"], false),
+            (["\r", "\n", "\r\n"], false),
+            (["\r\n", "\n", "\r"], true),
+        ] {
+            let [a, b, c] = ends;
+            let text = format!("{head}{a}EVN||20260301{b}PID|1||1{c}");
+            let text = if framed { format!("\u{b}{text}\u{1c}\r") } else { text };
+            let message = Message::read(&message_of(text.into_bytes()), Charset::Utf8).expect("readable");
+            let ids: Vec<&str> = message.segments().map(|s| s.id()).collect();
+            assert_eq!(ids, ["MSH", "EVN", "PID"], "{ends:?}");
         }
     }
 }

@@ -53,30 +53,55 @@ impl<'v> Scope<'v> {
         Self(At::Xml { document, element: None })
     }
 
-    /// The resource that a reference in this one names.
+    /// The resource that a reference in this one names; none, where several could be meant.
     pub(super) fn follow(self, node: &Value) -> Option<&'v Value> {
         match self.0 {
-            At::Json(resource) => resource.follow(node, resource.resource).map(|(found, _)| found),
+            At::Json(resource) => resource.follow(node, resource.resource).ok().flatten().map(|(found, _)| found),
             At::Xml { .. } => None,
+        }
+    }
+
+    /// Whether the element it stands on says the same as another one's.
+    pub(super) fn is_alike(self, other: Self) -> bool {
+        let xml = |document: &Document<'v>, element: Option<Node<'v, 'v>>| {
+            element.and_then(|e| document.input_text().get(e.range()).map(str::to_owned))
+        };
+        match (self.0, other.0) {
+            (At::Json(a), At::Json(b)) => a.element == b.element,
+            (At::Xml { document, element }, At::Xml { document: others, element: other }) => {
+                xml(document, element) == xml(others, other)
+            }
+            _ => false,
         }
     }
 }
 
 impl<'v> Resource<'v> {
-    /// The resource that a reference names, and the one its own `#` references are looked up in.
-    fn follow(self, node: &Value, within: &'v Value) -> Option<(&'v Value, &'v Value)> {
-        let reference = node.get("reference")?.as_str()?;
-        if let Some(id) = reference.strip_prefix('#') {
-            let mut contained = within.get("contained").and_then(Value::as_array).into_iter().flatten();
-            return contained.find(|r| r.get("id").and_then(Value::as_str) == Some(id)).map(|r| (r, within));
-        }
-        let entries = self.bundle?.get("entry").and_then(Value::as_array)?;
-        let named = |e: &&Value| {
-            let full = e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
-            let own = e.get("resource").and_then(|r| Some((resource::type_of(r)?, resource::id_of(r)?)));
-            full == reference || (own.is_some() && own == resource::type_and_id(reference) && !reference.contains(':'))
+    /// The resource that a reference names, and the one its own `#` references are looked up in. What is there twice under one name is the same
+    /// thing twice, or nobody can say which is meant.
+    fn follow(self, node: &Value, within: &'v Value) -> Result<Option<(&'v Value, &'v Value)>, String> {
+        let Some(reference) = node.get("reference").and_then(Value::as_str) else { return Ok(None) };
+        let list = |of: Option<&'v Value>, key: &str| of.and_then(|v| v.get(key)).and_then(Value::as_array);
+        let found: Vec<&'v Value> = if let Some(id) = reference.strip_prefix('#') {
+            let contained = list(Some(within), "contained").into_iter().flatten();
+            contained.filter(|r| r.get("id").and_then(Value::as_str) == Some(id)).collect()
+        } else {
+            let named = |e: &&Value| {
+                let full = e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
+                let own = e.get("resource").and_then(|r| Some((resource::type_of(r)?, resource::id_of(r)?)));
+                full == reference
+                    || (own.is_some() && own == resource::type_and_id(reference) && !reference.contains(':'))
+            };
+            let entries = list(self.bundle, "entry").into_iter().flatten();
+            entries.filter(named).filter_map(|e| e.get("resource")).collect()
         };
-        entries.iter().find(named).and_then(|e| e.get("resource")).map(|r| (r, r))
+        match found.as_slice() {
+            [] => Ok(None),
+            [first, others @ ..] if others.iter().all(|other| other == first) => {
+                Ok(Some((first, if reference.starts_with('#') { within } else { first })))
+            }
+            several => Err(format!("follows a reference that {} different resources could be meant by", several.len())),
+        }
     }
 
     /// Everything these hops give, in order.
@@ -92,7 +117,12 @@ impl<'v> Resource<'v> {
                 }
             }
             let is_last = i + 1 == hops.len();
-            at = if is_last { found } else { found.into_iter().filter_map(|(n, w)| self.follow(n, w)).collect() };
+            at = if is_last {
+                found
+            } else {
+                let followed: Result<Vec<_>, String> = found.into_iter().map(|(n, w)| self.follow(n, w)).collect();
+                followed?.into_iter().flatten().collect()
+            };
         }
         Ok(at.into_iter().map(|(node, _)| node).collect())
     }

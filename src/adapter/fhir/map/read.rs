@@ -1,14 +1,17 @@
 //! Reading `maps/*.toml` of a FHIR or XML pack.
 
 use super::super::super::fault::{Faults, suggest};
-use super::super::super::map::{check_constants, constant, filter, find, makes};
+use super::super::super::map::{Wanted, ambiguous, check_constants, constant, filter, find, makes};
 use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
 use super::super::super::words::Words;
 use super::super::super::xml::{self, Namespaces};
+use super::pick::{Alternative, Pick};
 use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, Way, XML_FILTERS, element_of};
 use serde_json_path::JsonPath;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 /// References one path may follow.
@@ -25,7 +28,7 @@ impl Map {
         let cell = RefCell::new(std::mem::take(faults));
         let map = {
             let file = TomlFile::new(path, &text, &cell);
-            file.root().map(|root| from_table(&Of { file: &file, xml }, &root))
+            file.root().map(|root| from_table(&mut Of { file: &file, xml, picks: BTreeMap::new() }, &root))
         };
         *faults = cell.into_inner();
         map
@@ -36,6 +39,7 @@ impl Map {
 struct Of<'f, 'i> {
     file: &'f TomlFile<'i>,
     xml: Option<&'f Namespaces>,
+    picks: BTreeMap<String, Arc<Pick>>,
 }
 
 impl<'i> std::ops::Deref for Of<'_, 'i> {
@@ -60,29 +64,38 @@ impl Of<'_, '_> {
     }
 }
 
-fn from_table(file: &Of<'_, '_>, root: &DeTable<'_>) -> Map {
-    let head = Reader::new(file, root, 1, "the map");
+fn from_table(file: &mut Of<'_, '_>, root: &DeTable<'_>) -> Map {
+    let head = Reader::new(file.file, root, 1, "the map");
     let makes = makes(file, &head);
-    let mut map =
-        Map { file: file.path.into(), makes: makes.clone(), accept: Vec::new(), fields: Vec::new(), each: Vec::new() };
+    if let Some((table, _)) = head.table("pick") {
+        file.picks =
+            table.iter().filter_map(|(k, v)| pick(file, k.get_ref(), v.get_ref(), file.line(k.span()))).collect();
+    }
+    let file: &Of<'_, '_> = file;
+    let current_at = head.text("current_at").and_then(|(text, at)| {
+        if file.xml.is_some() {
+            file.fault_at(at, "`current_at` is for fhir packs", "remove it: XML has no use and no period of its own");
+            return None;
+        }
+        path(file, &text, at, false)
+    });
+    let mut map = Map {
+        file: file.path.into(),
+        makes: makes.clone(),
+        accept: Vec::new(),
+        current_at,
+        fields: Vec::new(),
+        each: Vec::new(),
+    };
     for (key, item) in root {
         let line = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
-            ("makes", _) => {}
+            ("makes" | "pick" | "current_at", _) => {}
             ("accept", DeValue::Table(rows)) => {
                 for (key, values) in rows {
                     let line = file.line(key.span());
-                    let list = match values.get_ref() {
-                        DeValue::String(one) => vec![one.to_string()],
-                        DeValue::Array(many) => {
-                            many.iter().filter_map(|v| v.get_ref().as_str().map(str::to_owned)).collect()
-                        }
-                        _ => Vec::new(),
-                    };
-                    if list.is_empty() {
-                        file.fault_at(line, "`accept` needs paths and values", "write \"$.status\" = [\"active\"]");
-                    }
-                    map.accept.extend(path(file, key.get_ref(), line, false).map(|p| (p, list)));
+                    let wanted = Wanted::read(file, values.get_ref(), line, "\"$.status\" = [\"active\"]");
+                    map.accept.extend(path(file, key.get_ref(), line, false).map(|p| (p, wanted)));
                 }
             }
             ("each", DeValue::Table(lists)) => {
@@ -99,6 +112,28 @@ fn from_table(file: &Of<'_, '_>, root: &DeTable<'_>) -> Map {
     }
     map.fields.sort_by_key(|f| f.line);
     map
+}
+
+/// `pick.name = ["$.name[?@.use == 'official']", { from = "$.name[?!@.use]", ambiguous = "absent" }]`
+fn pick(file: &Of<'_, '_>, name: &str, value: &DeValue<'_>, line: u32) -> Option<(String, Arc<Pick>)> {
+    let alternative = |value: &DeValue<'_>, line: u32| {
+        let (text, ambiguous_is_absent) = match value {
+            DeValue::Table(table) => {
+                let r = Reader::new(file, table, line, "an alternative of [pick]");
+                let from = r.required("from", "$.name[?@.use == 'official']").map(|(text, _)| text);
+                let absent = ambiguous(&r);
+                r.finish();
+                (from?, absent)
+            }
+            other => (other.as_str().unwrap_or_default().to_owned(), false),
+        };
+        Some(Alternative { path: path(file, &text, line, false)?, ambiguous_is_absent })
+    };
+    let all: Option<Vec<Alternative>> = match value {
+        DeValue::Array(list) => list.iter().map(|i| alternative(i.get_ref(), file.line(i.span()))).collect(),
+        one => alternative(one, line).map(|one| vec![one]),
+    };
+    Some((name.to_owned(), Arc::new(Pick(all?))))
 }
 
 fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
@@ -178,9 +213,22 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         let bare = text.strip_suffix('?').map_or(text, str::trim_end);
         *optional |= bare.len() < text.len();
         let from = From::First(vec![path(file, bare, line, in_each)?]);
-        return Some(Row { from, made: Made::Shared(super::As::Text), when: None, ambiguous_is_absent: false, line });
+        let (pick, when) = (None, None);
+        return Some(Row { from, made: Made::Shared(super::As::Text), pick, when, ambiguous_is_absent: false, line });
     };
     let r = Reader::new(file, table, line, "a row");
+    let pick = match r.text("pick") {
+        Some((name, at)) => {
+            let pick = file.picks.get(&name).cloned();
+            if pick.is_none() {
+                let hint = suggest(&name, file.picks.keys().map(String::as_str));
+                file.fault_at(at, format!("there is no [pick] \"{name}\" that can be used"), hint);
+            }
+            Some(pick?)
+        }
+        None => None,
+    };
+    let in_each = in_each || pick.is_some();
     let mut froms = Vec::new();
     for (key, make) in [
         ("from", From::First as fn(Vec<Path>) -> From),
@@ -199,14 +247,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         let (text, wanted) = text.strip_prefix('!').map_or((text.as_str(), true), |t| (t, false));
         path(file, text.trim(), at, in_each).map(|p| (p, wanted))
     });
-    let ambiguous = r.text("ambiguous");
-    if let Some((_, at)) = ambiguous.as_ref().filter(|(word, _)| word != "absent") {
-        file.fault_at(
-            *at,
-            "`ambiguous` can only be \"absent\"",
-            "leave it away, and several different values are a fault",
-        );
-    }
+    let ambiguous_is_absent = ambiguous(&r);
     *optional |= r.flag("optional").unwrap_or(false);
     r.finish();
     if froms.len() != 1 {
@@ -219,13 +260,14 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         Some(when) => when,
         None => None,
     };
-    Some(Row { from: froms.remove(0), made: made?, when, ambiguous_is_absent: ambiguous.is_some(), line })
+    Some(Row { from: froms.remove(0), made: made?, pick, when, ambiguous_is_absent, line })
 }
 
 fn made(file: &Of<'_, '_>, name: &str, line: u32) -> Option<Made> {
     let offered = if file.xml.is_some() { XML_FILTERS } else { FILTERS };
     match name {
         "fhir_date" if file.xml.is_none() => Some(Made::Date),
+        "fhir_date_if_whole" if file.xml.is_none() => Some(Made::DateIfWhole),
         "fhir_time" if file.xml.is_none() => Some(Made::Time),
         "flag" if file.xml.is_none() => Some(Made::Flag),
         "xml_date" if file.xml.is_some() => Some(Made::XmlDate),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::adapter::fault::Faults;
+use crate::adapter::pack::{Pack, ParseError};
 use crate::adapter::sources::Sources;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -82,4 +83,116 @@ fn what_is_not_accepted_is_said_beside_every_other_fault() {
     );
     assert!(read(rows, &json!({"t": "x"})).is_err(), "no status at all");
     assert!(read(rows, &json!({"status": "active", "t": "x"})).is_ok());
+}
+
+/// A Patient as the UK pack's map reads it.
+fn patient(members: Value) -> Result<Value, Vec<String>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/fhir-uk-core");
+    let pack = Pack::load(&folder).expect("loads");
+    let mut patient = json!({
+        "resourceType": "Patient", "id": "p1", "meta": {"lastUpdated": "2026-03-03T08:15:00+00:00"},
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000018"}],
+        "name": [{"use": "official", "family": "TESTPATIENT", "given": ["SAM"]}],
+    });
+    for (key, value) in members.as_object().into_iter().flatten() {
+        patient[key] = value.clone();
+    }
+    match pack.parse(patient.to_string().as_bytes(), &pack.manifest.settings.examples(), "Europe/London") {
+        Ok(parsed) => Ok(parsed.value),
+        Err(ParseError::Fields(list)) => Err(list.iter().map(ToString::to_string).collect()),
+        Err(e) => Err(vec![e.to_string()]),
+    }
+}
+
+fn names(list: Value) -> Result<[Value; 2], Vec<String>> {
+    let said = patient(json!({"name": list}))?;
+    Ok(["family_name", "given_names"].map(|key| said.get(key).cloned().unwrap_or(Value::Null)))
+}
+
+#[test]
+fn what_is_old_or_has_ended_is_not_looked_at() {
+    let new = json!({"use": "official", "family": "NEW", "given": ["SAM"]});
+    let ended = |end: &str| json!({"use": "official", "family": "OLD", "given": ["ANN"], "period": {"end": end}});
+    for end in ["2020-01-01", "2025", "2026-02", "2026-03-02", "2026-03-03T08:14:59Z", "whenever"] {
+        assert_eq!(names(json!([ended(end), new])), Ok([json!("NEW"), json!("SAM")]), "{end}");
+    }
+    for end in ["2026", "2026-03", "2026-03-03", "2026-03-03T08:15:01Z", "2030-01-01"] {
+        assert!(names(json!([ended(end), new])).is_err(), "{end}: both hold");
+    }
+    let number =
+        |value: &str, how: &str| json!({"system": "https://fhir.nhs.uk/Id/nhs-number", "value": value, "use": how});
+    let said = patient(json!({"identifier": [number("9990000026", "old"), number("9990000018", "official")]}));
+    assert_eq!(said.expect("taken")["nhs_number"], json!("9990000018"));
+    let home = json!({"use": "home", "line": ["1 New St"], "city": "Leeds"});
+    let old = json!({"use": "home", "line": ["2 Old Rd", "Flat B"], "city": "York", "period": {"end": "2020-01-01"}});
+    let said = patient(json!({"address": [old, home], "telecom": [{"system": "phone", "use": "old", "value": "1"}]}));
+    let said = said.expect("taken");
+    assert_eq!(said["address"], json!({"lines": ["1 New St"], "city": "Leeds"}));
+    assert_eq!(said.get("phone"), None);
+}
+
+#[test]
+fn parts_of_two_elements_are_never_put_together() {
+    let name = |how: &str, family: &str, given: &str| json!({"use": how, "family": family, "given": [given]});
+    assert!(names(json!([name("official", "NEW", "SAM"), name("official", "NEW", "ANN")])).is_err());
+    let no_given = json!({"use": "official", "family": "NEW"});
+    assert_eq!(names(json!([no_given, name("usual", "X", "SAMMY")])), Ok([json!("NEW"), Value::Null]));
+    let (a, b) = (
+        json!({"use": "home", "line": ["1 New St"], "city": "Leeds"}),
+        json!({"use": "home", "line": ["2 Old Rd"], "city": "Leeds"}),
+    );
+    assert_eq!(patient(json!({"address": [a, b]})).expect("taken").get("address"), None);
+    let said = patient(json!({"address": [{"line": ["3 Third"], "city": "Hull"}, a]})).expect("taken");
+    assert_eq!(said["address"]["city"], json!("Leeds"));
+}
+
+#[test]
+fn a_part_of_a_date_says_that_somebody_died_and_not_when() {
+    for end in ["2026", "2026-03"] {
+        let said = patient(json!({"deceasedDateTime": end, "birthDate": "1985"})).expect("taken");
+        assert_eq!((&said["deceased"], said.get("died_on"), said.get("date_of_birth")), (&json!(true), None, None));
+    }
+    assert!(patient(json!({"deceasedDateTime": "03/2026"})).is_err());
+}
+
+#[test]
+fn modifier_elements_that_are_not_understood_are_refused() {
+    for more in [
+        json!({"modifierExtension": [{"url": "https://x.example/y", "valueBoolean": true}]}),
+        json!({"modifierExtension": [{}]}),
+        json!({"implicitRules": "https://x.example/rules"}),
+    ] {
+        let said = patient(more).expect_err("refused");
+        assert!(said[0].contains("modifier elements must be understood"), "{said:?}");
+    }
+}
+
+#[test]
+fn the_nhs_number_is_known_by_each_of_its_systems() {
+    for system in [
+        "https://fhir.nhs.uk/Id/nhs-number",
+        "https://fhir.nhs.uk/id/nhs-number",
+        "http://fhir.nhs.uk/Id/nhs-number",
+        "http://fhir.nhs.net/Id/nhs-number",
+    ] {
+        let said = patient(
+            json!({"identifier": [{"system": system, "value": "999 000 0018"}, {"system": system, "value": "9990000018"}]}),
+        );
+        assert_eq!(said.expect("taken")["nhs_number"], json!("9990000018"), "{system}");
+    }
+    let other =
+        patient(json!({"identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-numbers", "value": "9990000018"}]}));
+    assert_eq!(other.expect("taken").get("nhs_number"), None);
+}
+
+#[test]
+fn a_reference_that_two_resources_could_be_meant_by_is_refused() {
+    let rows = "\"details.referrer_name\" = \"$.requester -> $.name[0].text\"";
+    let of = |second: Value| {
+        let contained = json!([{"id": "p", "name": [{"text": "A B"}]}, second]);
+        read(rows, &json!({"contained": contained, "requester": {"reference": "#p"}}))
+    };
+    assert!(of(json!({"id": "p", "name": [{"text": "A B"}]})).is_ok());
+    let said = of(json!({"id": "p", "name": [{"text": "C D"}]})).expect_err("refused");
+    assert!(said[0].contains("2 different resources"), "{said:?}");
 }

@@ -1,6 +1,6 @@
 //! The path grammar.
 
-use super::{Condition, Joint, Path, Select};
+use super::{Condition, Joint, Names, Path, Select};
 
 /// Highest field, component or subcomponent number.
 const NUMBER_MAX: usize = 999;
@@ -20,13 +20,23 @@ const BY_PLACE: (&str, &str) = (
     "senders keep to no order: choose by what it says, as in PID-3[5=NH].1",
 );
 
+const CONDITIONS: &str = "write for example 4=NHS|NH or 5=NH";
+
 struct Cursor<'s> {
     source: &'s str,
     at: usize,
+    names: &'s Names,
 }
 
-pub(super) fn parse(source: &str) -> Result<Path, PathFault> {
-    let mut cursor = Cursor { source, at: 0 };
+/// What may stand between the brackets of a path, without them.
+pub(super) fn choice(source: &str, names: &Names) -> Result<Select, PathFault> {
+    let mut cursor = Cursor { source, at: 0, names };
+    let select = cursor.named_or_said(2)?;
+    if cursor.rest().is_empty() { Ok(select) } else { Err(cursor.fault("expected and, or, or the end", CONDITIONS)) }
+}
+
+pub(super) fn parse(source: &str, names: &Names) -> Result<Path, PathFault> {
+    let mut cursor = Cursor { source, at: 0, names };
     let segment = cursor.segment_id()?;
     let segment_select = cursor.select(3)?;
     if !cursor.take("-") {
@@ -123,11 +133,43 @@ impl<'s> Cursor<'s> {
 
     /// A choice in brackets, if there is one. `depth`: how many numbers a place may have here.
     fn select(&mut self, depth: usize) -> Result<Select, PathFault> {
-        let mut select = Vec::new();
         if !self.take("[") {
+            return Ok(Select::new());
+        }
+        let select = self.named_or_said(depth)?;
+        if self.take("]") {
             return Ok(select);
         }
-        let mut all = Vec::new();
+        Err(self.fault("expected and, or, or ]", "write PID-3[4=NHS|NH or 5=NH].1"))
+    }
+
+    /// A name of `[repetitions]`, or conditions.
+    fn named_or_said(&mut self, depth: usize) -> Result<Select, PathFault> {
+        self.skip_blanks();
+        let rest = self.rest();
+        if !rest.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return self.alternatives(depth);
+        }
+        let length = rest.find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_');
+        let name = &rest[..length.unwrap_or(rest.len())];
+        let Some(said) = self.names.get(name) else {
+            return Err(self.fault(
+                "a name that [repetitions] of the manifest does not have",
+                "say there what it means, or write a condition such as 4=NHS",
+            ));
+        };
+        self.at += name.len();
+        let mut cursor = Cursor { source: said, at: 0, names: self.names };
+        let select = cursor.alternatives(depth)?;
+        if cursor.rest().is_empty() {
+            Ok(select)
+        } else {
+            Err(cursor.fault("expected and, or, or the end", CONDITIONS))
+        }
+    }
+
+    fn alternatives(&mut self, depth: usize) -> Result<Select, PathFault> {
+        let (mut select, mut all) = (Select::new(), Vec::new());
         loop {
             self.skip_blanks();
             all.push(self.condition(depth)?);
@@ -136,13 +178,9 @@ impl<'s> Cursor<'s> {
                 continue;
             }
             select.push(std::mem::take(&mut all));
-            if self.take("or ") {
-                continue;
-            }
-            if self.take("]") {
+            if !self.take("or ") {
                 return Ok(select);
             }
-            return Err(self.fault("expected and, or, or ]", "write PID-3[4=NHS|NH or 5=NH].1"));
         }
     }
 

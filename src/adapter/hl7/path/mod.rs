@@ -9,6 +9,7 @@ pub use grammar::PathFault;
 use super::message::{Message, Repeat, Segment};
 use super::reading::Reading;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A compiled path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,30 @@ enum Joint {
 
 /// Alternatives (`or`), each a list of conditions that all hold (`and`). Empty: everything is chosen.
 type Select = Vec<Vec<Condition>>;
+
+/// `[repetitions]` of a manifest: what stands between brackets, by name.
+pub type Names = BTreeMap<String, String>;
+
+/// Which repetitions of a field are meant, without the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice(Select);
+
+impl Choice {
+    /// A name of `[repetitions]`, or conditions as between a path's brackets.
+    pub fn parse(source: &str, names: &Names) -> Result<Self, PathFault> {
+        grammar::choice(source, names).map(Self)
+    }
+
+    /// Of places (component, subcomponent) and the values each may have: all of them must hold, or one.
+    pub fn of(rules: Vec<(Vec<usize>, Vec<String>)>, all: bool) -> Self {
+        let conditions = rules.into_iter().map(|(place, values)| Condition { place, values });
+        Self(if all { vec![conditions.collect()] } else { conditions.map(|c| vec![c]).collect() })
+    }
+
+    pub fn holds(&self, repeat: Repeat<'_>) -> bool {
+        holds(&self.0, |c| repeat_meets(repeat, &c.place, c))
+    }
+}
 
 /// One place within a repetition (component, subcomponent) or a segment (field, component, subcomponent), and the values it
 /// may have; the empty one stands for an absent value.
@@ -67,10 +92,25 @@ impl Path {
     /// PID-30?                         may be absent; how, is the caller's to judge
     /// ```
     ///
-    /// `and` binds closer than `or`. In a condition a component alone means its first subcomponent, and blanks around the
-    /// sent value do not count. Fails with the column and what to write instead.
+    /// `and` binds closer than `or`. In a condition a component alone means its first subcomponent; blanks around the
+    /// sent value do not count, nor whether its letters are capitals. Fails with the column and what to write instead.
     pub fn parse(source: &str) -> Result<Self, PathFault> {
-        grammar::parse(source)
+        Self::parse_with(source, &Names::new())
+    }
+
+    /// As [`Path::parse`]; between brackets may stand one of these names alone: `PID-3[nhs_number].1`.
+    pub fn parse_with(source: &str, names: &Names) -> Result<Self, PathFault> {
+        grammar::parse(source, names)
+    }
+
+    /// Whether it means whole repetitions, rather than a part of each.
+    pub fn is_of_repetitions(&self) -> bool {
+        self.component.is_none() && !self.is_joined() && !self.is_optional()
+    }
+
+    /// The components that its brackets look at.
+    pub fn looks_at(&self) -> impl Iterator<Item = usize> {
+        self.repeat_select.iter().flatten().map(|c| c.place.first().copied().unwrap_or(1))
     }
 
     /// Whether the path ends in `?`.
@@ -117,8 +157,8 @@ impl Path {
         matches
     }
 
-    /// What every matching repetition says, absent ones included.
-    fn matches<'m>(&self, segments: impl IntoIterator<Item = Segment<'m>>) -> Vec<Reading<'m>> {
+    /// Every matching repetition, empty ones included.
+    pub fn repeats<'m>(&self, segments: impl IntoIterator<Item = Segment<'m>>) -> impl Iterator<Item = Repeat<'m>> {
         segments
             .into_iter()
             .filter(|segment| {
@@ -126,6 +166,11 @@ impl Path {
             })
             .flat_map(|segment| segment.field(self.field).repeats())
             .filter(|repeat| holds(&self.repeat_select, |c| repeat_meets(*repeat, &c.place, c)))
+    }
+
+    /// What every matching repetition says, absent ones included.
+    fn matches<'m>(&self, segments: impl IntoIterator<Item = Segment<'m>>) -> Vec<Reading<'m>> {
+        self.repeats(segments)
             .map(|repeat| match (self.component, self.subcomponent) {
                 (None, _) => repeat.reading(),
                 (Some(component), None) => repeat.component(component).reading(),
@@ -154,7 +199,7 @@ fn repeat_meets(repeat: Repeat<'_>, place: &[usize], condition: &Condition) -> b
     let component = repeat.component(place.first().copied().unwrap_or(1));
     let reading = component.subcomponent(place.get(1).copied().unwrap_or(1));
     let sent = reading.value().unwrap_or_default().trim();
-    condition.values.iter().any(|value| value == sent)
+    condition.values.iter().any(|value| value.eq_ignore_ascii_case(sent))
 }
 
 /// An absent repetition is an empty line; nothing sent at all is absent.

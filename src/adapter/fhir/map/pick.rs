@@ -1,0 +1,71 @@
+//! `[pick]`: one element is chosen first, and several of our fields take their parts from it; and which elements are not looked at at all,
+//! because they do not hold any more.
+
+use super::super::super::map::Around;
+use super::place::{Path, Scope};
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// A choice by name, from the best to the last.
+#[derive(Debug, Clone)]
+pub(super) struct Pick(pub Vec<Alternative>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Alternative {
+    pub path: Path,
+    /// Several different elements are none, rather than a fault.
+    pub ambiguous_is_absent: bool,
+}
+
+impl Pick {
+    /// The first alternative under which something was sent decides: one element, or none where that cannot be told.
+    pub fn take<'v>(&self, scope: Scope<'v>) -> Result<Option<Scope<'v>>, String> {
+        for alternative in &self.0 {
+            let found = alternative.path.elements(scope)?;
+            let Some(first) = found.first() else { continue };
+            return match found.iter().all(|other| other.is_alike(*first)) {
+                true => Ok(Some(*first)),
+                false if alternative.ambiguous_is_absent => Ok(None),
+                false => Err("has several different ones; choose one by what it says".into()),
+            };
+        }
+        Ok(None)
+    }
+}
+
+/// What has a use and a period in FHIR.
+const WITH_PERIOD: [&str; 4] = ["name", "address", "telecom", "identifier"];
+
+/// Takes out, everywhere, the names, addresses, telecoms and identifiers that are old or ended before `at`. Where nobody knows when the message
+/// was made, what has an end at all counts as ended.
+pub(super) fn drop_ended(value: &mut Value, at: Option<Timestamp>, around: &Around<'_>) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(|v| drop_ended(v, at, around)),
+        Value::Object(members) => {
+            for (key, member) in members {
+                if let Value::Array(list) = member
+                    && WITH_PERIOD.contains(&key.as_str())
+                {
+                    list.retain(|element| !is_over(element, at, around));
+                }
+                drop_ended(member, at, around);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_over(element: &Value, at: Option<Timestamp>, around: &Around<'_>) -> bool {
+    if element.get("use").and_then(Value::as_str) == Some("old") {
+        return true;
+    }
+    let Some(end) = element.pointer("/period/end") else { return false };
+    let (Some(end), Some(at)) = (end.as_str().map(str::trim), at) else { return true };
+    if end.contains('T') {
+        return super::time(end, around).map_or(true, |end| end < at);
+    }
+    // YYYY, YYYY-MM or YYYY-MM-DD: all of that year, month or day still belongs to it.
+    let day = at.to_zoned(around.zone.clone()).date().to_string();
+    let same_length = day.get(..end.len()).filter(|_| matches!(end.len(), 4 | 7 | 10));
+    same_length.is_none_or(|day| end < day)
+}

@@ -1,0 +1,299 @@
+//! The rules of maps, held by those of the UK pack.
+
+use super::super::pack::{Pack, ParseError};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const HEAD: &str = "MSH|^~\\&|EPR|RZZ|IPSBRIDGE|RZZ|20260303081500||";
+const TAIL: &str = "|EPR000001300|P|2.4|||||GBR|UNICODE UTF-8|EN\rEVN||20260303081500||||20260303081455\r";
+
+struct Said {
+    fields: Value,
+    nulls: Vec<String>,
+}
+
+fn parse(message: &str) -> Result<Said, Vec<String>> {
+    let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk")).expect("loads");
+    let settings = pack.manifest.settings.examples();
+    match pack.parse(message.as_bytes(), &settings, "Europe/London") {
+        Ok(parsed) => Ok(Said { fields: parsed.value, nulls: parsed.nulls }),
+        Err(ParseError::Fields(list)) => Err(list.iter().map(ToString::to_string).collect()),
+        Err(e) => Err(vec![e.to_string()]),
+    }
+}
+
+fn adt(event: &str, rest: &str) -> Result<Said, Vec<String>> {
+    parse(&format!("{HEAD}ADT^{event}{TAIL}{rest}\r"))
+}
+
+/// An A31 about one patient, with these fields of PID.
+fn person(fields: &[(usize, &str)]) -> Result<Said, Vec<String>> {
+    let mut pid = vec![""; 33];
+    (pid[0], pid[3], pid[5], pid[7]) = ("PID", "4471920^^^RZZ^MR", "TESTPATIENT^SAM^^^^^L", "19850412");
+    for (number, value) in fields {
+        pid[*number] = value;
+    }
+    adt("A31", &pid.join("|"))
+}
+
+fn field(of: Result<Said, Vec<String>>, name: &str) -> Value {
+    of.unwrap_or_else(|e| panic!("{name}: {e:?}")).fields.pointer(name).cloned().unwrap_or(Value::Null)
+}
+
+const PID: &str = "PID|1||4471920^^^RZZ^MR||TESTPATIENT^SAM^^^^^L||19850412|9";
+const REFERRED: &str = "RF1|P|R^Routine^HL70280||||REF-88213^EPR|20260301090000\rPRD|RP|ADEYEMI^TUNDE^^^MR|||||CC4410^^RZZ\rPRD|RT||||||IPS-NORTH^^RZZ\r";
+
+fn referral(rest: &str) -> Result<Said, Vec<String>> {
+    parse(&format!("{HEAD}REF^I12{TAIL}{rest}"))
+}
+
+fn told(of: Result<Said, Vec<String>>, words: &str) {
+    let faults = of.err().unwrap_or_default();
+    assert!(faults.iter().any(|f| f.contains(words)), "{words}: {faults:?}");
+    assert!(!faults.iter().any(|f| f.contains("TESTPATIENT") || f.contains("4471920")), "{faults:?}");
+}
+
+#[test]
+fn two_pids_in_a_message_about_one_patient_are_refused() {
+    let other = "PID|2||4471999^^^RZZ^MR||OTHER^ALEX^^^^^L||19900101|||||||||||||||||||||||Y";
+    for event in ["A01", "A03", "A08", "A28", "A29", "A31"] {
+        assert!(adt(event, PID).is_ok(), "{event}");
+        told(adt(event, &format!("{PID}\r{other}")), "message (from PID): is there 2 times");
+        told(adt(event, "PV1|1|O"), "message (from PID): is not there");
+    }
+    assert!(referral(&format!("{REFERRED}{PID}\r")).is_ok());
+    told(referral(&format!("{REFERRED}{PID}\r{other}\r")), "message (from PID)");
+    told(referral(&format!("{REFERRED}{REFERRED}{PID}\r")), "message (from RF1)");
+}
+
+#[test]
+fn an_mrg_that_is_nobodys_for_certain_is_refused() {
+    let (a, c) = ("PID|1||100^^^RZZ^MR||A^A", "PID|2||300^^^RZZ^MR||C^C");
+    let (b, d) = ("MRG|200^^^RZZ^MR", "MRG|400^^^RZZ^MR");
+    let good = adt("A40", &[a, "PD1|", b, "PV1|1", c, d].join("\r")).map(|said| said.fields["merges"].clone());
+    assert_eq!(good.map(|m| m.as_array().map_or(0, Vec::len)), Ok(2));
+    for (segments, words) in [
+        (vec![b, a, d, c], "MRG): stands before the first PID"),
+        (vec![a, b, c], "behind PID number 2"),
+        (vec![a, c, d], "behind PID number 1"),
+        (vec![a, b, d], "behind PID number 1"),
+        (vec![b], "stands before the first PID"),
+    ] {
+        told(adt("A40", &segments.join("\r")), words);
+    }
+}
+
+#[test]
+fn a_death_is_told_in_many_words_and_another_word_is_refused() {
+    for (sent, is) in
+        [("Y", true), ("y", true), ("YES", true), ("true", true), ("T", true), ("1", true), ("2", true), ("D", true)]
+            .into_iter()
+            .chain([("N", false), ("no", false), ("0", false), ("F", false), ("FALSE", false)])
+    {
+        assert_eq!(field(person(&[(30, sent)]), "/deceased"), json!(is), "{sent}");
+        assert_eq!(field(adt("A29", &format!("{PID}{}{sent}", "|".repeat(22))), "/deceased"), json!(is), "{sent}");
+    }
+    for sent in ["", "\"\"", "U", "u"] {
+        let said = person(&[(30, sent)]).expect("taken");
+        assert_eq!((said.fields.get("deceased"), said.nulls.len()), (None, 0), "{sent}");
+    }
+    for sent in ["X", "DEAD?", "3", "Yes, at home"] {
+        told(person(&[(30, sent)]), "deceased (from PID-30.1): holds a code");
+    }
+    for flag in ["N", "U", "X", ""] {
+        assert_eq!(field(person(&[(29, "20260301"), (30, flag)]), "/deceased"), json!(true), "a date says it: {flag}");
+    }
+}
+
+#[test]
+fn an_authority_named_by_its_oid_is_never_the_sender() {
+    for (id, authority) in [
+        ("447^^^&2.16.840.1.99&ISO^MR", Some("2.16.840.1.99")),
+        ("447^^^RZZ&2.16.840.1.99&ISO^MR", Some("RZZ")),
+        ("447^^^^MR", Some("RZZ")),
+        ("447^^^&&^MR", Some("RZZ")),
+        ("447^^^\"\"^MR", Some("RZZ")),
+        ("447^^^&&ISO^MR", None),
+    ] {
+        let said =
+            person(&[(3, id)]).ok().and_then(|s| s.fields.pointer("/local_identifiers/0/assigning_authority").cloned());
+        assert_eq!(said, authority.map(Value::from), "{id}");
+    }
+}
+
+#[test]
+fn the_nhs_number_is_known_by_every_name_it_goes_by_and_is_no_local_identifier() {
+    for id in [
+        "9990000018^^^NHS^NH",
+        "9990000018^^^nhs^nh",
+        "9990000018^^^NHS&2.16.840.1.113883.2.1.4.1&ISO^PI",
+        "9990000018^^^NHS&2.16.840.1.113883.2.1.4.1&ISO",
+        "9990000018^^^&2.16.840.1.113883.2.1.4.1&ISO^MR",
+        "9990000018^^^2.16.840.1.113883.2.1.4.1",
+        "9990000018^^^NHSNBR^NHSNMBR",
+        "9990000018^^^^NHSNMBR",
+        "9990000018^^^NHSNO^NHSNO",
+        "9990000018^^^SPINE^NHSN",
+        "9990000018^^^NHSE^NI",
+        "9990000018^^^GBR^NNGBR",
+        "9990000018^^^^NNGBR",
+        "9990000018^^^ NHS ^",
+        "9990000018^8^M11^NHS^NH",
+    ] {
+        let said = person(&[(3, id)]).expect("taken");
+        assert_eq!(said.fields["nhs_number"], json!("9990000018"), "{id}");
+        assert_eq!(said.fields.get("local_identifiers"), None, "{id}");
+        let merged = adt("A40", &format!("{PID}\rMRG|{id}")).expect("taken").fields["merges"][0].clone();
+        assert_eq!(merged["losing_nhs_number"], json!("9990000018"), "{id}");
+        assert_eq!(merged.get("losing_identifiers"), None, "{id}");
+    }
+    for id in
+        ["9990000018^^^NHSE^MR", "9990000018^^^CHI^NNGBR", "9990000018^^^&1.2.3&ISO^NNGBR", "9990000018^^^HSNI^NI"]
+    {
+        let said = person(&[(3, id)]).expect("taken");
+        assert_eq!(said.fields.get("nhs_number"), None, "{id}");
+    }
+}
+
+#[test]
+fn one_nhs_number_written_in_two_ways_is_one_and_two_numbers_are_refused() {
+    let twice = person(&[(3, "9990000018^^^NHS^NH~999 000 0018^^^NHS^NH")]);
+    assert_eq!(field(twice, "/nhs_number"), json!("9990000018"));
+    told(person(&[(3, "9990000018^^^NHS^NH~9990000026^^^NHS^NH")]), "different values");
+    told(person(&[(3, "9990000018^^^NHS^NH~9990000019^^^NHS^NH")]), "different values");
+    told(person(&[(3, "9990000018^^^NHS^NH~\"\"^^^NHS^NH")]), "different values");
+}
+
+#[test]
+fn a_name_is_taken_whole_from_one_repetition() {
+    for (name, family, given) in [
+        ("SMITH^^^^^^L~JONES^ANN", json!("SMITH"), Value::Null),
+        ("JONES^ANN~SMITH^SAM^^^^^L", json!("SMITH"), json!("SAM")),
+        ("SMITH^SAM^^^^^L~SMITH^SAM^^^^^L^", json!("SMITH"), json!("SAM")),
+        ("^^^^^^L~JONES^ANN", json!("JONES"), json!("ANN")),
+        ("SMITH^SAM^^^^^M~JONES^ALEX^^^^^A", Value::Null, Value::Null),
+        ("SMITH^SAM^^^^^l~JONES^ALEX", json!("SMITH"), json!("SAM")),
+    ] {
+        let said = person(&[(5, name)]).unwrap_or_else(|e| panic!("{name}: {e:?}")).fields;
+        let at = |key: &str| said.get(key).cloned().unwrap_or(Value::Null);
+        assert_eq!((at("family_name"), at("given_names")), (family, given), "{name}");
+    }
+    told(person(&[(5, "SMITH^SAM^^^^^L~SMITH^ALEX^^^^^L")]), "2 different repetitions");
+    told(referral(&format!("{REFERRED}{}\r", PID.replace("TESTPATIENT^SAM^^^^^L", "SMITH^^^^^^L~JONES^ANN"))), "given");
+}
+
+#[test]
+fn an_address_is_taken_whole_from_one_repetition_or_not_at_all() {
+    let home = "1 New St^^Leeds^^LS1 1AA^^H";
+    for (sent, lines, city) in [
+        ("1 New St^^Leeds^^LS1 1AA^^H~2 Old Rd^Flat B^York^^YO1 2BB", json!(["1 New St"]), json!("Leeds")),
+        ("^^^^LS1 1AA^^H~2 Old Rd^Flat B^York", Value::Null, Value::Null),
+        ("1 New St^^Leeds^^^^H~2 Old Rd^^Leeds^^^^H", Value::Null, Value::Null),
+        ("2 Old Rd^^York^^^^P~3 Third^^Hull", json!(["2 Old Rd"]), json!("York")),
+        ("2 Old Rd^^York^^^^HOME", json!(["2 Old Rd"]), json!("York")),
+        ("2 Old Rd^^York^^^^C", Value::Null, Value::Null),
+        ("2 Old Rd^^York^^^^M~3 Third^^Hull^^^^L", Value::Null, Value::Null),
+    ] {
+        let said = person(&[(11, sent)]).expect("taken");
+        let at = |key: &str| said.fields.pointer(key).cloned().unwrap_or(Value::Null);
+        assert_eq!((at("/address/lines"), at("/address/city")), (lines, city), "{sent}");
+        assert_eq!(said.nulls, Vec::<String>::new());
+    }
+    assert_eq!(field(person(&[(11, &format!("{home}~{home}"))]), "/address/postcode"), json!("LS1 1AA"));
+    assert_eq!(person(&[(11, "\"\"")]).expect("taken").nulls, ["address.lines"]);
+}
+
+#[test]
+fn a_phone_is_read_from_whichever_component_holds_it() {
+    for (sent, phone) in [
+        ("07700 900123^PRN^CP", json!("07700 900123")),
+        ("^PRN^PH^^44^0238^0999999", json!("0238 0999999")),
+        ("^PRN^CP^^^^^^^^^07700 900123", json!("07700 900123")),
+        ("02380999999^PRN^PH~07700 900123^PRN^CP", json!("07700 900123")),
+        ("07700 900123^PRN^CP~07700 900456^PRN^CP", Value::Null),
+        ("0238^WPN^PH", Value::Null),
+        ("^NET^Internet^sam@example.org~02380999999^PRN^PH", json!("02380999999")),
+        ("02380999999", json!("02380999999")),
+    ] {
+        assert_eq!(field(person(&[(13, sent)]), "/phone"), phone, "{sent}");
+    }
+    assert_eq!(person(&[(13, "\"\"")]).expect("taken").nulls, ["phone"]);
+}
+
+#[test]
+fn identifiers_without_a_value_are_skipped() {
+    for ids in
+        ["447^^^RZZ^MR~^^^RBV^DIST", "447^^^RZZ^MR~\"\"^^^RZZ^PI", "447^^^RZZ^MR~~^^^^EXT", " ^^^A^B~447^^^RZZ^MR"]
+    {
+        let said = field(person(&[(3, ids)]), "/local_identifiers");
+        assert_eq!(said, json!([{"value": "447", "assigning_authority": "RZZ", "type": "MR"}]), "{ids}");
+        let merged = field(adt("A40", &format!("{PID}\rMRG|{ids}")), "/merges/0/losing_identifiers");
+        assert_eq!(merged, said, "{ids}");
+    }
+    let asked = REFERRED.replace("REF-88213^EPR", "REF-88213^EPR~^OTHER");
+    let said = field(referral(&format!("{asked}{PID}\r")), "/details/external_ids");
+    assert_eq!(said, json!([{"value": "REF-88213", "system": "EPR"}]));
+}
+
+#[test]
+fn a_gender_nobody_knows_holds_back_nothing_else() {
+    let said = person(&[(8, "Q"), (30, "Y")]).expect("taken");
+    assert_eq!((said.fields.get("gender"), &said.fields["deceased"]), (None, &json!(true)));
+    for (sent, gender) in [
+        ("m", "GENDER_MALE"),
+        ("Female", "GENDER_FEMALE"),
+        ("A", "GENDER_NOT_SPECIFIED"),
+        ("I", "GENDER_NOT_SPECIFIED"),
+        ("N", "GENDER_NOT_KNOWN"),
+    ] {
+        assert_eq!(field(person(&[(8, sent)]), "/gender"), json!(gender), "{sent}");
+    }
+}
+
+#[test]
+fn a_message_that_is_a_piece_of_one_is_refused() {
+    told(adt("A31", &format!("{PID}\rDSC|17^A")), "message (from DSC): says that it is continued");
+    let later = format!("{HEAD}ADT^A31|EPR000001300|P|2.4||17^A|||GBR|UNICODE UTF-8|EN\rEVN||20260303081500\r{PID}\r");
+    told(parse(&later), "message (from MSH-14)");
+}
+
+#[test]
+fn a_referral_that_is_over_or_about_somebody_dead_is_refused() {
+    for status in ["R", "E", "r^Rejected", "C", "CANCELLED", "X"] {
+        let sent = REFERRED.replacen("RF1|P|", &format!("RF1|{status}|"), 1);
+        told(referral(&format!("{sent}{PID}\r")), "accept (from RF1-1.1): the status of the referral");
+    }
+    for status in ["", "A", "p", "NEW"] {
+        let sent = REFERRED.replacen("RF1|P|", &format!("RF1|{status}|"), 1);
+        assert!(referral(&format!("{sent}{PID}\r")).is_ok(), "{status}");
+    }
+    for (died_on, dead) in [("", "Y"), ("20260301", ""), ("20260301", "N"), ("", "X")] {
+        let pid = format!("{PID}{}{died_on}|{dead}", "|".repeat(21));
+        told(referral(&format!("{REFERRED}{pid}\r")), "the patient has died");
+    }
+    assert!(referral(&format!("{REFERRED}{PID}{}|N\r", "|".repeat(21))).is_ok());
+}
+
+#[test]
+fn a_letter_that_travels_with_a_referral_is_part_of_its_reason() {
+    let letter = "NTE|1||Please see.\rOBX|1|FT|L^Letter||Wants part-time\\.br\\retail work.\rOBX|2|NM|W^Weight||70\rOBX|3|TX|L||Prefers text.\r";
+    let said = field(referral(&format!("{REFERRED}{PID}\r{letter}")), "/details/reason");
+    assert_eq!(said, json!("Please see.\nWants part-time\nretail work.\nPrefers text."));
+}
+
+#[test]
+fn further_events_are_read_by_the_map_of_their_kind() {
+    for event in ["A18", "A30", "A34", "A36", "A39", "A40"] {
+        let said = adt(event, &format!("{PID}\rMRG|4470001^^^RZZ^MR")).unwrap_or_else(|e| panic!("{event}: {e:?}"));
+        assert_eq!(said.fields["kind"], json!("PATIENT_MERGE_KIND_MERGE"), "{event}");
+    }
+    assert_eq!(field(adt("A03", PID), "/kind"), json!("PATIENT_CHANGE_KIND_UPDATED"));
+}
+
+#[test]
+fn a_birth_date_with_something_behind_it_is_refused() {
+    for sent in ["19850412X", "198504121", "19850412 approx"] {
+        told(person(&[(7, sent)]), "date_of_birth (from PID-7.1?): is not a date");
+    }
+    assert_eq!(field(person(&[(7, "1985-04-12")]), "/date_of_birth"), json!("1985-04-12"));
+}
