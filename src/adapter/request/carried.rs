@@ -103,8 +103,7 @@ fn decoded(base64: &str) -> Option<String> {
 
 /// The text of the one element with our id. Nothing but text and line breaks may stand in it.
 fn text_of(xhtml: &str) -> Option<String> {
-    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
-    let document = roxmltree::Document::parse_with_options(xhtml, options).ok()?;
+    let document = xml::read_page(xhtml).ok()?;
     let mut found = document.descendants().filter(|n| n.attribute("id") == Some(TEXT_ELEMENT));
     let element = found.next().filter(|_| found.next().is_none())?;
     let mut text = String::new();
