@@ -76,6 +76,14 @@ impl TextAt {
         Some(Self { place: place?, form: form?, after_head })
     }
 
+    /// In a document of XML: the path, and how many things stand there.
+    pub fn found(&self, document: &roxmltree::Document<'_>) -> Option<(&str, usize)> {
+        match &self.place {
+            Place::Xml(path) => Some((path.shown(), path.find(document, None).map_or(usize::MAX, |all| all.len()))),
+            Place::Json(_) => None,
+        }
+    }
+
     /// The text as a reader of the body gets it; `None` when it is not there, not once, or not readable.
     pub fn read(&self, body: &[u8]) -> Option<String> {
         let leaf = match &self.place {

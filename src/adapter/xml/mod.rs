@@ -2,6 +2,7 @@
 //! network.
 
 mod bounds;
+mod named;
 mod parse;
 mod path;
 mod places;
@@ -12,6 +13,7 @@ mod reply;
 pub(super) use parse::parse;
 pub use path::{Found, Namespaces, Path, Unclear};
 pub use places::check as check_places;
+use read::read_placed;
 pub use read::{is_name, read, read_page, text_of};
 pub(super) use render::render;
 pub use reply::{Echo, XmlRules};
