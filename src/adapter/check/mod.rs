@@ -68,7 +68,9 @@ fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
         if !good().any(|o| o.row == Some(entry.line)) {
             let named = format!("{} with {}", entry.entry, entry.template);
             // There are some, and none is carried: what stops the first is what has to be mended.
-            let failing = outcomes.iter().find(|(_, o)| o.row == Some(entry.line));
+            let of_row = || outcomes.iter().filter(|(_, o)| o.row == Some(entry.line));
+            let meant = |case: &Case| pack.sources.bytes(&format!("examples/{}/expected.err", case.name)).is_some();
+            let failing = of_row().find(|(case, _)| !meant(case)).or_else(|| of_row().next());
             let (what, hint) = match failing {
                 Some((case, o)) => (
                     format!(
