@@ -56,6 +56,28 @@ pub fn correlates(reply: &[u8], rules: &ReplyRules, control_id: &str) -> bool {
     }
 }
 
+/// Whether a reply shows, beside whatever else it says, that the message was acted upon: then it never goes a second time on the ground that only its
+/// credentials were refused.
+pub fn shows_filing(reply: &[u8], rules: &ReplyRules, control_id: &str, sent: &[u8]) -> bool {
+    match rules {
+        ReplyRules::Xml(rules) => xml::shows_filing(reply, rules),
+        ReplyRules::Hl7(_) | ReplyRules::Http(_) => {
+            verdict(reply, rules, control_id, sent).meaning == Meaning::Positive
+        }
+    }
+}
+
+/// A 5xx in which nothing of the record's own can be read is a gateway's word, whatever it means for the one message: said so, for what it tells of the endpoint.
+pub fn outage(reply: &[u8], rules: &ReplyRules) -> Option<String> {
+    let reply = http_message::Reply::parse(reply).ok().filter(|r| r.status >= 500)?;
+    let is_its_own = match rules {
+        ReplyRules::Hl7(_) => true,
+        ReplyRules::Http(_) => http::is_its_own(&reply),
+        ReplyRules::Xml(_) => xml::is_its_own(&reply),
+    };
+    (!is_its_own).then(|| format!("it answers {} with nothing of its own: a gateway's page, or none", reply.status))
+}
+
 /// The control id that an HL7 acknowledgement answers, if it is one: for late ones, which come on their own. HTTP has none.
 pub fn answers(reply: &[u8]) -> Option<String> {
     hl7::answers(reply)

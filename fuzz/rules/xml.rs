@@ -19,6 +19,10 @@ pub fn hold(bytes: &[u8]) {
     // A whole reply, or the body of a good one.
     for reply in [bytes.to_vec(), [b"HTTP 200\n\n", bytes].concat()] {
         let v = verdict(&reply, &rules, "C1", sent.as_bytes());
+        // What may go again, or is told as never sent, shows nothing of having been filed.
+        if matches!(v.meaning, Meaning::Refused | Meaning::Retry) {
+            assert!(!shows_filing(&reply), "a no beside a yes");
+        }
         // 202 is the word of somebody on the way, and files nothing.
         if v.meaning != Meaning::Positive || v.level == Level::Transport {
             continue;
@@ -33,4 +37,22 @@ pub fn hold(bytes: &[u8]) {
             "of another message"
         );
     }
+}
+
+/// By another reading than the verdict's own: an id of a note, or a result that is a yes, in the Body of an Envelope.
+fn shows_filing(reply: &[u8]) -> bool {
+    const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+    const NOTES: &str = "urn:example:notes:1";
+    let Some(body) = std::str::from_utf8(reply).ok().and_then(|t| t.split_once("\n\n")).map(|(_, body)| body) else {
+        return false;
+    };
+    let Ok(document) = roxmltree::Document::parse(body.trim_start_matches('\u{feff}')) else { return false };
+    let said = |n: roxmltree::Node<'_, '_>| {
+        let text: String = n.descendants().filter_map(|d| d.text().filter(|_| d.is_text())).collect();
+        n.has_tag_name((NOTES, "NoteId")) && !text.trim().is_empty()
+            || n.has_tag_name((NOTES, "Result")) && n.attribute("code").is_some_and(|c| c.trim() == "OK")
+    };
+    let root = document.root_element();
+    let bodies = root.children().filter(|n| n.has_tag_name((SOAP, "Body")));
+    root.has_tag_name((SOAP, "Envelope")) && bodies.flat_map(|b| b.children()).flat_map(|c| c.children()).any(said)
 }

@@ -6,6 +6,7 @@ use super::hl7::{
     escape::{LineFeeds, escape},
 };
 use super::stop::Stop;
+use super::xml;
 
 /// How values are escaped in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Escaping {
                 .map(|t| t.into_owned())
                 .map_err(|e| Stop::NotCarriable(e.to_string())),
             Self::Page => Ok(page::escape(text)),
-            Self::Xml => xml(text),
+            Self::Xml => in_xml(text),
             Self::Csv if text.contains(['\n', '\r']) => Err(one_line("a comma-separated file")),
             Self::Csv if text.contains([',', '"', ';', '\t']) => Ok(format!("\"{}\"", text.replace('"', "\"\""))),
             Self::Csv => Ok(text.to_owned()),
@@ -64,7 +65,7 @@ impl Escaping {
     /// Whether the finished file can be read as what it is.
     pub fn reads(self, file: &str) -> bool {
         match self {
-            Self::Xml => roxmltree::Document::parse(file).is_ok(),
+            Self::Xml => xml::read(file.as_bytes()).is_ok(),
             Self::Csv => {
                 let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(file.as_bytes());
                 let rows: Result<Vec<_>, _> = reader.records().collect();
@@ -77,7 +78,7 @@ impl Escaping {
 }
 
 /// Good in text and in attributes. XML 1.0 has no way to write some control characters and two last characters of a plane.
-fn xml(text: &str) -> Result<String, Stop> {
+fn in_xml(text: &str) -> Result<String, Stop> {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

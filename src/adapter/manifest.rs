@@ -261,8 +261,17 @@ impl Manifest {
             r.fault("the pack neither renders nor parses anything", "add a [[render]] or a [[parse]]");
         }
         manifest.check_overlaps(file);
+        if let Some(session) = &manifest.session {
+            session.check(file, &manifest.reply, &manifest.headers());
+        }
         r.finish();
         manifest
+    }
+
+    /// Headers that rows of `[[render]]` set, each with its row's line.
+    fn headers(&self) -> Vec<(&str, u32)> {
+        let rows = self.render.iter().filter_map(|row| Some((row.request.as_ref()?, row.line)));
+        rows.flat_map(|(request, line)| request.headers.iter().map(move |(name, _)| (name.as_str(), line))).collect()
     }
 
     /// Two rows for one entry must differ by a setting; one without `when` takes all, so it stands last.
@@ -496,7 +505,7 @@ fn lookups(
     format: Format,
 ) -> Vec<fhir::Lookup> {
     if format != Format::Fhir {
-        file.fault_at(line, "[lookup] is for fhir packs", "remove it: only over HTTP can the record be asked first");
+        file.fault_at(line, "[lookup] is for fhir packs", "remove it: only a FHIR record can be asked first");
     }
     fhir::Lookup::read_all(file, table, &|r| when(r, settings))
 }
@@ -509,7 +518,7 @@ fn read_back(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format
         file.fault_at(*line, format!("`by` cannot be \"{word}\""), "write by = \"identifier\"");
     }
     if format != Format::Fhir {
-        r.fault("[read_back] is for fhir packs", "remove it: HL7 v2 has no question for one document");
+        r.fault("[read_back] is for fhir packs", "remove it: only a FHIR record can be asked for one document");
     }
     r.finish();
     by.is_some()

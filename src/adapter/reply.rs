@@ -66,7 +66,7 @@ impl ReplyRules {
             let line = file.line(key.span());
             let rows = match item.get_ref() {
                 // issue.duplicate = "query", without quotes around the key
-                DeValue::Table(inner) if is_group(key.get_ref()) => {
+                DeValue::Table(inner) => {
                     let name = |k: &str| format!("{}.{k}", key.get_ref());
                     inner.iter().map(|(k, v)| (name(k.get_ref()), v.get_ref().as_str())).collect()
                 }
@@ -103,7 +103,7 @@ impl ReplyRules {
         };
         for (key, value) in overrides {
             match value {
-                toml::Value::Table(inner) if is_group(key) => {
+                toml::Value::Table(inner) => {
                     inner.iter().for_each(|(k, v)| put(&format!("{key}.{k}"), v.as_str()));
                 }
                 one => put(key, one.as_str()),
@@ -111,11 +111,6 @@ impl ReplyRules {
         }
         faults.into_result(rules)
     }
-}
-
-/// Rows that a dotted key makes a table of.
-fn is_group(key: &str) -> bool {
-    matches!(key, "issue" | "ack" | "result" | "fault")
 }
 
 /// What HL7 v2 acknowledgements mean.

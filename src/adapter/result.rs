@@ -3,6 +3,7 @@
 use super::fault::suggest;
 use super::reply::Row;
 use super::table::{Reader, TomlFile};
+use super::xml;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
 
@@ -152,11 +153,12 @@ fn inside(ending: &str, bytes: &[u8], names: [Option<&str>; 2]) -> [Option<Strin
             Some(row.get(at)?.trim().to_owned()).filter(|v| !v.is_empty())
         });
     }
-    let Ok(document) = roxmltree::Document::parse(text) else { return nothing };
+    let Ok(document) = xml::read(bytes) else { return nothing };
     names.map(|name| {
         let mut found = document.descendants().filter(|n| n.is_element() && Some(n.tag_name().name()) == name);
         let (first, second) = (found.next()?, found.next());
-        let value = first.text().unwrap_or_default().trim().to_owned();
+        // Of one that holds others nobody could say which of them is meant.
+        let value = xml::text_of(first)?.trim().to_owned();
         (second.is_none() && !value.is_empty()).then_some(value)
     })
 }
@@ -196,9 +198,12 @@ mod tests {
             "<r/>",
             "",
             "<r><Status>FILED</Status><Status>REJECTED</Status></r>",
+            "<r><Status>FILED<Not/></Status></r>",
         ] {
             assert_eq!(row("xml", unknown), Some(Row::Unknown), "{unknown}");
         }
+        let nested = "<r xmlns:n='u'>".repeat(5_000) + "<Status>FILED</Status>" + &"</r>".repeat(5_000);
+        assert_eq!(row("xml", &nested), Some(Row::Unknown), "more than is read of any XML");
         for refused in ["id,status\n1,REJECTED\n", "\u{feff}id;Status\r\n1;REJECTED\r\n", "STATUS\tid\nREJECTED\t1"] {
             assert_eq!(row("csv", refused), Some(Row::Refused), "{refused}");
         }

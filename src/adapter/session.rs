@@ -3,8 +3,9 @@
 
 use super::escaping::Escaping;
 use super::fault::{Faults, suggest};
-use super::fhir::json;
+use super::fhir::{HttpRow, json};
 use super::lint;
+use super::reply::ReplyRules;
 use super::settings::Settings;
 use super::table::{Reader, TomlFile};
 use super::xml::{self, Namespaces};
@@ -33,7 +34,15 @@ pub struct Session {
     pub before: String,
     pub after: String,
     pub lasts_seconds: u32,
-    over: Option<(xml::Path, Vec<String>)>,
+    over: Option<Over>,
+}
+
+/// What says that a session is over.
+#[derive(Debug, Clone)]
+struct Over {
+    at: xml::Path,
+    is: Vec<String>,
+    line: u32,
 }
 
 /// Who we are, from config.
@@ -147,7 +156,7 @@ impl Session {
                 None
             }
         };
-        let over = r.table("over").map(|(t, at)| over(file, t, at, namespaces));
+        let over = r.table("over").map(|(t, line)| over(file, t, line, namespaces));
         r.finish();
         let ((body, media), (path, at)) = (body?, path?);
         let mut headers = headers;
@@ -218,12 +227,47 @@ impl Session {
 
     /// Whether a whole reply to a message says that the session is over.
     pub fn is_over(&self, reply: &[u8]) -> bool {
-        let Some((at, words)) = &self.over else { return false };
+        let Some(Over { at, is: words, .. }) = &self.over else { return false };
         let Ok(reply) = Reply::parse(reply) else { return false };
         let Ok(body) = xml::read(&reply.body) else { return false };
         let says =
             |code: &str| words.iter().any(|w| w == code || code.rsplit_once(':').is_some_and(|(_, local)| w == local));
         at.value(&body).ok().flatten().is_some_and(|code| says(&code))
+    }
+}
+
+impl Session {
+    /// What ends a session has the message sent again, so it must say nothing else: in a Fault, and no word that the reply rows give a meaning under which it
+    /// may have been filed. And the token's header is the session's own.
+    pub fn check(&self, file: &TomlFile<'_>, reply: &ReplyRules, headers: &[(&str, u32)]) {
+        for (_, line) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header)) {
+            let what =
+                format!("this [[render]] sets the header \"{}\", in which [session] sends the token", self.header);
+            file.fault_at(*line, what, "remove it here, or name another one in `send`");
+        }
+        let Some(over) = &self.over else { return };
+        let rules = match reply {
+            ReplyRules::Xml(rules) => Some(rules),
+            ReplyRules::Hl7(_) | ReplyRules::Http(_) => None,
+        };
+        let is_fault = over.at.is_within("Fault") || rules.is_some_and(|r| r.fault_at.contains(&over.at));
+        if !is_fault {
+            let what = format!("`over` looks at {}, which lies in no Fault", over.at.shown());
+            let hint =
+                "a message is sent again only on a refusal: write /…/Fault/faultcode, or say fault_at in [reply] too";
+            file.fault_at(over.line, what, hint);
+        }
+        let Some(rules) = rules else { return };
+        for word in &over.is {
+            let is_result = rules.result_at.as_ref() == Some(&over.at) && rules.result(word).is_some();
+            let may_be_filed = matches!(rules.fault(word), Some(HttpRow::Unknown | HttpRow::Query));
+            if is_result || may_be_filed {
+                let what =
+                    format!("\"{word}\" ends a session, and in [reply] says that the message may have been filed");
+                let hint = "only a word that is said before a message is looked at may have it sent again; take it out of one of the two";
+                file.fault_at(over.line, what, hint);
+            }
+        }
     }
 }
 
@@ -376,12 +420,7 @@ fn sent_as(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<(Strin
 }
 
 /// `over = { at = "/Envelope/Body/Fault/faultcode", is = ["SessionExpired"] }`
-fn over(
-    file: &TomlFile<'_>,
-    table: &DeTable<'_>,
-    line: u32,
-    namespaces: &Namespaces,
-) -> Option<(xml::Path, Vec<String>)> {
+fn over(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, namespaces: &Namespaces) -> Option<Over> {
     let r = Reader::new(file, table, line, "`over`");
     let at =
         r.required("at", "/Envelope/Body/Fault/faultcode").and_then(|(t, at)| xml::path_in(file, &t, at, namespaces));
@@ -390,7 +429,7 @@ fn over(
         r.fault("`over` does not say what ends a session", "add is = [\"SessionExpired\"]");
     }
     r.finish();
-    Some((at?, words)).filter(|(_, words)| !words.is_empty())
+    Some(Over { at: at?, is: words, line }).filter(|over| !over.is.is_empty())
 }
 
 #[cfg(test)]

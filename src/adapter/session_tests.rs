@@ -122,6 +122,14 @@ fn a_session_that_could_not_work_is_refused_with_its_line() {
         ("lasts_seconds = 600", "lasts_seconds = 0", "out of range"),
         ("lasts_seconds = 600", "", "how long a token lasts"),
         ("is = [\"Expired\"]", "is = []", "what ends a session"),
+        ("//Fault/faultcode", "/Result/@code", "lies in no Fault"),
+        ("\"/Result/Id\"\n", "\"/Result/Id\"\nfault.Expired = \"unknown\"\n", "may have been filed"),
+        ("\"/Result/Id\"\n", "\"/Result/Id\"\nfault.Expired = \"query\"\n", "may have been filed"),
+        (
+            "\"/Result/Id\"\n",
+            "\"/Result/Id\"\nfault_at = \"//Fault/faultcode\"\nresult_at = \"//Fault/faultcode\"\nresult.Expired = \"refused\"\n",
+            "may have been filed",
+        ),
     ] {
         let said: Vec<String> = load(from, to).err().unwrap_or_default().iter().map(ToString::to_string).collect();
         assert!(said.iter().any(|f| f.starts_with("adapter.toml:") && f.contains(word)), "{to}: {said:?}");
@@ -134,4 +142,18 @@ fn a_session_that_could_not_work_is_refused_with_its_line() {
     let said =
         Pack::from_sources(manifest).expect_err("no such input").iter().map(ToString::to_string).collect::<String>();
     assert!(said.contains("\"login\" in login.password is not in the input"), "{said}");
+}
+
+#[test]
+fn the_header_that_carries_the_token_is_no_rows_own() {
+    let own = MANIFEST.replacen("\"notes\" }", "\"notes\", headers = { x-token = \"1\" } }", 1);
+    let of = |manifest: &str| {
+        Pack::from_sources(Sources::from_files("x", [("adapter.toml", manifest), ("templates/n.xml", "<Note/>")])).err()
+    };
+    assert!(of(&own).is_none());
+    let said = of(&own.replacen("\"Authorization\"", "\"X-Token\"", 1)).expect("a fault")[0].to_string();
+    assert!(said.contains("sets the header \"X-Token\""), "{said}");
+    // Where the rows say that it is where a fault stands, a session's end may be named there.
+    let at = MANIFEST.replacen("//Fault/faultcode", "/Result/Error", 1);
+    assert!(of(&format!("{at}fault_at = \"/Result/Error\"\n")).is_none());
 }

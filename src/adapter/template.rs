@@ -218,6 +218,21 @@ impl Templates {
             .collect())
     }
 
+    /// The file and line that printed what stands at this byte of the output, as near as can be told.
+    pub fn place(&self, name: &str, input: &serde_json::Value, facts: &Arc<Facts>, at: usize) -> Option<(String, u32)> {
+        let template = self.env.get_template(name).ok()?;
+        let (text, spans) = template.render_with_spans(context(input, facts)).ok()?;
+        let span = spans.iter().filter(|s| s.output_range().start <= at).max_by_key(|s| s.output_range().start)?;
+        // What was written as it is has its lines in the output too.
+        let further = match span.kind() {
+            minijinja::OutputSpanKind::Raw => {
+                text.get(span.output_range().start..at.min(span.output_range().end))?.matches('\n').count()
+            }
+            _ => 0,
+        };
+        Some((file_of(span.name()), u32::try_from(span.line() + further).ok()?))
+    }
+
     /// The place and the cause, from the innermost error that has them. minijinja's own texts are not passed on: some quote
     /// values.
     fn stopped(&self, error: &Error, root: &str) -> Box<Stopped> {

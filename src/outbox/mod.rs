@@ -9,6 +9,7 @@
 //! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
 
 mod ask;
+mod judge;
 mod look_up;
 mod pace;
 mod prepare;

@@ -1,5 +1,6 @@
 //! One delivery in hand, from its holds to its settling.
 
+use super::judge::{judge, of_refusal};
 use super::prepare::{Prepared, prepare};
 use super::ways::Ahead;
 use super::{Endpoint, Shared, ask, strays, trace};
@@ -12,7 +13,8 @@ use crate::store::record::{Raw, Reply};
 use crate::store::write::{Begin, Begun, Claimed, Feeling, Settle};
 use crate::store::{StoreError, WriteError};
 use crate::transport::{Exchange, NotSent, Sent, Stray, StrayKind};
-use crate::verdict::{correlates, verdict};
+use crate::verdict::{correlates, shows_filing};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
@@ -126,10 +128,12 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
             return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
         }
     };
-    let exchange = way.send(&bytes, &control_id, &|reply| correlates(reply, &fitted.reply_rules, &control_id)).await;
+    let matches = |reply: &[u8]| correlates(reply, &fitted.reply_rules, &control_id);
+    let acted = |reply: &[u8]| shows_filing(reply, &fitted.reply_rules, &control_id, &bytes);
+    let exchange = way.send_unless(&bytes, &control_id, &matches, &acted).await;
     drop(way);
     drop(turn);
-    Ok(after(shared, (endpoint, &fitted), claimed, attempt, (&control_id, &bytes), exchange))
+    Ok(after(shared, (endpoint, &fitted), claimed, attempt, (&control_id, &bytes), exchange).await)
 }
 
 /// What a lookup was answered, kept for the person who has to look.
@@ -148,9 +152,9 @@ fn looked_up(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, why: &str,
 }
 
 /// What an exchange means.
-fn after(
+async fn after(
     shared: &Shared,
-    (endpoint, fitted): (&Endpoint, &Fitted),
+    (endpoint, fitted): (&Endpoint, &Arc<Fitted>),
     claimed: &Claimed,
     attempt: AttemptId,
     (control_id, bytes): (&str, &[u8]),
@@ -171,14 +175,22 @@ fn after(
     // endpoint's late acknowledgements come.
     let (late, strays): (Vec<Stray>, Vec<Stray>) =
         exchange.strays.into_iter().partition(|s| endpoint.late_replies_on_connection && s.kind == StrayKind::Frame);
-    let mut replies: Vec<Reply> = strays.into_iter().map(|s| reply(s.bytes, Verdict::unreadable(), true)).collect();
+    let mut replies = Vec::new();
+    for stray in strays {
+        let verdict = match stray.kind {
+            StrayKind::Refusal => of_refusal(fitted, &stray.bytes, control_id, bytes).await,
+            StrayKind::Frame | StrayKind::Fragment => Verdict::unreadable(),
+        };
+        replies.push(reply(stray.bytes, verdict, true));
+    }
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(heard) => {
-            let verdict = verdict(&heard, &fitted.reply_rules, control_id, bytes);
+            let (verdict, outage) = judge(fitted, &heard, control_id, bytes).await;
             let kept = reply(heard, verdict.clone(), false);
             let happened = Happened::Replied { verdict, reply: kept.id };
             replies.push(kept);
-            (happened, Feeling::Reached)
+            // A gateway that has nothing behind it answers for every note: several in a row close the gate, as silences do.
+            (happened, outage.map_or(Feeling::Reached, Feeling::Silent))
         }
         Sent::NotSent(e) => not_sent(&e),
         Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),

@@ -57,6 +57,8 @@ pub struct Stray {
 pub enum StrayKind {
     /// A whole frame's payload: perhaps a late acknowledgement.
     Frame,
+    /// The same request's first answer, by which the far end did not take who we said we are: nothing was done, and it was asked once more.
+    Refusal,
     /// Bytes that were no whole frame, at most 4 KiB of them: for a person to look at, evidence of nothing.
     Fragment,
 }

@@ -85,12 +85,17 @@ impl Sender {
 impl Open {
     /// Sends one message and waits for its reply. `id` names the message, where the way itself carries a name. When this future is dropped half way, whether the message was seen is unknown.
     pub async fn send(&mut self, bytes: &[u8], id: &str, matches: Matches<'_>) -> Exchange {
+        self.send_unless(bytes, id, matches, &|_| false).await
+    }
+
+    /// The same. `acted`: whether a reply that wants to know anew who we are shows for all that that the message was acted upon, so that it must not go again.
+    pub async fn send_unless(&mut self, bytes: &[u8], id: &str, matches: Matches<'_>, acted: Matches<'_>) -> Exchange {
         match self {
             Self::Mllp(connection) => connection.send(bytes, matches).await,
             // A folder's receipt is made for this message: there is nothing to tell apart.
             Self::Folder(folder) => folder.send(bytes).await,
             // What comes back on a request's own connection is its reply; HTTP knows no other.
-            Self::Https(connection) => connection.send(bytes, id).await,
+            Self::Https(connection) => connection.send_unless(bytes, id, acted).await,
             // What is confirmed is confirmed by this id.
             Self::Feed(feed) => feed.send(bytes, id).await,
             Self::Mesh(connection) => connection.send(bytes, id).await,

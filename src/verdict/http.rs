@@ -42,6 +42,11 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
     Verdict { meaning, level, code, duplicate: row == HttpRow::Query, record_id }
 }
 
+/// Whether there is a resource in it.
+pub fn is_its_own(reply: &Reply) -> bool {
+    matches!(content(&reply.body), Content::Json(value) if resource::type_of(&value).is_some())
+}
+
 /// What stands in a reply's body.
 enum Content {
     Nothing,

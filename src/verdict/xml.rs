@@ -18,10 +18,17 @@ pub fn verdict(reply: &[u8], rules: &XmlRules, request: &[u8]) -> Verdict {
     let Ok(reply) = Reply::parse(reply) else { return Verdict::unreadable() };
     let mut code = reply.status.to_string();
     let (row, record_id) = match xml::read(&reply.body) {
-        Ok(body) => judge(&reply, &body, rules, request, &mut code),
-        // Nothing, or a proxy's page: the status alone, which files nothing.
+        Ok(body) => match judge(&reply, &body, rules, request, &mut code) {
+            // A no beside what proves a yes: whoever believed it would send the note again, or call it never sent.
+            (HttpRow::Refused | HttpRow::Retry, _) if holds_proof(&body, rules) => {
+                code = format!("{}, yes and no at once", reply.status);
+                (HttpRow::Unknown, None)
+            }
+            judged => judged,
+        },
+        // Nothing, or a proxy's page: the status alone, which files nothing. A 202 may be without a body, not with one that cannot be read.
         Err(_) => match rules.status(reply.status) {
-            HttpRow::Positive => {
+            row @ (HttpRow::Positive | HttpRow::Received) if row == HttpRow::Positive || !is_blank(&reply.body) => {
                 code = format!("{}, without a body that could be read", reply.status);
                 (HttpRow::Unknown, None)
             }
@@ -36,6 +43,35 @@ pub fn verdict(reply: &[u8], rules: &XmlRules, request: &[u8]) -> Verdict {
     };
     let level = if row == HttpRow::Received { Level::Transport } else { Level::Application };
     Verdict { meaning, level, code, duplicate: row == HttpRow::Query, record_id }
+}
+
+/// Whether a reply holds the record's id, or a result that is a yes, whatever else it says.
+pub fn shows_filing(reply: &[u8], rules: &XmlRules) -> bool {
+    let Ok(reply) = Reply::parse(reply) else { return false };
+    xml::read(&reply.body).is_ok_and(|body| holds_proof(&body, rules))
+}
+
+/// Whether its body is XML that no browser is meant to show.
+pub fn is_its_own(reply: &Reply) -> bool {
+    xml::read(&reply.body).is_ok_and(|body| !body.root_element().tag_name().name().eq_ignore_ascii_case("html"))
+}
+
+fn is_blank(body: &[u8]) -> bool {
+    body.iter().all(u8::is_ascii_whitespace)
+}
+
+fn is_yes(row: HttpRow) -> bool {
+    matches!(row, HttpRow::Positive | HttpRow::Received)
+}
+
+/// Anything at all where the record's id stands, or one yes among the results. Of more than can be looked at something may be.
+fn holds_proof(body: &Document<'_>, rules: &XmlRules) -> bool {
+    let found = |path: &Option<xml::Path>, proves: &dyn Fn(Option<String>) -> bool| {
+        path.as_ref()
+            .is_some_and(|path| path.find(body, None).map_or(true, |all| all.iter().any(|one| proves(one.text()))))
+    };
+    found(&rules.record_id, &|id| id.is_none_or(|id| !id.trim().is_empty()))
+        || found(&rules.result_at, &|said| said.is_some_and(|s| rules.result(s.trim()).is_some_and(is_yes)))
 }
 
 fn judge(
@@ -66,7 +102,6 @@ fn judge(
     }
     // A result that no row lists is unknown, as a code of a Fault beside one that is listed is.
     let said = result.as_deref().map(|r| rules.result(r).unwrap_or(HttpRow::Unknown));
-    let is_yes = |row: HttpRow| matches!(row, HttpRow::Positive | HttpRow::Received);
     let mut listed: Vec<HttpRow> = faults.iter().filter_map(|f| rules.fault(f)).collect();
     if !listed.is_empty() && listed.len() < faults.len() {
         listed.push(HttpRow::Unknown);
@@ -77,7 +112,9 @@ fn judge(
     }
     match (status, said) {
         // Nothing of a body with a Fault in it is believed, and no yes beside a status that says no.
-        (row, _) if is_yes(row) && has_fault => unknown(code, "with a fault that is not listed"),
+        (row, _) if (is_yes(row) || row == HttpRow::Refused) && has_fault => {
+            unknown(code, "with a fault that is not listed")
+        }
         (row, Some(_)) if !is_yes(row) => unknown(code, "whose body says yes"),
         (HttpRow::Received, _) | (HttpRow::Positive, Some(HttpRow::Received)) => (HttpRow::Received, None),
         (HttpRow::Positive, said) => match filed(body, rules, said.is_some(), names) {
@@ -109,13 +146,22 @@ fn filed(body: &Document<'_>, rules: &XmlRules, has_result: bool, names: bool) -
         return if has_result { Ok(None) } else { Err("without anything that proves it") };
     };
     match path.value(body) {
-        Ok(Some(id)) if id.chars().count() > RECORD_ID_CHARS_MAX || id.contains(char::is_control) => {
+        Ok(Some(id)) if id.chars().count() > RECORD_ID_CHARS_MAX || id.contains(is_unseen) => {
             Err("with a record's id that cannot be kept")
         }
         Ok(Some(id)) => Ok(Some(id)),
         Ok(None) => Err("without the record's id"),
         Err(Unclear) => Err("with several ids"),
     }
+}
+
+/// Control and format characters (Cc, Cf), and what breaks lines: two ids that look alike would not be, and what stands behind one could be shown turned round.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(u32::from(c),
+            0xAD | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E
+            | 0x2060..=0x206F | 0xFEFF | 0xFFF9..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F | 0x1BCA0..=0x1BCA3
+            | 0x1D173..=0x1D17A | 0xE0000..=0xE007F)
 }
 
 /// A Fault anywhere, or anything where the pack says that one stands, be it of a form that gives no code.

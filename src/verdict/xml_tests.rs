@@ -98,7 +98,9 @@ fn an_error_where_the_pack_looks_for_one_is_a_fault_whatever_its_form() {
     let own = rules(&[("record_id", "/Reply/Id"), ("fault_at", "/Reply/Error"), ("fault.E1", "refused")]);
     let of = |inner: &str| judge_by(&own, 200, &format!("<Reply><Id>17</Id>{inner}</Reply>")).meaning;
     assert_eq!((of(""), of("<Error/>")), (Meaning::Positive, Meaning::Positive));
-    assert_eq!((of("<Error>E1</Error>"), of("<Error>E2</Error>")), (Meaning::Refused, Meaning::Unknown));
+    assert_eq!((of("<Error>E1</Error>"), of("<Error>E2</Error>")), (Meaning::Unknown, Meaning::Unknown));
+    let alone = |inner: &str| judge_by(&own, 200, &format!("<Reply>{inner}</Reply>")).meaning;
+    assert_eq!((alone("<Error>E1</Error>"), alone("<Error>E2</Error>")), (Meaning::Refused, Meaning::Unknown));
     assert_eq!(of("<Error><Code>E1</Code></Error>"), Meaning::Unknown, "elements where a code should be");
 }
 
@@ -151,4 +153,82 @@ fn an_endpoint_changes_single_rows_and_a_no_can_never_become_a_yes() {
         let table: toml::Table = bad.parse().expect("TOML");
         assert!(ReplyRules::of(Format::Xml).with(&table).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_no_beside_what_proves_a_yes_is_neither_refused_nor_tried_again() {
+    for (status, inner) in [
+        (200, format!("{OK}{}", fault("Busy"))),
+        (500, format!("{OK}{}", fault("Busy"))),
+        (500, format!("{OK}{}", fault("s:Client"))),
+        (200, "<R><Result code=\"CLOSED\"/><Reference>D1</Reference><NoteId>17</NoteId></R>".into()),
+        (500, format!("<R><NoteId>17</NoteId></R>{}", fault("Busy"))),
+        (500, format!("<R><NoteId><Deep>17</Deep></NoteId></R>{}", fault("s:Client"))),
+        (500, format!("<R><NoteId>17</NoteId><NoteId>18</NoteId></R>{}", fault("Busy"))),
+        (500, format!("<R><Result code=\"QUEUED\"/></R>{}", fault("Busy"))),
+        (401, "<R><NoteId>17</NoteId></R>".into()),
+        (400, "<R><NoteId>17</NoteId></R>".into()),
+        (429, OK.into()),
+    ] {
+        assert_eq!(meaning(status, &inner), Meaning::Unknown, "{status} {inner}");
+        let reply = Reply::new(status, [], envelope(&inner).into_bytes()).to_bytes();
+        assert!(shows_filing(&reply, &rules(ROWS)), "{status} {inner}");
+    }
+    for (status, inner, what) in [
+        (500, fault("Busy"), Meaning::Retry),
+        (500, format!("<R><NoteId/></R>{}", fault("s:Client")), Meaning::Refused),
+        (200, "<R><Result code=\"CLOSED\"/><NoteId> </NoteId></R>".into(), Meaning::Refused),
+    ] {
+        assert_eq!(meaning(status, &inner), what, "{status} {inner}");
+    }
+}
+
+#[test]
+fn a_fault_that_no_row_lists_is_never_a_refusal_whatever_the_status() {
+    for status in [400, 403, 404, 409, 422] {
+        assert_eq!(meaning(status, &fault("s:Other")), Meaning::Unknown, "{status}");
+        assert_eq!(meaning(status, &fault("s:Client")), Meaning::Refused, "{status}");
+        assert_eq!(judge_by(&rules(ROWS), status, "").meaning, Meaning::Refused, "{status}");
+    }
+}
+
+#[test]
+fn an_empty_place_beside_another_is_a_contradiction() {
+    let beside = |inner: &str| meaning(200, &OK.replace("<Result", &format!("{inner}<Result")));
+    assert_eq!(beside("<Result code=\"\"/>"), Meaning::Unknown);
+    assert_eq!(beside("<Result code=\"OK\"/>"), Meaning::Positive, "the same, said twice");
+    assert_eq!(meaning(200, &OK.replace("<NoteId>", "<NoteId/><NoteId>")), Meaning::Unknown);
+}
+
+#[test]
+fn a_202_with_a_body_that_cannot_be_read_says_nothing() {
+    assert_eq!(judge_by(&rules(ROWS), 202, "").meaning, Meaning::Positive, "somebody's word on the way");
+    for body in ["<html><p>sorry", "sorry", &envelope(OK)[..90]] {
+        assert_eq!(judge_by(&rules(ROWS), 202, body).meaning, Meaning::Unknown, "{body}");
+    }
+}
+
+#[test]
+fn an_id_with_characters_that_nobody_sees_is_not_kept() {
+    for id in ["1\u{202e}7", "1\u{200b}7", "17\u{feff}8", "1\u{ad}7", "1\n7", "1\u{85}7", "1\u{e0061}7"] {
+        let v = judge_by(&rules(ROWS), 200, &envelope(&OK.replace("17", id)));
+        assert_eq!((v.meaning, v.record_id), (Meaning::Unknown, None), "{id:?}");
+    }
+    let v = judge_by(&rules(ROWS), 200, &envelope(&OK.replace("17", "{17-\u{e9}}/1 a")));
+    assert_eq!(v.record_id.as_deref(), Some("{17-\u{e9}}/1 a"));
+}
+
+#[test]
+fn a_gateways_page_is_not_the_records_own_word() {
+    let is_its_own = |body: &str| is_its_own(&Reply::new(503, [], body.as_bytes().to_vec()));
+    for page in ["", "Service Unavailable", "<html><body><h1>503", "<HTML><body/></HTML>", "<!DOCTYPE html><html/>"] {
+        assert!(!is_its_own(page), "{page}");
+    }
+    assert!(is_its_own(&envelope(&fault("s:Server"))) && is_its_own("<Error>busy</Error>"));
+}
+
+#[test]
+fn a_reply_that_would_hold_a_parser_up_is_unreadable_at_once() {
+    let nested: String = (0..20_000).map(|n| format!("<a xmlns:n{n}=\"u\">")).collect();
+    assert_eq!(judge_by(&rules(ROWS), 200, &(nested + &"</a>".repeat(20_000))).meaning, Meaning::Unknown);
 }

@@ -27,6 +27,31 @@ fn a_template_that_is_no_json_is_one_fault() {
 }
 
 #[test]
+fn a_row_whose_examples_all_fail_is_not_told_as_one_without_any() {
+    let (_folder, pack) = changed("soap-notes", &[("templates/parts/note.xml", "</When>", "")]);
+    let said = faults(&pack);
+    assert!(
+        said.iter().any(|f| f.starts_with("adapter.toml:")
+            && f.contains("note.create with create_note.xml has examples, and none is carried; render-note-")
+            && f.contains("templates/parts/note.xml:")
+            && f.contains("a tag is closed that is not the one that is open")),
+        "{said:?}"
+    );
+    assert!(!said.iter().any(|f| f.contains("create_note.xml has no example")), "{said:?}");
+}
+
+#[test]
+fn a_template_of_xml_that_names_no_document_is_found_by_its_examples() {
+    let (_folder, pack) =
+        changed("soap-notes", &[("templates/create_note.xml", "<Reference>{{ message.document_id }}</Reference>", "")]);
+    let said = faults(&pack);
+    assert!(
+        said.iter().any(|f| f.contains("templates/create_note.xml") && f.contains("does not name its document")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_test_that_there_is_not_says_which_there_are() {
     let (_folder, pack) = changed(
         "_template",

@@ -1,6 +1,7 @@
 //! Notes over SOAP, by the pack `soap-notes`: logged in first, filed only on every proof the pack asks for, and never on anything else.
 
-use crate::e2e_support::{Bridge, Stage, endpoint, nobody, shown};
+use crate::e2e_support::{Bridge, PATIENCE, Stage, endpoint, nobody, shown};
+use crate::support::wait_until;
 use crate::support::web_end::{Act, Got, WebEnd, reply};
 use ips_bridge::wire::v1;
 use std::io::Write;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::NamedTempFile;
 use v1::DeliveryState as State;
+use v1::EndpointGate as Gate;
 use v1::ParkReason as Reason;
 
 const PASSWORD: &str = "s3cret<pass>&word";
@@ -162,12 +164,111 @@ async fn an_ended_session_is_renewed_once_inside_the_same_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notes_behind_a_log_in_that_fails_stay_queued_and_are_filed_once_it_works() {
+    let state: Arc<AtomicUsize> = Arc::default();
+    let (ended, back) = (1, 2);
+    let now = state.clone();
+    let given = AtomicUsize::new(0);
+    let epr = WebEnd::start(move |_, got| match (is_login(got), now.load(Ordering::SeqCst)) {
+        (true, 1) => fault(500, "s:Server"),
+        (true, _) => logged_in(given.fetch_add(1, Ordering::SeqCst)),
+        (false, 0) => filed(got, "17"),
+        (false, _) if got.header("authorization") == "Session TOKEN-0" => Act::Say(reply(401, "", "")),
+        (false, _) => filed(got, &text_in(got, "Reference")),
+    })
+    .await;
+    let password = password();
+    let own = "after_unknown = \"park\"\nmax_unknown_resends = 0\nmax_refused_retries = 1";
+    let stage = Stage::sqlite([over_soap(&epr, &password, own)]);
+    let bridge = Bridge::start(&stage).await;
+    let client = &bridge.client;
+    let first = client.write(&client.person(0, "epr").await, "Rang a garden centre.").await;
+    client.filed(first.id()).await;
+    state.store(ended, Ordering::SeqCst);
+    let mut waiting = Vec::new();
+    for nth in 1..=8 {
+        let person = client.person(nth, "epr").await;
+        waiting.push(client.write(&person, "Met at the library.").await);
+    }
+    wait_until(PATIENCE, "some failed log ins", async || logins(&epr) > 4).await;
+    let status = client.endpoint("epr").await;
+    assert!(status.closed_because.contains("no access token") || status.gate() == Gate::Probing, "{status:?}");
+    for written in &waiting {
+        let d = client.delivery(written.id()).await;
+        assert!(matches!(d.state(), State::Queued | State::Sending) && d.attempts <= 1, "{}", shown(&d));
+        assert!(!d.may_have_been_received || d.state() == State::Sending, "{}", shown(&d));
+    }
+    let refused = notes(&epr).len() - 1;
+    assert!((1..=8).contains(&refused), "the dead token was shown {refused} times");
+    state.store(back, Ordering::SeqCst);
+    let mut strays = 0;
+    for written in &waiting {
+        let d = client.filed(written.id()).await;
+        assert_eq!(d.attempts, 1, "{}", shown(&d));
+        let replies = client.attempts(written.id()).await.into_iter().flat_map(|a| a.replies);
+        strays += replies.filter(|r| r.unmatched && r.codes == "401").count();
+    }
+    assert_eq!(strays, refused, "each refusal is kept, under its own code");
+    bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_shows_the_note_as_filed_is_never_answered_with_a_second_copy() {
+    let expired = "<s:Fault><faultcode>s:SessionExpired</faultcode></s:Fault>";
+    let yes = "<R xmlns=\"urn:example:notes:1\"><NoteId>17</NoteId></R>";
+    for (status, inner) in [(401, yes.to_owned()), (500, format!("{yes}{expired}"))] {
+        let epr = WebEnd::start(move |_, got| match is_login(got) {
+            true => logged_in(1),
+            false => Act::Say(reply(status, "", &envelope(&inner))),
+        })
+        .await;
+        let password = password();
+        let own = "after_unknown = \"park\"\nmax_unknown_resends = 0";
+        let stage = Stage::sqlite([over_soap(&epr, &password, own)]);
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        let written = client.write(&client.person(0, "epr").await, "Rang a garden centre.").await;
+        let d = client.parked(written.id(), Reason::OutcomeUnknown).await;
+        assert_eq!((d.attempts, notes(&epr).len()), (1, 1), "{}", shown(&d));
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateways_pages_close_the_gate_as_silences_do() {
+    let down: Arc<AtomicUsize> = Arc::default();
+    let now = down.clone();
+    let epr = WebEnd::start(move |_, got| match (is_login(got), now.load(Ordering::SeqCst)) {
+        (true, _) => logged_in(1),
+        (false, 0) => Act::Say(reply(503, "", "<html><body><h1>Down for maintenance</h1></body></html>")),
+        (false, _) => filed(got, "17"),
+    })
+    .await;
+    let password = password();
+    // The gate stays closed for as long as the test lasts.
+    let own = "after_unknown = \"park\"\nmax_unknown_resends = 0\nprobe = { first = \"60s\", cap = \"60s\" }";
+    let stage = Stage::sqlite([over_soap(&epr, &password, own)]);
+    let bridge = Bridge::start(&stage).await;
+    let client = &bridge.client;
+    for nth in 0..3 {
+        let written = client.write(&client.person(nth, "epr").await, "Rang a garden centre.").await;
+        client.parked(written.id(), Reason::OutcomeUnknown).await;
+    }
+    let status = client.endpoint("epr").await;
+    assert_eq!(status.gate(), Gate::Closed);
+    assert!(status.closed_because.contains("answers 503 with nothing of its own"), "{}", status.closed_because);
+    let behind = client.write(&client.person(3, "epr").await, "Rang a garden centre.").await;
+    assert_eq!((client.delivery(behind.id()).await.state(), notes(&epr).len()), (State::Queued, 3));
+    bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_that_fails_is_an_outage_and_no_attempt() {
     let asked: Arc<AtomicUsize> = Arc::default();
     let count = asked.clone();
     let epr = WebEnd::start(move |_, got| match is_login(got) {
         true => match count.fetch_add(1, Ordering::SeqCst) {
-            0 => Act::Say(reply(403, "", "")),
+            0 => Act::Say(reply(503, "", "")),
             1 => fault(500, "s:Server"),
             2 => fault(200, "s:Client"),
             3 => Act::Say(reply(200, "", "<html><body>Welcome</body></html>")),

@@ -1,11 +1,11 @@
 //! Access tokens: had once, kept until they end, signed for as the gateway wants it, and nothing sent without one.
 
-use crate::support::web_end::{Act, Got, WebEnd, ambient, replied, reply, say, send, settings};
+use crate::support::web_end::{Act, Got, REQUEST, WebEnd, ambient, replied, reply, say, send, settings};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ips_bridge::transport::https::{AssertionKey, Auth, Base, ClientProof, ClientSettings, Pool, TokenSettings};
 use ips_bridge::transport::tls::{PemSource, install_crypto_provider};
-use ips_bridge::transport::{NotSent, Sent};
+use ips_bridge::transport::{NotSent, Sent, StrayKind};
 use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::pem::PemObject;
@@ -154,6 +154,67 @@ async fn a_token_that_is_refused_is_replaced_once_within_the_same_attempt() {
     let far = WebEnd::start(|_, _| say(401, "{}")).await;
     let exchange = send(&Pool::new(with_token(far.addr(), gateway.addr(), secret()))).await;
     assert_eq!((replied(&exchange).status, far.got().len()), (401, 2));
+}
+
+#[tokio::test]
+async fn where_no_fresh_token_is_had_nothing_was_sent_and_the_refused_one_is_never_shown_again() {
+    let gateway = WebEnd::start(|n, _| if n == 0 { token(0, "600") } else { say(500, "{}") }).await;
+    let far = WebEnd::start(|_, _| say(401, "{}")).await;
+    let mut settings = with_token(far.addr(), gateway.addr(), secret());
+    settings.max_connections = 4;
+    let pool = Pool::new(settings);
+    for exchange in futures::future::join_all((0..4).map(|_| send(&pool))).await {
+        let Sent::NotSent(NotSent::Token { .. }) = &exchange.sent else { panic!("{exchange:?}") };
+        assert!(exchange.strays.iter().all(|s| s.kind == StrayKind::Refusal), "{exchange:?}");
+    }
+    let shown = far.got().len();
+    assert!((1..=4).contains(&shown));
+    for _ in 0..3 {
+        let exchange = send(&pool).await;
+        assert!(matches!(exchange.sent, Sent::NotSent(NotSent::Token { .. })), "{exchange:?}");
+    }
+    assert_eq!(far.got().len(), shown, "a token that was refused is gone");
+}
+
+#[tokio::test]
+async fn who_is_refused_asks_again_ever_more_seldom_and_says_when() {
+    let gateway =
+        WebEnd::start(|n, _| if n < 9 { say(401, "{\"error\":\"invalid_client\"}") } else { token(n, "600") }).await;
+    let far = WebEnd::start(|_, _| say(201, "{}")).await;
+    let seconds = Arc::new(AtomicI64::new(0));
+    let mut settings = with_token(far.addr(), gateway.addr(), secret());
+    settings.ambient = ambient(seconds.clone());
+    let pool = Pool::new(settings);
+    let mut asked = Vec::new();
+    // A look every ten seconds for six hours, as a closed gate's probes would be.
+    for at in (0..6 * 3600).step_by(10) {
+        seconds.store(at, Ordering::SeqCst);
+        let before = gateway.got().len();
+        let sent = match pool.connect().await {
+            Ok(_) => break,
+            Err(why) => why.to_string(),
+        };
+        assert!(sent.contains("invalid_client") && sent.contains("not asked again before 2026-03-02T"), "{sent}");
+        if gateway.got().len() > before {
+            asked.push(at);
+        }
+    }
+    assert_eq!(asked, [0, 60, 180, 420, 900, 1860, 3780, 7380, 10980], "doubled up to an hour");
+    assert_eq!(gateway.got().len(), 10, "and then there is one");
+    assert_eq!(replied(&send(&pool).await).status, 201);
+}
+
+#[tokio::test]
+async fn a_reply_that_shows_that_the_message_was_acted_upon_is_never_answered_with_a_second_one() {
+    let gateway = WebEnd::start(|n, _| token(n, "600")).await;
+    let far = WebEnd::start(|_, _| say(401, "{\"id\":\"17\"}")).await;
+    let pool = Pool::new(with_token(far.addr(), gateway.addr(), secret()));
+    let mut way = pool.connect().await.expect("a way");
+    let exchange = way.send_unless(REQUEST, "C1", &|reply| reply.ends_with(b"\"17\"}")).await;
+    assert_eq!((replied(&exchange).status, exchange.strays.len(), far.got().len()), (401, 0, 1));
+    drop(way);
+    send(&pool).await;
+    assert_ne!(far.got()[1].header("authorization"), "Bearer T0", "that token is gone all the same");
 }
 
 #[tokio::test]

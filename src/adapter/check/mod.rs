@@ -66,8 +66,26 @@ fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
     for entry in pack.manifest.render.iter().filter(|e| e.exempt.is_none()) {
         // Rows for one entry differ by settings: each wants its own example.
         if !good().any(|o| o.row == Some(entry.line)) {
-            let hint = "add examples/render-…/input.json (and settings.toml), then adapter test --bless; or exempt = \"why not\"";
-            faults.add(FILE, entry.line, format!("{} with {} has no example", entry.entry, entry.template), hint);
+            let named = format!("{} with {}", entry.entry, entry.template);
+            // There are some, and none is carried: what stops the first is what has to be mended.
+            let of_row = || outcomes.iter().filter(|(_, o)| o.row == Some(entry.line));
+            let meant = |case: &Case| pack.sources.bytes(&format!("examples/{}/expected.err", case.name)).is_some();
+            let failing = of_row().find(|(case, _)| !meant(case)).or_else(|| of_row().next());
+            let (what, hint) = match failing {
+                Some((case, o)) => (
+                    format!(
+                        "{named} has examples, and none is carried; {} says: {}",
+                        case.name,
+                        o.text.lines().next().unwrap_or("nothing")
+                    ),
+                    "mend that, or add one that can be sent; or exempt = \"why not\"",
+                ),
+                None => (
+                    format!("{named} has no example"),
+                    "add examples/render-…/input.json (and settings.toml), then adapter test --bless; or exempt = \"why not\"",
+                ),
+            };
+            faults.add(FILE, entry.line, what, hint);
         }
     }
     for entry in pack.manifest.parse.iter().filter(|e| e.exempt.is_none() && !seen.contains(e.message.as_str())) {
@@ -113,7 +131,10 @@ fn coverage(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
                 "examples",
                 0,
                 "there is no reply example for both yes and no",
-                "add examples/reply-aa/reply.hl7 and one that refuses; or reply_exempt = \"why not\"",
+                match pack.manifest.format.is_http() {
+                    true => "add examples/reply-ok/reply.http with request.http, and one that refuses; or reply_exempt = \"why not\"",
+                    false => "add examples/reply-aa/reply.hl7 and one that refuses; or reply_exempt = \"why not\"",
+                },
             );
         }
     }

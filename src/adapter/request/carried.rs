@@ -76,6 +76,14 @@ impl TextAt {
         Some(Self { place: place?, form: form?, after_head })
     }
 
+    /// In a document of XML: the path, and how many things stand there.
+    pub fn found(&self, document: &roxmltree::Document<'_>) -> Option<(&str, usize)> {
+        match &self.place {
+            Place::Xml(path) => Some((path.shown(), path.find(document, None).map_or(usize::MAX, |all| all.len()))),
+            Place::Json(_) => None,
+        }
+    }
+
     /// The text as a reader of the body gets it; `None` when it is not there, not once, or not readable.
     pub fn read(&self, body: &[u8]) -> Option<String> {
         let leaf = match &self.place {
@@ -103,8 +111,7 @@ fn decoded(base64: &str) -> Option<String> {
 
 /// The text of the one element with our id. Nothing but text and line breaks may stand in it.
 fn text_of(xhtml: &str) -> Option<String> {
-    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
-    let document = roxmltree::Document::parse_with_options(xhtml, options).ok()?;
+    let document = xml::read_page(xhtml).ok()?;
     let mut found = document.descendants().filter(|n| n.attribute("id") == Some(TEXT_ELEMENT));
     let element = found.next().filter(|_| found.next().is_none())?;
     let mut text = String::new();

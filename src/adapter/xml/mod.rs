@@ -1,6 +1,8 @@
 //! Packs that speak XML over HTTP, SOAP among it: text templates, paths into what was made and what comes back, what replies mean. Pure: no
 //! network.
 
+mod bounds;
+mod named;
 mod parse;
 mod path;
 mod places;
@@ -11,7 +13,8 @@ mod reply;
 pub(super) use parse::parse;
 pub use path::{Found, Namespaces, Path, Unclear};
 pub use places::check as check_places;
-pub use read::{is_name, read, text_of};
+use read::read_placed;
+pub use read::{is_name, read, read_page, text_of};
 pub(super) use render::render;
 pub use reply::{Echo, XmlRules};
 

@@ -136,6 +136,11 @@ impl Path {
         &self.shown
     }
 
+    /// Whether it leads through an element of this name.
+    pub fn is_within(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.name.local.as_deref() == Some(name))
+    }
+
     pub fn is_from_element(&self) -> bool {
         self.from_element
     }
@@ -198,13 +203,15 @@ impl Path {
         }
     }
 
-    /// The one value there, however often it stands.
+    /// The one value there, however often it stands. A place that is empty says another thing than one that is not.
     pub fn value(&self, document: &Document<'_>) -> Result<Option<String>, Unclear> {
-        let mut texts = self.texts(document, None).map_err(|_| Unclear)?;
+        let found = self.find(document, None).map_err(|_| Unclear)?;
+        let texts: Option<Vec<String>> = found.iter().map(|f| f.text().map(|t| t.trim().to_owned())).collect();
+        let mut texts = texts.ok_or(Unclear)?;
         texts.dedup();
         match texts.as_slice() {
             [] => Ok(None),
-            [one] => Ok(Some(one.clone())),
+            [one] => Ok(Some(one.clone()).filter(|one| !one.is_empty())),
             _ => Err(Unclear),
         }
     }

@@ -145,7 +145,7 @@ impl XmlRules {
             }),
             _ => Err((
                 format!("unknown key \"{key}\" in [reply]"),
-                "an xml pack has result.<code> and fault.<code>".to_owned(),
+                format!("an xml pack has result.<code> and fault.<code>; {}", suggest(of, ["result", "fault"])),
             )),
         }
     }

@@ -162,11 +162,24 @@ fn a_template_that_could_break_its_xml_is_refused_and_one_that_does_is_not_sent(
         assert!(said.iter().any(|f| f.starts_with("templates/note.xml:1: ") && f.contains(word)), "{note}: {said:?}");
     }
     for (note, word) in [
-        ("<Note><Text>{{ entry.text }}</Note>", "cannot be read: no XML: line 1"),
+        ("<Note><Text>{{ entry.text }}</Note>", "cannot be read: a tag is closed that is not the one that is open"),
+        ("<Note>\n\n<Text>{{ entry.text }}</Txt></Note>", "templates/note.xml:3: "),
+        (
+            "<Note>\n{% if 1 %}\n<Text>{{ entry.text }}</Text>\n{% endif %}\n<q:A/></Note>",
+            "templates/note.xml:5: makes XML that cannot be read: a prefix has no xmlns",
+        ),
+        ("<Note><Text>{{ entry.text }}</Text>&nbsp;</Note>", "write &#160;"),
+        ("<Note a='1' a='2'><Text>{{ entry.text }}</Text></Note>", "an attribute stands twice"),
+        ("<?xml version=\"1.1\"?><Note><Text>{{ entry.text }}</Text></Note>", "declares another XML than 1.0"),
+        (
+            "<?xml version=\"1.0\" encoding=\"us-ascii\"?><Note><Text>{{ entry.text }}</Text></Note>",
+            "declares another XML",
+        ),
+        ("<Note><Txt>{{ entry.text }}</Txt></Note>", "from /Note/Text (text_at): nothing stands there"),
         ("<Note><Text>{{ entry.text }}</Text></Note><Note/>", "cannot be read"),
         ("<?xml version=\"1.0\" encoding=\"UTF-16\"?><Note><Text>{{ entry.text }}</Text></Note>", "another encoding"),
-        ("<Note><Text>{{ entry.text }}</Text><Text>{{ entry.text }}</Text></Note>", "read back"),
-        ("<Note><Text> {{ entry.text }}</Text></Note>", "read back"),
+        ("<Note><Text>{{ entry.text }}</Text><Text>{{ entry.text }}</Text></Note>", "more than once"),
+        ("<Note><Text> {{ entry.text }}</Text></Note>", "not that text alone"),
         ("<Note><Text>{{ entry.title }}</Text></Note>", "read back"),
         ("<Note><Text>{{ patient.phone }}</Text></Note>", "is empty; write | blank"),
     ] {
@@ -195,9 +208,91 @@ fn a_manifest_that_could_file_nothing_or_names_a_wrong_place_is_refused() {
         ("[reply]", "[read_back]\nby = \"identifier\"\n[reply]", "[read_back] is for fhir packs"),
         ("[reply]", "[lookup.a]\npath = \"a\"\n[reply]", "[lookup] is for fhir packs"),
         ("SOAPAction = '", "Authorization = '", "is the transport's"),
+        (
+            "record_id = \"/Result/Id\"",
+            "record_id = \"/Result/Id\"\nfaults.Client = \"refused\"",
+            "did you mean \"fault\"?",
+        ),
     ] {
         let manifest = MANIFEST.replacen(from, to, 1);
         let said = load_faults(&manifest, NOTE);
         assert!(said.iter().any(|f| f.starts_with("adapter.toml:") && f.contains(word)), "{to}: {said:?}");
+    }
+}
+
+/// A manifest whose request has no id in its path, with this entry and these rows of `[reply]`.
+fn unnamed(entry: &str, reply: &str) -> String {
+    let text_at = "text_at = { path = \"/Note/Text\", as = \"text\" }\n";
+    let manifest = MANIFEST.replacen("notes/{{ message.document_id }}", "notes", 1).replacen("note.create", entry, 1);
+    let manifest = if entry == "note.withdraw" { manifest.replacen(text_at, "", 1) } else { manifest };
+    format!("{manifest}{reply}")
+}
+
+fn made(manifest: &str, note: &str, replaces: Value) -> Result<(), String> {
+    let pack = load(manifest, note).unwrap_or_else(|f| panic!("{note}: {f:?}"));
+    let mut value = input::to_json(&input::from_json(INPUT).expect("an input")).expect("JSON");
+    value["settings"] = Value::Object(pack.manifest.settings.examples());
+    let action = pack.manifest.render[0].entry.rsplit_once('.').expect("note.action").1.to_uppercase();
+    value["entry"]["action"] = format!("ENTRY_ACTION_{action}").into();
+    value["message"]["replaces"] = replaces;
+    pack.render_value(&value, &RenderOptions::default()).map(drop).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_request_that_does_not_name_its_document_is_never_made() {
+    let text = "<Text>{{ entry.text }}</Text>";
+    let create = unnamed("note.create", "");
+    for good in [
+        "<Note ref='urn:x:{{ message.document_id }}'>[T]</Note>",
+        "<Note><Ref>{{ message.document_id }}</Ref>[T]</Note>",
+        "<Note><Ref>{{ message.control_id }}</Ref>[T]</Note>",
+    ] {
+        assert_eq!(made(&create, &good.replace("[T]", text), Value::Null), Ok(()), "{good}");
+    }
+    for bad in
+        ["<Note>[T]</Note>", "<Note><!-- 01JNBRZC5M8Q4T7V9XA2E3F4G1 -->[T]</Note>", "<Note><Ref>1</Ref>[T]</Note>"]
+    {
+        let said = made(&create, &bad.replace("[T]", text), Value::Null).expect_err(bad);
+        assert!(said.contains("does not name its document"), "{bad}: {said}");
+    }
+    let replaces = |id: &str| serde_json::json!({ "document_id": "01JNBRZC5M8Q4T7V9XA2E3F4G9", "record_id": id });
+    for entry in ["note.replace", "note.withdraw"] {
+        let manifest = unnamed(entry, "");
+        let text = if entry == "note.withdraw" { "" } else { text };
+        for good in [
+            "<Old>{{ message.replaces.document_id }}</Old>",
+            "<Old>{{ message.replaces.record_id }}</Old>",
+            "<Old href='Note/{{ message.replaces.record_id }}'/>",
+        ] {
+            let note = format!("<Note><Ref>{{{{ message.document_id }}}}</Ref>{good}{text}</Note>");
+            assert_eq!(made(&manifest, &note, replaces("17")), Ok(()), "{entry} {good}");
+        }
+        for bad in ["", "<Old>170</Old>", "<Old>Met 17 people</Old>"] {
+            let note = format!("<Note><Ref>{{{{ message.document_id }}}}</Ref>{bad}{text}</Note>");
+            let said = made(&manifest, &note, replaces("17")).expect_err(bad);
+            assert!(said.contains("does not name the document it replaces or withdraws"), "{entry} {bad}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_request_whose_echo_is_not_its_own_id_is_never_made() {
+    let manifest = unnamed("note.create", "echo_at = \"/Result/Ref\"\necho_of = \"/Note/Ref\"\n");
+    let id = "{{ message.document_id }}";
+    for (refs, word) in [
+        (format!("<Ref>{id}</Ref>"), ""),
+        (format!("<Id>{id}</Id>"), "gives nothing"),
+        (format!("<Id>{id}</Id><Ref>IPS</Ref>"), "another value"),
+        (format!("<Ref>IPS-{id}</Ref>"), "another value"),
+        (format!("<Ref>{id}</Ref><Ref>IPS</Ref>"), "several"),
+    ] {
+        let said = made(&manifest, &format!("<Note>{refs}<Text>{{{{ entry.text }}}}</Text></Note>"), Value::Null);
+        match word {
+            "" => assert_eq!(said, Ok(()), "{refs}"),
+            word => {
+                let said = said.expect_err(&refs);
+                assert!(said.contains("echo_of") && said.contains(word) && said.contains("adapter.toml:"), "{said}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::watched::{Progress, Watched};
 use crate::transport::http_message::{HttpMessageError, Request};
 use crate::transport::net::{Arrivals, dial};
 use crate::transport::tls::{CertificateFacts, CertificateRole, ClientTls, facts};
-use crate::transport::{Exchange, NotSent, Sent, Stray, StrayKind};
+use crate::transport::{Exchange, Matches, NotSent, Sent, Stray, StrayKind};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{Connection as Http1, SendRequest};
@@ -185,6 +185,12 @@ impl Inner {
         }
     }
 
+    async fn forget(&self, refused: u64) {
+        if let Shown::Token(source) = &self.shown {
+            source.forget(refused).await;
+        }
+    }
+
     /// The connection in hand, one from the pool or a new one: whichever lives.
     async fn ready(&self, in_hand: Option<Live>) -> Result<Live, NotSent> {
         if let Some(mut live) = in_hand
@@ -240,6 +246,12 @@ impl Connection {
     /// Sends one request and reads its whole reply. `id` names the message on our side. When this future is dropped half way the connection
     /// closes, and whether the request was seen is unknown.
     pub async fn send(&mut self, bytes: &[u8], id: &str) -> Exchange {
+        self.send_unless(bytes, id, &|_| false).await
+    }
+
+    /// The same. `acted`: whether a reply that does not take our token shows for all that that the message was acted upon. Then it is the reply,
+    /// and nothing goes a second time.
+    pub async fn send_unless(&mut self, bytes: &[u8], id: &str, acted: Matches<'_>) -> Exchange {
         let request = match self.read(bytes) {
             Ok(request) => request,
             Err(why) => return Exchange::not_sent(NotSent::Request(why), Vec::new()),
@@ -249,16 +261,17 @@ impl Connection {
         let (Some(refused), Sent::Reply(first)) = (refused, &sent) else {
             return Exchange { sent, strays: Vec::new() };
         };
-        // The token was not taken, so the request was not looked at: once more with a fresh one.
-        let kept = vec![Stray { bytes: first.clone(), kind: StrayKind::Frame }];
+        if acted(first) {
+            self.pool.forget(refused).await;
+            return Exchange { sent, strays: Vec::new() };
+        }
+        // The token was not taken, so the request was not looked at: once more with a fresh one, and without one nothing was sent.
+        let kept = vec![Stray { bytes: first.clone(), kind: StrayKind::Refusal }];
         match self.pool.token(Some(refused)).await {
             Ok(token) => self.token = token,
-            Err(_) => return Exchange { sent, strays: Vec::new() },
+            Err(why) => return Exchange::not_sent(why, kept),
         }
-        match self.once(&request, id).await {
-            Sent::NotSent(_) => Exchange { sent, strays: Vec::new() },
-            again => Exchange { sent: again, strays: kept },
-        }
+        Exchange { sent: self.once(&request, id).await, strays: kept }
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Request, HttpMessageError> {
@@ -301,7 +314,10 @@ impl Connection {
             reply_timeout: s.reply_timeout,
             reply_bytes_max: s.max_reply_bytes,
         };
-        let (sent, healthy) = exchange(&mut live.way, &live.progress, out, &terms).await;
+        let (mut sent, healthy) = exchange(&mut live.way, &live.progress, out, &terms).await;
+        if let (Sent::Reply(bytes), Some(credentials)) = (&mut sent, credentials) {
+            credentials.blank(bytes);
+        }
         if healthy {
             self.live = Some(live);
         }

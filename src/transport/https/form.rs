@@ -12,19 +12,40 @@ use sha2::{Digest, Sha256};
 pub(super) struct Credentials {
     header: HeaderName,
     value: HeaderValue,
+    /// As it stands there, and as XML would write it.
+    secret: [Vec<u8>; 2],
 }
+
+/// What is shorter could stand in a reply by chance.
+const SECRET_BYTES_MIN: usize = 8;
 
 impl Credentials {
     /// `Authorization`. `None`: something that no header can carry.
     pub(super) fn new(text: &str) -> Option<Self> {
-        Self::in_header(AUTHORIZATION.as_str(), text)
+        let secret = text.rsplit(' ').next().unwrap_or(text);
+        Self::in_header(AUTHORIZATION.as_str(), text, secret)
     }
 
-    pub(super) fn in_header(name: &str, text: &str) -> Option<Self> {
+    /// `secret`: the part of the text that nobody may read.
+    pub(super) fn in_header(name: &str, text: &str, secret: &str) -> Option<Self> {
         let header = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let mut value = HeaderValue::from_str(text).ok()?;
         value.set_sensitive(true);
-        Some(Self { header, value })
+        let escaped = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        Some(Self { header, value, secret: [secret, &escaped].map(|s| s.as_bytes().to_vec()) })
+    }
+
+    /// Puts stars where a reply repeats the secret: replies are kept, and shown to people.
+    pub(super) fn blank(&self, reply: &mut [u8]) {
+        for secret in self.secret.iter().filter(|s| s.len() >= SECRET_BYTES_MIN) {
+            let mut at = 0;
+            while let Some(found) =
+                reply.get(at..).and_then(|rest| rest.windows(secret.len()).position(|w| w == secret))
+            {
+                at += found + secret.len();
+                reply[at - secret.len()..at].fill(b'*');
+            }
+        }
     }
 }
 
@@ -52,7 +73,7 @@ pub(super) fn outgoing(
     for name in ["x-request-id", "x-correlation-id"] {
         headers.entry(name).or_insert_with(|| named.clone());
     }
-    if let Some(Credentials { header, value }) = credentials {
+    if let Some(Credentials { header, value, .. }) = credentials {
         headers.insert(header, value.clone());
     }
     Some(out)
@@ -77,6 +98,24 @@ mod tests {
         assert_eq!(request_id("RZ9ABC"), request_id("RZ9ABC"));
         assert_ne!(request_id("RZ9ABC"), request_id("RZ9ABD"));
         assert_eq!(uuid::Uuid::parse_str(&request_id("x")).expect("a UUID").get_version_num(), 8);
+    }
+
+    #[test]
+    fn a_reply_that_repeats_a_secret_is_kept_without_it() {
+        let blanked = |credentials: Option<Credentials>, reply: &str| {
+            let mut bytes = reply.as_bytes().to_vec();
+            credentials.expect("good").blank(&mut bytes);
+            String::from_utf8(bytes).expect("UTF-8")
+        };
+        let bearer = || Credentials::new("Bearer secret-token");
+        assert_eq!(
+            blanked(bearer(), "<a>secret-token, Bearer secret-token</a>"),
+            "<a>************, Bearer ************</a>"
+        );
+        assert_eq!(blanked(bearer(), "a secret that is no token"), "a secret that is no token");
+        let session = Credentials::in_header("X-Session", "id=to<ken&\"1;v", "to<ken&\"1");
+        assert_eq!(blanked(session, "<t>to&lt;ken&amp;&quot;1</t>"), format!("<t>{}</t>", "*".repeat(20)));
+        assert_eq!(blanked(Credentials::new("Bearer 17"), "<NoteId>17</NoteId>"), "<NoteId>17</NoteId>");
     }
 
     #[test]

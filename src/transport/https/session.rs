@@ -4,7 +4,7 @@
 use super::base::Base;
 use super::client::Ambient;
 use super::form::{Credentials, outgoing};
-use super::token::{Asking, LASTS_SECONDS_MAX, TOKEN_BYTES_MAX};
+use super::token::{Asking, LASTS_SECONDS_MAX, NoToken, TOKEN_BYTES_MAX};
 use crate::transport::http_message::{Reply, Request};
 use crate::transport::tls::ClientTls;
 use http::header::{CONNECTION, HeaderValue};
@@ -70,16 +70,17 @@ impl Session {
 }
 
 /// The token and how many seconds it lasts. What is wrong is said without quoting the answer: it may hold the token.
-fn read(plan: &LoginPlan, answer: &[u8]) -> Result<(Credentials, i64), String> {
+fn read(plan: &LoginPlan, answer: &[u8]) -> Result<(Credentials, i64), NoToken> {
     let reply = Reply::parse(answer).map_err(|e| e.to_string())?;
     if !(200..300).contains(&reply.status) {
-        return Err(format!("the log in is answered {}; check user and password", reply.status));
+        let what = format!("the log in is answered {}; check user and password", reply.status);
+        return Err(NoToken::answered(reply.status, what));
     }
     let token = (plan.token)(&reply.body).map_err(|why| format!("the log in is answered {}, {why}", reply.status))?;
     let fits = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.bytes().all(|b| b.is_ascii_graphic());
     let credentials = Some(format!("{}{token}{}", plan.before, plan.after))
         .filter(|_| fits)
-        .and_then(|value| Credentials::in_header(&plan.header, &value))
+        .and_then(|value| Credentials::in_header(&plan.header, &value, &token))
         .ok_or("the log in gives a token that no header can carry")?;
     let lasts = i64::try_from(plan.lasts.as_secs()).unwrap_or(LASTS_SECONDS_MAX);
     Ok((credentials, lasts.clamp(0, LASTS_SECONDS_MAX)))

@@ -29,6 +29,11 @@ pub(super) const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const UNSAID_SECONDS: i64 = 60;
 /// No token is believed longer than this.
 pub(super) const LASTS_SECONDS_MAX: i64 = 24 * 60 * 60;
+/// A reply longer than this is none that only says that a session is over.
+const OVER_BYTES_MAX: usize = 64 * 1024;
+/// Who was refused asks again after this, then after twice as long, and so on.
+const REFUSED_SECONDS: i64 = 60;
+const REFUSED_SECONDS_MAX: i64 = 60 * 60;
 /// What a form field keeps as it is.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -62,7 +67,27 @@ pub(super) struct Asking {
 }
 
 /// The token in a whole reply and how many seconds it lasts.
-type ReadToken = dyn Fn(&[u8]) -> Result<(Credentials, i64), String> + Send;
+type ReadToken = dyn Fn(&[u8]) -> Result<(Credentials, i64), NoToken> + Send;
+
+/// Why there is none, without a secret in it.
+pub(super) struct NoToken {
+    pub reason: String,
+    /// It is who we say we are that is not taken: another try changes nothing, and may lock the account.
+    pub is_refusal: bool,
+}
+
+impl NoToken {
+    /// By an answer of this status.
+    pub(super) fn answered(status: u16, reason: String) -> Self {
+        Self { reason, is_refusal: matches!(status, 400 | 401 | 403) }
+    }
+}
+
+impl<T: Into<String>> std::convert::From<T> for NoToken {
+    fn from(reason: T) -> Self {
+        Self { reason: reason.into(), is_refusal: false }
+    }
+}
 
 impl From {
     fn url(&self) -> &Base {
@@ -104,7 +129,17 @@ impl From {
 #[derive(Default)]
 struct Kept {
     token: Option<Token>,
+    /// Tokens had.
+    count: u64,
     last_failure: String,
+    refused: Option<Refused>,
+}
+
+/// We were not taken for whom we say we are.
+struct Refused {
+    seconds: i64,
+    until_seconds: i64,
+    edition: i64,
 }
 
 #[derive(Clone)]
@@ -135,8 +170,13 @@ impl TokenSource {
         let unauthorised = Reply::parse(reply).is_ok_and(|r| r.status == 401);
         match &self.inner.from {
             From::Gateway(_) => unauthorised,
-            From::Session(s) => unauthorised || s.settings.login.is_over(reply),
+            From::Session(s) => unauthorised || (reply.len() <= OVER_BYTES_MAX && s.settings.login.is_over(reply)),
         }
+    }
+
+    /// Gives up the token of this number: the endpoint did not take it, whatever its own word was on how long it lasts.
+    pub(super) async fn forget(&self, refused: u64) {
+        self.inner.kept.lock().await.forget(refused);
     }
 
     /// A token; `refused`: the number of one that the endpoint did not take, although by its own word it should last.
@@ -144,32 +184,43 @@ impl TokenSource {
         let inner = &self.inner;
         let failures = inner.failures.load(Ordering::Acquire);
         let mut kept = inner.kept.lock().await;
+        // First of all: were no other to be had, nobody might be given this one again.
+        refused.inspect(|number| kept.forget(*number));
         let now = (inner.ambient.now)().as_second();
         let edition = inner.from.edition();
-        let lasts = |t: &&Token| t.until_seconds > now && Some(t.number) != refused && t.edition == edition;
+        let lasts = |t: &&Token| t.until_seconds > now && t.edition == edition;
         if let Some(token) = kept.token.as_ref().filter(lasts) {
             return Ok(token.clone());
         }
         if inner.failures.load(Ordering::Acquire) > failures {
             return Err(self.failed(kept.last_failure.clone()));
         }
-        let number = kept.token.as_ref().map_or(0, |t| t.number) + 1;
+        if kept.refused.as_ref().is_some_and(|r| r.until_seconds > now && r.edition == edition) {
+            return Err(self.failed(kept.last_failure.clone()));
+        }
         let got = match tokio::time::timeout(inner.from.timeout(), self.fetch()).await {
             Ok(got) => got,
-            Err(_) => Err(format!("no answer within {} ms", inner.from.timeout().as_millis())),
+            Err(_) => Err(format!("no answer within {} ms", inner.from.timeout().as_millis()).into()),
         };
         match got {
             Ok((credentials, lasts)) => {
                 // Given up a fifth of its life before its end, a minute at most: it must outlast the request.
                 let until_seconds = now + lasts - (lasts / 5).clamp(1, 60);
-                let token = Token { credentials, number, until_seconds, edition };
+                kept.count += 1;
+                let token = Token { credentials, number: kept.count, until_seconds, edition };
                 kept.token = Some(token.clone());
+                if kept.refused.take().is_some() {
+                    tracing::info!(from = %inner.from.url(), "a token is given again");
+                }
                 Ok(token)
             }
-            Err(reason) => {
+            Err(why) => {
                 inner.failures.fetch_add(1, Ordering::AcqRel);
-                kept.last_failure.clone_from(&reason);
-                Err(self.failed(reason))
+                kept.last_failure = match why.is_refusal {
+                    true => kept.refuse(inner.from.url(), why.reason, now, edition),
+                    false => why.reason,
+                };
+                Err(self.failed(kept.last_failure.clone()))
             }
         }
     }
@@ -178,7 +229,7 @@ impl TokenSource {
         NotSent::Token { from: self.inner.from.url().to_string(), reason }
     }
 
-    async fn fetch(&self) -> Result<(Credentials, i64), String> {
+    async fn fetch(&self) -> Result<(Credentials, i64), NoToken> {
         let (from, address) = (&self.inner.from, self.inner.from.url().address());
         let asking = from.ask(&self.inner.ambient)?;
         let stream = dial(&address, from.tls(), from.timeout()).await.map_err(|e| e.to_string())?;
@@ -195,9 +246,28 @@ impl TokenSource {
         let (sent, _) = exchange(&mut way, &progress, asking.request, &terms).await;
         match sent {
             Sent::Reply(bytes) => (asking.read)(&bytes),
-            Sent::NotSent(e) => Err(e.to_string()),
-            Sent::Unsure(e) => Err(e.to_string()),
+            Sent::NotSent(e) => Err(e.to_string().into()),
+            Sent::Unsure(e) => Err(e.to_string().into()),
         }
+    }
+}
+
+impl Kept {
+    fn forget(&mut self, refused: u64) {
+        self.token.take_if(|t| t.number == refused);
+    }
+
+    /// Asked again ever more seldom: an account that is asked for with a wrong secret is soon locked. Gives what to say of it.
+    fn refuse(&mut self, from: &Base, reason: String, now: i64, edition: i64) -> String {
+        let before = self.refused.as_ref().filter(|r| r.edition == edition).map(|r| r.seconds);
+        if before.is_none() {
+            tracing::warn!(%from, reason, "we are not taken for whom we say we are; asked again ever more seldom, at least once an hour");
+        }
+        let seconds = before.map_or(REFUSED_SECONDS, |s| (s * 2).min(REFUSED_SECONDS_MAX));
+        let until_seconds = now.saturating_add(seconds);
+        self.refused = Some(Refused { seconds, until_seconds, edition });
+        let again = jiff::Timestamp::from_second(until_seconds).map(|t| t.to_string()).unwrap_or_default();
+        format!("{reason}; not asked again before {again}, or at the next start")
     }
 }
 
@@ -242,18 +312,19 @@ fn encoded(text: &str) -> String {
 }
 
 /// The token and how many seconds it lasts. What is wrong is said without quoting the answer: it may hold the token.
-fn read(answer: &[u8]) -> Result<(Credentials, i64), String> {
+fn read(answer: &[u8]) -> Result<(Credentials, i64), NoToken> {
     let reply = Reply::parse(answer).map_err(|e| e.to_string())?;
     let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     if reply.status != 200 {
         // RFC 6749, 5.2: a short code such as invalid_client.
         let code =
             body["error"].as_str().filter(|c| c.len() <= 40 && c.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
-        return Err(format!(
+        let what = format!(
             "it answers {} {}; check client id, key and key id, and our clock",
             reply.status,
             code.unwrap_or_default()
-        ));
+        );
+        return Err(NoToken::answered(reply.status, what));
     }
     let token = body["access_token"].as_str().unwrap_or_default();
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|b| b.is_ascii_graphic()) {

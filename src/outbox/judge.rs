@@ -1,0 +1,32 @@
+//! What a reply means; a large one is read beside everything else that goes on, because reading costs time by the byte.
+
+use crate::adapter::Fitted;
+use crate::domain::verdict::{Meaning, Verdict};
+use crate::verdict::{outage, verdict};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What is larger than this, reply and request together, is large; so many are read at once.
+const LARGE_BYTES: usize = 64 * 1024;
+static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
+
+/// What a reply says of the message, and what it says of the endpoint if that is in trouble.
+pub async fn judge(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &[u8]) -> (Verdict, Option<String>) {
+    let both = |fitted: &Fitted, reply: &[u8], control_id: &str, sent: &[u8]| {
+        (verdict(reply, &fitted.reply_rules, control_id, sent), outage(reply, &fitted.reply_rules))
+    };
+    if reply.len() + sent.len() <= LARGE_BYTES {
+        return both(fitted, reply, control_id, sent);
+    }
+    let _turn = LARGE_AT_ONCE.acquire().await;
+    let fitted = fitted.clone();
+    let (reply, control_id, sent) = (reply.to_vec(), control_id.to_owned(), sent.to_vec());
+    let judged = tokio::task::spawn_blocking(move || both(&fitted, &reply, &control_id, &sent)).await;
+    judged.unwrap_or_else(|_| (Verdict::unreadable(), None))
+}
+
+/// What is shown beside a reply by which our token was not taken: its codes. It is credited to nothing.
+pub async fn of_refusal(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &[u8]) -> Verdict {
+    let (said, _) = judge(fitted, reply, control_id, sent).await;
+    Verdict { meaning: Meaning::Unknown, duplicate: false, record_id: None, ..said }
+}
