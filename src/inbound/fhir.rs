@@ -2,6 +2,7 @@
 
 use super::answer::{Caller, said};
 use super::{Source, weigh};
+use crate::adapter::fhir::json::without_bom;
 use crate::adapter::{FieldFault, ParseError, Parsed};
 use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::InboundId;
@@ -153,7 +154,7 @@ async fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<Field
     if !arrived.content_type.to_ascii_lowercase().contains("json") {
         return Err(Refused::new(415, "not-supported", "only application/fhir+json is read here"));
     }
-    let body: serde_json::Value = serde_json::from_slice(&arrived.body)
+    let body: serde_json::Value = serde_json::from_slice(without_bom(&arrived.body))
         .map_err(|e| Refused::new(400, "structure", format!("no JSON: line {}, column {}", e.line(), e.column())))?;
     let wanted = if arrived.path == PROCESS_MESSAGE { BUNDLE } else { &arrived.path };
     if body["resourceType"].as_str() != Some(wanted) {

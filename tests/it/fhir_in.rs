@@ -271,6 +271,17 @@ async fn what_cannot_be_taken_is_kept_and_answered_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_before_a_resource_is_passed_over_and_kept() {
+    let test = stores().next().expect("SQLite");
+    let fhir = start(&test, listening()).await;
+    let body = format!("\u{feff}{}", service_request("R-1"));
+    assert_eq!(fhir.post("ServiceRequest", "X-Request-Id: bom\n", body.as_bytes()).await.status, 201);
+    let kept = fhir.kept().await;
+    assert_eq!((kept[0].state, kept[0].bytes.0.as_slice()), (InboundState::Applied, body.as_bytes()));
+    fhir.end().await;
+}
+
+#[tokio::test]
 async fn who_does_not_show_the_secret_is_not_heard() {
     let test = stores().next().expect("SQLite");
     let fhir = start(&test, ListenerSettings { bearer: Some("a long enough secret".into()), ..listening() }).await;
