@@ -14,7 +14,7 @@ use crate::domain::organisation::EndpointId;
 use crate::domain::policy::AckMode;
 use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
-use crate::inbound::{Source, receive, receive_fhir};
+use crate::inbound::{Source, receive, receive_fhir, unheard};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
@@ -399,7 +399,7 @@ async fn listen_https(
         let fhir = fhir.clone();
         async move { receive_fhir(&fhir, arrived).await }
     };
-    parts.spawn(listener.run(stop.clone(), answer));
+    parts.spawn(listener.run(stop.clone(), unheard, answer));
     Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how: "FHIR over HTTPS" }))
 }
 

@@ -15,7 +15,7 @@ mod referral;
 mod told;
 mod weigh;
 
-pub use fhir::receive_fhir;
+pub use fhir::{receive_fhir, unheard};
 pub use receive::receive;
 
 use crate::adapter::InUse;
