@@ -88,7 +88,7 @@ impl Error {
         let mut put = |key: &str, value: String| drop(metadata.insert(key.to_owned(), value));
         match self {
             Self::Refused(Refusal::ExternalIdTaken(referral)) => put("referral_id", referral.to_string()),
-            Self::Refused(Refusal::VersionConflict { seen, now }) => {
+            Self::Refused(Refusal::VersionConflict { seen, now } | Refusal::PackChanged { seen, now, .. }) => {
                 put("version_seen", seen.to_string());
                 put("version", now.to_string());
             }
@@ -126,7 +126,9 @@ impl Error {
                 Refusal::NotFound(_) => (Code::NotFound, ErrorReason::NotFound),
                 Refusal::PatientMismatch => (Code::FailedPrecondition, ErrorReason::PatientMismatch),
                 Refusal::RequestIdReused => (Code::AlreadyExists, ErrorReason::RequestIdReused),
-                Refusal::VersionConflict { .. } => (Code::Aborted, ErrorReason::VersionConflict),
+                Refusal::VersionConflict { .. } | Refusal::PackChanged { .. } => {
+                    (Code::Aborted, ErrorReason::VersionConflict)
+                }
                 Refusal::WrongState(_) => (Code::FailedPrecondition, ErrorReason::WrongState),
                 Refusal::NoEndpoint(_) => (Code::FailedPrecondition, ErrorReason::NoEndpoint),
                 Refusal::ConsentMissing => (Code::FailedPrecondition, ErrorReason::ConsentMissing),

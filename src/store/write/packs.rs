@@ -70,6 +70,17 @@ impl ChangePack {
         })
     }
 
+    fn changed_meanwhile(&self, state: &EndpointState) -> Refusal {
+        let active = state.pack.as_ref();
+        Refusal::PackChanged {
+            endpoint: self.endpoint.clone(),
+            seen: self.seen,
+            now: state.activation(),
+            works: active.map_or_else(|| "no pack".to_owned(), |a| a.now.to_string()),
+            by: active.map(|a| a.by.clone()).unwrap_or_default(),
+        }
+    }
+
     fn answered(&self, view: &mut View, from: Option<&PackKept>, number: i64) -> Answered {
         let more = json!({ "from": from, "to": self.to, "number": number, "told": self.told });
         let answer = Answer { subject: Uuid::nil(), version: number, deliveries: Vec::new(), more };
@@ -102,7 +113,7 @@ impl Write for ChangePack {
         let state =
             view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         if state.activation() != self.seen {
-            return Err(Refusal::VersionConflict { seen: self.seen, now: state.activation() }.into());
+            return Err(self.changed_meanwhile(&state).into());
         }
         let before = state.pack.as_ref();
         let from = before.map(|b| b.now.clone());
