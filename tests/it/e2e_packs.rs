@@ -390,6 +390,13 @@ async fn the_command_line_activates_rolls_back_and_tells_where_folder_and_record
     let file = stage.folder().join("bridge.toml");
     let (good, said) = run(&["check-config", file.to_str().expect("UTF-8"), "--connect"]).await;
     assert!(good && said.contains("works with tiny@0.1.0 (") && said.contains("holds tiny@0.2.0 ("), "{said}");
+    // The record goes on with what is active: a pin of it is no fault though the folder holds another.
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let pinned = stage.folder().join("pinned.toml");
+    let text = text.replacen("adapter = \"tiny\"", "adapter = \"tiny\"\npack = \"tiny@0.1.0\"", 1);
+    std::fs::write(&pinned, text).expect("written");
+    let (good, said) = run(&["check-config", pinned.to_str().expect("UTF-8"), "--connect"]).await;
+    assert!(good && said.contains("works with tiny@0.1.0 (") && !said.contains("pins"), "{said}");
     let change = ["--endpoint", "epr", "--why", "change 4711", "--yes", "--server", &server];
     let (good, said) = run(&[&["adapter", "activate", "--version", "9.9.9"][..], &change].concat()).await;
     assert!(!good && said.contains("PACK_REFUSED") && said.contains("version 9.9.9 is wanted"), "{said}");
