@@ -134,6 +134,7 @@ pub fn attempt(read: &AttemptRead, bytes: bool) -> v1::Attempt {
         result: a.result.clone(),
         sent: rendering.filter(|_| bytes).map(|r| r.bytes.0.clone()),
         replies: read.replies.iter().map(|r| reply(r, bytes)).collect(),
+        adapter: rendering.map(|r| r.pack.clone()).unwrap_or_default(),
     }
 }
 
