@@ -7,6 +7,7 @@ use super::super::rows::{Keys, PackRow, View};
 use super::super::writer::{Ctx, Write};
 use super::{About, Call, audit};
 use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::text::Private;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -64,7 +65,7 @@ impl ChangePack {
             now: self.to.clone(),
             at: now,
             by: by.to_owned(),
-            why: self.reason.clone(),
+            why: Private(self.reason.clone()),
             folder: self.folder.clone(),
             former,
         })
