@@ -37,6 +37,9 @@ pub struct Args {
     /// The configuration.
     #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
+    /// The same, as `serve` has it.
+    #[arg(long = "config", short = 'c', value_name = "FILE")]
+    named: Option<PathBuf>,
     /// Connect to every endpoint (TCP and TLS, an access token or a MESH handshake where one is needed; no message is sent) and to the store (nothing is changed),
     /// and tell where the packs that are active differ from the packs' folder.
     #[arg(long)]
@@ -60,8 +63,9 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     if args.schema {
         return out.json(&crate::config::schema());
     }
+    let file = args.named.unwrap_or(args.config);
     install_crypto_provider();
-    let (config, mut faults) = match config_file::load(&args.config) {
+    let (config, mut faults) = match config_file::load(&file) {
         Ok(config) => (Some(config), Vec::new()),
         Err(faults) => (None, faults.iter().map(fault_json).collect()),
     };
@@ -101,7 +105,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         print(&answer, config.as_ref(), &tried, out)?;
     }
     match (faults.is_empty(), tried.iter().all(|t| t.result.is_ok())) {
-        (false, _) => Err(Failure::Usage(format!("{} cannot be used", args.config.display()))),
+        (false, _) => Err(Failure::Usage(format!("{} cannot be used", file.display()))),
         (true, false) => Err(Failure::Told),
         (true, true) => Ok(()),
     }

@@ -116,6 +116,9 @@ fn the_example_fits_the_packs_it_names() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.toml");
     let checked = run(&["check-config", &example.display().to_string()]).exits(0);
     assert!(checked.out.contains("4 endpoints"), "{}", checked.out);
+    // As serve takes it, and as the README says it.
+    let named = run(&["check-config", "--config", &example.display().to_string()]).exits(0);
+    assert_eq!(named.out, checked.out);
 }
 
 #[test]
