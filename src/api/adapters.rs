@@ -61,7 +61,7 @@ pub fn in_use(facts: &EndpointFacts, recorded: Option<&ActivePack>) -> v1::Adapt
         activation: fitted.activation,
         activated_at: recorded.map(|r| r.at.into()),
         activated_by: recorded.map(|r| r.by.clone()).unwrap_or_default(),
-        activated_because: recorded.map(|r| r.why.clone()).unwrap_or_default(),
+        activated_because: recorded.map(|r| r.why.0.clone()).unwrap_or_default(),
         folder_differs: standing.in_folder.as_ref() != Some(&now),
         in_folder: standing.in_folder.as_ref().map(show_version),
         faults: standing.faults.iter().map(show_fault).collect(),

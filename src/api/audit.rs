@@ -9,6 +9,7 @@ use crate::domain::organisation::OdsCode;
 use crate::domain::outcome::Outcome;
 use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
+use crate::domain::text::Private;
 use crate::store::record::{Audit, Inbound};
 use crate::store::write::ReadAudit;
 use std::collections::BTreeSet;
@@ -88,7 +89,7 @@ impl Caller {
                 subject_kind: r.kind,
                 subject_id: r.id,
                 patient_id: r.patient,
-                why: why.to_owned(),
+                why: Private(why.to_owned()),
                 outcome: "done",
             })
             .collect();

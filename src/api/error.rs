@@ -38,9 +38,15 @@ pub enum Error {
     RoleMissing(&'static [Role]),
     #[error("the token is not one of ours for this call; start again without it")]
     BadToken,
+    /// In bytes.
+    #[error(
+        "the request {}, and at most {limit} are taken ([server] max_request_bytes); nothing was stored: send less, in several calls where the call allows it",
+        found.map_or_else(|| "unpacked has more bytes than that".to_owned(), |n| format!("has {n} bytes"))
+    )]
+    TooLarge { found: Option<usize>, limit: usize },
     #[error("{0} calls are under way and the limit is reached; try again in a moment")]
     Busy(usize),
-    #[error("the call took longer than {} s; it may have been carried out: repeat it with the same request id", .0.as_secs())]
+    #[error("the call took longer than {} s; it may have been carried out: repeat it as it was, with the same request id where it has one", .0.as_secs())]
     TooSlowToWrite(Duration),
     #[error("the call took longer than {} s; nothing was changed, try again", .0.as_secs())]
     TooSlowToRead(Duration),
@@ -88,10 +94,11 @@ impl Error {
         let mut put = |key: &str, value: String| drop(metadata.insert(key.to_owned(), value));
         match self {
             Self::Refused(Refusal::ExternalIdTaken(referral)) => put("referral_id", referral.to_string()),
-            Self::Refused(Refusal::VersionConflict { seen, now }) => {
+            Self::Refused(Refusal::VersionConflict { seen, now } | Refusal::PackChanged { seen, now, .. }) => {
                 put("version_seen", seen.to_string());
                 put("version", now.to_string());
             }
+            Self::TooLarge { limit, .. } => put("max_request_bytes", limit.to_string()),
             Self::RoleMissing(needed) => put("roles", needed.iter().map(|r| r.word()).collect::<Vec<_>>().join(",")),
             _ if code == Code::Internal => put("error_id", id.to_owned()),
             _ => {}
@@ -100,6 +107,9 @@ impl Error {
         let mut details = ErrorDetails::with_error_info(name, DOMAIN, metadata);
         if let Self::Broken(broken) | Self::PackRefused(broken) = self {
             details.set_bad_request(violations(&broken.0));
+        }
+        if let Self::TooLarge { .. } = self {
+            details.set_bad_request(vec![FieldViolation::new("", self.to_string())]);
         }
         match code {
             Code::ResourceExhausted => {
@@ -121,12 +131,15 @@ impl Error {
     /// Exhaustive on purpose: a new way to fail does not compile until somebody has said what the caller should do.
     fn told(&self) -> (Code, ErrorReason) {
         match self {
-            Self::Broken(_) => (Code::InvalidArgument, ErrorReason::FieldViolations),
+            // To send the same again would never help, so it is not RESOURCE_EXHAUSTED.
+            Self::Broken(_) | Self::TooLarge { .. } => (Code::InvalidArgument, ErrorReason::FieldViolations),
             Self::Refused(refusal) => match refusal {
                 Refusal::NotFound(_) => (Code::NotFound, ErrorReason::NotFound),
                 Refusal::PatientMismatch => (Code::FailedPrecondition, ErrorReason::PatientMismatch),
                 Refusal::RequestIdReused => (Code::AlreadyExists, ErrorReason::RequestIdReused),
-                Refusal::VersionConflict { .. } => (Code::Aborted, ErrorReason::VersionConflict),
+                Refusal::VersionConflict { .. } | Refusal::PackChanged { .. } => {
+                    (Code::Aborted, ErrorReason::VersionConflict)
+                }
                 Refusal::WrongState(_) => (Code::FailedPrecondition, ErrorReason::WrongState),
                 Refusal::NoEndpoint(_) => (Code::FailedPrecondition, ErrorReason::NoEndpoint),
                 Refusal::ConsentMissing => (Code::FailedPrecondition, ErrorReason::ConsentMissing),

@@ -168,7 +168,7 @@ async fn reprocess_inbound_message(
     let mut broken = Violations::default();
     let key = c.key(&m, &mut broken);
     let id = request::id::<InboundId>(&m.inbound_message_id, "inbound_message_id", &mut broken);
-    let reason = request::reason(&m.reason, "reason", &mut broken);
+    let reason = request::because(&m.reason, "reason", &mut broken);
     whole!(broken; key, id, reason);
     let kept = seen(&c, id).await?;
     let answered = way_in(&c, &kept.endpoint)?.reprocess(c.write(key), kept, reason.0).await?;

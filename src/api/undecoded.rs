@@ -1,5 +1,5 @@
-//! Bytes that are no message of the call are the caller's fault, and said like every other one. tonic itself would call them a fault of the
-//! server's, and its clients would try again.
+//! Bytes that are no message of the call, or more than one may have, are the caller's fault, and said like every other one. tonic itself would
+//! call them a fault of the server's, and its clients would try again; or it names neither reason nor setting.
 
 use super::error::Error;
 use crate::domain::rule::Violations;
@@ -9,6 +9,10 @@ use tonic::{Code, Status};
 /// How tonic and prost begin.
 const UNDECODED: &str = "failed to decode Protobuf message: ";
 
+/// How tonic says that a request is too large, before and after unpacking.
+const TOO_LARGE: &str = "Error, decoded message length too large: found ";
+const TOO_LARGE_UNPACKED: &str = "Error decompressing: size limit, of ";
+
 /// The answer to leave: the one given, or a better one for a request that could not be read.
 pub fn told<B: Default>(response: Response<B>) -> Response<B> {
     match Status::from_header_map(response.headers()) {
@@ -16,8 +20,20 @@ pub fn told<B: Default>(response: Response<B>) -> Response<B> {
             Some(why) => Error::Broken(violation(why)).status("").into_http(),
             None => response,
         },
+        Some(status) if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) => {
+            too_large(status.message()).map_or(response, |error| error.status("").into_http())
+        }
         _ => response,
     }
+}
+
+fn too_large(said: &str) -> Option<Error> {
+    let number = |text: &str| text.split(' ').next().and_then(|n| n.parse().ok());
+    if let Some(rest) = said.strip_prefix(TOO_LARGE) {
+        let (_, limit) = rest.split_once("the limit is: ")?;
+        return Some(Error::TooLarge { found: number(rest), limit: number(limit)? });
+    }
+    Some(Error::TooLarge { found: None, limit: number(said.strip_prefix(TOO_LARGE_UNPACKED)?)? })
 }
 
 /// `Message.field: Message.field: what`, innermost first. Names of ours and no value of theirs.
@@ -49,6 +65,15 @@ mod tests {
         assert_eq!(broken.0[0].field, "content.text");
         assert_eq!(broken.0[0].rule, "cannot be decoded: invalid string value: data is not UTF-8 encoded");
         assert_eq!(violation("unexpected end group tag").0[0].field, "");
+    }
+
+    #[test]
+    fn of_a_request_too_large_the_limit_is_known() {
+        let plain = "Error, decoded message length too large: found 2097161 bytes, the limit is: 1048576 bytes";
+        assert_eq!(too_large(plain), Some(Error::TooLarge { found: Some(2_097_161), limit: 1_048_576 }));
+        let packed = "Error decompressing: size limit, of 1048576 bytes, exceeded while decompressing message";
+        assert_eq!(too_large(packed), Some(Error::TooLarge { found: None, limit: 1_048_576 }));
+        assert_eq!(too_large("3 calls are under way"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
 use crate::domain::route::RoutedKind;
+use crate::inbound::Batches;
 use crate::outbox::{Question, ReadBack};
 use crate::transport::http_message::{Headers, Method, Request};
 use crate::transport::https::Ambient;
@@ -33,6 +34,8 @@ pub struct Ready {
     pub sender: Sender,
     pub strays: mpsc::Receiver<Stray>,
     pub certificates: Vec<CertificateFacts>,
+    /// What comes in several messages at once, whichever way it comes.
+    pub batches: Arc<Batches>,
 }
 
 /// Every endpoint of config with the pack of the packs' folder, or everything that is wrong with them, one sentence each.
@@ -117,6 +120,7 @@ fn one(
         sender,
         strays,
         certificates,
+        batches: Arc::default(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::domain::organisation::EndpointId;
 use crate::domain::policy::AckMode;
 use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
-use crate::inbound::{Source, receive, receive_fhir};
+use crate::inbound::{Batches, Source, receive, receive_fhir, unheard};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
@@ -160,6 +160,7 @@ async fn wired(
         parts.spawn(serve);
         address
     });
+    parts.spawn(end_batches(endpoints.iter().map(|e| e.batches.clone()).collect(), stop.clone()));
     let shared = outbox::Shared { store: store.clone(), scope, clock: clock.clone(), entropy, watch: metrics.clone() };
     for endpoint in endpoints {
         parts.spawn(outbox::run(shared.clone(), outbox_endpoint(endpoint, &config), stop.clone()));
@@ -341,6 +342,12 @@ async fn listen(
     Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how: "HL7 v2 over MLLP" }))
 }
 
+/// Batches go on without their senders, but not without the bridge.
+async fn end_batches(batches: Vec<Arc<Batches>>, stop: CancellationToken) {
+    stop.cancelled().await;
+    batches.iter().for_each(|b| b.stop());
+}
+
 /// What receiving needs to know of an endpoint.
 pub(super) fn source(
     ready: &Ready,
@@ -366,6 +373,7 @@ pub(super) fn source(
         default_team: ready.config.default_team().cloned(),
         accept: ready.config.accept(),
         keeps_ignored: !ready.config.ignored_raw_retention().is_zero(),
+        batches: ready.batches.clone(),
         allowed,
     }
 }
@@ -399,7 +407,7 @@ async fn listen_https(
         let fhir = fhir.clone();
         async move { receive_fhir(&fhir, arrived).await }
     };
-    parts.spawn(listener.run(stop.clone(), answer));
+    parts.spawn(listener.run(stop.clone(), unheard, answer));
     Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how: "FHIR over HTTPS" }))
 }
 

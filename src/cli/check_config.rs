@@ -9,10 +9,11 @@ use crate::adapter::Packs;
 use crate::app::endpoints::{self, Ready};
 use crate::app::{self, senders};
 use crate::app::{SystemClock, SystemEntropy};
-use crate::config::{Config, Fault, Store, StoreUrl};
+use crate::config::{Config, Endpoint, Fault, Store, StoreUrl};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::store::peek;
+use crate::store::record::EndpointState;
 use crate::transport::tls::install_crypto_provider;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -26,7 +27,8 @@ Examples:
   ips-bridge check-config
   ips-bridge check-config config/example.toml --connect
 
-Exit code 2 when there is a fault, 1 when something cannot be reached; warnings alone are 0.";
+Exit code 2 when there is a fault, 1 when something cannot be reached; warnings alone are 0.
+Which packs the record says are active is known with --connect only: without it, a pin that differs from the packs' folder is a warning.";
 
 /// Report every fault and doubt of a configuration.
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,9 @@ pub struct Args {
     /// The configuration.
     #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
     config: PathBuf,
+    /// The same, as `serve` has it.
+    #[arg(long = "config", short = 'c', value_name = "FILE")]
+    named: Option<PathBuf>,
     /// Connect to every endpoint (TCP and TLS, an access token or a MESH handshake where one is needed; no message is sent) and to the store (nothing is changed),
     /// and tell where the packs that are active differ from the packs' folder.
     #[arg(long)]
@@ -58,19 +63,14 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     if args.schema {
         return out.json(&crate::config::schema());
     }
+    let file = args.named.unwrap_or(args.config);
     install_crypto_provider();
-    let (config, mut faults) = match config_file::load(&args.config) {
+    let (config, mut faults) = match config_file::load(&file) {
         Ok(config) => (Some(config), Vec::new()),
         Err(faults) => (None, faults.iter().map(fault_json).collect()),
     };
-    let mut ready = Vec::new();
-    if let Some(config) = &config {
-        match whole(config) {
-            Ok(endpoints) => ready = endpoints,
-            Err(more) => faults
-                .extend(more.into_iter().map(|what| json!({ "file": null, "line": null, "what": what, "hint": null }))),
-        }
-    }
+    let Whole { ready, faults: more, mut pins } = config.as_ref().map(whole).unwrap_or_default();
+    faults.extend(more.into_iter().map(|what| said(&what, None)));
     let mut tried = Vec::new();
     if let Some(config) = config.as_ref().filter(|_| args.connect && faults.is_empty()) {
         tried.push(store(&config.store).await);
@@ -80,10 +80,19 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     }
     let mut warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
     let unmade = config.iter().flat_map(|config| endpoints::cannot_be_made(config, &ready));
-    warnings.extend(unmade.map(|what| json!({ "file": null, "line": null, "what": what, "hint": null })));
+    warnings.extend(unmade.map(|what| said(&what, None)));
     if let Some(config) = config.as_ref().filter(|_| tried.first().is_some_and(|store| store.result.is_ok())) {
-        warnings.extend(packs_that_differ(config).await);
+        match active_packs(config).await {
+            Some(states) => {
+                warnings.extend(packs_that_differ(config, &states));
+                // What is active is told already; where nothing is, the start takes what is pinned.
+                pins.retain(|pin| !works(&pin.endpoint, &states));
+                faults.extend(pins.drain(..).map(|pin| pin.refused()));
+            }
+            None => warnings.push(said("the record could not be asked which packs are active", None)),
+        }
     }
+    warnings.extend(pins.iter().flat_map(Pin::doubts));
     let answer = json!({
         "good": faults.is_empty() && tried.iter().all(|t| t.result.is_ok()),
         "faults": faults,
@@ -96,26 +105,103 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         print(&answer, config.as_ref(), &tried, out)?;
     }
     match (faults.is_empty(), tried.iter().all(|t| t.result.is_ok())) {
-        (false, _) => Err(Failure::Usage(format!("{} cannot be used", args.config.display()))),
+        (false, _) => Err(Failure::Usage(format!("{} cannot be used", file.display()))),
         (true, false) => Err(Failure::Told),
         (true, true) => Ok(()),
     }
 }
 
 /// What shows only where config and packs are held together.
-fn whole(config: &Config) -> Result<Vec<Ready>, Vec<String>> {
+#[derive(Default)]
+struct Whole {
+    ready: Vec<Ready>,
+    faults: Vec<String>,
+    pins: Vec<Pin>,
+}
+
+/// An endpoint that pins another version than the packs' folder holds. Whether that is wrong only the record knows: an active pack stays.
+struct Pin {
+    endpoint: Endpoint,
+    pinned: String,
+    /// `id@version`.
+    in_folder: String,
+    /// Why the folder's could not take its place.
+    unfit: Vec<String>,
+}
+
+impl Pin {
+    fn of(endpoint: &Endpoint, packs: &Packs) -> Option<Self> {
+        let (pinned, pack) = (endpoint.pack_version.clone()?, packs.get(endpoint.adapter.as_str())?);
+        let in_folder = pack.pin();
+        (pinned != pack.manifest.version).then(|| Self {
+            endpoint: endpoint.clone(),
+            pinned,
+            in_folder,
+            unfit: Vec::new(),
+        })
+    }
+
+    fn what(&self) -> String {
+        let Endpoint { id, adapter, .. } = &self.endpoint;
+        format!("endpoint {id} pins {adapter}@{}, and the packs' folder holds {}", self.pinned, self.in_folder)
+    }
+
+    /// Without a look at the record.
+    fn doubts(&self) -> Vec<serde_json::Value> {
+        let hint = "a bridge whose record has an active pack for it goes on with that one, a first start is refused: `check-config --connect` \
+                    asks the record which it is. Pin the folder's version, or put the pinned one there";
+        let unfit =
+            self.unfit.iter().map(|f| said(&format!("{f} ({}, which is not the pinned one)", self.in_folder), None));
+        [said(&self.what(), Some(hint))].into_iter().chain(unfit).collect()
+    }
+
+    /// The record knows no active pack for it.
+    fn refused(self) -> serde_json::Value {
+        let hint = "nothing is active for it in the record yet, so a start is refused: pin the folder's version, or put the pinned one there";
+        said(&self.what(), Some(hint))
+    }
+}
+
+fn whole(config: &Config) -> Whole {
     let mut faults: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
-    let packs = Packs::load_folder(&config.packs.folder)
-        .map_err(|list| faults.extend(list.iter().map(ToString::to_string)))
-        .ok();
+    let packs = match Packs::load_folder(&config.packs.folder) {
+        Ok(packs) => packs,
+        Err(list) => {
+            faults.extend(list.iter().map(ToString::to_string));
+            return Whole { faults, ..Whole::default() };
+        }
+    };
+    let mut pins: Vec<Pin> = config.endpoints.iter().filter_map(|e| Pin::of(e, &packs)).collect();
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let ambient = senders::ambient(&clock, &entropy);
-    let ready =
-        packs.and_then(|packs| endpoints::ready(config, &packs, &ambient).map_err(|list| faults.extend(list)).ok());
-    match ready {
-        Some(ready) if faults.is_empty() => Ok(ready),
-        _ => Err(faults),
+    let is_doubtful = |endpoint: &Endpoint| pins.iter().any(|pin| pin.endpoint.id == endpoint.id);
+    let certain = only(config, |endpoint| !is_doubtful(endpoint));
+    let mut ready =
+        endpoints::ready(&certain, &packs, &ambient).map_err(|list| faults.extend(list)).unwrap_or_default();
+    for pin in &mut pins {
+        // As far as it can be told without the pack that is pinned.
+        let one = only(config, |endpoint| endpoint.id == pin.endpoint.id);
+        let choose = |endpoint: &Endpoint| {
+            let pack = packs.get(endpoint.adapter.as_str()).cloned();
+            Ok((pack.ok_or_else(|| vec![format!("there is no pack {}", endpoint.adapter)])?, 0))
+        };
+        match endpoints::ready_with(&one, &choose, &ambient) {
+            Ok(more) => ready.extend(more),
+            Err(list) => pin.unfit = list,
+        }
     }
+    Whole { ready, faults, pins }
+}
+
+fn only(config: &Config, keeps: impl Fn(&Endpoint) -> bool) -> Config {
+    let mut config = config.clone();
+    config.endpoints.retain(keeps);
+    config
+}
+
+/// A fault or a doubt that stands in no one line.
+fn said(what: &str, hint: Option<&str>) -> serde_json::Value {
+    json!({ "file": null, "line": null, "what": what, "hint": hint })
 }
 
 async fn endpoint_reached(endpoint: &Ready) -> Tried {
@@ -158,13 +244,20 @@ fn sqlite(path: &Path) -> Result<String, String> {
     writable.map(|_| "not there yet; the bridge makes it at its first start".into())
 }
 
-/// Endpoints that work, by the record, with another pack than folder or config say.
-async fn packs_that_differ(config: &Config) -> Vec<serde_json::Value> {
-    let doubt = |what: String, hint: &str| json!({ "file": null, "line": null, "what": what, "hint": hint });
+async fn active_packs(config: &Config) -> Option<Vec<EndpointState>> {
     let looked = tokio::time::timeout(STORE_TIMEOUT, peek::endpoints(&app::store_url(&config.store))).await;
-    let Ok(Ok(states)) = looked else {
-        return vec![doubt("the record could not be asked which packs are active".into(), "")];
-    };
+    looked.ok()?.ok()
+}
+
+/// Whether a start goes on with what is active, whatever folder and pin say.
+fn works(endpoint: &Endpoint, states: &[EndpointState]) -> bool {
+    let active = states.iter().find(|s| s.id == endpoint.id).and_then(|s| s.pack.as_ref());
+    active.is_some_and(|active| active.now.id == endpoint.adapter.as_str())
+}
+
+/// Endpoints that work, by the record, with another pack than folder or config say.
+fn packs_that_differ(config: &Config, states: &[EndpointState]) -> Vec<serde_json::Value> {
+    let doubt = |what: String, hint: &str| said(&what, Some(hint));
     let (packs, _) = Packs::load_each(&config.packs.folder);
     let mut doubts = Vec::new();
     for endpoint in &config.endpoints {

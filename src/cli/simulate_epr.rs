@@ -30,7 +30,7 @@ Faults (--fault, any number of them): WHAT, or WHAT@WHEN, or WHAT@WHEN#AT-MOST
         late-application-ack:1s       CA now, AA over the bridge's listener later
         commit-only                   CA and nothing more
         go-away  go-away:5s           refuses connections, for ever or for a time
-  WHEN  all (without @), 3 (the third message), every:10, 5% (by chance), MDM^T11, id:<MSH-10 or TXA-12>
+  WHEN  all (without @), 3 (the third message), every:10, 5% (by chance), MDM^T11, id:<MSH-10, TXA-12 or OBR-3>
 
 Examples:
   ips-bridge simulate-epr --listen 127.0.0.1:2601 --bridge 127.0.0.1:2611 --send-referral

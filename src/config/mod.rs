@@ -30,6 +30,7 @@ mod secret;
 mod section;
 mod server;
 mod staff;
+mod syntax;
 mod tls;
 mod transport;
 mod tree;

@@ -165,7 +165,9 @@ impl<'t> Section<'t> {
         let Some(node) = self.node(key, None) else { return Vec::new() };
         let Value::List(items) = &node.value else {
             self.fault(key, "must be a list of tables", format!("write [[{}]] with two brackets", self.path_of(key)));
-            return Vec::new();
+            // It is read as the one it is: that whatever names it finds nothing would be no fault of its own.
+            let is_one = matches!(node.value, Value::Table(_));
+            return is_one.then(|| Section::new(self.reading, self.path_of(key), node)).into_iter().collect();
         };
         let table = |item: &'t Node| match item.value {
             Value::Table(_) => Some(Section::new(self.reading, self.path_of(key), item)),

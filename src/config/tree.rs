@@ -35,16 +35,10 @@ pub(super) struct Entry {
 pub(super) fn parse(text: &str, source: &Arc<Source>, findings: &Findings) -> Node {
     let lines = Lines::of(text);
     let at = |offset: usize| Place { source: source.clone(), line: Some(lines.line(offset)) };
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let place = error.span().map_or_else(|| Place::whole(source), |span| at(span.start));
-        let what = error.message().lines().collect::<Vec<_>>().join(", ");
-        findings.fault(
-            &place,
-            format!("this is not TOML: {what}"),
-            "check quotes, brackets and equals signs here and in the line before",
-        );
+    for slip in super::syntax::slips(text) {
+        findings.fault(&at(slip.offset), slip.what, slip.hint);
     }
+    let (table, _) = DeTable::parse_recoverable(text);
     Node { place: Place::whole(source), value: Value::Table(entries(table.get_ref(), &at)) }
 }
 

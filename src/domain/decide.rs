@@ -10,6 +10,7 @@ use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkRea
 use super::ids::{RenderingId, ReplyId};
 use super::person::Identity;
 use super::policy::{AfterUnknown, EndpointPolicy};
+use super::text::Private;
 use super::verdict::{Meaning, Verdict};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -50,9 +51,9 @@ pub enum Happened {
     /// `for_others`: what was made before was for another identity or another far end.
     Rerendered { may_be_in_record_acknowledged: bool, identity_now: Option<Box<Identity>>, for_others: bool },
     /// A person stops it.
-    Stopped { why: String },
+    Stopped { why: Private<String> },
     /// A person gives it up.
-    CancelledBy { by: String, why: String, may_be_in_record_acknowledged: bool },
+    CancelledBy { by: String, why: Private<String>, may_be_in_record_acknowledged: bool },
     /// A newer version took its place (invariant 7).
     Superseded { why: &'static str },
     /// A withdrawal that waited for its document's name can go.
@@ -222,7 +223,7 @@ pub fn decide(
                 "QUEUED, BACKING_OFF or ACCEPTED",
                 &[State::Queued, State::BackingOff, State::Accepted],
             )?;
-            park(&mut d, ParkReason::ByPerson, why)
+            park(&mut d, ParkReason::ByPerson, &why.0)
         }
         Happened::CancelledBy { by, why, may_be_in_record_acknowledged } => {
             let from = [State::Queued, State::BackingOff, State::Accepted, State::Parked];
@@ -230,8 +231,8 @@ pub fn decide(
             if before.may_have_been_received() && !may_be_in_record_acknowledged {
                 return Err(CannotHappen::MayBeInRecord);
             }
-            cancel(&mut d, by, why, now);
-            format!("cancelled: {why}")
+            cancel(&mut d, by, &why.0, now);
+            format!("cancelled: {}", why.0)
         }
         Happened::Superseded { why } => {
             needs(
@@ -283,7 +284,7 @@ fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
     d.asking = None;
     d.not_there = None;
     d.next_attempt_at = None;
-    d.park = Some(Park { reason, detail: detail.to_owned() });
+    d.park = Some(Park { reason, detail: detail.into() });
     if detail.is_empty() {
         format!("parked: {}", reason.code())
     } else {
@@ -306,7 +307,7 @@ fn cancel(d: &mut Delivery, by: &str, why: &str, now: Timestamp) {
     d.asking = None;
     d.next_attempt_at = None;
     d.park = None;
-    d.cancelled = Some(Cancelled { at: now, by: by.to_owned(), why: why.to_owned() });
+    d.cancelled = Some(Cancelled { at: now, by: by.to_owned(), why: why.into() });
 }
 
 fn back_off(d: &mut Delivery, policy: &EndpointPolicy, failures: u32, now: Timestamp, random: u64) {

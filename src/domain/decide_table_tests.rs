@@ -70,7 +70,7 @@ fn deliveries() -> Vec<Delivery> {
                         }
                         let mut d = fresh();
                         d.state = state;
-                        d.park = park.map(|reason| Park { reason, detail: String::new() });
+                        d.park = park.map(|reason| Park { reason, detail: Default::default() });
                         d.begun = begun;
                         d.unresolved = unresolved;
                         d.attempts = unresolved + u32::from(begun) + u32::from(!kinds.is_empty());
@@ -396,7 +396,7 @@ fn the_table_of_states() {
         (retried(),         [None,    None,    None,    None,    None,    Some(Q), None]),
         (rerendered(true),
                                     [None,    None,    None,    None,    None,    Some(Q), None]),
-        (Happened::Stopped { why: String::new() },
+        (Happened::Stopped { why: Default::default() },
                                     [Some(P), None,    Some(P), Some(P), None,    None,    None]),
         (cancelled_by(true),        [Some(C), None,    Some(C), Some(C), None,    Some(C), None]),
         (Happened::Superseded { why: "newer" },

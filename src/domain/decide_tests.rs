@@ -509,6 +509,6 @@ fn only_a_withdrawal_that_waits_for_a_name_is_released_by_one() {
     assert!(decide(&parked, &policy(), &Happened::Nameable, at(1), 0).is_err());
     let mut unnamed = delivery(2, EntryAction::Withdraw);
     unnamed.state = State::Parked;
-    unnamed.park = Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() });
+    unnamed.park = Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() });
     assert_eq!(after(&unnamed, &policy(), &[Happened::Nameable]).state, State::Queued);
 }

@@ -6,6 +6,7 @@ use super::ids::{DeliveryId, EntryId, PatientId, ReferralId, RenderingId, ReplyI
 use super::organisation::{EndpointId, OdsCode};
 use super::person::Identity;
 use super::policy::{AcknowledgedBy, FiledBy};
+use super::text::Private;
 use super::verdict::{Level, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -132,7 +133,7 @@ pub enum WaitingFor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Park {
     pub reason: ParkReason,
-    pub detail: String,
+    pub detail: Private<String>,
 }
 
 /// What is known about filing, from weak to strong; the order is the strength.
@@ -181,7 +182,8 @@ pub struct Evidence {
 pub struct Cancelled {
     pub at: Timestamp,
     pub by: String,
-    pub why: String,
+    /// A person typed it, and it may say more than it should.
+    pub why: Private<String>,
 }
 
 impl Cancelled {

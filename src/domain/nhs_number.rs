@@ -43,6 +43,28 @@ impl NhsNumber {
         if check == u32::from(digits[9] - b'0') { Ok(Self(digits)) } else { Err(NotAnNhsNumber::WrongCheckDigit) }
     }
 
+    /// Whether a valid one stands anywhere in a text: ten digits in a row, or in groups of 3, 3 and 4 with one space, hyphen or point between them.
+    pub fn stands_in(text: &str) -> bool {
+        let is_digit = |c: char| c.is_ascii_digit();
+        // Runs of digits, and whether one character that may stand inside a number is all that parts it from the run before.
+        let mut runs: Vec<(&str, bool)> = Vec::new();
+        let (mut rest, mut joined) = (text, false);
+        while let Some(start) = rest.find(is_digit) {
+            let between = &rest[..start];
+            joined = joined && matches!(between, " " | "-" | "." | "\u{a0}" | "\u{2011}");
+            rest = &rest[start..];
+            let end = rest.find(|c: char| !is_digit(c)).unwrap_or(rest.len());
+            runs.push((&rest[..end], joined));
+            (rest, joined) = (&rest[end..], true);
+        }
+        let is_one = |text: &str| Self::parse(text).is_ok();
+        let grouped = |three: &[(&str, bool)]| match three {
+            [(a, _), (b, true), (c, true)] => (a.len(), b.len(), c.len()) == (3, 3, 4) && is_one(&format!("{a}{b}{c}")),
+            _ => false,
+        };
+        runs.iter().any(|(run, _)| is_one(run)) || runs.windows(3).any(grouped)
+    }
+
     /// Ten digits without spaces, as it goes on the wire.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("ten ASCII digits")
@@ -113,6 +135,35 @@ mod tests {
     fn what_is_not_ten_digits_is_refused() {
         for text in ["", "999000001", "99900000180", "999000001X", "９９９００００１８"] {
             assert_eq!(NhsNumber::parse(text), Err(NotAnNhsNumber::NotTenDigits));
+        }
+    }
+
+    #[test]
+    fn a_number_is_found_wherever_it_stands_in_a_text_and_other_figures_are_none() {
+        for text in [
+            "9990000018",
+            "for NHS9990000018, again",
+            "number 999 000 0018.",
+            "(999-000-0018)",
+            "999\u{a0}000\u{a0}0018",
+            "12 999 000 0018",
+            "é9990000018",
+        ] {
+            assert!(NhsNumber::stands_in(text), "{text}");
+        }
+        for text in [
+            "",
+            "change 4711",
+            "9990000019",
+            "99900000180",
+            "999 000 00180",
+            "999  000 0018",
+            "999 0000 018",
+            "2026-03-02 10:15",
+            "RiO mended, incident 20260302101530",
+            "01JNBRZC5M8Q4T7V9XA2E3F4G1",
+        ] {
+            assert!(!NhsNumber::stands_in(text), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::answer::{Caller, said};
 use super::{Source, weigh};
+use crate::adapter::fhir::json::without_bom;
 use crate::adapter::{FieldFault, ParseError, Parsed};
 use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::InboundId;
@@ -9,7 +10,7 @@ use crate::store::record::{Inbound, InboundState, Raw};
 use crate::store::write::{Receive, Received};
 use crate::store::{StoreError, WriteError};
 use crate::transport::http_message::Reply;
-use crate::transport::https::Arrived;
+use crate::transport::https::{Arrived, Unheard};
 use sha2::{Digest, Sha256};
 
 /// What may be posted.
@@ -38,6 +39,22 @@ pub async fn receive_fhir(source: &Source, arrived: Arrived) -> Reply {
             refusal(503, "transient", "it could not be stored; send it again")
         }
     }
+}
+
+/// What a caller is told whose request did not come as far as [`receive_fhir`]: no answer of ours is without an OperationOutcome.
+pub fn unheard(why: Unheard) -> Reply {
+    let (code, what) = match why {
+        Unheard::NotAllowed => ("login", "this needs Authorization: Bearer with the secret that was agreed".to_owned()),
+        Unheard::TooLarge { bytes_max } => (
+            "too-long",
+            format!("the body is longer than the {bytes_max} bytes that are taken here; nothing is kept of it"),
+        ),
+        Unheard::BrokenOff => ("structure", "the body ended before its end; send it again".to_owned()),
+        Unheard::TooSlow => {
+            ("timeout", "it could not be answered in time and may have been taken; send it again, as it was".to_owned())
+        }
+    };
+    refusal(why.status(), code, &what)
 }
 
 /// Requests that bring no message: nothing is kept of them.
@@ -153,7 +170,7 @@ async fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<Field
     if !arrived.content_type.to_ascii_lowercase().contains("json") {
         return Err(Refused::new(415, "not-supported", "only application/fhir+json is read here"));
     }
-    let body: serde_json::Value = serde_json::from_slice(&arrived.body)
+    let body: serde_json::Value = serde_json::from_slice(without_bom(&arrived.body))
         .map_err(|e| Refused::new(400, "structure", format!("no JSON: line {}, column {}", e.line(), e.column())))?;
     let wanted = if arrived.path == PROCESS_MESSAGE { BUNDLE } else { &arrived.path };
     if body["resourceType"].as_str() != Some(wanted) {

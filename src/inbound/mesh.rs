@@ -14,6 +14,7 @@
 use super::Source;
 use super::fhir::{from_mailbox, keep_unread, take};
 use crate::adapter::ReplyRules;
+use crate::adapter::fhir::json::without_bom;
 use crate::domain::ids::ReplyId;
 use crate::domain::verdict::Verdict;
 use crate::store::record::{Raw, Reply};
@@ -224,7 +225,7 @@ fn from(message: &InMessage) -> String {
 
 /// A message as if it had been posted: its id is MESH's, its type is the body's.
 fn arrived(message: &InMessage) -> Arrived {
-    let body: Option<serde_json::Value> = serde_json::from_slice(&message.body).ok();
+    let body: Option<serde_json::Value> = serde_json::from_slice(without_bom(&message.body)).ok();
     let kind = body
         .as_ref()
         .and_then(|b| b.get("resourceType")?.as_str())

@@ -6,6 +6,7 @@
 
 mod answer;
 mod batch;
+mod batches;
 mod fhir;
 pub mod folder;
 pub mod mesh;
@@ -15,7 +16,8 @@ mod referral;
 mod told;
 mod weigh;
 
-pub use fhir::receive_fhir;
+pub use batches::Batches;
+pub use fhir::{receive_fhir, unheard};
 pub use receive::receive;
 
 use crate::adapter::InUse;
@@ -28,6 +30,7 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// One endpoint's listener, as receiving needs it.
+#[derive(Clone)]
 pub struct Source {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
@@ -52,4 +55,6 @@ pub struct Source {
     pub accept: Accept,
     /// The bytes of what is not for us are kept for a while, rather than not at all.
     pub keeps_ignored: bool,
+    /// The endpoint's batches under way, by whichever way they came.
+    pub batches: Arc<Batches>,
 }

@@ -169,6 +169,17 @@ impl Show {
         if !latest.rows.is_empty() {
             line(out, String::new());
         }
+        for attachment in &latest.attachments {
+            let whole = match (attachment.media_type.as_str(), attachment.is_whole_pdf) {
+                ("application/pdf", true) => ", a whole PDF",
+                ("application/pdf", false) => ", NOT A WHOLE PDF",
+                _ => "",
+            };
+            let print = attachment.sha256.get(..12).unwrap_or_default();
+            let size = counted(attachment.bytes, "byte");
+            line(out, String::new());
+            line(out, format!("{INDENT}  holds {}: {size}{whole} (sha256 {print})", attachment.media_type));
+        }
         for row in &latest.rows {
             let name = if row.name.is_empty() { &row.code } else { &row.name };
             let value = match row.meaning.as_str() {
@@ -235,7 +246,7 @@ fn wrapped(line: &str, width: usize) -> Vec<String> {
     pieces
 }
 
-/// TXA-2 (HL7 table 0270) in words.
+/// TXA-2 (HL7 table 0270) in words; what a result calls itself stays.
 fn kind(code: &str) -> String {
     let name = match code {
         "PN" => "Progress note",

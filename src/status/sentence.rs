@@ -143,7 +143,7 @@ impl Told<'_> {
     fn cancelled(&self, cancelled: Option<&Cancelled>) -> String {
         let name = self.name;
         let what = if self.withdraws { "The withdrawal will not be sent" } else { "Will not be sent" };
-        let (by, why) = cancelled.map_or(("", "cancelled"), |c| (c.by.as_str(), c.why.as_str()));
+        let (by, why) = cancelled.map_or(("", "cancelled"), |c| (c.by.as_str(), c.why.0.as_str()));
         let by_a_person = cancelled.is_some_and(Cancelled::by_a_person);
         let who = if !by_a_person {
             format!("{what} to {name}: {why}.")
@@ -195,7 +195,7 @@ impl Told<'_> {
 
 /// Why it waits, and who does what now.
 fn reason(park: &Park, name: &str) -> (String, String) {
-    let detail = if park.detail.is_empty() { String::new() } else { format!(" ({})", park.detail) };
+    let detail = if park.detail.0.is_empty() { String::new() } else { format!(" ({})", park.detail.0) };
     let lead = |what: &str| format!("Your team lead {what}.");
     let team = |what: &str| format!("The integration team has it{what}.");
     match park.reason {

@@ -27,7 +27,7 @@ pub fn timeline(delivery: &Delivery, steps: Vec<Step>, accepted_by: &str) -> Vec
         version: 1,
         at: delivery.created_at,
         state: State::Queued,
-        what: "accepted; queued".to_owned(),
+        what: "accepted; queued".into(),
         by: accepted_by.to_owned(),
     };
     std::iter::once(first).chain(steps).collect()

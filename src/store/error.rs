@@ -36,6 +36,10 @@ pub enum Refusal {
     RequestIdReused,
     #[error("it is at version {now}, the call saw version {seen}; read it again, look, and repeat")]
     VersionConflict { seen: i64, now: i64 },
+    #[error(
+        "another pack was activated for {endpoint} meanwhile: since activation {now}, by {by}, it works with {works}, and the call saw activation {seen}; nothing was changed. See what the endpoint works with (ListAdapters, `ips-bridge status`), and repeat the call if yours is still to go live"
+    )]
+    PackChanged { endpoint: EndpointId, seen: i64, now: i64, works: String, by: String },
     #[error("{0}")]
     WrongState(String),
     #[error("no route leads to an endpoint for {0}; ask the trust's integration team to add one")]

@@ -329,7 +329,7 @@ fn sent(group: &mut Group, view: &View) {
             s.version.into(),
             micros(s.at).into(),
             s.state.word().into(),
-            s.what.as_str().into(),
+            s.what.0.as_str().into(),
             s.by.as_str().into(),
         ]);
     });
@@ -382,7 +382,7 @@ fn accounts(group: &mut Group, view: &View, now: Timestamp) {
             a.subject_kind.into(),
             a.subject_id.into(),
             a.patient_id.map(|p| p.0).into(),
-            a.why.as_str().into(),
+            a.why.0.as_str().into(),
             a.outcome.into(),
         ]);
     });

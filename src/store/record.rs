@@ -4,6 +4,7 @@ use crate::domain::delivery::State;
 use crate::domain::hold::MadeFrom;
 use crate::domain::ids::{AttemptId, DeliveryId, InboundId, LeaseToken, PatientId, ReferralId, RenderingId, ReplyId};
 use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::text::Private;
 use crate::domain::verdict::Verdict;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,8 @@ pub struct Step {
     pub version: i64,
     pub at: Timestamp,
     pub state: State,
-    pub what: String,
+    /// Of what a person did, with the reason they typed.
+    pub what: Private<String>,
     pub by: String,
 }
 
@@ -148,7 +150,8 @@ pub struct ActivePack {
     pub now: PackKept,
     pub at: Timestamp,
     pub by: String,
-    pub why: String,
+    /// A person typed it, and it may say more than it should.
+    pub why: Private<String>,
     /// The fingerprint of what the packs' folder held then; empty: nothing that could be read. Another one since is a save that nobody activated.
     pub folder: String,
     /// What it worked with before, the newest first: what a rollback goes back to.
@@ -163,7 +166,7 @@ impl ActivePack {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
     pub by: String,
-    pub why: String,
+    pub why: Private<String>,
     pub at: Timestamp,
 }
 
@@ -231,7 +234,7 @@ pub struct Audit {
     pub subject_kind: &'static str,
     pub subject_id: Option<Uuid>,
     pub patient_id: Option<PatientId>,
-    pub why: String,
+    pub why: Private<String>,
     pub outcome: &'static str,
 }
 

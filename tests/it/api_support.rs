@@ -178,6 +178,7 @@ fn way_in(p: &EndpointPolicy, in_use: &InUse, store: &Store, clock: &Arc<SetCloc
         allowed: Vec::new(),
         accept: Accept::default(),
         keeps_ignored: false,
+        batches: Default::default(),
     };
     let of = in_use.now();
     let format = of.pack.format();

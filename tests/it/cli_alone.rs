@@ -71,9 +71,44 @@ fn what_config_and_pack_say_of_each_other_is_checked_too() {
         "[packs]\nfolder = \"{}/adapters\"\n[server]\ndevelopment_principal = true\n",
         env!("CARGO_MANIFEST_DIR")
     );
-    let config = file(folder.path(), "c.toml", &(packs + &without_staff.replace("hl7v2-uk@0.1.0", "hl7v2-uk@9.9.9")));
+    let unlike = without_staff.replace("withdraw_as = \"T11\"", "withdraw_as = \"T99\"");
+    let config = file(folder.path(), "c.toml", &(packs + &unlike));
     let checked = run(&["check-config", &config]).exits(2);
-    assert!(checked.out.contains("rz9-rio") && checked.out.contains("9.9.9"), "{}", checked.out);
+    assert!(checked.out.contains("rz9-rio") && checked.out.contains("withdraw_as"), "{}", checked.out);
+}
+
+#[test]
+fn a_pin_that_the_packs_folder_does_not_hold_is_a_doubt_until_the_record_is_asked() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let (folder, listener) = (temp_dir(), std::net::TcpListener::bind("127.0.0.1:0").expect("loopback"));
+    let there = listener.local_addr().expect("an address").to_string();
+    let example = std::fs::read_to_string(Path::new(root).join("config/trusts/rz9.toml")).expect("the example");
+    let text = example
+        .replace("staff_file = \"../staff/rz9.csv\"", "")
+        .replace("require_mapped_staff = true", "")
+        .replace("127.0.0.1:2601", &there)
+        .replace("hl7v2-uk@0.1.0", "hl7v2-uk@9.9.9");
+    let db = folder.path().join("r.db").display().to_string();
+    let head = format!(
+        "[packs]\nfolder = \"{root}/adapters\"\n[store]\nurl = \"sqlite://{db}\"\n[server]\ndevelopment_principal = true\n"
+    );
+    let config = file(folder.path(), "c.toml", &(head.clone() + &text));
+    let checked = run(&["check-config", &config]).exits(0);
+    for word in
+        ["endpoint rz9-rio pins hl7v2-uk@9.9.9", "holds hl7v2-uk@0.1.0", "a first start is refused", "--connect"]
+    {
+        assert!(checked.out.contains(word), "{word} is not in\n{}", checked.out);
+    }
+    // What else is wrong with it may be so of the folder's pack only.
+    let unlike =
+        file(folder.path(), "d.toml", &(head + &text.replace("withdraw_as = \"T11\"", "withdraw_as = \"T99\"")));
+    let checked = run(&["check-config", &unlike]).exits(0);
+    assert!(checked.out.contains("withdraw_as") && checked.out.contains("not the pinned one"), "{}", checked.out);
+    // A record in which nothing is active: a start is refused for certain, and so it is.
+    let checked = run(&["check-config", &config, "--connect"]).exits(2);
+    assert!(checked.out.contains("fault") && checked.out.contains("nothing is active for it"), "{}", checked.out);
+    let served = run(&["serve", "--config", &config]).exits(2);
+    assert!(served.err.contains("not at version 9.9.9"), "{}", served.err);
 }
 
 #[test]
@@ -81,6 +116,9 @@ fn the_example_fits_the_packs_it_names() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.toml");
     let checked = run(&["check-config", &example.display().to_string()]).exits(0);
     assert!(checked.out.contains("4 endpoints"), "{}", checked.out);
+    // As serve takes it, and as the README says it.
+    let named = run(&["check-config", "--config", &example.display().to_string()]).exits(0);
+    assert_eq!(named.out, checked.out);
 }
 
 #[test]

@@ -390,6 +390,13 @@ async fn the_command_line_activates_rolls_back_and_tells_where_folder_and_record
     let file = stage.folder().join("bridge.toml");
     let (good, said) = run(&["check-config", file.to_str().expect("UTF-8"), "--connect"]).await;
     assert!(good && said.contains("works with tiny@0.1.0 (") && said.contains("holds tiny@0.2.0 ("), "{said}");
+    // The record goes on with what is active: a pin of it is no fault though the folder holds another.
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let pinned = stage.folder().join("pinned.toml");
+    let text = text.replacen("adapter = \"tiny\"", "adapter = \"tiny\"\npack = \"tiny@0.1.0\"", 1);
+    std::fs::write(&pinned, text).expect("written");
+    let (good, said) = run(&["check-config", pinned.to_str().expect("UTF-8"), "--connect"]).await;
+    assert!(good && said.contains("works with tiny@0.1.0 (") && !said.contains("pins"), "{said}");
     let change = ["--endpoint", "epr", "--why", "change 4711", "--yes", "--server", &server];
     let (good, said) = run(&[&["adapter", "activate", "--version", "9.9.9"][..], &change].concat()).await;
     assert!(!good && said.contains("PACK_REFUSED") && said.contains("version 9.9.9 is wanted"), "{said}");
@@ -397,6 +404,43 @@ async fn the_command_line_activates_rolls_back_and_tells_where_folder_and_record
     assert!(good && said.contains("tiny@0.1.0 (") && said.contains("-> tiny@0.2.0 ("), "{said}");
     let (good, said) = run(&[&["adapter", "rollback"][..], &change].concat()).await;
     assert!(good && said.contains("-> tiny@0.1.0 ("), "{said}");
+    bridge.stop().await;
+    epr.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comparison_with_history_tells_what_the_new_pack_changes_from_what_changed_since() {
+    let epr = epr(|_| {}).await;
+    let packs = Packs::new();
+    let mut stage = Stage::sqlite([with("tiny", epr.addr(), NO_RELOAD)]);
+    stage.packs(packs.0.path().to_owned());
+    let bridge = Bridge::start(&stage).await;
+    let person = bridge.client.person(0, "epr").await;
+    let written = bridge.client.write(&person, "Rang a garden centre.").await;
+    bridge.client.filed(written.id()).await;
+    let (server, folder) = (format!("http://{}", bridge.grpc()), packs.folder("tiny").display().to_string());
+    let diff = async || {
+        let args = ["adapter", "diff", &folder, "--endpoint", "epr", "--server", &server];
+        let output =
+            tokio::process::Command::new(env!("CARGO_BIN_EXE_ips-bridge")).args(args).output().await.expect("it runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let said = diff().await;
+    assert!(said.contains("0 of 1 sent messages would be sent differently") && !said.contains("since"), "{said}");
+    // Saved, and active: what was sent was made by the former one, which is nobody's fault and no change to come.
+    packs.save("PN", "CN", ("0.1.0", "0.2.0"));
+    let said = diff().await;
+    assert!(said.contains("1 of 1 sent messages") && !said.contains("since"), "{said}");
+    activate(&bridge.client).await.expect("it is good");
+    let said = diff().await;
+    for word in ["0 of 1 sent messages", "1 was sent otherwise than tiny@0.2.0", "made by tiny@0.1.0"] {
+        assert!(said.contains(word), "{word} is not in:\n{said}");
+    }
+    assert!(!said.contains("the patient"), "{said}");
+    // A pack that goes back to what was sent changes what the active one makes.
+    packs.save("CN", "PN", ("0.2.0", "0.3.0"));
+    let said = diff().await;
+    assert!(said.contains("1 of 1 sent messages would be sent differently") && said.contains("TXA"), "{said}");
     bridge.stop().await;
     epr.shutdown().await;
 }

@@ -8,7 +8,7 @@ use ips_bridge::domain::accept::{Accept, AcceptRule};
 use ips_bridge::domain::nhs_number::NhsNumber;
 use ips_bridge::domain::organisation::TeamId;
 use ips_bridge::domain::person::PatientDetails;
-use ips_bridge::inbound::{Source, receive_fhir};
+use ips_bridge::inbound::{Source, receive_fhir, unheard};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::{Page, PatientBy};
 use ips_bridge::store::record::{Inbound, InboundState};
@@ -116,7 +116,7 @@ async fn start_with(test: &TestStore, settings: ListenerSettings, accept: Accept
     let listener = Listener::new(tcp, settings);
     let addr = listener.local_addr().expect("an address");
     let stop = CancellationToken::new();
-    tokio::spawn(listener.run(stop.clone(), move |arrived: Arrived| {
+    tokio::spawn(listener.run(stop.clone(), unheard, move |arrived: Arrived| {
         let fhir = fhir.clone();
         async move { receive_fhir(&fhir, arrived).await }
     }));
@@ -262,11 +262,63 @@ async fn what_cannot_be_taken_is_kept_and_answered_with_what_is_wrong() {
     }
     // Not a message at all: nothing is kept of it.
     let before = fhir.kept().await.len();
-    assert_eq!(fhir.post("Observation", "", b"{}").await.status, 404);
-    assert_eq!(send(&fhir.pool, b"GET ServiceRequest\n\n").await.status, 405);
     let large = vec![b' '; 64 * 1024 + 1];
-    assert_eq!(fhir.post("ServiceRequest", "", &large).await.status, 413);
+    for (reply, status, code) in [
+        (fhir.post("Observation", "", b"{}").await, 404, "not-found"),
+        (send(&fhir.pool, b"GET ServiceRequest\n\n").await, 405, "not-supported"),
+        (fhir.post("ServiceRequest", "", &large).await, 413, "too-long"),
+    ] {
+        assert_eq!((reply.status, issue(&reply).0.as_str()), (status, code));
+    }
     assert_eq!(fhir.kept().await.len(), before);
+    fhir.end().await;
+}
+
+/// One request as it stands, and the whole of what is answered.
+async fn raw(fhir: &In, request: &str) -> String {
+    let mut socket = tokio::net::TcpStream::connect(fhir.addr).await.expect("it listens");
+    tokio::io::AsyncWriteExt::write_all(&mut socket, request.as_bytes()).await.expect("sent");
+    String::from_utf8(crate::transport_support::read_to_end(&mut socket).await).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn every_error_answer_carries_an_operation_outcome() {
+    let test = stores().next().expect("SQLite");
+    let settings = ListenerSettings {
+        bearer: Some("a long enough secret".into()),
+        request_timeout: Duration::from_millis(300),
+        ..listening()
+    };
+    let fhir = start(&test, settings).await;
+    let head = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/xml\r\n";
+    let secret = "Authorization: Bearer a long enough secret\r\n";
+    for (request, status, headers, code) in [
+        (format!("POST /Patient {head}Content-Length: 2\r\n\r\n{{}}"), 401, "www-authenticate: bearer", "login"),
+        (format!("POST /Patient {head}{secret}Content-Length: 65537\r\n\r\n"), 413, "", "too-long"),
+        // It never says the rest.
+        (format!("POST /Patient {head}{secret}Content-Length: 20\r\n\r\n{{"), 503, "", "timeout"),
+        (format!("POST /Patient {head}{secret}Content-Length: 2\r\n\r\n{{}}"), 415, "", "not-supported"),
+        (format!("GET /Patient {head}{secret}\r\n"), 405, "allow: post", "not-supported"),
+        (format!("POST /Observation {head}{secret}Content-Length: 2\r\n\r\n{{}}"), 404, "", "not-found"),
+    ] {
+        let answer = raw(&fhir, &request).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let said = head.to_ascii_lowercase();
+        assert!(said.starts_with(&format!("http/1.1 {status}")), "{answer}");
+        assert!(said.contains(headers) && said.contains("content-type: application/fhir+json"), "{answer}");
+        assert_eq!(issue(&Reply::new(status, [], body.as_bytes().to_vec())).0, code, "{answer}");
+    }
+    fhir.end().await;
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_a_resource_is_passed_over_and_kept() {
+    let test = stores().next().expect("SQLite");
+    let fhir = start(&test, listening()).await;
+    let body = format!("\u{feff}{}", service_request("R-1"));
+    assert_eq!(fhir.post("ServiceRequest", "X-Request-Id: bom\n", body.as_bytes()).await.status, 201);
+    let kept = fhir.kept().await;
+    assert_eq!((kept[0].state, kept[0].bytes.0.as_slice()), (InboundState::Applied, body.as_bytes()));
     fhir.end().await;
 }
 

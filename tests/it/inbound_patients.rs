@@ -3,6 +3,7 @@
 use crate::support::bridge::{self, Bridge, Tweaks, endpoint_id, trust};
 use crate::support::far_end::{FarEnd, ack};
 use crate::support::stores;
+use futures::FutureExt;
 use ips_bridge::domain::accept::{Accept, AcceptRule};
 use ips_bridge::domain::delivery::{ParkReason, State};
 use ips_bridge::domain::organisation::TeamId;
@@ -13,7 +14,7 @@ use ips_bridge::domain::text::Private;
 use ips_bridge::inbound::{Source, receive};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::Page;
-use ips_bridge::store::record::Inbound;
+use ips_bridge::store::record::{Inbound, InboundState};
 use ips_bridge::store::write::Operation;
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -411,6 +412,34 @@ async fn each_message_of_a_batch_is_answered_on_its_own_and_a_torn_batch_is_not_
         assert_eq!(patient(&bridge).await.details.phone, Some(Private("1".into())), "none of it was taken");
         assert_eq!(tell(&source, torn[0].clone()).await, "AA", "sent again whole, it is taken");
         assert_eq!(patient(&bridge).await.details.phone, Some(Private("2".into())));
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_whose_sender_gave_up_is_taken_to_its_end_once_and_in_order() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let mut batch = b"BHS|^~\\&|EPR\r".to_vec();
+        const COUNT: u32 = 40;
+        for n in 0..COUNT {
+            batch.extend_from_slice(&adt("A31", n, &format!("{PID}||||||{n}^PRN^PH")));
+        }
+        batch.extend_from_slice(format!("BTS|{COUNT}\r").as_bytes());
+        // It is sent, and nobody waits; then once more by two at the same time, who are answered with what came of it.
+        assert!(receive(&source, batch.clone()).now_or_never().is_none());
+        let (one, other) = tokio::join!(receive(&source, batch.clone()), receive(&source, batch.clone()));
+        let count = COUNT as usize;
+        assert_eq!((one.len(), one == other), (count, true));
+        let page = Page { size: 1000, after: None };
+        let kept = bridge.store.inbound_messages(&Scope::system(), None, page).await.expect("read");
+        let applied = kept.iter().filter(|m| m.state == InboundState::Applied && !m.reused_control_id).count();
+        assert_eq!((kept.len(), applied), (count, count));
+        assert_eq!(patient(&bridge).await.details.phone, Some(Private((COUNT - 1).to_string())), "the last one stands");
+        // What was told is answered as before when it comes again, message by message.
+        assert_eq!(receive(&source, batch).await, one);
         drop(source);
         bridge.stop().await;
     }

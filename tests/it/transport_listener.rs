@@ -164,7 +164,8 @@ async fn another_protocol_is_closed_without_an_answer() {
 
 #[tokio::test]
 async fn connections_above_the_limit_are_closed_and_room_comes_back() {
-    let settings = ListenerSettings { max_connections: 1, ..ListenerSettings::default() };
+    let give_way_after = Duration::from_secs(3600);
+    let settings = ListenerSettings { max_connections: 1, give_way_after, ..ListenerSettings::default() };
     let (address, _stop, _) = listen(settings, answer_all).await;
     let mut first = TcpStream::connect(&address).await.unwrap();
     first.write_all(&framed("MSH|1")).await.unwrap();
@@ -183,6 +184,67 @@ async fn connections_above_the_limit_are_closed_and_room_comes_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(answered);
+}
+
+#[tokio::test]
+async fn frames_begun_and_left_keep_nobody_out() {
+    let settings = ListenerSettings { max_connections: 8, give_way_after: SHORT, ..ListenerSettings::default() };
+    let (address, _stop, _) = listen(settings, answer_all).await;
+    let mut half_open = Vec::new();
+    for _ in 0..64 {
+        let mut s = TcpStream::connect(&address).await.unwrap();
+        let _ = s.write_all(b"\x0bMSH|^").await;
+        half_open.push(s);
+    }
+    // Long before the frames' own minute is over.
+    let came_in = async {
+        loop {
+            let mut sender = TcpStream::connect(&address).await.unwrap();
+            let _ = sender.write_all(&framed("MSH|1")).await;
+            if read_frame(&mut sender).await.as_deref() == Some("ACK MSH|1") {
+                return sender;
+            }
+        }
+    };
+    let mut sender = tokio::time::timeout(Duration::from_secs(20), came_in).await.expect("a sender comes in");
+    // It has its place: others go first.
+    assert_alive(&address).await;
+    sender.write_all(&framed("MSH|2")).await.unwrap();
+    assert_eq!(read_frame(&mut sender).await.unwrap(), "ACK MSH|2");
+}
+
+#[tokio::test]
+async fn a_message_in_hand_keeps_its_place_until_it_is_answered() {
+    let (started, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let settings =
+        ListenerSettings { max_connections: 1, give_way_after: Duration::ZERO, ..ListenerSettings::default() };
+    let (begun, may_end) = (started.clone(), gate.clone());
+    let (address, _stop, _) = listen(settings, move |r| {
+        let (begun, may_end) = (begun.clone(), may_end.clone());
+        async move {
+            begun.notify_one();
+            may_end.notified().await;
+            acknowledge(&r)
+        }
+    })
+    .await;
+    let mut first = TcpStream::connect(&address).await.unwrap();
+    first.write_all(&framed("MSH|1")).await.unwrap();
+    started.notified().await;
+    let mut second = TcpStream::connect(&address).await.unwrap();
+    assert!(read_to_end(&mut second).await.is_empty(), "there is no room");
+    gate.notify_one();
+    assert!(read_frame(&mut first).await.is_some());
+    // Answered, it gives way.
+    gate.notify_one();
+    loop {
+        let mut third = TcpStream::connect(&address).await.unwrap();
+        let _ = third.write_all(&framed("MSH|3")).await;
+        if read_frame(&mut third).await.is_some() {
+            break;
+        }
+    }
+    assert!(read_to_end(&mut first).await.is_empty());
 }
 
 #[tokio::test]

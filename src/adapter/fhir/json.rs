@@ -9,9 +9,14 @@ use std::fmt;
 /// Objects and lists inside each other.
 pub const DEPTH_MAX: usize = 64;
 
+/// Without the byte order mark that some senders put before their JSON: whoever reads it may pass over it (RFC 8259, 8.1).
+pub fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
+
 /// Reads a whole document. The error names a line and a column, never a value.
 pub fn read(bytes: &[u8]) -> Result<Value, String> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let mut reader = serde_json::Deserializer::from_slice(without_bom(bytes));
     let value = Strict(0).deserialize(&mut reader).and_then(|v| reader.end().map(|()| v));
     value.map_err(|e| format!("{} at line {} column {}", reason(&e), e.line(), e.column()))
 }
@@ -185,8 +190,13 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_order_mark_before_it_is_passed_over() {
+        assert_eq!(read("\u{feff}{\"a\":1}".as_bytes()), Ok(serde_json::json!({"a":1})));
+    }
+
+    #[test]
     fn what_is_not_one_document_is_refused_without_its_text() {
-        for text in ["", "{", "{} {}", "nul", "{\"Testpatient\":}", "\u{feff}{}", "[1,]"] {
+        for text in ["", "{", "{} {}", "nul", "{\"Testpatient\":}", "\u{feff}\u{feff}{}", "{}\u{feff}", "[1,]"] {
             let said = read(text.as_bytes()).expect_err(text);
             assert!(!said.contains("Testpatient"), "{said}");
         }

@@ -3,6 +3,7 @@
 
 use super::codes::Code;
 use super::field::{Fields, given};
+use crate::domain::nhs_number::NhsNumber;
 use crate::domain::organisation::OdsCode;
 use crate::domain::rule::Violations;
 use crate::domain::text::{self, Private};
@@ -82,7 +83,21 @@ pub fn reason(value: &str, at: &str, broken: &mut Violations) -> Option<Private<
     broken.check(at, text::line(value, 200))
 }
 
-/// The same, where it may be left out. `None`: broken.
+/// Why an operator does something: the same, read by people who may not know whom it is about. So no NHS number may stand in it; the audit
+/// says by itself which patient it was.
+pub fn because(value: &str, at: &str, broken: &mut Violations) -> Option<Private<String>> {
+    let reason = reason(value, at, broken)?;
+    if NhsNumber::stands_in(&reason.0) {
+        broken.add(
+            at,
+            "must not hold an NHS number: say what was done and why; whom it is about stands in the audit by itself",
+        );
+        return None;
+    }
+    Some(reason)
+}
+
+/// The same as [`reason`], where it may be left out. `None`: broken.
 pub fn optional_reason(value: Option<&str>, at: &str, broken: &mut Violations) -> Option<Option<Private<String>>> {
     match given(value) {
         None => Some(None),

@@ -2,6 +2,7 @@
 //! not be read.
 
 use super::instead_of_char;
+use crate::adapter::fhir::json::without_bom;
 use serde_json::Value;
 
 /// Fields of MSH that name systems, times and types: up to MSH-12.
@@ -13,7 +14,7 @@ const ADDRESSES: &[&str] = &["http://", "https://", "urn:"];
 /// HL7 v2: segment names, MSH-1 to MSH-12 and every delimiter stay. JSON: keys stay, and the values that name types and systems. Of anything
 /// else every letter and figure goes.
 pub fn masked_message(bytes: &[u8]) -> Vec<u8> {
-    if let Ok(mut value) = serde_json::from_slice::<Value>(bytes)
+    if let Ok(mut value) = serde_json::from_slice::<Value>(without_bom(bytes))
         && (value.is_object() || value.is_array())
     {
         mask(&mut value);

@@ -55,7 +55,7 @@ fn asked(
     mut broken: Violations,
 ) -> Result<Asked, Error> {
     let endpoint = read_endpoint(endpoint, &mut broken);
-    let reason = request::reason(reason, "reason", &mut broken);
+    let reason = request::because(reason, "reason", &mut broken);
     if version.len() > VERSION_CHARS_MAX {
         broken.add("version", "at most 20 characters, such as 1.4.2");
     }

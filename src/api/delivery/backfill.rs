@@ -28,7 +28,7 @@ pub async fn backfill_deliveries(
     let key = c.key(&m, &mut broken);
     let endpoint = endpoint_id(&m.endpoint_id, &mut broken);
     let from = request::time(m.recorded_from.as_ref(), "recorded_from", &mut broken);
-    let reason = request::reason(&m.reason, "reason", &mut broken);
+    let reason = request::because(&m.reason, "reason", &mut broken);
     whole!(broken; key, endpoint, from, reason);
     let trust = c.endpoint(&endpoint)?.trust.clone();
     let mut missing =

@@ -68,7 +68,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         closed_because: because,
         paused: paused.is_some(),
         paused_by: paused.map(|p| p.by.clone()).unwrap_or_default(),
-        paused_because: paused.map(|p| p.why.clone()).unwrap_or_default(),
+        paused_because: paused.map(|p| p.why.0.clone()).unwrap_or_default(),
         in_maintenance: (facts.in_maintenance)(c.now),
         queued: counts.queued,
         sending: counts.sending,
@@ -97,7 +97,7 @@ async fn set_paused(
     let mut broken = Violations::default();
     let key = c.key(m, &mut broken);
     let endpoint: Option<EndpointId> = endpoint_id(id, &mut broken);
-    let reason = request::reason(reason, "reason", &mut broken);
+    let reason = request::because(reason, "reason", &mut broken);
     whole!(broken; key, endpoint, reason);
     let facts = c.endpoint(&endpoint)?;
     let set = SetPaused { call: c.write(key), trust: facts.trust.clone(), endpoint, paused, reason: reason.0 };

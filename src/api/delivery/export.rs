@@ -35,7 +35,7 @@ pub async fn export_deliveries(
 ) -> Result<Streamed<v1::ExportDeliveriesResponse>, Error> {
     let mut broken = Violations::default();
     let endpoint = endpoint_id(&m.endpoint_id, &mut broken);
-    let reason = request::reason(&m.reason, "reason", &mut broken);
+    let reason = request::because(&m.reason, "reason", &mut broken);
     whole!(broken; endpoint, reason);
     let facts = c.endpoint(&endpoint)?;
     let tz = c.time_zone(&facts.trust);

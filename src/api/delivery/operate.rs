@@ -39,7 +39,7 @@ pub async fn retry_deliveries(c: Caller, m: v1::RetryDeliveriesRequest) -> Resul
             None
         }
     };
-    let reason = request::reason(&m.reason, "reason", &mut broken);
+    let reason = request::because(&m.reason, "reason", &mut broken);
     whole!(broken; key, selection, reason);
     if let Selection::Parked(endpoint, _) = &selection {
         c.endpoint_or_retired(endpoint)?;
@@ -206,7 +206,7 @@ async fn single<Q: Changing>(
     let mut broken = Violations::default();
     let key: Option<RequestKey> = c.key(m, &mut broken);
     let id = request::id::<DeliveryId>(id, "delivery_id", &mut broken);
-    let reason = request::reason(reason, "reason", &mut broken);
+    let reason = request::because(reason, "reason", &mut broken);
     whole!(broken; key, id, reason);
     let operate = Operate { call: c.write(key), deliveries: vec![id], operation, reason: reason.0, single: true };
     let answered = c.store().operate(operate).await?;

@@ -65,7 +65,7 @@ pub async fn with_timeline(c: &Caller, d: &Delivery) -> Result<v1::Delivery, Err
     let timeline = timeline(d, steps, &by).into_iter().map(|s| v1::TimelineStep {
         at: Some(s.at.into()),
         state: s.state.wire(),
-        what: s.what,
+        what: s.what.0,
         by: s.by,
     });
     Ok(v1::Delivery { timeline: timeline.collect(), ..delivery(c, d) })
@@ -90,7 +90,7 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
     let (state, park) = match began {
         Began::Queued => (State::Queued, None),
         Began::Parked => {
-            (State::Parked, Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() }))
+            (State::Parked, Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() }))
         }
     };
     Delivery {
@@ -134,6 +134,7 @@ pub fn attempt(read: &AttemptRead, bytes: bool) -> v1::Attempt {
         result: a.result.clone(),
         sent: rendering.filter(|_| bytes).map(|r| r.bytes.0.clone()),
         replies: read.replies.iter().map(|r| reply(r, bytes)).collect(),
+        adapter: rendering.map(|r| r.pack.clone()).unwrap_or_default(),
     }
 }
 

@@ -66,7 +66,7 @@ impl Keeper {
                 slot.in_use.take_up(Fitted { activation: now.activation + 1, ..(*now).clone() });
                 tracing::info!(endpoint = %endpoint.id, pack = %named(&now.pack), why, "a pack was activated");
             }
-            Err(WriteError::Refused(Refusal::VersionConflict { .. })) => self.catch_up(slot).await,
+            Err(WriteError::Refused(Refusal::PackChanged { .. })) => self.catch_up(slot).await,
             Err(e) => {
                 return Err(StartError::one(format!("endpoint {}: its pack could not be recorded: {e}", endpoint.id)));
             }

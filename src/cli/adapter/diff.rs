@@ -13,6 +13,7 @@ use crate::wire::v1::{
 };
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// So many deliveries are looked through for each one wanted: not all were sent.
@@ -47,9 +48,25 @@ pub struct Args {
 /// One message under both packs.
 struct Row {
     name: String,
+    /// What the new pack makes otherwise than the present one.
     changes: Vec<Change>,
-    /// Differences that the present pack would make too: the patient or the settings have changed since.
+    /// What the present one makes otherwise than was sent: no doing of the new pack.
     since_then: Vec<Change>,
+    /// Which packs these are; of the bridge's messages only.
+    packs: Option<Packs>,
+}
+
+/// As `id@version`.
+struct Packs {
+    sent: String,
+    active: String,
+}
+
+impl Packs {
+    /// Whether another pack made what was sent than the one that the endpoint works with.
+    fn differ(&self) -> bool {
+        !self.sent.is_empty() && self.sent != self.active
+    }
 }
 
 pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
@@ -64,8 +81,12 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
                 return Err(Failure::Refused(what));
             }
             let compared = packs(&pack, &new);
-            let row =
-                |c: crate::adapter::diff::Compared| Row { changes: c.changes(), name: c.name, since_then: Vec::new() };
+            let row = |c: crate::adapter::diff::Compared| Row {
+                changes: c.changes(),
+                name: c.name,
+                since_then: Vec::new(),
+                packs: None,
+            };
             (compared.into_iter().map(row).collect(), false, "examples")
         }
         (None, Some(endpoint)) => {
@@ -118,15 +139,16 @@ async fn one(bridge: &Bridge, new: &Pack, own: &toml::Table, d: &Delivery) -> Re
         None => present.clone(),
     };
     let sent = if shown.masked { None } else { sent(bridge, &d.id).await? };
-    let Some(sent) = sent else {
+    let Some((sent, by)) = sent else {
         let (changes, since_then) = (differences(&present, &made), Vec::new());
-        return Ok((Row { name, changes, since_then }, shown.masked));
+        return Ok((Row { name, changes, since_then, packs: None }, shown.masked));
     };
-    // What the present pack makes otherwise than it was sent is not the new pack's doing.
-    let since_then = differences(&Ok(sent.clone()), &present);
-    let changes = differences(&Ok(sent), &made);
-    let changes = changes.into_iter().filter(|c| !since_then.contains(c)).collect();
-    Ok((Row { name, changes, since_then }, shown.masked))
+    let packs = Some(Packs { sent: by, active: shown.adapter });
+    let sent = Ok(sent);
+    // What the present pack makes otherwise than it was sent is not the new pack's doing; nor is it when the present one cannot make it any more.
+    let since_then = differences(&sent, &present);
+    let changes = differences(if present.is_ok() || present == made { &present } else { &sent }, &made);
+    Ok((Row { name, changes, since_then, packs }, shown.masked))
 }
 
 fn differences(old: &Result<String, String>, new: &Result<String, String>) -> Vec<Change> {
@@ -155,11 +177,11 @@ fn with_settings(mut input: RenderInput, own: &toml::Table) -> RenderInput {
     input
 }
 
-/// The bytes of the last attempt.
-async fn sent(bridge: &Bridge, delivery: &str) -> Result<Option<String>, Failure> {
+/// The bytes of the last attempt, and the pack that made them.
+async fn sent(bridge: &Bridge, delivery: &str) -> Result<Option<(String, String)>, Failure> {
     let request = ListAttemptsRequest { delivery_id: delivery.to_owned(), include_bytes: true };
     let attempts = bridge.deliveries().list_attempts(request).await?.into_inner().attempts;
-    Ok(attempts.into_iter().rev().find_map(|a| a.sent).map(|bytes| text(&bytes)))
+    Ok(attempts.into_iter().rev().find_map(|a| Some((text(&a.sent?), a.adapter))))
 }
 
 /// Both sides are read in the same way, so a character set that is not UTF-8 makes no difference of its own.
@@ -175,10 +197,38 @@ fn as_json(rows: &[Row], masked: bool, out: &mut Out) -> Result<(), Failure> {
     };
     let shown: Vec<_> = rows
         .iter()
-        .map(|r| json!({ "name": r.name, "changes": list(&r.changes), "since_then": list(&r.since_then) }))
+        .map(|r| {
+            let (sent, active) = r.packs.as_ref().map(|p| (&p.sent, &p.active)).unzip();
+            json!({ "name": r.name, "changes": list(&r.changes), "since_then": list(&r.since_then), "sent_by": sent, "active": active })
+        })
         .collect();
     let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
     out.json(&json!({ "compared": rows.len(), "different": different, "masked": masked, "messages": shown }))
+}
+
+/// What the pack that is active makes otherwise than was sent, and why: what changed since.
+fn drifted(rows: &[Row]) -> Vec<String> {
+    let drifted = rows.iter().filter(|r| !r.since_then.is_empty());
+    let (by_others, by_it): (Vec<&Row>, Vec<&Row>) = drifted.partition(|r| r.packs.as_ref().is_some_and(Packs::differ));
+    let active = rows.iter().find_map(|r| r.packs.as_ref()).map_or("the active pack", |p| p.active.as_str());
+    let were = |n: usize| if n == 1 { "1 was".to_owned() } else { format!("{n} were") };
+    let mut told = Vec::new();
+    if !by_others.is_empty() {
+        let makers: BTreeSet<&str> = by_others.iter().filter_map(|r| Some(r.packs.as_ref()?.sent.as_str())).collect();
+        let makers = makers.into_iter().collect::<Vec<_>>().join(", ");
+        told.push(format!(
+            "{} sent otherwise than {active} makes it now: it was made by {makers}, and another pack is active since; that is no change by the new pack",
+            were(by_others.len())
+        ));
+    }
+    if !by_it.is_empty() {
+        told.push(format!(
+            "{} sent otherwise than {active} makes it now, by a pack of the same version: the patient, the staff table or the endpoint's settings have \
+             changed since, or the pack was saved under the version it had; that is no change by the new pack",
+            were(by_it.len())
+        ));
+    }
+    told
 }
 
 fn as_text(rows: &[Row], masked: bool, what: &str, out: &mut Out) -> Result<(), Failure> {
@@ -193,11 +243,8 @@ fn as_text(rows: &[Row], masked: bool, what: &str, out: &mut Out) -> Result<(), 
             out.line(format!("  {:<width$}  {old}  ->  {new}", c.place))?;
         }
     }
-    let drifted = rows.iter().filter(|r| !r.since_then.is_empty()).count();
-    if drifted > 0 {
-        out.line(format!(
-            "{drifted} would differ with the present pack too: the patient or the settings have changed since"
-        ))?;
+    for told in drifted(rows) {
+        out.line(told)?;
     }
     if masked {
         out.line("masked: letters and figures stand for others of their kind")?;

@@ -9,6 +9,7 @@ use super::super::fhir::{is_resource, mailbox_of, receive_fhir, weigh_again};
 use super::super::{Source, batch, weigh};
 use super::{NO_MESSAGE, weighed};
 use crate::adapter::Format;
+use crate::adapter::fhir::json::without_bom;
 use crate::adapter::hl7::Envelope;
 use crate::domain::organisation::EndpointId;
 use crate::store::record::{Answered, Inbound, InboundState, Raw};
@@ -76,7 +77,7 @@ impl WayIn {
         match message {
             Submitted::Hl7v2(bytes) => Ok(Told::Hl7v2(super::taken(&self.source, bytes).await?)),
             Submitted::Fhir(body, request_id) => {
-                let resource: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+                let resource: Option<serde_json::Value> = serde_json::from_slice(without_bom(&body)).ok();
                 let named = resource.as_ref().and_then(|r| r["resourceType"].as_str()).unwrap_or("Bundle").to_owned();
                 let content_type = "application/fhir+json".into();
                 let arrived = Arrived { method: "POST".into(), path: named, content_type, request_id, body };

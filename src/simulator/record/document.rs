@@ -8,7 +8,7 @@ use super::text::Private;
 /// One filed document with its versions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Document {
-    /// TXA-12, components joined by `^`.
+    /// TXA-12, of a result OBR-3; components joined by `^`.
     pub id: String,
     pub status: Status,
     /// TXA-13: the document whose place this one took.
@@ -16,7 +16,7 @@ pub struct Document {
     /// The document that took this one's place.
     pub replaced_by: Option<String>,
     pub cancelled: Option<Cancelled>,
-    /// The first by T02 or T10, each further one by T08. Never empty.
+    /// The first by T02, T10 or a final result, each further one by T08 or a corrected result. Never empty.
     pub versions: Vec<Version>,
 }
 
@@ -39,7 +39,7 @@ pub struct Cancelled {
     pub reason: Private,
 }
 
-/// What one message said a document is.
+/// What one message said a document is. Of a result the OBR says it: OBR-4, OBR-32, OBR-7, OBR-22, OBR-25.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// When it was filed here.
@@ -65,6 +65,25 @@ pub struct Version {
     pub sections: Vec<Section>,
     /// OBX rows that are values and not text.
     pub rows: Vec<CodedRow>,
+    /// Documents inside the message.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+}
+
+/// A document inside a message (OBX-2 is ED), put together from all rows with one OBX-3. What it looks like is for people; its bytes are not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// OBX-3.1.
+    pub code: String,
+    /// OBX-3.2.
+    pub name: String,
+    /// OBX-5.2 and OBX-5.3 of the first row, such as `application/pdf`.
+    pub media_type: String,
+    pub bytes: usize,
+    /// In hexadecimal.
+    pub sha256: String,
+    /// It begins and ends as a PDF does.
+    pub is_whole_pdf: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::document::{Cancelled, Document, Status, Version};
-use super::judge::{Asks, Refusal, only};
+use super::judge::{Asks, Head, Refusal, head, only};
 use super::patient::{LogRow, Patient, PatientRecord, Referral, ReferralAnswer, ReferralSent};
-use super::read::{Identity, author, component, content, entity, notes, said};
+use super::read::{Content, Identity, author, component, entity, notes, result_author, said};
 use super::{Arrival, Record};
-use crate::adapter::hl7::{Envelope, Message, Segment};
+use crate::adapter::hl7::{Envelope, Message};
 
 impl Record {
     /// Makes a person known; one who is known already stays as they are. Returns their place.
@@ -52,7 +52,10 @@ impl Record {
             (None, Asks::File) => self.know(identity.into_patient()),
             (None, Asks::AnswerReferral) if self.settings.takes_unknown_referrals => self.know(identity.into_patient()),
             (None, Asks::AnswerReferral) => return Err(Refusal::error(204, "RF1", 6, "no such referral was sent")),
-            (None, _) => return Err(Refusal::error(204, "TXA", 12, "no such document here")),
+            (None, _) => {
+                let Head { name, id, .. } = head(message)?;
+                return Err(Refusal::error(204, name, id, "no such document here"));
+            }
         };
         let id = match asks {
             Asks::File => self.file_document(message, arrival, patient, None)?,
@@ -66,12 +69,13 @@ impl Record {
         Ok(())
     }
 
-    /// TXA-12 of a document to be filed; an EPR that recognises repeats files no id twice.
+    /// The id of a document to be filed; an EPR that recognises repeats files no id twice.
     fn new_document_id(&self, message: &Message) -> Result<String, Refusal> {
-        let id = entity(only(message, "TXA")?.field(12));
-        let id = id.ok_or(Refusal::error(101, "TXA", 12, "a required field is empty"))?;
+        let Head { segment, name, id: field } = head(message)?;
+        let id = entity(segment.field(field as usize));
+        let id = id.ok_or(Refusal::error(101, name, field, "a required field is empty"))?;
         if self.settings.recognises_repeats && self.copies(&id) > 0 {
-            return Err(Refusal::error(205, "TXA", 12, "a document with this id is held already"));
+            return Err(Refusal::error(205, name, field, "a document with this id is held already"));
         }
         Ok(id)
     }
@@ -83,8 +87,8 @@ impl Record {
         patient: usize,
         replaces: Option<String>,
     ) -> Result<String, Refusal> {
-        let txa = only(message, "TXA")?;
         let id = self.new_document_id(message)?;
+        let version = version(message, arrival)?;
         let documents = &mut self.patients[patient].documents;
         documents.push(Document {
             id: id.clone(),
@@ -92,14 +96,14 @@ impl Record {
             replaces,
             replaced_by: None,
             cancelled: None,
-            versions: vec![version(txa, message, arrival)],
+            versions: vec![version],
         });
         self.lookup.filed(&id, (patient, documents.len() - 1));
         Ok(id)
     }
 
     fn replace(&mut self, message: &Message, arrival: &Arrival, patient: usize) -> Result<String, Refusal> {
-        let parent = self.target(message, 13, patient)?;
+        let parent = self.target(message, Some(13), patient)?;
         let replaces = self.patients[patient].documents[parent].id.clone();
         let id = self.file_document(message, arrival, patient, Some(replaces))?;
         let parent = &mut self.patients[patient].documents[parent];
@@ -109,14 +113,15 @@ impl Record {
     }
 
     fn edit(&mut self, message: &Message, arrival: &Arrival, patient: usize) -> Result<String, Refusal> {
-        let target = self.target(message, 12, patient)?;
+        let target = self.target(message, None, patient)?;
+        let version = version(message, arrival)?;
         let document = &mut self.patients[patient].documents[target];
-        document.versions.push(version(only(message, "TXA")?, message, arrival));
+        document.versions.push(version);
         Ok(document.id.clone())
     }
 
     fn cancel(&mut self, message: &Message, arrival: &Arrival, patient: usize) -> Result<String, Refusal> {
-        let target = self.target(message, 12, patient)?;
+        let target = self.target(message, None, patient)?;
         let reason = said(&only(message, "TXA")?.field(21).reading()).unwrap_or_default().into();
         let document = &mut self.patients[patient].documents[target];
         document.status = Status::Cancelled;
@@ -124,12 +129,13 @@ impl Record {
         Ok(document.id.clone())
     }
 
-    /// The patient's document that TXA-`field` names. An EPR that recognises repeats changes current documents only; one
+    /// The patient's document that a message names, in its own place or in TXA-`field`. An EPR that recognises repeats changes current documents only; one
     /// that does not must be able to do the same thing twice.
-    fn target(&self, message: &Message, field: u32, patient: usize) -> Result<usize, Refusal> {
-        let refuse = |text| Refusal::error(204, "TXA", field, text);
-        let txa = only(message, "TXA")?;
-        let id = entity(txa.field(if field == 13 { 13 } else { 12 })).unwrap_or_default();
+    fn target(&self, message: &Message, field: Option<u32>, patient: usize) -> Result<usize, Refusal> {
+        let Head { segment, name, id } = head(message)?;
+        let field = field.unwrap_or(id);
+        let refuse = |text| Refusal::error(204, name, field, text);
+        let id = entity(segment.field(field as usize)).unwrap_or_default();
         let copies = self.lookup.copies(&id);
         if copies.is_empty() {
             return Err(refuse("no such document here"));
@@ -229,20 +235,28 @@ fn agrees(identity: &Identity, patient: &Patient) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn version(txa: Segment<'_>, message: &Message, arrival: &Arrival) -> Version {
-    let (sections, rows) = content(message);
-    Version {
+fn version(message: &Message, arrival: &Arrival) -> Result<Version, Refusal> {
+    let Content { sections, rows, attachments } = Content::read(message)?;
+    let Head { segment, name, .. } = head(message)?;
+    let part = |field: usize| component(segment.field(field), 1);
+    let of_result = name == "OBR";
+    Ok(Version {
         at: arrival.at,
         control_id: arrival.control_id.clone(),
         by: arrival.kind.clone(),
-        kind: component(txa.field(2), 1).unwrap_or_default(),
-        author: author(txa.field(9)).or_else(|| author(txa.field(5))),
-        activity: component(txa.field(4), 1),
-        written: component(txa.field(6), 1),
-        completion: component(txa.field(17), 1).unwrap_or_default(),
-        confidentiality: component(txa.field(18), 1),
-        availability: component(txa.field(19), 1),
+        kind: if of_result { component(segment.field(4), 2).or_else(|| part(4)) } else { part(2) }.unwrap_or_default(),
+        author: if of_result {
+            result_author(segment.field(32))
+        } else {
+            author(segment.field(9)).or_else(|| author(segment.field(5)))
+        },
+        activity: part(if of_result { 7 } else { 4 }),
+        written: part(if of_result { 22 } else { 6 }),
+        completion: part(if of_result { 25 } else { 17 }).unwrap_or_default(),
+        confidentiality: if of_result { None } else { part(18) },
+        availability: if of_result { None } else { part(19) },
         sections,
         rows,
-    }
+        attachments,
+    })
 }

@@ -33,9 +33,9 @@ impl Refusal {
 /// What a message asks to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asks {
-    /// MDM^T02.
+    /// MDM^T02, or an ORU^R01 that is final.
     File,
-    /// MDM^T08.
+    /// MDM^T08, or an ORU^R01 that corrects.
     Edit,
     /// MDM^T10.
     Replace,
@@ -52,8 +52,9 @@ pub(super) fn asks(message: &Message, envelope: &Envelope, settings: &RecordSett
         ("MDM", "T08") => Asks::Edit,
         ("MDM", "T10") => Asks::Replace,
         ("MDM", "T11") => Asks::Cancel,
+        ("ORU", "R01") => result_asks(message)?,
         ("RRI", "I12" | "I13" | "I14") => Asks::AnswerReferral,
-        ("MDM" | "RRI", _) => return Err(Refusal::reject(201, "MSH", 9, "this trigger is not taken here")),
+        ("MDM" | "ORU" | "RRI", _) => return Err(Refusal::reject(201, "MSH", 9, "this trigger is not taken here")),
         _ => return Err(Refusal::reject(200, "MSH", 9, "this message type is not taken here")),
     };
     if !envelope.version().starts_with("2.") {
@@ -71,9 +72,34 @@ pub(super) fn asks(message: &Message, envelope: &Envelope, settings: &RecordSett
     }
     match asks {
         Asks::AnswerReferral => referral_answer(message)?,
+        _ if envelope.message_code() == "ORU" => result(message)?,
         _ => document(message, asks)?,
     }
     Ok(asks)
+}
+
+/// The segment that says which document a message is about, and its field with the id.
+pub(super) struct Head<'m> {
+    pub segment: Segment<'m>,
+    pub name: &'static str,
+    pub id: u32,
+}
+
+/// TXA-12, of a result OBR-3.
+pub(super) fn head(message: &Message) -> Result<Head<'_>, Refusal> {
+    let is_result = message.segments_named("TXA").next().is_none() && message.segments_named("OBR").next().is_some();
+    let (name, id) = if is_result { ("OBR", 3) } else { ("TXA", 12) };
+    Ok(Head { segment: only(message, name)?, name, id })
+}
+
+/// OBR-25: a result that is final is a new document, one that corrects is a version of the document it corrects.
+fn result_asks(message: &Message) -> Result<Asks, Refusal> {
+    match component(only(message, "OBR")?.field(25), 1).as_deref() {
+        Some("F") => Ok(Asks::File),
+        Some("C") => Ok(Asks::Edit),
+        Some(_) => Err(Refusal::error(102, "OBR", 25, "only final (F) and corrected (C) results are taken here")),
+        None => Err(Refusal::error(101, "OBR", 25, "a required field is empty")),
+    }
 }
 
 /// The one segment with this id.
@@ -141,6 +167,26 @@ fn document(message: &Message, asks: Asks) -> Result<(), Refusal> {
         (true, 1..) => Err(Refusal::error(100, "OBX", 0, "a cancellation has no content")),
         _ => Ok(()),
     }
+}
+
+/// ORU_R01 with one result that is a document (HL7 2.4 chapter 7).
+fn result(message: &Message) -> Result<(), Refusal> {
+    in_order(message, &["MSH", "PID", "OBR"])?;
+    filled(only(message, "PID")?, "PID", &[3, 5])?;
+    let obr = only(message, "OBR")?;
+    filled(obr, "OBR", &[3, 4])?;
+    let mut count = 0;
+    for obx in message.segments_named("OBX") {
+        count += 1;
+        filled(obx, "OBX", &[2, 3, 11])?;
+        if obx.index() < obr.index() {
+            return Err(Refusal::error(100, "OBX", 0, "a segment stands in the wrong place"));
+        }
+    }
+    if count == 0 {
+        return Err(Refusal::error(100, "OBX", 0, "the document has no content"));
+    }
+    Ok(())
 }
 
 /// RRI_I12 (HL7 2.4 chapter 11).

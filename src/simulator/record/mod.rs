@@ -1,7 +1,7 @@
 //! The clinical record of a pretend EPR: what it was sent, what it filed, what it refused and why. No I/O and no clock.
 //!
 //! T02 files a document, T08 edits it under the same id, T10 files one whose parent becomes obsolete, T11 takes one back,
-//! RRI answers a referral that was sent. Two kinds of EPR can be played: one that recognises a message it has had already
+//! RRI answers a referral that was sent. ORU^R01 files a document as a result, or corrects it under the same id. Two kinds of EPR can be played: one that recognises a message it has had already
 //! and answers it again, and one that files whatever comes, so that second copies show.
 
 mod document;
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::adapter::hl7::{AckCode, AckError, Charset, Envelope, Location, Message};
 
-pub use document::{Author, Cancelled, CodedRow, Document, Section, Status, Version};
+pub use document::{Attachment, Author, Cancelled, CodedRow, Document, Section, Status, Version};
 pub use judge::Refusal;
 use lookup::Lookup;
 pub use patient::{Address, LocalId, LogRow, Patient, PatientRecord, Referral, ReferralAnswer, ReferralSent};
@@ -79,7 +79,7 @@ pub struct Arrival {
     pub kind: String,
     /// MSH-10.
     pub control_id: String,
-    /// TXA-12.
+    /// TXA-12, of a result OBR-3.
     pub document_id: Option<String>,
     pub bytes: usize,
     /// Of the bytes, in hexadecimal: equal ones are byte-identical messages.
@@ -229,11 +229,13 @@ impl Arrival {
     }
 }
 
-/// TXA-12 as far as it can be made out without reading the message: what is refused is counted by its id too.
+/// TXA-12 or OBR-3 as far as it can be made out without reading the message: what is refused is counted by its id too.
 pub(super) fn document_id(bytes: &[u8]) -> Option<String> {
-    let delimiters = Envelope::peek(bytes)?.delimiters();
-    let txa = bytes.split(|b| matches!(b, b'\r' | b'\n')).find(|line| line.starts_with(b"TXA"))?;
-    let raw = txa.split(|b| *b == delimiters.field).nth(12)?;
+    let envelope = Envelope::peek(bytes)?;
+    let delimiters = envelope.delimiters();
+    let (name, field) = if envelope.message_code() == "ORU" { (b"OBR", 3) } else { (b"TXA", 12) };
+    let line = bytes.split(|b| matches!(b, b'\r' | b'\n')).find(|line| line.starts_with(name))?;
+    let raw = line.split(|b| *b == delimiters.field).nth(field)?;
     let parts: Vec<_> = raw.split(|b| *b == delimiters.component).map(String::from_utf8_lossy).collect();
     let id = parts.join("^").trim_end_matches('^').to_owned();
     (!id.is_empty()).then_some(id)

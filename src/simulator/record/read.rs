@@ -2,9 +2,12 @@
 
 use jiff::civil::Date;
 
-use super::document::{Author, CodedRow, Section};
+use super::document::{Attachment, Author, CodedRow, Section};
+use super::judge::Refusal;
 use super::patient::{LocalId, Patient};
 use crate::adapter::hl7::{Field, Message, Reading, Repeat, Segment};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use sha2::{Digest, Sha256};
 
 /// The text of a value, trimmed; `None` where there is none.
 pub(super) fn said(reading: &Reading<'_>) -> Option<String> {
@@ -89,13 +92,76 @@ pub(super) fn author(field: Field<'_>) -> Option<Author> {
     (!id.is_empty() || !name.is_empty()).then(|| Author { id, name: name.into(), authority: part(9) })
 }
 
+/// OBR-32: who and when in the first component, whose parts are number, family and given name.
+pub(super) fn result_author(field: Field<'_>) -> Option<Author> {
+    let who = first(field).component(1);
+    let part = |n| said(&who.subcomponent(n)).unwrap_or_default();
+    let (id, name) = (part(1), [part(3), part(2)]);
+    let name = name.iter().filter(|p| !p.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ");
+    (!id.is_empty() || !name.is_empty()).then(|| Author { id, name: name.into(), authority: String::new() })
+}
+
+/// What the message's OBX segments hold.
+pub(super) struct Content {
+    pub sections: Vec<Section>,
+    pub rows: Vec<CodedRow>,
+    pub attachments: Vec<Attachment>,
+}
+
+impl Content {
+    pub(super) fn read(message: &Message) -> Result<Self, Refusal> {
+        let (sections, rows) = content(message);
+        Ok(Self { sections, rows, attachments: attachments(message)? })
+    }
+}
+
+/// OBX-2 of a row that holds a document, or a piece of one.
+const ENCAPSULATED: &str = "ED";
+
+/// The rows with one OBX-3 are one document, each row decoded and put behind the one before; the first says what it is.
+fn attachments(message: &Message) -> Result<Vec<Attachment>, Refusal> {
+    let mut found: Vec<(String, String, String, Vec<u8>)> = Vec::new();
+    for obx in message.segments_named("OBX") {
+        let part = |field: usize, n: usize| component(obx.field(field), n).unwrap_or_default();
+        if part(2, 1) != ENCAPSULATED {
+            continue;
+        }
+        let data = part(5, 5);
+        let bytes = match part(5, 4).as_str() {
+            "Base64" => BASE64.decode(data.as_bytes()),
+            _ => Ok(data.into_bytes()),
+        };
+        let bytes = bytes.map_err(|_| Refusal::error(102, "OBX", 5, "a row is not base64 as it says"))?;
+        let code = part(3, 1);
+        match found.iter_mut().find(|(same, ..)| *same == code) {
+            Some((.., whole)) => whole.extend_from_slice(&bytes),
+            None => {
+                let media_type = [part(5, 2), part(5, 3)].join("/").to_lowercase();
+                found.push((code, part(3, 2), media_type.trim_matches('/').to_owned(), bytes));
+            }
+        }
+    }
+    let attachment = |(code, name, media_type, bytes): (String, String, String, Vec<u8>)| Attachment {
+        code,
+        name,
+        is_whole_pdf: bytes.starts_with(b"%PDF-") && bytes.trim_ascii_end().ends_with(b"%%EOF"),
+        media_type,
+        bytes: bytes.len(),
+        sha256: Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect(),
+    };
+    Ok(found.into_iter().map(attachment).collect())
+}
+
 /// The readable texts and the coded rows of the message's OBX segments.
-pub(super) fn content(message: &Message) -> (Vec<Section>, Vec<CodedRow>) {
+fn content(message: &Message) -> (Vec<Section>, Vec<CodedRow>) {
     let mut texts: Vec<(Section, String)> = Vec::new();
     let mut rows = Vec::new();
     for obx in message.segments_named("OBX") {
         let part = |field: usize, n: usize| component(obx.field(field), n).unwrap_or_default();
         let (value_type, code, name) = (part(2, 1), part(3, 1), part(3, 2));
+        if value_type == ENCAPSULATED {
+            continue;
+        }
         if !["FT", "TX", "ST"].contains(&&*value_type) {
             let (value, meaning) = (part(5, 1).into(), part(5, 2).into());
             rows.push(CodedRow { code, name, value_type, value, meaning, units: part(6, 1) });

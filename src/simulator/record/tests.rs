@@ -359,3 +359,73 @@ proptest! {
         prop_assert_eq!(record.arrivals().len(), 3);
     }
 }
+
+/// One of the pack's own examples.
+macro_rules! oru {
+    ($case:literal) => {
+        include_str!(concat!("../../../adapters/hl7v2-oru-pdf/examples/", $case, "/expected.hl7"))
+    };
+}
+
+#[test]
+fn a_result_is_kept_as_a_document_whose_pdf_is_put_together_and_corrected_under_its_id() {
+    let mut record = Record::default();
+    let first = oru!("render-note");
+    assert_eq!(receive(&mut record, first.as_bytes()), "AA");
+    let id = record.arrivals()[0].document_id.clone().expect("OBR-3");
+    let document = record.document(&id).expect("filed");
+    let version = document.latest();
+    assert_eq!(
+        (version.by.as_str(), version.kind.as_str(), version.completion.as_str()),
+        ("ORU^R01", "Progress report", "F")
+    );
+    assert_eq!(version.author.as_ref().map(|a| (a.id.as_str(), a.name.as_str())), Some(("ES1042", "Grace Okafor")));
+    let [pdf] = version.attachments.as_slice() else { panic!("one document inside") };
+    assert!(pdf.is_whole_pdf && pdf.media_type == "application/pdf" && pdf.bytes > 10_000, "{pdf:?}");
+    assert!(version.rows.is_empty(), "no piece of it is shown as a value");
+    let shown = crate::simulator::show(&record, &crate::simulator::Show::default());
+    assert!(shown.contains(&format!("id {id}: 1 copy")) && shown.contains("bytes, a whole PDF"), "{shown}");
+    // The same again is answered and not filed twice; the same id in another message is refused.
+    assert_eq!(receive(&mut record, first.as_bytes()), "AA");
+    assert_eq!((record.copies(&id), record.arrivals()[1].became), (1, Became::Repeat));
+    let other = first.replacen("RZZ01JNBRZC5M8Q4T7V", "RZZ01JNBRZC5M8Q4TZZ", 1);
+    assert_eq!(receive(&mut record, other.as_bytes()), "AE 205");
+    for (case, versions) in [(oru!("render-note-replaced"), 2), (oru!("render-note-withdrawn"), 3)] {
+        let case = case.replacen("RZZ01JNBRZC5M8Q4T7W", &format!("C{versions}"), 1);
+        assert_eq!(receive(&mut record, case.as_bytes()), "AA");
+        let document = record.document(&id).expect("filed");
+        assert_eq!((document.versions.len(), document.latest().completion.as_str()), (versions, "C"));
+        assert!(document.latest().attachments[0].is_whole_pdf);
+    }
+    assert_eq!((record.copies(&id), record.arrivals_of_document(&id).len()), (1, 5));
+    let again = Record::from_json(&record.to_json(), RecordSettings::default()).expect("its own JSON");
+    assert_eq!(again.document(&id).expect("kept").versions, record.document(&id).expect("kept").versions);
+}
+
+#[test]
+fn an_epr_that_knows_no_repeats_holds_a_result_twice_and_says_so() {
+    let mut record = copying();
+    for _ in 0..2 {
+        assert_eq!(receive(&mut record, oru!("render-note").as_bytes()), "AA");
+    }
+    let id = record.arrivals()[0].document_id.clone().expect("OBR-3");
+    assert_eq!((record.copies(&id), record.duplicates().len()), (2, 1));
+}
+
+#[test]
+fn a_result_that_is_not_put_together_as_the_standard_says_is_refused() {
+    let good = oru!("render-note");
+    for (from, to, judged) in [
+        ("|||F|||||||", "||||||||||", "AE 101"),
+        ("|||F|||||||", "|||X|||||||", "AE 102"),
+        ("|||F|||||||", "|||C|||||||", "AE 204"),
+        ("^Base64^JVBER", "^Base64^!VBER", "AE 102"),
+        ("ORU^R01^ORU_R01", "ORU^R30^ORU_R30", "AR 201"),
+        ("^IPS|371532007^Progress report^SCT|||", "^IPS|||", "AE 101"),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let mut record = Record::default();
+        assert_eq!(receive(&mut record, good.replacen(from, to, 1).as_bytes()), judged, "{from} -> {to}");
+        assert_eq!(record.documents().count(), 0);
+    }
+}

@@ -9,6 +9,7 @@ use crate::domain::ambient::from_micros;
 use crate::domain::delivery::{Delivery, ParkReason, State, WaitingFor};
 use crate::domain::ids::{DeliveryId, PatientId, RenderingId, ReplyId};
 use crate::domain::organisation::EndpointId;
+use crate::domain::text::Private;
 use uuid::Uuid;
 
 /// Which deliveries a list shows. Empty and `None` mean: all.
@@ -161,7 +162,7 @@ impl Store {
             .map(|(version, at, state, what, by)| {
                 let state = state_of(&state)
                     .ok_or_else(|| StoreError::Inconsistent { table: "step", what: "an unknown state".into() })?;
-                Ok(Step { delivery_id: delivery.id, version, at: from_micros(at), state, what, by })
+                Ok(Step { delivery_id: delivery.id, version, at: from_micros(at), state, what: Private(what), by })
             })
             .collect()
     }

@@ -14,6 +14,7 @@ use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::policy::EndpointPolicy;
 use crate::domain::referral::Referral;
 use crate::domain::route::{RouteQuery, RoutedKind};
+use crate::domain::text::Private;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -178,7 +179,8 @@ fn add(
     });
     let lane_seq = lane.next_seq;
     view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });
-    let park = cannot_name.then(|| Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: String::new() });
+    let park =
+        cannot_name.then(|| Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() });
     let delivery = Delivery {
         id: DeliveryId::new(ctx.now, ctx.entropy),
         entry_id: entry.id,
@@ -223,7 +225,7 @@ fn add(
             version: 1,
             at: ctx.now,
             state: State::Parked,
-            what,
+            what: Private(what),
             by: accepting.actor.principal.clone(),
         });
     }
@@ -253,7 +255,7 @@ pub(in crate::store) fn happen(
         version: delivery.version,
         at: ctx.now,
         state: delivery.state,
-        what: step,
+        what: Private(step),
         by: by.to_owned(),
     });
     view.put_delivery(delivery.clone());

@@ -35,6 +35,7 @@ use super::rows::{Keys, View};
 use super::scope::Scope;
 use crate::domain::ids::PatientId;
 use crate::domain::organisation::OdsCode;
+use crate::domain::text::Private;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -89,7 +90,7 @@ pub(super) fn audit(view: &mut View, actor: &Actor, now: Timestamp, about: &Abou
         subject_kind: about.kind,
         subject_id: Some(about.id),
         patient_id: about.patient,
-        why: about.why.to_owned(),
+        why: Private(about.why.to_owned()),
         outcome: "done",
     });
 }

@@ -11,6 +11,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Entry, Subject};
 use crate::domain::ids::{DeliveryId, EntryId, PatientId};
 use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::text::Private;
 
 /// One thing done to some deliveries.
 #[derive(Debug, Clone)]
@@ -58,11 +59,15 @@ impl Operate {
                     "delivery.rerender",
                 )
             }
-            Operation::Park => (Happened::Stopped { why: self.reason.clone() }, "delivery.park"),
+            Operation::Park => (Happened::Stopped { why: Private(self.reason.clone()) }, "delivery.park"),
             Operation::Cancel { may_be_in_record_acknowledged: ack } => {
                 let by = self.call.actor.principal.clone();
                 (
-                    Happened::CancelledBy { by, why: self.reason.clone(), may_be_in_record_acknowledged: *ack },
+                    Happened::CancelledBy {
+                        by,
+                        why: Private(self.reason.clone()),
+                        may_be_in_record_acknowledged: *ack,
+                    },
                     "delivery.cancel",
                 )
             }
@@ -158,7 +163,7 @@ impl Write for SetPaused {
         let mut state =
             view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let by = self.call.actor.principal.clone();
-        state.paused = self.paused.then(|| Paused { by, why: self.reason.clone(), at: ctx.now });
+        state.paused = self.paused.then(|| Paused { by, why: Private(self.reason.clone()), at: ctx.now });
         view.endpoints.put(self.endpoint.clone(), state);
         let action = if self.paused { "endpoint.pause" } else { "endpoint.resume" };
         let about = About {

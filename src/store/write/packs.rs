@@ -7,6 +7,7 @@ use super::super::rows::{Keys, PackRow, View};
 use super::super::writer::{Ctx, Write};
 use super::{About, Call, audit};
 use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::text::Private;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -64,10 +65,21 @@ impl ChangePack {
             now: self.to.clone(),
             at: now,
             by: by.to_owned(),
-            why: self.reason.clone(),
+            why: Private(self.reason.clone()),
             folder: self.folder.clone(),
             former,
         })
+    }
+
+    fn changed_meanwhile(&self, state: &EndpointState) -> Refusal {
+        let active = state.pack.as_ref();
+        Refusal::PackChanged {
+            endpoint: self.endpoint.clone(),
+            seen: self.seen,
+            now: state.activation(),
+            works: active.map_or_else(|| "no pack".to_owned(), |a| a.now.to_string()),
+            by: active.map(|a| a.by.clone()).unwrap_or_default(),
+        }
     }
 
     fn answered(&self, view: &mut View, from: Option<&PackKept>, number: i64) -> Answered {
@@ -102,7 +114,7 @@ impl Write for ChangePack {
         let state =
             view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         if state.activation() != self.seen {
-            return Err(Refusal::VersionConflict { seen: self.seen, now: state.activation() }.into());
+            return Err(self.changed_meanwhile(&state).into());
         }
         let before = state.pack.as_ref();
         let from = before.map(|b| b.now.clone());

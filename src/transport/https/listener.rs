@@ -5,8 +5,8 @@ use crate::transport::http_message::Reply;
 use crate::transport::net::{Stream, tune};
 use crate::transport::tls::ServerTls;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -57,6 +57,31 @@ pub struct Arrived {
     pub body: Vec<u8>,
 }
 
+/// A request of which nothing was heard. In which form its caller is told so is for whoever knows what is posted here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheard {
+    /// It does not show the credentials.
+    NotAllowed,
+    TooLarge {
+        bytes_max: usize,
+    },
+    /// The body ended before its end.
+    BrokenOff,
+    /// There was no answer within the time a request has. Its caller does not know, and asks or sends again.
+    TooSlow,
+}
+
+impl Unheard {
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotAllowed => 401,
+            Self::TooLarge { .. } => 413,
+            Self::BrokenOff => 400,
+            Self::TooSlow => 503,
+        }
+    }
+}
+
 impl std::fmt::Debug for Arrived {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrived")
@@ -83,8 +108,8 @@ impl Listener {
         self.tcp.local_addr()
     }
 
-    /// Serves until `stop`, then finishes what is in hand.
-    pub async fn run<F, A>(self, stop: CancellationToken, answer: F)
+    /// Serves until `stop`, then finishes what is in hand. `unheard` says what a caller is told whose request never came to `answer`.
+    pub async fn run<F, A>(self, stop: CancellationToken, unheard: fn(Unheard) -> Reply, answer: F)
     where
         F: Fn(Arrived) -> A + Send + Sync + 'static,
         A: Future<Output = Reply> + Send + 'static,
@@ -111,7 +136,7 @@ impl Listener {
             };
             let (settings, answer, stop) = (settings.clone(), answer.clone(), stop.clone());
             open.spawn(async move {
-                connection(tcp, &settings, &stop, answer).await;
+                connection(tcp, &settings, &stop, unheard, answer).await;
                 drop(permit);
             });
         }
@@ -123,8 +148,13 @@ impl Listener {
     }
 }
 
-async fn connection<F, A>(tcp: TcpStream, settings: &Arc<ListenerSettings>, stop: &CancellationToken, answer: Arc<F>)
-where
+async fn connection<F, A>(
+    tcp: TcpStream,
+    settings: &Arc<ListenerSettings>,
+    stop: &CancellationToken,
+    unheard: fn(Unheard) -> Reply,
+    answer: Arc<F>,
+) where
     F: Fn(Arrived) -> A + Send + Sync + 'static,
     A: Future<Output = Reply> + Send + 'static,
 {
@@ -137,7 +167,13 @@ where
     };
     let serve = service_fn(|request| {
         let (settings, answer) = (settings.clone(), answer.clone());
-        async move { Ok::<_, Infallible>(written(one(request, &settings, &*answer).await)) }
+        async move {
+            let reply = match one(request, &settings, &*answer).await {
+                Ok(reply) => written(reply),
+                Err(why) => not_heard(why, unheard(why)),
+            };
+            Ok::<_, Infallible>(reply)
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
@@ -165,23 +201,18 @@ async fn open_stream(tcp: TcpStream, settings: &ListenerSettings) -> io::Result<
     }
 }
 
-async fn one<F, A>(request: http::Request<Incoming>, settings: &ListenerSettings, answer: &F) -> Reply
+async fn one<F, A>(request: http::Request<Incoming>, settings: &ListenerSettings, answer: &F) -> Result<Reply, Unheard>
 where
     F: Fn(Arrived) -> A,
     A: Future<Output = Reply>,
 {
-    let plain = |status| Reply::new(status, [], Vec::new());
     if !is_allowed(request.headers(), settings) {
-        // Who is not allowed here keeps no connection either.
-        return Reply::new(401, [("connection", "close")], Vec::new());
+        return Err(Unheard::NotAllowed);
     }
     let whole = async {
         let (head, body) = request.into_parts();
         let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let body = match body_of(&head.headers, body, settings.max_body_bytes).await {
-            Ok(body) => body,
-            Err(status) => return plain(status),
-        };
+        let body = body_of(&head.headers, body, settings.max_body_bytes).await?;
         let arrived = Arrived {
             method: head.method.as_str().to_owned(),
             path: head.uri.path().trim_start_matches('/').to_owned(),
@@ -189,22 +220,21 @@ where
             request_id: text("x-request-id"),
             body,
         };
-        answer(arrived).await
+        Ok(answer(arrived).await)
     };
-    // Without an answer the caller does not know, and asks or sends again.
-    tokio::time::timeout(settings.request_timeout, whole).await.unwrap_or_else(|_| plain(503))
+    tokio::time::timeout(settings.request_timeout, whole).await.unwrap_or(Err(Unheard::TooSlow))
 }
 
-async fn body_of(headers: &HeaderMap, mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, u16> {
+async fn body_of(headers: &HeaderMap, mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, Unheard> {
     let said = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if said.is_some_and(|n| n > bytes_max) {
-        return Err(413);
+        return Err(Unheard::TooLarge { bytes_max });
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(|_| 400u16)?.into_data() {
+        if let Ok(data) = frame.map_err(|_| Unheard::BrokenOff)?.into_data() {
             if bytes.len() + data.len() > bytes_max {
-                return Err(413);
+                return Err(Unheard::TooLarge { bytes_max });
             }
             bytes.extend_from_slice(&data);
         }
@@ -219,9 +249,22 @@ fn is_allowed(headers: &HeaderMap, settings: &ListenerSettings) -> bool {
     shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret))
 }
 
+fn not_heard(why: Unheard, told: Reply) -> http::Response<Full<Bytes>> {
+    let mut response = written(told);
+    if why == Unheard::NotAllowed {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // Who is not allowed here keeps no connection either.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 fn written(reply: Reply) -> http::Response<Full<Bytes>> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut out = http::Response::builder().status(status);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        out = out.header(ALLOW, "POST");
+    }
     for (name, value) in reply.headers.iter() {
         out = out.header(name, value);
     }

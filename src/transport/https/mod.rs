@@ -19,7 +19,7 @@ pub use assertion::{AssertionError, AssertionKey};
 pub use auth::{Auth, ClientProof, Sign, TokenSettings};
 pub use base::{Base, NotABase};
 pub use client::{Ambient, ClientSettings, Connection, Pool};
-pub use listener::{Arrived, Listener, ListenerSettings};
+pub use listener::{Arrived, Listener, ListenerSettings, Unheard};
 pub use session::{Login, LoginPlan, SessionSettings, TokenIn};
 
 /// Largest reply body that is read (4 MiB), unless settings say otherwise.

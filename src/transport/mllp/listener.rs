@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::FRAME_BYTES_MAX;
 use super::link::Link;
+use super::room::{Entered, Room, Seat};
 use super::serve::{Serving, serve};
 use crate::transport::Redacted;
 use crate::transport::net::{Stream, tune};
@@ -26,8 +27,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct ListenerSettings {
     pub tls: Option<Arc<ServerTls>>,
-    /// Connections above this are closed at once.
+    /// Above this a new one takes the place of the one that has brought no whole message for longest; where all are at work, it is closed at once.
     pub max_connections: usize,
+    /// Who has brought no whole message for less than this gives way to nobody.
+    pub give_way_after: Duration,
     /// For the TLS handshake.
     pub handshake_timeout: Duration,
     /// A connection that began no frame for this long is closed; stray bytes do not count.
@@ -43,11 +46,12 @@ pub struct ListenerSettings {
 }
 
 impl Default for ListenerSettings {
-    /// Plain, 256 connections, 10 s handshake, 10 min idle, 60 s a frame, 30 s to write, 10 s to stop, 4 MiB frames.
+    /// Plain, 256 connections, 2 s until one gives way, 10 s handshake, 10 min idle, 60 s a frame, 30 s to write, 10 s to stop, 4 MiB frames.
     fn default() -> Self {
         Self {
             tls: None,
             max_connections: 256,
+            give_way_after: Duration::from_secs(2),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
             frame_timeout: Duration::from_secs(60),
@@ -134,7 +138,7 @@ impl Listener {
         A: Future<Output = Answer> + Send + 'static,
     {
         let answer = Arc::new(answer);
-        let permits = Arc::new(Semaphore::new(self.settings.max_connections));
+        let room = Room::new(self.settings.max_connections, self.settings.give_way_after);
         let settings = Arc::new(self.settings);
         let mut open = JoinSet::new();
         let mut connection = 0;
@@ -151,12 +155,17 @@ impl Listener {
                     }
                 },
             };
-            let Ok(permit) = permits.clone().try_acquire_owned() else {
-                tracing::warn!(%peer, limit = settings.max_connections, "a connection above the limit was closed");
+            connection += 1;
+            let limit = settings.max_connections;
+            let Some(Entered { seat, instead_of }) = room.enter(connection, Instant::now()) else {
+                tracing::warn!(%peer, limit, "a connection above the limit was closed");
                 continue;
             };
-            connection += 1;
-            let caller = Caller { tcp, peer, connection, permit };
+            if let Some(quiet) = instead_of {
+                let quiet_s = quiet.as_secs();
+                tracing::warn!(%peer, limit, quiet_s, "a connection above the limit took the place of the one that had brought no whole message for longest");
+            }
+            let caller = Caller { tcp, peer, connection, seat };
             open.spawn(one(caller, settings.clone(), stop.clone(), answer.clone()));
         }
         drop(self.tcp);
@@ -176,7 +185,7 @@ struct Caller {
     tcp: TcpStream,
     peer: SocketAddr,
     connection: u64,
-    permit: OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 async fn one<F, A>(caller: Caller, settings: Arc<ListenerSettings>, stop: CancellationToken, answer: Arc<F>)
@@ -184,9 +193,10 @@ where
     F: Fn(Received) -> A + Send + Sync,
     A: Future<Output = Answer> + Send,
 {
-    let Caller { tcp, peer, connection, permit } = caller;
+    let Caller { tcp, peer, connection, seat } = caller;
     let stream = tokio::select! {
         () = stop.cancelled() => return,
+        () = seat.given_up() => return,
         opened = open_stream(tcp, &settings) => match opened {
             Ok(stream) => stream,
             Err(e) => {
@@ -196,9 +206,8 @@ where
         },
     };
     let peer_certificate = stream.peer_certificate().map(Arc::from);
-    let serving = Serving { settings: &settings, stop: &stop, peer, peer_certificate, connection };
+    let serving = Serving { settings: &settings, stop: &stop, seat: &seat, peer, peer_certificate, connection };
     serve(Link::new(stream, settings.max_frame_bytes), serving, &*answer).await;
-    drop(permit);
 }
 
 async fn open_stream(tcp: TcpStream, settings: &ListenerSettings) -> io::Result<Stream> {

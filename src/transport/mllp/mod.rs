@@ -6,6 +6,7 @@ pub mod frame;
 mod idle;
 mod link;
 mod listener;
+mod room;
 mod serve;
 mod strays;
 

@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::frame::encode;
 use super::link::{Heard, Link};
 use super::listener::{Answer, ListenerSettings, Received, Then};
+use super::room::Seat;
 
 /// What a connection is served under.
 pub(super) struct Serving<'a> {
     pub(super) settings: &'a ListenerSettings,
     pub(super) stop: &'a CancellationToken,
+    pub(super) seat: &'a Seat,
     pub(super) peer: SocketAddr,
     pub(super) peer_certificate: Option<Arc<[u8]>>,
     pub(super) connection: u64,
@@ -38,6 +40,8 @@ where
 {
     loop {
         let end = match next(&mut link, &serving).await {
+            // It gave way while this came: not taken, so that its sender sends it again.
+            Ok(_) if !serving.seat.begins() => Err(End::Cut),
             Ok(bytes) => {
                 let received = Received {
                     bytes,
@@ -46,7 +50,9 @@ where
                     connection: serving.connection,
                 };
                 // Not raced against `stop`: a message in hand is finished.
-                reply(&mut link, &serving, answer(received).await).await
+                let replied = reply(&mut link, &serving, answer(received).await).await;
+                serving.seat.answered(Instant::now());
+                replied
             }
             Err(end) => Err(end),
         };
@@ -99,6 +105,7 @@ async fn next(link: &mut Link, serving: &Serving<'_>) -> Result<Vec<u8>, End> {
         heard = tokio::select! {
             biased;
             () = serving.stop.cancelled() => return Err(End::Goodbye),
+            () = serving.seat.given_up() => return Err(End::Cut),
             heard = link.hear_some() => heard,
             () = sleep_until(frame_until.unwrap_or(idle_until)) => {
                 tracing::debug!(%peer, mid_frame = link.mid_frame(), "a connection was closed for silence");

@@ -166,6 +166,73 @@ pub(super) async fn exercise_api(bridge: &Bridge, heard: &Heard) {
     }
 }
 
+/// What operators type as their reason: kept for the audit, and said nowhere else, whether the call is carried out or refused.
+pub(super) async fn exercise_reasons(bridge: &Bridge, heard: &Heard) {
+    let addr = bridge.serve_api().await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+    let mut deliveries = DeliveryServiceClient::new(channel.clone());
+    let mut adapters = AdapterServiceClient::new(channel.clone());
+    let mut inbound = InboundServiceClient::new(channel);
+    let id = || new_uuid(bridge.now(), &Fresh).to_string();
+    let (epr, soon) = (endpoint_id().to_string(), format!("{WHY} about {FAMILY}"));
+    heard.debug(&bridge.try_write(bridge.note(TEXT)).await.unwrap());
+    let delivery = newest(bridge).await.to_string();
+    let listed = inbound.list_inbound_messages(v1::ListInboundMessagesRequest::default()).await.unwrap().into_inner();
+    let message = listed.messages.first().map(|m| m.id.clone()).unwrap_or_default();
+    // Carried out; too long; with a number, which is refused and not repeated.
+    for reason in [soon.clone(), format!("{WHY} ").repeat(40), format!("{WHY} for {NHS}")] {
+        macro_rules! said {
+            ($client:ident, $call:ident, $request:ident { $($rest:tt)* }) => {{
+                let request = v1::$request { request_id: id(), reason: reason.clone(), $($rest)* };
+                match $client.$call(request).await {
+                    Ok(_) => assert_eq!(reason, soon, "{} took a reason that it must not", stringify!($call)),
+                    Err(e) => {
+                        if reason.ends_with(NHS) {
+                            let said = format!("{:?}", e.get_error_details().bad_request());
+                            assert!(said.contains("must not hold an NHS number"), "{}: {said}", stringify!($call));
+                        }
+                        heard.refused::<(), _>(Err(e));
+                    }
+                }
+            }};
+        }
+        said!(deliveries, pause_endpoint, PauseEndpointRequest { endpoint_id: epr.clone() });
+        heard.debug(&bridge.store.endpoint_states(&[endpoint_id()]).await.unwrap());
+        let (delivery_id, acknowledge_may_be_in_record) = (delivery.clone(), true);
+        said!(deliveries, park_delivery, ParkDeliveryRequest { delivery_id });
+        let delivery_id = delivery.clone();
+        said!(deliveries, rerender_delivery, RerenderDeliveryRequest { delivery_id, acknowledge_may_be_in_record });
+        let selection = Some(v1::DeliverySelection { delivery_ids: vec![delivery.clone()], ..Default::default() });
+        said!(deliveries, retry_deliveries, RetryDeliveriesRequest { selection, ..Default::default() });
+        let delivery_id = delivery.clone();
+        said!(deliveries, cancel_delivery, CancelDeliveryRequest { delivery_id, acknowledge_may_be_in_record });
+        said!(deliveries, resume_endpoint, ResumeEndpointRequest { endpoint_id: epr.clone() });
+        let (endpoint_id_, recorded_from) = (epr.clone(), Some(bridge.now().into()));
+        said!(
+            deliveries,
+            backfill_deliveries,
+            BackfillDeliveriesRequest { endpoint_id: endpoint_id_, recorded_from, ..Default::default() }
+        );
+        said!(adapters, activate_adapter, ActivateAdapterRequest { endpoint_id: epr.clone(), version: String::new() });
+        said!(adapters, rollback_adapter, RollbackAdapterRequest { endpoint_id: epr.clone(), version: String::new() });
+        let inbound_message_id = message.clone();
+        said!(inbound, reprocess_inbound_message, ReprocessInboundMessageRequest { inbound_message_id });
+        let export = v1::ExportDeliveriesRequest { endpoint_id: epr.clone(), reason: reason.clone() };
+        if let Err(e) = deliveries.export_deliveries(export).await {
+            heard.refused::<(), _>(Err(e));
+        }
+    }
+    for delivery in bridge
+        .store
+        .deliveries(&Scope::system(), &DeliveryFilter::default(), Page { size: 1000, after: None })
+        .await
+        .unwrap()
+    {
+        heard.debug(&delivery);
+        heard.debug(&bridge.store.steps(&delivery).await.unwrap());
+    }
+}
+
 /// A fault of ours, with the patient's name in its message.
 pub(super) fn exercise_panics() {
     let before = std::panic::take_hook();

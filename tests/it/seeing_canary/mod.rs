@@ -32,6 +32,7 @@ use ips_bridge::transport::mllp::{Answer, Then};
 use ips_bridge::wire::v1;
 use ips_bridge::wire::v1::adapter_service_client::AdapterServiceClient;
 use ips_bridge::wire::v1::delivery_service_client::DeliveryServiceClient;
+use ips_bridge::wire::v1::inbound_service_client::InboundServiceClient;
 use ips_bridge::wire::v1::outcome_service_client::OutcomeServiceClient;
 use ips_bridge::wire::v1::patient_service_client::PatientServiceClient;
 use ips_bridge::wire::v1::progress_note_service_client::ProgressNoteServiceClient;
@@ -40,6 +41,7 @@ use std::fmt::{Debug, Display};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic_types::StatusExt as _;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -48,7 +50,7 @@ mod calls;
 mod machinery;
 mod ways_in;
 
-use calls::{exercise_api, exercise_full, exercise_panics, exercise_reads};
+use calls::{exercise_api, exercise_full, exercise_panics, exercise_reads, exercise_reasons};
 use machinery::{exercise_forms, exercise_inbound, exercise_outbox, exercise_writes, good, unhelpful};
 use ways_in::{exercise_fhir, exercise_lookups, exercise_messages};
 
@@ -195,6 +197,7 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
         exercise_outbox(&bridge, &far_end, &heard).await;
         exercise_inbound(&bridge, &heard).await;
         exercise_api(&bridge, &heard).await;
+        exercise_reasons(&bridge, &heard).await;
         exercise_messages(&bridge, &heard).await;
         exercise_fhir(&bridge, &heard).await;
         exercise_lookups(&heard);

@@ -302,7 +302,7 @@ async fn reads_of_a_patients_data_are_audited_before_they_are_answered() {
             subject_kind: "patient",
             subject_id: Some(of.patient.0),
             patient_id: Some(of.patient),
-            why: String::new(),
+            why: Default::default(),
             outcome: "done",
         };
         bridge.store.audit_reads(ips_bridge::store::write::ReadAudit(vec![audit.clone(), audit])).await.unwrap();

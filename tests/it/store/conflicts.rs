@@ -38,7 +38,7 @@ async fn a_write_the_database_refuses_fails_its_caller_only() {
             subject_kind: "patient",
             subject_id: None,
             patient_id: None,
-            why: String::new(),
+            why: Default::default(),
             outcome: "done",
         };
         let (begun, notes, audited) = tokio::join!(

@@ -212,7 +212,7 @@ async fn a_paused_endpoint_lets_nothing_through_until_it_is_resumed() {
         pause(&bridge, &epr(), true).await;
         assert!(bridge.claim(&epr(), 10).await.is_empty());
         let paused = state(&bridge).await.paused.unwrap();
-        assert_eq!((paused.by.as_str(), paused.why.as_str()), ("ips-app", "maintenance"));
+        assert_eq!((paused.by.as_str(), paused.why.0.as_str()), ("ips-app", "maintenance"));
         // An answer that was on its way does not end the pause.
         open_again(&bridge, &epr()).await;
         assert!(bridge.claim(&epr(), 10).await.is_empty());

@@ -15,6 +15,7 @@ mod lists;
 mod merges;
 mod names;
 mod opening;
+mod packs;
 mod people;
 mod property;
 pub mod raw;

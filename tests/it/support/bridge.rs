@@ -346,6 +346,7 @@ impl Bridge {
             allowed: Vec::new(),
             accept: Accept::default(),
             keeps_ignored: false,
+            batches: Default::default(),
         }
     }
 
