@@ -44,7 +44,15 @@ async fn a_number_given_out_twice_changes_nobody() {
     for store in stores() {
         let bridge = quiet(&store.url).await;
         let source = bridge.source();
-        for (name, born) in [("WRONG^EVE^^^^^L", "19600101"), ("WRONG^EVE^^^^^L", ""), ("^^^^^^L", "19600101")] {
+        for (name, born) in [
+            ("WRONG^EVE^^^^^L", "19600101"),
+            ("WRONG^EVE^^^^^L", ""),
+            ("WRONG^EVE^^^^^L", "1960"),
+            ("WRONG^EVE^^^^^CURRENT~OLDER^EVE^^^^^PREVIOUS", "19600101"),
+            ("WRONG^EVE^^^^^CURRENT~OLDER^EVE^^^^^PREVIOUS", "1985"),
+            ("WRONG^EVE^^^^^L", "600101"),
+            ("^^^^^^L", "19600101"),
+        ] {
             for trigger in ["A31", "A08", "A28"] {
                 let theirs = format!("PID|1||A1^^^RZ9^MR||{name}||{born}{DIED}");
                 assert_eq!(tell(&source, adt(trigger, 5, &theirs)).await, "AE", "{name} {born}");
@@ -272,6 +280,28 @@ async fn letters_in_a_character_set_that_nobody_knows_are_not_guessed_at() {
         assert_eq!(tell(&source, polish(b"KOWAL\xa3")).await, "AE");
         assert!(last(&bridge).await.reason.contains("MSH-18"));
         assert_eq!(tell(&source, polish(b"KOWAL")).await, "AA", "ASCII is ASCII in each of them");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// A day alone may be its evening: what came in the morning of that day is not newer.
+#[tokio::test]
+async fn a_change_told_by_its_day_alone_is_not_older_than_that_days_morning() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let at = |evn: &str, phone: &str| {
+            let text = String::from_utf8(adt("A31", 5, &format!("{PID}||||||{phone}^PRN^PH"))).unwrap();
+            let (head, rest) = text.split_once("\rEVN|").unwrap();
+            let rest = rest.split_once('\r').unwrap().1;
+            format!("{head}\rEVN||20260301150000||||{evn}\r{rest}").into_bytes()
+        };
+        assert_eq!(tell(&source, at("20260301091500", "01632 960001")).await, "AA");
+        assert_eq!(tell(&source, at("20260301", "01632 960002")).await, "AA");
+        assert_eq!(patient(&bridge).await.details.phone, Some(Private("01632 960002".into())));
+        assert_eq!(tell(&source, at("20260228", "01632 960003")).await, "AA");
+        assert_eq!(patient(&bridge).await.details.phone, Some(Private("01632 960002".into())), "the day before");
         drop(source);
         bridge.stop().await;
     }

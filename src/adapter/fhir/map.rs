@@ -52,6 +52,11 @@ pub const FILTERS: &[FilterDoc] = &[
         example: "as = \"code:gender\"",
         does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement",
     },
+    FilterDoc {
+        name: "year",
+        example: "as = \"year\"",
+        does: "the year that a date, or a part of one, begins with; what is none counts as absent",
+    },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
     FilterDoc { name: "flag", example: "as = \"flag\"", does: "true or false" },
@@ -79,6 +84,11 @@ pub const XML_FILTERS: &[FilterDoc] = &[
         name: "code:<table>",
         example: "as = \"code:gender\"",
         does: "theirs to ours by a table of codes/; a code the table lacks is a fault unless the manifest names a replacement",
+    },
+    FilterDoc {
+        name: "year",
+        example: "as = \"year\"",
+        does: "the year that a date, or a part of one, begins with; what is none counts as absent",
     },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
@@ -481,9 +491,12 @@ fn has_at_most(value: &Value, left: &mut usize) -> bool {
 /// What a Bundle is about: what its MessageHeader points at, else the one resource that the pack parses.
 fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
     let header = resource::entries(bundle).find(|r| resource::type_of(r) == Some("MessageHeader"));
-    if header.is_some_and(|h| h.get("response").is_some()) {
+    // BaRS says in the event what FHIR says in `response`.
+    let event = header.and_then(|h| h.pointer("/eventCoding/code")).and_then(Value::as_str);
+    if header.is_some_and(|h| h.get("response").is_some()) || event.is_some_and(|e| e.ends_with("-response")) {
         return Err(ParseError::NoMap("a message that answers another".into()));
     }
+    bundle_tells(bundle)?;
     let known = |r: &Value| resource::type_of(r).is_some_and(|t| pack.manifest.parse.iter().any(|p| p.message == t));
     let focuses = header.and_then(|h| h.get("focus")).and_then(Value::as_array).into_iter().flatten();
     let pointed: Vec<&Value> = header
@@ -508,6 +521,22 @@ fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
             "a Bundle with several resources of which each could be meant; it needs a MessageHeader with focus".into(),
         )),
     }
+}
+
+/// A Bundle that tells how things are: not how they were, and not that something is to be taken away.
+fn bundle_tells(bundle: &Value) -> Result<(), ParseError> {
+    let kind = bundle.get("type").and_then(Value::as_str).unwrap_or_default();
+    if matches!(kind, "history" | "transaction-response" | "batch-response") {
+        return Err(ParseError::NoMap("a Bundle of answers or of former versions".into()));
+    }
+    let entries = bundle.get("entry").and_then(Value::as_array).into_iter().flatten();
+    let mut methods = entries.filter_map(|e| e.pointer("/request/method")?.as_str());
+    if methods.any(|m| !matches!(m, "POST" | "PUT")) {
+        return Err(ParseError::Unreadable(
+            "a Bundle that does more than tell: an entry is to be deleted, patched or read".into(),
+        ));
+    }
+    Ok(())
 }
 
 /// What tells a repeat: the Bundle's or resource's own identifier, else its id.

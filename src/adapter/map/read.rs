@@ -431,7 +431,9 @@ pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> 
         None => match name {
             "hl7_date" => As::Date,
             "hl7_date_if_whole" => As::DateIfWhole,
+            "year" => As::Year,
             "hl7_time" => As::Time,
+            "hl7_time_latest" => As::TimeLatest,
             "nhs_number" => As::NhsNumber,
             "upper" => As::Upper,
             "whole" => As::Whole,

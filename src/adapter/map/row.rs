@@ -3,9 +3,10 @@
 use super::super::filters::FilterDoc;
 use super::super::hl7::{Path, Reading, Repeat};
 use super::pick::Pick;
-use super::time::{date, instant, is_part_of_a_date};
+use super::time::{date, instant, is_part_of_a_date, latest};
 use super::{Around, Part, Where};
 use crate::domain::nhs_number::NhsNumber;
+use crate::domain::person::OLDEST_BIRTH_YEAR;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -27,6 +28,11 @@ pub const FILTERS: &[FilterDoc] = &[
         does: "an HL7 time, or one as YYYY-MM-DD HH:MM:SS, to an instant; without an offset it is in the endpoint's time zone",
     },
     FilterDoc {
+        name: "hl7_time_latest",
+        example: "as = \"hl7_time_latest\"",
+        does: "as hl7_time; a day alone is its last moment: what is told of a day may be of its evening",
+    },
+    FilterDoc {
         name: "nhs_number",
         example: "as = \"nhs_number\"",
         does: "ten digits, spaces removed, the check digit checked",
@@ -41,6 +47,11 @@ pub const FILTERS: &[FilterDoc] = &[
         example: "as = \"flag:death\"",
         does: "true or false by a table of codes/ whose ours are true, false and absent; a code the table lacks is a fault",
     },
+    FilterDoc {
+        name: "year",
+        example: "as = \"year\"",
+        does: "the year that a date, or a part of one, begins with; what is none counts as absent",
+    },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
 ];
@@ -52,11 +63,13 @@ pub(in crate::adapter) enum As {
     Date,
     DateIfWhole,
     Time,
+    TimeLatest,
     NhsNumber,
     Code(String),
     Flag(String),
     Upper,
     Whole,
+    Year,
 }
 
 /// Where a reading comes from.
@@ -185,6 +198,14 @@ impl Row {
                 let mut parts = Vec::new();
                 let mut null = false;
                 for source in sources {
+                    // A list holds each of several, where the path says that there may be several.
+                    if let (From::List(_), Source::Path(path)) = (&self.from, source)
+                        && path.is_joined()
+                    {
+                        let all = path.read_all(place.segments()).into_iter().filter_map(Reading::into_value);
+                        parts.extend(all.filter(|t| !t.trim().is_empty()).map(std::borrow::Cow::into_owned));
+                        continue;
+                    }
                     let reading = read(source)?;
                     null |= matches!(reading, Reading::Null);
                     if let Some(text) = reading.into_value().filter(|t| !t.trim().is_empty()) {
@@ -251,10 +272,12 @@ impl As {
         Ok(match self {
             Self::Text => Value::String(trimmed.to_owned()),
             Self::Upper => Value::String(trimmed.to_uppercase()),
+            Self::Year => year_of(trimmed).map_or(Value::Null, |year| Value::String(year.to_owned())),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
             Self::Date => Value::String(date(trimmed)?.to_string()),
             Self::DateIfWhole if is_part_of_a_date(trimmed) => Value::Null,
             Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
+            Self::TimeLatest => Value::String(latest(trimmed, around)?.to_string()),
             Self::Time => Value::String(instant(trimmed, around)?.to_string()),
             Self::NhsNumber => Value::String(NhsNumber::parse(trimmed).map_err(|e| e.to_string())?.as_str().to_owned()),
             Self::Code(name) => Value::String(of_table(name, trimmed, around)?.to_owned()),
@@ -270,4 +293,11 @@ impl As {
 fn of_table<'a>(name: &str, theirs: &str, around: &'a Around<'_>) -> Result<&'a str, String> {
     let table = around.tables.get(name).ok_or("names a code table that is missing")?;
     table.ours(theirs).ok_or_else(|| format!("holds a code that table \"{name}\" lacks; add a row to {}", table.file))
+}
+
+/// YYYY at the beginning of digits or of an ISO date, of a year in which anybody in care was born.
+fn year_of(text: &str) -> Option<&str> {
+    let year = text.get(..4).filter(|y| y.bytes().all(|b| b.is_ascii_digit()))?;
+    let is_date = text.bytes().all(|b| b.is_ascii_digit() || b == b'-') && matches!(text.len(), 4 | 6 | 7 | 8 | 10);
+    (is_date && year.parse::<i16>().is_ok_and(|y| (OLDEST_BIRTH_YEAR..=2200).contains(&y))).then_some(year)
 }

@@ -1,6 +1,7 @@
 //! Dates and times as HL7 writes them, and as senders write them in its place.
 
 use super::Around;
+use crate::domain::person::OLDEST_BIRTH_YEAR;
 use jiff::{
     Timestamp,
     civil::{Date, DateTime, Time},
@@ -27,7 +28,19 @@ pub(super) fn date(text: &str) -> Result<Date, &'static str> {
 }
 
 pub(super) fn instant(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
-    let Written { day, time, offset } = written(text)?;
+    resolved(written(text)?, around)
+}
+
+/// The last moment that it may mean.
+pub(super) fn latest(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
+    let mut written = written(text)?;
+    if text.len() == 8 || text.len() == 10 && text.contains('-') {
+        written.time = Time::MAX;
+    }
+    resolved(written, around)
+}
+
+fn resolved(Written { day, time, offset }: Written, around: &Around<'_>) -> Result<Timestamp, &'static str> {
     let at = DateTime::from_parts(day, time);
     match offset {
         None => around.zone.to_timestamp(at).map_err(|_| NO_SUCH_TIME),
@@ -35,9 +48,12 @@ pub(super) fn instant(text: &str, around: &Around<'_>) -> Result<Timestamp, &'st
     }
 }
 
-/// YYYY or YYYYMM: a sender that knows no more.
+/// YYYY or YYYYMM: a sender that knows no more. Six digits that are no year and month are a date in a form of the sender's own, and refused.
 pub(super) fn is_part_of_a_date(text: &str) -> bool {
-    matches!(text.len(), 4 | 6) && is_number(text)
+    let is_month = |m: &str| m.is_empty() || m.parse().is_ok_and(|m: u8| (1..=12).contains(&m));
+    let is_year = |y: &str| y.parse().is_ok_and(|y: i16| (OLDEST_BIRTH_YEAR..=2200).contains(&y));
+    let parts = text.split_at_checked(4).filter(|_| matches!(text.len(), 4 | 6) && is_number(text));
+    parts.is_some_and(|(year, month)| is_year(year) && is_month(month))
 }
 
 fn is_number(text: &str) -> bool {
@@ -119,6 +135,24 @@ mod tests {
         assert_eq!(at("20260701").as_deref(), Ok("2026-06-30T23:00:00Z"));
         assert_eq!(at("20260701090000.1234+0000").as_deref(), Ok("2026-07-01T09:00:00.1234Z"));
         assert_eq!(at("20260701090000-0530").as_deref(), Ok("2026-07-01T14:30:00Z"));
+    }
+
+    #[test]
+    fn the_latest_of_a_day_is_its_last_moment_and_of_a_time_itself() {
+        let zone = jiff::tz::TimeZone::get("Europe/London").expect("bundled");
+        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone };
+        let of = |text: &str| latest(text, &around).map(|t| t.strftime("%dT%H:%M:%S").to_string());
+        assert_eq!(of("20260701").as_deref(), Ok("01T22:59:59"));
+        assert_eq!(of("2026-07-01").as_deref(), Ok("01T22:59:59"));
+        assert_eq!(of("2026070109").as_deref(), Ok("01T08:00:00"));
+        assert_eq!(of("20260701090000").as_deref(), Ok("01T08:00:00"));
+    }
+
+    #[test]
+    fn six_digits_that_are_no_year_and_month_are_no_part_of_a_date() {
+        for (text, is) in [("1985", true), ("198504", true), ("600101", false), ("850412", false), ("198513", false)] {
+            assert_eq!(is_part_of_a_date(text), is, "{text}");
+        }
     }
 
     #[test]

@@ -114,7 +114,7 @@ mod tests {
         );
         assert_eq!(blanked(bearer(), "a secret that is no token"), "a secret that is no token");
         let session = Credentials::in_header("X-Session", "id=to<ken&\"1;v", "to<ken&\"1");
-        assert_eq!(blanked(session, "<t>to&lt;ken&amp;&quot;1</t>"), format!("<t>{}</t>", "*".repeat(20)));
+        assert_eq!(blanked(session, "<t>to&lt;ken&amp;&quot;1</t>"), format!("<t>{}</t>", "*".repeat(21)));
         assert_eq!(blanked(Credentials::new("Bearer 17"), "<NoteId>17</NoteId>"), "<NoteId>17</NoteId>");
     }
 

@@ -196,3 +196,22 @@ fn a_reference_that_two_resources_could_be_meant_by_is_refused() {
     let said = of(json!({"id": "p", "name": [{"text": "C D"}]})).expect_err("refused");
     assert!(said[0].contains("2 different resources"), "{said:?}");
 }
+
+#[test]
+fn a_bundle_of_answers_former_versions_or_deletions_makes_nothing() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/fhir-uk-core");
+    let pack = Pack::load(&folder).expect("loads");
+    let text = std::fs::read_to_string(folder.join("examples/parse-bundle/message.json")).expect("there");
+    let bundle = |kind: &str, event: &str, method: &str| {
+        let mut bundle: Value = serde_json::from_str(&text).expect("JSON");
+        bundle["type"] = kind.into();
+        bundle["entry"][0]["resource"]["eventCoding"]["code"] = event.into();
+        bundle["entry"][1]["request"] = json!({"method": method, "url": "ServiceRequest"});
+        let read = pack.parse(bundle.to_string().as_bytes(), &pack.manifest.settings.examples(), "Europe/London");
+        read.map(|p| p.makes).map_err(|e| e.to_string())
+    };
+    let request = "servicerequest-request";
+    assert_eq!(bundle("message", request, "POST").as_deref(), Ok("CreateReferralRequest"));
+    assert!(bundle("message", "servicerequest-response", "POST").expect_err("an answer").contains("answers another"));
+    assert!(bundle("history", request, "PUT").is_err() && bundle("transaction", request, "DELETE").is_err());
+}
