@@ -150,17 +150,14 @@ pub struct FieldFault {
     pub what: String,
 }
 
-/// Why a message is not whole: it goes on in another one (DSC), or another one began it (MSH-14).
+/// Why a message is not whole: it goes on in another one (DSC). MSH-14 alone proves nothing, for senders of whole messages fill it with what they
+/// like; the later pieces lack what a message must have.
 pub fn is_a_piece(message: &Message) -> Option<FieldFault> {
-    let from = if message.notes().continues {
-        "DSC"
-    } else if message.msh().field(14).reading().value().is_some_and(|text| !text.trim().is_empty()) {
-        "MSH-14"
-    } else {
+    if !message.notes().continues {
         return None;
-    };
+    }
     let what = "says that it is continued in another message: they cannot be put together here; ask the sender for one";
-    Some(FieldFault { field: "message".into(), from: from.into(), what: what.into() })
+    Some(FieldFault { field: "message".into(), from: "DSC".into(), what: what.into() })
 }
 
 /// What a message says in our words.
