@@ -1,9 +1,12 @@
 //! Evidence: what moves a delivery, what is only kept, and what belongs to whom.
 
 use super::*;
+use ips_bridge::domain::ask::Answer;
+use ips_bridge::domain::decide::Happened;
 use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
 use ips_bridge::domain::verdict::{Level, Meaning};
-use ips_bridge::store::write::Operation;
+use ips_bridge::store::write::{Feeling, Operation, Settle};
+use std::time::Duration;
 
 fn aa() -> ips_bridge::domain::verdict::Verdict {
     verdict(Meaning::Positive, Level::Application, "AA")
@@ -163,5 +166,44 @@ async fn an_answer_to_an_earlier_message_for_the_same_person_files_it_without_a_
         bridge.late(&epr(), &before, aa()).await;
         assert_eq!(bridge.state(delivery).await, "FILED");
         bridge.close().await;
+    }
+}
+
+/// An answer that comes back after its question's message was given up speaks of that message, for whoever it was made.
+#[tokio::test]
+async fn what_the_record_says_of_a_message_made_for_another_identity_files_nothing_and_is_raised() {
+    for test in both() {
+        for (changed, becomes) in [(true, "PARKED"), (false, "FILED")] {
+            let bridge = Bridge::on(&test.url).await;
+            let of = bridge.episode().await;
+            let delivery = bridge.write(&of, "First.").await.delivery();
+            bridge.send(delivery, Sent::Silence).await;
+            bridge.operate(delivery, Operation::Park).await.unwrap();
+            bridge.operate(delivery, Operation::Retry { may_be_in_record_acknowledged: true }).await.unwrap();
+            // Taken up to ask, and slow: its lease is over when the answer comes.
+            let asked = bridge.claim_for(&epr(), 1, Duration::from_secs(1)).await.remove(0);
+            bridge.pass(Duration::from_secs(2)).await;
+            let again = bridge.claim_only(&epr(), delivery).await;
+            bridge.put_back(&again).await;
+            bridge.operate(delivery, Operation::Park).await.unwrap();
+            if changed {
+                super::people::update(&bridge, &of, 1, numbered("9990000034")).await.unwrap();
+            }
+            bridge.operate(delivery, Operation::Rerender { may_be_in_record_acknowledged: true }).await.unwrap();
+            let mut found = bridge.reply(&epr(), aa());
+            found.delivery_id = Some(delivery);
+            let happened = Happened::Asked { answer: Answer::Found { record_id: None }, reply: Some(found.id) };
+            let settle = Settle {
+                asked_about: asked.rendering.as_ref().map(|r| r.id),
+                replies: vec![found],
+                ..bridge.settling(&asked, None, happened, Feeling::Reached)
+            };
+            bridge.store.settle(settle).await.unwrap();
+            assert_eq!(bridge.state(delivery).await, becomes, "identity changed: {changed}");
+            let raised = changed.then_some(ParkReason::MayAlreadyBeFiled);
+            assert_eq!(bridge.parked(delivery).await, raised);
+            bridge.check_columns().await;
+            bridge.close().await;
+        }
     }
 }
