@@ -186,10 +186,14 @@ pub fn watched(config: &Config, endpoints: &[Ready]) -> Watched {
     }
     let endpoints = endpoints
         .iter()
-        .map(|e| WatchedEndpoint {
-            id: e.config.id.clone(),
-            evidence_overdue_after: e.config.evidence_overdue_after,
-            listens: e.config.listens(),
+        .map(|e| {
+            let sender = e.sender.clone();
+            WatchedEndpoint {
+                id: e.config.id.clone(),
+                evidence_overdue_after: e.config.evidence_overdue_after,
+                listens: e.config.listens(),
+                is_alone: Box::new(move || sender.is_alone()),
+            }
         })
         .collect();
     Watched { endpoints, certificates }

@@ -34,12 +34,13 @@ pub struct Watched {
 }
 
 /// One endpoint.
-#[derive(Debug, Clone)]
 pub struct WatchedEndpoint {
     pub id: EndpointId,
     pub evidence_overdue_after: Duration,
     /// It sends to us: its silence is counted.
     pub listens: bool,
+    /// It pulls from us, and has no stream open now: nothing goes, as if it were closed.
+    pub is_alone: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The certificates of one section of config.
@@ -112,6 +113,7 @@ impl Metrics {
         }
         i.evidence_overdue.with_label_values(&[id]).set(counts.overdue);
         let EndpointState { gate, paused, .. } = &reading.state;
+        let gate = if (endpoint.is_alone)() { &Gate::Closed } else { gate };
         for (word, is) in [("open", Gate::Open), ("probing", Gate::Probing), ("closed", Gate::Closed)] {
             i.gate.with_label_values(&[id, word]).set(i64::from(*gate == is));
         }

@@ -10,6 +10,7 @@ use ips_bridge::inbound::receive;
 use ips_bridge::transport::tls::{CertificateFacts, CertificateRole};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,8 +19,16 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn watched() -> Watched {
-    let endpoint =
-        WatchedEndpoint { id: endpoint_id(), evidence_overdue_after: Duration::from_secs(3600), listens: true };
+    watched_and(|| false)
+}
+
+fn watched_and(is_alone: impl Fn() -> bool + Send + Sync + 'static) -> Watched {
+    let endpoint = WatchedEndpoint {
+        id: endpoint_id(),
+        evidence_overdue_after: Duration::from_secs(3600),
+        listens: true,
+        is_alone: Box::new(is_alone),
+    };
     Watched { endpoints: vec![endpoint], certificates: Vec::new() }
 }
 
@@ -99,6 +108,24 @@ async fn what_the_outbox_did_is_counted_as_it_happens() {
         assert_eq!(of(&text, "endpoint_gate", ",gate=\"open\""), Some(1.0));
         bridge.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_feed_that_nobody_pulls_shows_as_closed_until_somebody_does() {
+    let store = stores().next().expect("SQLite");
+    let tweaks = Tweaks::default();
+    let alone = Arc::new(AtomicBool::new(true));
+    let now = alone.clone();
+    let metrics = Metrics::new(watched_and(move || now.load(Ordering::SeqCst)), tweaks.clock.clone());
+    let bridge = Bridge::start(&store.url, free_addr(), tweaks).await;
+    metrics.read(&bridge.store).await.unwrap();
+    for (is_alone, gate, other) in [(true, "closed", "open"), (false, "open", "closed")] {
+        alone.store(is_alone, Ordering::SeqCst);
+        let text = metrics.text();
+        assert_eq!(of(&text, "endpoint_gate", &format!(",gate=\"{gate}\"")), Some(1.0));
+        assert_eq!(of(&text, "endpoint_gate", &format!(",gate=\"{other}\"")), Some(0.0));
+    }
+    bridge.stop().await;
 }
 
 #[tokio::test]

@@ -183,8 +183,12 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
             settings: "charset = '8859/1'\nsend_address = true".parse().unwrap(),
             ..Tweaks::default()
         };
-        let watched =
-            WatchedEndpoint { id: endpoint_id(), evidence_overdue_after: Duration::from_secs(3600), listens: true };
+        let watched = WatchedEndpoint {
+            id: endpoint_id(),
+            evidence_overdue_after: Duration::from_secs(3600),
+            listens: true,
+            is_alone: Box::new(|| false),
+        };
         let metrics = Arc::new(Metrics::new(
             Watched { endpoints: vec![watched], certificates: Vec::new() },
             tweaks.clock.clone(),
