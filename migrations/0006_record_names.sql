@@ -1,5 +1,5 @@
 -- Which document of ours the record's own id means, at one endpoint: the first that was found under it. `kind` is the entry's, because a record may
--- number its documents and its observations each from one. Never changed.
+-- number its documents and its observations each from one. Another's only when the first is in doubt, and a list or a report says so.
 CREATE TABLE record_name (
     endpoint_id TEXT NOT NULL,
     kind TEXT NOT NULL,

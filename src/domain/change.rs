@@ -104,17 +104,17 @@ impl PatientChange {
         now: Timestamp,
         today: Date,
         found: impl Fn(&PatientKey) -> Option<&'p Patient>,
-        near: impl Fn(&Near) -> Option<PatientId>,
+        near: impl Fn(&Near) -> Vec<&'p Patient>,
     ) -> ChangePlan {
         let keys = self.keys();
         let patients: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
         let Some(known) = keys.iter().find_map(&found) else {
-            let maybe = self.near.iter().any(|n| near(n).is_some());
+            let maybe = self.near.iter().any(|n| near(n).iter().any(|p| self.may_be(n, p)));
             return if maybe { ChangePlan::Hold(NEARLY_KNOWN) } else { ChangePlan::NotOurs };
         };
         // A value may be somebody else's under another type; ten digits with the right check digit are nobody else's by chance.
         let numbers = self.near.iter().filter(|n| matches!(n, Near::Number(_)));
-        if patients.len() > 1 || numbers.filter_map(near).any(|p| p != known.id) {
+        if patients.len() > 1 || numbers.flat_map(near).any(|p| p.id != known.id) {
             return ChangePlan::Hold("its identifiers are of several patients");
         }
         if !keys.iter().any(|k| known.holds(k)) {
@@ -154,14 +154,22 @@ impl PatientChange {
         ChangePlan::Changed(Box::new(patient))
     }
 
+    /// A value under another type may be another kind of number, if name and birth say so.
+    fn may_be(&self, near: &Near, patient: &Patient) -> bool {
+        matches!(near, Near::Number(_)) || !self.likeness().is_clearly_another(&patient.details)
+    }
+
     fn is_somebody_else(&self, known: &Patient) -> bool {
+        self.likeness().is_of_somebody_else(&known.details)
+    }
+
+    fn likeness(&self) -> Likeness<'_> {
         let number = match &self.nhs_number {
             Sent::Value(number) => Some(*number),
             Sent::Absent | Sent::Null => None,
         };
         let families = self.family.iter().chain(&self.other_families).collect();
-        let likeness = Likeness { families, born: self.date_of_birth, birth_year: self.birth_year, number };
-        likeness.is_of_somebody_else(&known.details)
+        Likeness { families, born: self.date_of_birth, birth_year: self.birth_year, number }
     }
 
     /// A death is taken from an older message too, unless a newer one spoke of it: others that say nothing do not bring anybody back.
@@ -172,6 +180,9 @@ impl PatientChange {
         }
         let mut died_on = told.as_ref().and_then(|d| d.died_on);
         self.died_on.over(&mut died_on);
+        // One of the two dates is wrong; the death is told all the same.
+        let born = self.date_of_birth.unwrap_or(patient.details.date_of_birth);
+        let died_on = died_on.filter(|died| *died >= born);
         let dated = matches!(self.died_on, Sent::Value(_));
         // A date of death beside "not dead" contradicts itself: holding back what may be wrong harms nobody.
         match self.deceased {
@@ -211,15 +222,6 @@ impl PatientChange {
         patient.standing.location_shielded = self.location_shielded.unwrap_or(patient.standing.location_shielded);
         if patient.standing.location_shielded {
             patient.shield();
-        }
-        if patient
-            .standing
-            .death
-            .as_ref()
-            .and_then(|d| d.died_on)
-            .is_some_and(|died| died < patient.details.date_of_birth)
-        {
-            broken.add("died_on", "must not lie before the date of birth");
         }
         patient.details.check("patient", today, &mut broken);
         if broken.is_empty() { Ok(()) } else { Err(broken) }

@@ -39,7 +39,7 @@ fn line(text: &str) -> Private<String> {
 
 fn plan(change: &PatientChange, known: &Patient) -> ChangePlan {
     let found = |key: &PatientKey| (known.holds(key) || known.standing.former_since(key).is_some()).then_some(known);
-    let near = |near: &Near| nearly(near, known).then_some(known.id);
+    let near = |near: &Near| if nearly(near, known) { vec![known] } else { vec![] };
     change.plan("EPR|RW1", at(10_000), TODAY, found, near)
 }
 
@@ -75,7 +75,7 @@ fn an_older_message_of_the_same_sender_never_overwrites_a_newer_one() {
     assert!(matches!(plan(&older, &known), ChangePlan::Nothing(_)));
     let same_second = PatientChange { at: at(20), ..older.clone() };
     assert_eq!(changed(&same_second, &known).details.phone, Some(line("1")), "in the order they came");
-    let elsewhere = older.plan("LAB|RW1", at(10_000), TODAY, |_| Some(&known), |_| None);
+    let elsewhere = older.plan("LAB|RW1", at(10_000), TODAY, |_| Some(&known), |_| vec![]);
     assert!(matches!(elsewhere, ChangePlan::Changed(_)), "another sender's clock is its own");
 }
 

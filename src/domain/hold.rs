@@ -28,9 +28,9 @@ pub struct MadeFrom {
     /// It says that it came late.
     #[serde(default)]
     pub late: bool,
-    /// The record's own id by which it names the document it takes back, where messages name documents so.
+    /// The record's own id by which it names the document it replaces or takes back, where messages name documents so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub takes_back: Option<String>,
+    pub names: Option<String>,
 }
 
 impl MadeFrom {
@@ -56,8 +56,8 @@ pub struct Facts<'a> {
     pub author_mapped: bool,
     /// What goes out now must say that it came late.
     pub late_now: bool,
-    /// A withdrawal, where documents are named by the record's own ids: the id it has to name now, if there is one.
-    pub takes_back: Option<Option<&'a str>>,
+    /// What speaks of an earlier document, where documents are named by the record's own ids: the id it has to name now, if there is one.
+    pub names: Option<Option<&'a str>>,
     /// Of the rendering that would be sent again, when there is one.
     pub made_from: Option<&'a MadeFrom>,
 }
@@ -112,15 +112,17 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     if super::chain::blocked(f.delivery.action, f.predecessor) {
         return Clearance::Hold(ParkReason::PredecessorUnresolved);
     }
-    if let Some(now) = f.takes_back {
-        let made_with = f.made_from.and_then(|made| made.takes_back.as_deref());
+    if let Some(now) = f.names {
+        let made_with = f.made_from.and_then(|made| made.names.as_deref());
+        let is_withdrawal = f.delivery.action == EntryAction::Withdraw;
+        // Bytes that name it otherwise may take back, or write over, somebody else's document.
+        let is_stale = made_with.is_some() && made_with != now;
         match now {
-            None if seen => return Clearance::Hold(ParkReason::PredecessorUnresolved),
-            None => return Clearance::Hold(ParkReason::WithdrawalCannotNameDocument),
-            Some(id) if made_with.is_some_and(|with| with != id) => {
-                return if seen { Clearance::Hold(ParkReason::PredecessorUnresolved) } else { Clearance::RenderAnew };
-            }
-            Some(_) => {}
+            None if (is_withdrawal || is_stale) && seen => return Clearance::Hold(ParkReason::PredecessorUnresolved),
+            None if is_withdrawal => return Clearance::Hold(ParkReason::WithdrawalCannotNameDocument),
+            _ if is_stale && seen => return Clearance::Hold(ParkReason::PredecessorUnresolved),
+            _ if is_stale => return Clearance::RenderAnew,
+            _ => {}
         }
     }
     match f.made_from {

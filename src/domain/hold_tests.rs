@@ -37,7 +37,7 @@ struct Case {
     predecessor: Option<Delivery>,
     author_mapped: bool,
     late_now: bool,
-    takes_back: Option<Option<&'static str>>,
+    names: Option<Option<&'static str>>,
     made_from: Option<MadeFrom>,
 }
 
@@ -113,7 +113,7 @@ impl Case {
             predecessor: None,
             author_mapped: true,
             late_now: false,
-            takes_back: None,
+            names: None,
             made_from: None,
         }
     }
@@ -129,7 +129,7 @@ impl Case {
             predecessor: self.predecessor.as_ref(),
             author_mapped: self.author_mapped,
             late_now: self.late_now,
-            takes_back: self.takes_back,
+            names: self.names,
             made_from: self.made_from.as_ref(),
         })
     }
@@ -140,7 +140,7 @@ impl Case {
             identity: self.identity_now.clone(),
             endpoint: self.policy.fingerprint.clone(),
             late: false,
-            takes_back: self.takes_back.flatten().map(str::to_owned),
+            names: self.names.flatten().map(str::to_owned),
         });
         self
     }
@@ -400,15 +400,38 @@ fn bytes_hold_only_for_the_person_the_identifiers_and_the_far_end_they_were_made
 
 #[test]
 fn a_withdrawal_names_the_document_that_the_record_calls_so_now_or_is_held() {
-    let takes_back = |id| Case { takes_back: Some(id), ..Case::new() };
+    let takes_back = |id| {
+        let mut case = Case { names: Some(id), ..Case::new() };
+        case.delivery.action = EntryAction::Withdraw;
+        case
+    };
     assert_eq!(takes_back(Some("17")).clearance(), Clearance::Go);
     assert_eq!(takes_back(Some("17")).rendered().clearance(), Clearance::Go);
     assert_eq!(takes_back(None).clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument));
     // It was made while the id still meant one document.
-    let since = |case: Case, id| Case { takes_back: Some(id), ..case };
+    let since = |case: Case, id| Case { names: Some(id), ..case };
     let (made, sent) = (takes_back(Some("17")).rendered(), takes_back(Some("17")).sent());
     assert_eq!(since(made.clone(), Some("18")).clearance(), Clearance::RenderAnew);
     assert_eq!(since(made, None).clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument));
     assert_eq!(since(sent.clone(), Some("18")).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved));
     assert_eq!(since(sent, None).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved));
+}
+
+#[test]
+fn a_replacement_that_was_made_for_another_id_never_goes_as_it_is() {
+    let replaces = |id| {
+        let mut case = Case { names: Some(id), ..Case::new() };
+        case.delivery.action = EntryAction::Replace;
+        case
+    };
+    let since = |case: Case, id| Case { names: Some(id), ..case };
+    let (made, sent) = (replaces(Some("17")).rendered(), replaces(Some("17")).sent());
+    for now in [Some("18"), None] {
+        assert_eq!(since(made.clone(), now).clearance(), Clearance::RenderAnew, "{now:?}");
+        assert_eq!(since(sent.clone(), now).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved), "{now:?}");
+    }
+    // What names it by our own id needs none of the record's.
+    assert_eq!(replaces(None).clearance(), Clearance::Go);
+    assert_eq!(replaces(None).rendered().clearance(), Clearance::Go);
+    assert_eq!(replaces(Some("17")).sent().clearance(), Clearance::Go);
 }

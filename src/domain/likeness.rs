@@ -16,9 +16,27 @@ pub struct Likeness<'a> {
 }
 
 impl Likeness<'_> {
-    /// Name and birth are both others; or one of them is, and neither the other one nor the NHS number agrees. What it does not say disagrees
+    /// Name and birth are both others; or one of them is, and so is the NHS number, or neither the other one nor the number agrees. What it does not say disagrees
     /// with nothing.
     pub fn is_of_somebody_else(&self, known: &PatientDetails) -> bool {
+        let (name, birth) = self.agreement(known);
+        let same_number = self.number.is_some() && self.number == known.nhs_number;
+        let other_number = matches!((self.number, known.nhs_number), (Some(a), Some(b)) if a != b);
+        match (name, birth) {
+            (Some(false), Some(false)) => true,
+            (Some(false), _) | (_, Some(false)) if other_number => true,
+            (Some(false), None) | (None, Some(false)) => !same_number,
+            _ => false,
+        }
+    }
+
+    /// Name and birth are told, and both are others.
+    pub fn is_clearly_another(&self, known: &PatientDetails) -> bool {
+        self.agreement(known) == (Some(false), Some(false))
+    }
+
+    /// Of name and birth; `None`: not told.
+    fn agreement(&self, known: &PatientDetails) -> (Option<bool>, Option<bool>) {
         let own = folded_name(&known.name.family.0);
         let name = (!self.families.is_empty()).then(|| self.families.iter().any(|f| folded_name(&f.0) == own));
         let birth = match (self.born, self.birth_year) {
@@ -26,12 +44,7 @@ impl Likeness<'_> {
             (None, Some(year)) if year != known.date_of_birth.0.year() => Some(false),
             (None, _) => None,
         };
-        let same_number = self.number.is_some() && self.number == known.nhs_number;
-        match (name, birth) {
-            (Some(false), Some(false)) => true,
-            (Some(false), None) | (None, Some(false)) => !same_number,
-            _ => false,
-        }
+        (name, birth)
     }
 }
 
@@ -61,6 +74,7 @@ mod tests {
         assert!(is_other(&["Wrong"], None, None, "") && is_other(&[], other, None, ""), "nothing agrees");
         assert!(is_other(&["Wrong"], None, Some(1960), ""));
         assert!(is_other(&["Wrong"], None, Some(1985), ""), "a year proves nothing");
+        assert!(is_other(&["Test"], other, None, "9990000026") && is_other(&["Wrong"], same, None, "9990000026"));
         assert!(!is_other(&["Wrong"], same, None, ""), "married");
         assert!(!is_other(&["TEST"], other, None, ""), "a date put right");
         assert!(!is_other(&["Wrong", "Test"], other, None, ""), "the former name is known");

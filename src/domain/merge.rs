@@ -62,7 +62,7 @@ pub enum MergePlan {
 pub fn plan<'p>(
     merge: &Merge,
     found: impl Fn(&PatientKey) -> Option<&'p Patient>,
-    near: impl Fn(&Near) -> Option<PatientId>,
+    near: impl Fn(&Near) -> Vec<&'p Patient>,
 ) -> MergePlan {
     // What both sides have (an NHS number, usually) says nothing about which record goes.
     let losing: Vec<&PatientKey> = merge.losing.iter().filter(|k| !merge.surviving.contains(k)).collect();
@@ -77,8 +77,12 @@ pub fn plan<'p>(
     // Known here, but not by what the message calls them: a side that nobody is found for is not taken as unknown.
     let sides = [(&survivors, &merge.surviving_near), (&losers, &merge.losing_near)];
     let unfound = sides.into_iter().filter(|(known, _)| known.is_empty()).flat_map(|(_, near)| near);
-    let others = |p: &PatientId| !survivors.iter().chain(&losers).any(|known| known.id == *p);
-    let maybe: BTreeSet<PatientId> = unfound.filter_map(near).filter(others).collect();
+    let others = |p: &&'p Patient| !survivors.iter().chain(&losers).any(|known| known.id == p.id);
+    // Both sides are one person: what it says of the survivor tells whether a value is somebody's we know.
+    let told = likeness(merge);
+    let may_be = |n: &Near, p: &Patient| matches!(n, Near::Number(_)) || !told.is_clearly_another(&p.details);
+    let meant = unfound.flat_map(|n| near(n).into_iter().filter(others).filter(move |p| may_be(n, p)));
+    let maybe: BTreeSet<PatientId> = meant.map(|p| p.id).collect();
     if !maybe.is_empty() {
         return MergePlan::Hold { why: NEARLY_KNOWN, doubt: maybe.into_iter().collect() };
     }
@@ -122,7 +126,7 @@ pub fn plan<'p>(
             // The record we know under both, by its NHS number: its own identifier goes, the new one comes.
             let renamed = holds(survivor, &losing);
             let new = surviving.iter().filter(|k| renamed && found(k).is_none()).filter_map(|k| local(k)).collect();
-            if !joined.is_empty() && is_somebody_else(merge, survivor) {
+            if likeness(merge).is_of_somebody_else(&survivor.details) {
                 let doubt = [survivor.id].into_iter().chain(joined).collect();
                 return MergePlan::Hold {
                     why: "what it says of the surviving patient's family name and date of birth is of somebody else",
@@ -142,15 +146,14 @@ fn local(key: &PatientKey) -> Option<LocalIdentifier> {
     }
 }
 
-/// As with a change of a patient.
-fn is_somebody_else(merge: &Merge, known: &Patient) -> bool {
+/// What it says of the surviving patient.
+fn likeness(merge: &Merge) -> Likeness<'_> {
     let number = merge.surviving.iter().find_map(|k| match k {
         PatientKey::NhsNumber(number) => Some(*number),
         PatientKey::Local(_) => None,
     });
     let families = merge.family.iter().chain(&merge.other_families).collect();
-    let likeness = Likeness { families, born: merge.date_of_birth, birth_year: merge.birth_year, number };
-    likeness.is_of_somebody_else(&known.details)
+    Likeness { families, born: merge.date_of_birth, birth_year: merge.birth_year, number }
 }
 
 fn join(

@@ -83,7 +83,7 @@ impl Trust {
     }
 
     fn plan(&self, merge: &Merge) -> MergePlan {
-        plan(merge, |key| self.found(key), |near| self.0.iter().find(|p| nearly(near, p)).map(|p| p.id))
+        plan(merge, |key| self.found(key), |near| self.0.iter().filter(|p| nearly(near, p)).collect())
     }
 
     fn at(&self, id: PatientId) -> usize {

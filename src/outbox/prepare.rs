@@ -44,9 +44,11 @@ pub async fn prepare(
     let identity_now = claimed.patient.details.identity();
     let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
     let predecessor = delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
-    let spoken_of = chain::speaks_of(&claimed.before, delivery.action);
-    let by_record_id = fitted.policy.names == Names::RecordId && delivery.action == EntryAction::Withdraw;
-    let takes_back = by_record_id.then(|| spoken_of.and_then(|d| d.record_id.as_deref()));
+    let spoken_of = chain::document_of(&claimed.before, delivery.action, fitted.site.in_place);
+    let by_record_id = fitted.policy.names == Names::RecordId;
+    // A replacement that speaks of nothing goes as a create.
+    let speaks = spoken_of.is_some() || delivery.action == EntryAction::Withdraw;
+    let names = (by_record_id && speaks).then(|| spoken_of.and_then(|d| d.record_id.as_deref()));
     let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
@@ -58,7 +60,7 @@ pub async fn prepare(
         predecessor,
         author_mapped: staff.is_some(),
         late_now,
-        takes_back,
+        names,
         made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
     };
     let seen = Seen {
@@ -81,7 +83,7 @@ pub async fn prepare(
                 identity: identity_now,
                 endpoint: fitted.policy.fingerprint.clone(),
                 late: late_now,
-                takes_back: takes_back.flatten().map(str::to_owned),
+                names: names.flatten().map(str::to_owned),
             };
             render(shared, (endpoint, fitted), claimed, staff, number, made_from, seen).await
         }

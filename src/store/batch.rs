@@ -59,6 +59,7 @@ pub(super) async fn load(
     let (former, others): (Vec<Found>, Vec<Found>) =
         found.into_iter().partition(|row| row.0 == Of::PatientByFormerNhs as i32);
     view.outcomes_of.extend(keys.outcomes_of.iter().map(|r| (*r, BTreeSet::new())));
+    view.patients_by_value.extend(keys.patients_by_value.iter().map(|v| (v.clone(), BTreeSet::new())));
     keys.chains.iter().for_each(|subject| view.new_chain(*subject));
     view.claimable.extend(keys.claims.iter().map(|(endpoint, _)| (endpoint.clone(), Vec::new())));
     for row in others.into_iter().chain(former) {
@@ -129,7 +130,6 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
         requests,
         patients_by_nhs,
         patients_by_local,
-        patients_by_value,
         referrals_by_external,
         renderings_by_control,
         notes,
@@ -157,6 +157,7 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
     });
     keys.of_patients.retain(|p| !view.of_patients.contains(p));
     keys.of_lanes.retain(|l| !view.of_lanes.contains(l));
+    keys.patients_by_value.retain(|v| !view.patients_by_value.contains_key(v));
     keys.outcomes_of.retain(|r| !view.outcomes_of.contains_key(r));
     keys.claims.retain(|(endpoint, _)| !view.claimable.contains_key(endpoint));
     remembered
@@ -270,7 +271,8 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
             view.patients_by_local.load((ods(&text(t1)?)?, text(t2)?, text(t3)?, text(t4)?), Some(PatientId(id(u1)?)));
         }
         Of::PatientByValue => {
-            view.patients_by_value.load((ods(&text(t1)?)?, text(t2)?, text(t3)?), Some(PatientId(id(u1)?)));
+            let key = (ods(&text(t1)?)?, text(t2)?, text(t3)?);
+            view.patients_by_value.entry(key).or_default().insert(PatientId(id(u1)?));
         }
         Of::ReferralByExternal => {
             view.referrals_by_external.load((ods(&text(t1)?)?, text(t2)?, text(t3)?), Some(ReferralId(id(u1)?)));
@@ -377,7 +379,6 @@ fn absent(view: &mut View, keys: Keys) {
         patients,
         patients_by_nhs,
         patients_by_local,
-        patients_by_value,
         referrals,
         referrals_by_external,
         notes,

@@ -108,7 +108,8 @@ statement!(
 );
 statement!(
     ADD_RECORD_NAMES,
-    "INSERT INTO record_name (endpoint_id, kind, record_id, subject_id) SELECT {0:text}, {1:text}, {2:text}, {3:uuid} FROM {rows}"
+    "INSERT INTO record_name (endpoint_id, kind, record_id, subject_id) SELECT {0:text}, {1:text}, {2:text}, {3:uuid} FROM {rows} WHERE true \
+     ON CONFLICT (endpoint_id, kind, record_id) DO UPDATE SET subject_id = excluded.subject_id"
 );
 statement!(
     ADD_STEPS,

@@ -116,7 +116,7 @@ pub(super) struct Keys {
     pub patients: BTreeSet<PatientId>,
     pub patients_by_nhs: BTreeSet<(OdsCode, String)>,
     pub patients_by_local: BTreeSet<LocalKey>,
-    /// One of those who have the value; which, nobody says.
+    /// All who have the value.
     pub patients_by_value: BTreeSet<ValueKey>,
     pub referrals: BTreeSet<ReferralId>,
     pub referrals_by_external: BTreeSet<ExternalKey>,
@@ -150,7 +150,8 @@ pub(super) struct View {
     pub patients: Rows<PatientId, Patient>,
     pub patients_by_nhs: Rows<(OdsCode, String), PatientId>,
     pub patients_by_local: Rows<LocalKey, PatientId>,
-    pub patients_by_value: Rows<ValueKey, PatientId>,
+    /// Of each that was asked for: all who have it.
+    pub patients_by_value: HashMap<ValueKey, BTreeSet<PatientId>>,
     pub referrals: Rows<ReferralId, Referral>,
     pub referrals_by_external: Rows<ExternalKey, ReferralId>,
     pub notes: Rows<NoteId, Note>,

@@ -232,7 +232,7 @@ impl Bridge {
                     identity: claimed.patient.details.identity(),
                     endpoint: "test".into(),
                     late: false,
-                    takes_back: None,
+                    names: None,
                 },
                 pack: "hl7v2-uk@0.1.0".into(),
                 created_at: now,

@@ -235,13 +235,12 @@ async fn a_refusal_says_by_its_code_what_kind_of_fault_it_is() {
         for (pid, code) in [
             ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412|||||||||||||||||||||||PERHAPS", "103"),
             ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850231", "102"),
-            ("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412||||||||||||||||||||||19841231|Y", "102"),
             ("PID|1||||TESTPATIENT^ALEX^^^^^L||19850412", "101"),
         ] {
             let frames = ips_bridge::inbound::receive(&source, adt("A31", 5, pid)).await;
             let answer = String::from_utf8(frames[0].clone()).unwrap();
             assert!(answer.contains("MSA|AE|") && answer.contains(code), "{pid}: {answer}");
-            assert!(!patient(&bridge).await.standing.deceased(), "nobody dies before they are born");
+            assert!(!patient(&bridge).await.standing.deceased());
         }
         drop(source);
         bridge.stop().await;
@@ -302,6 +301,51 @@ async fn a_change_told_by_its_day_alone_is_not_older_than_that_days_morning() {
         assert_eq!(patient(&bridge).await.details.phone, Some(Private("01632 960002".into())));
         assert_eq!(tell(&source, at("20260228", "01632 960003")).await, "AA");
         assert_eq!(patient(&bridge).await.details.phone, Some(Private("01632 960002".into())), "the day before");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// One of the two dates is wrong, and the death is news all the same.
+#[tokio::test]
+async fn a_death_before_the_birth_is_taken_without_its_date() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let died = format!("{PID}||||||||||||||||||||||19841231|Y");
+        assert_eq!(tell(&source, adt("A31", 5, &died)).await, "AA");
+        let death = patient(&bridge).await.standing.death.expect("it was told");
+        assert_eq!((death.deceased, death.died_on), (true, None));
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// Another kind of number, as name and birth say: a stranger's message, as the whole feed is.
+#[tokio::test]
+async fn the_same_value_under_another_type_is_a_strangers_if_name_and_birth_are_others() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let stranger = format!("PID|1||A1^^^RZ9^XX||STRANGER^SUSAN^^^^^L||19700101{DIED}");
+        assert_eq!(tell(&source, adt("A31", 5, &stranger)).await, "AA");
+        assert_eq!(state(&last(&bridge).await).0, "IGNORED");
+        let theirs = "PID|1||Q1^^^RZ9^MR||STRANGER^SUSAN^^^^^L||19700101\nMRG|A1^^^RZ9^XX";
+        assert_eq!(tell(&source, adt("A40", 6, theirs)).await, "AA");
+        assert!(patient(&bridge).await.standing.doubt.is_none(), "a merge of two strangers stops nobody's notes");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_merge_into_somebody_else_is_held_though_nobody_has_the_losing_record() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let wrong = "PID|1||A1^^^RZ9^MR||WRONG^EVE^^^^^L||19600101\nMRG|Q9^^^RZ9^MR";
+        assert_eq!(tell(&source, adt("A40", 5, wrong)).await, "AE");
+        assert_eq!(state(&last(&bridge).await).0, "PARKED");
         drop(source);
         bridge.stop().await;
     }

@@ -198,7 +198,9 @@ impl Scan {
             self.set_aside.push(SetAside { line: number, byte, length: line.len(), why });
             return Ok(());
         }
-        self.notes.continues |= id == b"DSC";
+        // Without a pointer it says that nothing follows.
+        let points = line.split(|b| *b == separator).nth(1).is_some_and(|p| !p.is_empty() && p != b"\"\"");
+        self.notes.continues |= id == b"DSC" && points;
         self.normal.push(b'\r');
         let start = self.normal.len();
         self.lines.push(Line { start, number, shift: byte as isize - start as isize });

@@ -32,8 +32,9 @@ pub(super) fn key_needs(view: &View, keys: &mut Keys, trust: &OdsCode, of: &[Pat
 }
 
 /// The rows by which it is found whether somebody may be meant.
-pub(super) fn near_needs(keys: &mut Keys, trust: &OdsCode, near: &[Near]) {
+pub(super) fn near_needs(view: &View, keys: &mut Keys, trust: &OdsCode, near: &[Near]) {
     for near in near {
+        keys.patients.extend(near_ids(view, trust, near));
         match near {
             Near::Number(n) => drop(keys.patients_by_nhs.insert((trust.clone(), n.as_str().to_owned()))),
             Near::Value { authority, value } => {
@@ -43,14 +44,22 @@ pub(super) fn near_needs(keys: &mut Keys, trust: &OdsCode, near: &[Near]) {
     }
 }
 
-/// Somebody who may be meant.
-pub(super) fn nearly(view: &View, trust: &OdsCode, near: &Near) -> Option<PatientId> {
+fn near_ids(view: &View, trust: &OdsCode, near: &Near) -> Vec<PatientId> {
     match near {
-        Near::Number(n) => view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())).copied(),
+        Near::Number(n) => {
+            view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())).copied().into_iter().collect()
+        }
         Near::Value { authority, value } => {
-            view.patients_by_value.get(&(trust.clone(), authority.clone(), value.0.clone())).copied()
+            let key = (trust.clone(), authority.clone(), value.0.clone());
+            view.patients_by_value.get(&key).into_iter().flatten().copied().collect()
         }
     }
+}
+
+/// All who may be meant. Who was merged into another is led to by nothing.
+pub(super) fn nearly<'v>(view: &'v View, trust: &OdsCode, near: &Near) -> Vec<&'v Patient> {
+    let ids = near_ids(view, trust, near);
+    ids.iter().filter_map(|id| view.patients.get(id)).filter(|p| p.standing.merged_into.is_none()).collect()
 }
 
 fn found(view: &View, trust: &OdsCode, key: &PatientKey) -> Option<PatientId> {
@@ -70,8 +79,7 @@ pub(super) fn needs(view: &View, keys: &mut Keys, rules: &Rulebook, trust: &OdsC
         key_needs(view, keys, trust, &merge.surviving);
         key_needs(view, keys, trust, &merge.losing);
         for near in [&merge.surviving_near, &merge.losing_near] {
-            near_needs(keys, trust, near);
-            keys.patients.extend(near.iter().filter_map(|n| nearly(view, trust, n)));
+            near_needs(view, keys, trust, near);
         }
         let survivors: Vec<PatientId> = merge.surviving.iter().filter_map(|k| found(view, trust, k)).collect();
         let losers: Vec<PatientId> = merge.losing.iter().filter_map(|k| found(view, trust, k)).collect();

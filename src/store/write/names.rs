@@ -41,12 +41,15 @@ fn told<'h>(happened: &'h Happened, policy: &EndpointPolicy) -> Option<(&'h str,
 /// The same, unless it tells that the document bears another one's id.
 pub(super) fn weighed(view: &View, d: &Delivery, happened: &Happened, policy: &EndpointPolicy) -> Option<Happened> {
     let (record_id, kind, reply) = told(happened, policy).filter(|_| policy.names == Names::RecordId)?;
-    let holder = view.record_names.get(&record_name(d, record_id))?;
-    let of_another = *holder != d.subject.uuid();
+    let holder = *view.record_names.get(&record_name(d, record_id))?;
+    // In doubt itself, it has the name no more: a list or a report may say whose it is.
+    let is_free = kind >= EvidenceKind::VendorReport
+        && !view.chain(holder, &d.endpoint).iter().any(|o| o.record_id.as_deref() == Some(record_id));
+    let of_another = holder != d.subject.uuid() && !is_free;
     of_another.then(|| Happened::NamedLikeAnother { kind, record_id: record_id.to_owned(), reply })
 }
 
-/// After the decision: a new id is this document's; one that was another's names nothing any more.
+/// After the decision: an id that it was found under is this document's; one that was another's names nothing any more.
 pub(super) fn keep(view: &mut View, ctx: &Ctx<'_>, d: &Delivery, happened: &Happened) -> Result<(), Refusal> {
     if let Happened::NamedLikeAnother { record_id, .. } = happened {
         let name: RecordName = record_name(d, record_id);
@@ -60,7 +63,7 @@ pub(super) fn keep(view: &mut View, ctx: &Ctx<'_>, d: &Delivery, happened: &Happ
     if let Some(record_id) = &d.record_id {
         let name = record_name(d, record_id);
         // Told by an answer of this very write, so it was looked for.
-        if view.record_names.is_loaded(&name) && view.record_names.get(&name).is_none() {
+        if view.record_names.is_loaded(&name) && view.record_names.get(&name) != Some(&d.subject.uuid()) {
             view.record_names.put(name, d.subject.uuid());
         }
     }

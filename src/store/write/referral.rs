@@ -2,7 +2,7 @@
 
 use super::super::error::{Refusal, WriteError};
 use super::super::record::{Answer, Answered};
-use super::super::rows::{Keys, View, external_key, local_key};
+use super::super::rows::{Keys, View, external_key, leads_to, local_key};
 use super::super::writer::{Ctx, Write};
 use super::accept::{self, Accepting};
 use super::note::episode;
@@ -70,9 +70,7 @@ pub(super) fn patient_needs(view: &View, keys: &mut Keys, trust: &OdsCode, detai
         keys.patients.extend(view.patients_by_local.get(&key));
         keys.patients_by_local.insert(key);
     }
-    let near = nearly(details);
-    merge::near_needs(keys, trust, &near);
-    keys.patients.extend(near.iter().filter_map(|n| merge::nearly(view, trust, n)));
+    merge::near_needs(view, keys, trust, &nearly(details));
 }
 
 /// What the identifiers may be beside what they are called.
@@ -112,11 +110,12 @@ fn agrees(known: &PatientDetails, details: &PatientDetails) -> bool {
 fn recognise_nearly(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<Option<Patient>, Refusal> {
     let mut found: Option<&Patient> = None;
     for near in nearly(details) {
-        let Some(patient) = merge::nearly(view, trust, &near).and_then(|id| view.patients.get(&id)) else { continue };
-        match (agrees(&patient.details, details), near) {
-            (true, _) if found.is_none_or(|f| f.id == patient.id) => found = Some(patient),
-            (true, _) | (false, Near::Number(_)) => return Err(Refusal::PatientMismatch),
-            (false, Near::Value { .. }) => {}
+        for patient in merge::nearly(view, trust, &near) {
+            match (agrees(&patient.details, details), &near) {
+                (true, _) if found.is_none_or(|f| f.id == patient.id) => found = Some(patient),
+                (true, _) | (false, Near::Number(_)) => return Err(Refusal::PatientMismatch),
+                (false, Near::Value { .. }) => {}
+            }
         }
     }
     Ok(found.cloned())
@@ -271,6 +270,14 @@ pub(super) fn put_patient(view: &mut View, before: Option<&Patient>, patient: &P
         match key {
             PatientKey::NhsNumber(n) => view.patients_by_nhs.unlink((patient.trust.clone(), n.as_str().to_owned())),
             PatientKey::Local(id) => view.patients_by_local.unlink(local_key(&patient.trust, &id)),
+        }
+    }
+    for who in view.patients_by_value.values_mut() {
+        who.remove(&patient.id);
+    }
+    for (trust, authority, _, value) in leads_to(patient) {
+        if let Some(who) = view.patients_by_value.get_mut(&(trust, authority, value)) {
+            who.insert(patient.id);
         }
     }
     for key in recognised_by(patient) {

@@ -94,7 +94,7 @@ impl Write for ReceivedTold {
         match &self.told {
             Told::Patient(change) => {
                 merge::key_needs(view, keys, trust, &change.keys());
-                merge::near_needs(keys, trust, &change.near);
+                merge::near_needs(view, keys, trust, &change.near);
             }
             Told::Merges(merges) => merge::needs(view, keys, &self.rules, trust, merges),
             Told::Referral(about) => {

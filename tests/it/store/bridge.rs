@@ -215,7 +215,7 @@ impl Bridge {
                 identity: claimed.patient.details.identity(),
                 endpoint: "pack@1".into(),
                 late: false,
-                takes_back: None,
+                names: None,
             },
             pack: "pack@1".into(),
             created_at: self.now(),

@@ -126,8 +126,6 @@ async fn stronger_evidence_under_an_id_of_its_own_files_it() {
             evidence,
             reply: bridge.reply(&epr(), filed_as(record_id)),
         };
-        bridge.store.report(report(second.delivery(), EvidenceKind::VendorReport, "17")).await.unwrap();
-        assert_eq!(bridge.parked(second.delivery()).await, Some(ParkReason::FilingContradicted), "17 is the first's");
         bridge.store.report(report(second.delivery(), EvidenceKind::Reconciled, "18")).await.unwrap();
         bridge.store.report(report(first.delivery(), EvidenceKind::Reconciled, "17")).await.unwrap();
         for (written, id) in [(&first, "17"), (&second, "18")] {
@@ -157,6 +155,36 @@ async fn ids_that_were_told_before_are_looked_after_too() {
         send(&bridge, second.delivery(), filed_as("17")).await;
         in_doubt(&bridge, first.delivery()).await;
         in_doubt(&bridge, second.delivery()).await;
+        bridge.close().await;
+    }
+}
+
+/// What a list said wrongly the next one puts right, whoever of the two has the id.
+#[tokio::test]
+async fn a_list_that_was_wrong_is_put_right_by_the_next_one() {
+    for test in both() {
+        let bridge = Bridge::with(&bridge::settings(&test.url), by_record_id()).await;
+        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), numbered("9990000026"), "east").await);
+        let first = bridge.write(&of, "One.").await;
+        send(&bridge, first.delivery(), filed_as("17")).await;
+        let second = bridge.write(&other, "Two.").await;
+        send(&bridge, second.delivery(), filed_as("18")).await;
+        let list = async |delivery, record_id: &str| {
+            let reply = bridge.reply(&epr(), filed_as(record_id));
+            let report =
+                Report { endpoint: epr(), delivery: Some(delivery), evidence: EvidenceKind::Reconciled, reply };
+            bridge.store.report(report).await.unwrap();
+        };
+        list(first.delivery(), "17").await;
+        list(second.delivery(), "17").await;
+        in_doubt(&bridge, first.delivery()).await;
+        // The second has it, and the first another one.
+        list(second.delivery(), "17").await;
+        list(first.delivery(), "16").await;
+        for (written, id) in [(&first, "16"), (&second, "17")] {
+            let now = bridge.delivery(written.delivery()).await;
+            assert_eq!((now.state.word(), now.record_id.as_deref()), ("FILED", Some(id)));
+        }
         bridge.close().await;
     }
 }
