@@ -15,10 +15,7 @@ pub(super) fn like_another(
     now: Timestamp,
 ) -> Option<String> {
     let known = d.evidence.iter().any(|e| e.kind >= kind && e.record_id.as_deref() == Some(record_id));
-    if known && contradicted(d) {
-        return None;
-    }
-    if contradicted(d) && may_be_said_anew(kind) {
+    if contradicted(d) && (known || may_be_said_anew(kind)) {
         return None;
     }
     // Whatever else is said of it, it counts as received until somebody has looked; and a repeat of this answer decides nothing.
