@@ -69,7 +69,8 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
                             continue;
                         }
                         wait = until_due(&shared, &id).await;
-                        held = wait == NOT_YET;
+                        // What is in hand and not begun yet is due as well, as far as anybody can see.
+                        held = wait == NOT_YET && in_hand.is_empty();
                     }
                 }
                 Err(e) => tracing::warn!(endpoint = %id, reason = %e, "lanes could not be claimed; trying again"),

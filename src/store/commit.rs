@@ -4,9 +4,16 @@ use super::dialect::Tx;
 use super::error::StoreError;
 use super::rowset::{Argument, bound};
 use super::writer::Failed;
-use futures::TryStreamExt;
+use futures::task::noop_waker_ref;
+use futures::{FutureExt, StreamExt};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, Sqlite};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// A transaction that has not come to its COMMIT by then is looked after all the same: it may never come to it.
+const LOOK_AFTER: Duration = Duration::from_millis(5);
 
 /// Statements that go to the database together.
 #[derive(Default)]
@@ -15,10 +22,11 @@ pub(super) struct Texts {
     pub arguments: Vec<Argument>,
 }
 
-/// One commit of `steps`, in their order. Within a step PostgreSQL's statements do not see what the others write.
-pub(super) async fn commit(tx: Tx, steps: Vec<Texts>) -> Result<(), Failed> {
+/// One commit of `steps`, in their order. Within a step PostgreSQL's statements do not see what the others write. `committing` is told by SQLite
+/// that it has come to the COMMIT.
+pub(super) async fn commit(tx: Tx, steps: Vec<Texts>, committing: &Notify) -> Result<(), Failed> {
     match tx {
-        Tx::Sqlite(connection) => at_once(connection, steps).await,
+        Tx::Sqlite(connection) => at_once(connection, steps, committing).await,
         Tx::Postgres(mut t) => {
             for step in steps {
                 // It takes one statement with parameters at a time: the others become its common table expressions.
@@ -43,7 +51,7 @@ pub(super) async fn leave(tx: Tx) -> Result<(), Failed> {
 
 /// On SQLite the transaction begins here: nobody else writes, so what was read before is still so. It takes any number of statements at a time,
 /// and each time it is asked costs a way to its thread and back.
-async fn at_once(mut connection: PoolConnection<Sqlite>, steps: Vec<Texts>) -> Result<(), Failed> {
+async fn at_once(mut connection: PoolConnection<Sqlite>, steps: Vec<Texts>, committing: &Notify) -> Result<(), Failed> {
     let mut sql = vec!["BEGIN IMMEDIATE".to_owned()];
     let mut arguments = Vec::new();
     for step in steps {
@@ -57,11 +65,25 @@ async fn at_once(mut connection: PoolConnection<Sqlite>, steps: Vec<Texts>) -> R
     let result = {
         let query = bound!(sqlx::query(AssertSqlSafe(text)), arguments);
         let mut results = connection.fetch_many(query);
+        // Each statement's end is sent here, and would wake this thread to learn nothing yet, while the next one wants the processor: until the
+        // last of them nobody listens.
+        let _ = committing.notified().now_or_never();
+        let mut at_hand = match results.poll_next_unpin(&mut Context::from_waker(noop_waker_ref())) {
+            Poll::Ready(item) => Some(item),
+            Poll::Pending => {
+                let _ = tokio::time::timeout(LOOK_AFTER, committing.notified()).await;
+                None
+            }
+        };
         loop {
-            match results.try_next().await {
-                Ok(Some(_)) => done += 1,
-                Ok(None) => break Ok(()),
-                Err(e) => break Err(e),
+            let item = match at_hand.take() {
+                Some(item) => item,
+                None => results.next().await,
+            };
+            match item {
+                Some(Ok(_)) => done += 1,
+                Some(Err(e)) => break Err(e),
+                None => break Ok(()),
             }
         }
     };

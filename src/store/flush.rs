@@ -13,6 +13,7 @@ use crate::domain::referral::Referral;
 use crate::domain::text::folded_name;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use tokio::sync::Notify;
 
 statement!(
     PUT_PATIENTS,
@@ -170,7 +171,13 @@ impl Group {
 }
 
 /// Writes everything and commits; gives the feed's row as it is then.
-pub(super) async fn flush(tx: Tx, view: &View, feed: Feed, now: Timestamp) -> Result<Feed, Failed> {
+pub(super) async fn flush(
+    tx: Tx,
+    view: &View,
+    feed: Feed,
+    now: Timestamp,
+    committing: &Notify,
+) -> Result<Feed, Failed> {
     let postgres = matches!(tx, Tx::Postgres(_));
     let step = || Group { postgres, texts: Texts::default() };
     let deliveries: Vec<&Delivery> = view.deliveries.changed().collect();
@@ -218,7 +225,7 @@ pub(super) async fn flush(tx: Tx, view: &View, feed: Feed, now: Timestamp) -> Re
     let mut heads = step();
     let touched: BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
     heads.rows(&SET_HEADS, touched, |set, (e, p)| set.row(&[e.as_str().into(), p.0.into()]));
-    commit(tx, vec![before.texts, group.texts, heads.texts]).await?;
+    commit(tx, vec![before.texts, group.texts, heads.texts], committing).await?;
     Ok(feed)
 }
 

@@ -5,6 +5,7 @@
 //! * `write/` holds one file for each kind of change, `read/` one for each kind of question.
 
 mod batch;
+mod carried;
 mod commit;
 mod dialect;
 mod error;
@@ -81,6 +82,7 @@ impl Store {
         });
         let around = Surroundings {
             pool: opened.writer.clone(),
+            committing: opened.committing,
             clock,
             entropy,
             signals: signals.clone(),

@@ -8,7 +8,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::fs::File;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Forward only; a release adds files, it never changes one.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -37,6 +39,8 @@ const NO_PROBE: &str = "UPDATE endpoint SET payload = json_set(payload, '$.gate'
 pub(super) struct Opened {
     pub writer: Pool,
     pub readers: Pool,
+    /// Told at every COMMIT of SQLite's writing connection, before it is on disk.
+    pub committing: Arc<Notify>,
     pub lock: Option<File>,
 }
 
@@ -76,8 +80,20 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if lock.try_lock().is_err() {
         return Err(OpenError::InUse(path.display().to_string()));
     }
+    let committing = Arc::new(Notify::new());
+    let tell = committing.clone();
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        .after_connect(move |connection, _| {
+            let tell = tell.clone();
+            Box::pin(async move {
+                connection.lock_handle().await?.set_commit_hook(move || {
+                    tell.notify_one();
+                    true
+                });
+                Ok(())
+            })
+        })
         // A file does not go away; asking whether it is there costs as much as a statement.
         .test_before_acquire(false)
         .idle_timeout(None)
@@ -96,7 +112,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     sqlx::query("UPDATE lane SET next_at = 0, lease_until = 0 WHERE lease_token IS NOT NULL").execute(&writer).await?;
     // And a probe that was in hand then finds out nothing any more: the next delivery probes, now.
     sqlx::query(NO_PROBE).execute(&writer).await?;
-    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), lock: Some(lock) })
+    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), committing, lock: Some(lock) })
 }
 
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
@@ -124,7 +140,8 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     // Connected by the writer, on whose thread it is to be waited for.
     let writer = pool.connect_lazy_with(options.clone());
     let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
-    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), lock: None })
+    let committing = Arc::new(Notify::new());
+    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), committing, lock: None })
 }
 
 fn migrator(postgres: bool) -> Migrator {

@@ -4,6 +4,7 @@
 //! It holds what the database holds, or nothing. On SQLite no other process writes; on PostgreSQL every batch counts itself in the feed's row,
 //! and when another bridge counted since, all is forgotten. A batch that ends in anything but its commit, or without a change, empties it.
 
+use super::carried::Carried;
 use super::record::{Attempt, EndpointState, Lane, Rendering};
 use super::rows::{LaneKey, View};
 use crate::domain::delivery::Delivery;
@@ -65,6 +66,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Newest<K, V> {
 pub(super) struct Recent {
     /// As of the last batch. `None`: to be read.
     pub feed: Option<Feed>,
+    /// What the last batches did and did not write yet.
+    pub carried: Option<Carried>,
     pub patients: Newest<PatientId, Patient>,
     pub referrals: Newest<ReferralId, Referral>,
     pub entries: Newest<EntryId, Entry>,
@@ -100,6 +103,7 @@ impl Recent {
     /// What a batch changed, once it is committed.
     pub fn learn(&mut self, view: &View, feed: Feed) {
         self.feed = Some(feed);
+        self.carried = None;
         view.patients.changed().for_each(|p| self.patients.put(p.id, p.clone()));
         view.referrals.changed().for_each(|r| self.referrals.put(r.id, r.clone()));
         view.entries.changed().for_each(|e| self.keep_entry(e));

@@ -49,6 +49,11 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
         self.slots.insert(key, Some(value));
     }
 
+    /// How often something was put.
+    pub fn changes(&self) -> usize {
+        self.changed.len()
+    }
+
     /// The key leads nowhere any more. Only for rows that are found by what another table holds: nothing is written for it.
     pub fn unlink(&mut self, key: K) {
         self.slots.insert(key, None);
@@ -201,7 +206,7 @@ pub(super) struct PackRow {
 
 /// How much a view was changed so far: what a write that fails must leave as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Mark(usize);
+pub(super) struct Mark(pub usize);
 
 impl View {
     pub fn mark(&self) -> Mark {

@@ -6,7 +6,7 @@ use super::batch::Round;
 use super::dialect::{Pool, Tx};
 use super::error::{StoreError, WriteError};
 use super::recent::{Feed, Recent};
-use super::rows::{Keys, Mark, View};
+use super::rows::{Keys, View};
 use super::rulebook::{Full, Rulebook};
 use super::{batch, commit, flush};
 use crate::domain::ambient::micros;
@@ -27,6 +27,11 @@ pub(super) trait Write: Send + 'static {
     fn needs(&self, view: &View, keys: &mut Keys);
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Self::Answer, WriteError>;
+
+    /// Its answer holds although it may be forgotten with the process.
+    fn can_wait(&self) -> bool {
+        false
+    }
 }
 
 /// What every write may lean on.
@@ -50,6 +55,7 @@ trait Queued: Send {
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>);
     fn forget(&mut self);
     fn failed(&self) -> bool;
+    fn can_wait(&self) -> bool;
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
 }
 
@@ -68,6 +74,9 @@ impl<W: Write> Queued for Waiting<W> {
     }
     fn forget(&mut self) {
         self.decided = None;
+    }
+    fn can_wait(&self) -> bool {
+        self.write.can_wait()
     }
     fn failed(&self) -> bool {
         matches!(self.decided, Some(Err(_)))
@@ -118,6 +127,8 @@ impl Signals {
 /// What the writer itself leans on.
 pub(super) struct Surroundings {
     pub pool: Pool,
+    /// SQLite's writing connection says that it has come to a COMMIT.
+    pub committing: Arc<Notify>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub signals: Arc<Signals>,
@@ -295,7 +306,7 @@ async fn decide_and_commit(
         open_deliveries: feed.open,
         full: &full,
     };
-    let together = batch.len() > 1;
+    let (together, before) = (batch.len() > 1, view.mark());
     for write in batch.iter_mut() {
         let mark = view.mark();
         write.decide(&mut view, &ctx);
@@ -307,10 +318,14 @@ async fn decide_and_commit(
             }));
         }
     }
-    if batch.iter().all(|w| w.failed()) || view.mark() == Mark::default() {
+    if batch.iter().all(|w| w.failed()) || view.mark() == before {
         return commit::leave(tx).await;
     }
-    let after = flush::flush(tx, &view, feed, ctx.now).await?;
+    if matches!(tx, Tx::Sqlite(_)) && batch.iter().all(|w| w.can_wait()) && view.has_only_taken_up() {
+        recent.carried = Some(view.carried());
+        return commit::leave(tx).await;
+    }
+    let after = flush::flush(tx, &view, feed, ctx.now, &around.committing).await?;
     recent.learn(&view, after);
     let signals = &around.signals;
     signals.open_deliveries.store(after.open, Ordering::Relaxed);
@@ -341,11 +356,15 @@ async fn read_needs(
     recent: &mut Recent,
     batch: &mut [Box<dyn Queued>],
 ) -> Result<(View, Feed), Failed> {
-    let fresh = |recent: &Recent, alone: bool| View {
-        // Nobody else writes there.
-        feed: recent.feed.filter(|_| alone),
-        lease_clock: micros(around.clock.now()),
-        ..View::default()
+    let fresh = |recent: &Recent, alone: bool| {
+        let mut view = View {
+            // Nobody else writes there.
+            feed: recent.feed.filter(|_| alone),
+            lease_clock: micros(around.clock.now()),
+            ..View::default()
+        };
+        recent.carried.iter().for_each(|carried| view.carry(carried));
+        view
     };
     let alone = matches!(tx, Tx::Sqlite(_));
     let mut view = fresh(recent, alone);

@@ -44,8 +44,16 @@ pub struct Claimed {
 impl Write for Claim {
     type Answer = Vec<Claimed>;
 
+    /// Nothing has left yet.
+    fn can_wait(&self) -> bool {
+        true
+    }
+
     fn needs(&self, view: &View, keys: &mut Keys) {
-        keys.claims.insert((self.endpoint.clone(), self.limit));
+        // Lanes that were taken up and are not written yet look as if they were due.
+        let taken = view.lanes.changed_keys().into_iter().filter(|(e, _)| *e == self.endpoint).count();
+        let limit = if self.limit == 0 { 0 } else { self.limit + u32::try_from(taken).unwrap_or(u32::MAX >> 1) };
+        keys.claims.insert((self.endpoint.clone(), limit));
         keys.endpoints.insert(self.endpoint.clone());
         for c in view.claimable.get(&self.endpoint).into_iter().flatten() {
             let key = (self.endpoint.clone(), c.patient_id);

@@ -301,3 +301,80 @@ async fn after_an_expiry_what_was_accepted_first_goes_first() {
         bridge.close().await;
     }
 }
+
+/// Where one bridge alone writes, nobody else has to see a claim.
+#[tokio::test]
+async fn on_sqlite_a_claim_is_on_disk_with_what_is_begun_under_it_and_no_sooner() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let mut deliveries = Vec::new();
+        for text in ["First.", "Second.", "Third."] {
+            let of = bridge.episode().await;
+            deliveries.push(bridge.write(&of, text).await.delivery());
+        }
+        // Those that were taken up and are not written do not stand in the way of the others.
+        let mut claimed = Vec::new();
+        for delivery in &deliveries {
+            let one = bridge.claim(&epr(), 1).await.remove(0);
+            assert_eq!(one.delivery.id, *delivery);
+            claimed.push(one);
+        }
+        assert!(bridge.claim(&epr(), 3).await.is_empty(), "each is in somebody's hands");
+        let waiting = if bridge.is_sqlite() { "QUEUED" } else { "SENDING" };
+        assert_eq!(bridge.state(deliveries[0]).await, waiting);
+        bridge.check_columns().await;
+
+        bridge.begin(&claimed[1]).await;
+        for delivery in &deliveries {
+            assert_eq!(bridge.state(*delivery).await, "SENDING");
+        }
+        let begun = bridge.delivery(deliveries[1]).await;
+        let steps: Vec<i64> = bridge.store.steps(&begun).await.unwrap().iter().map(|s| s.version).collect();
+        assert_eq!((steps, begun.version), (vec![2, 3], 3), "its history is whole");
+        bridge.check_columns().await;
+        for one in [&claimed[0], &claimed[2]] {
+            let attempt = bridge.begin(one).await;
+            assert_eq!(bridge.settle(one, attempt, Sent::Filed).await.state.word(), "FILED");
+        }
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_ended_with_its_process_leaves_nothing_behind_on_sqlite() {
+    for test in both().filter(|test| test.url.starts_with("sqlite")) {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.claim_only(&epr(), delivery).await;
+        bridge.close().await;
+
+        let bridge = Bridge::on(&test.url).await;
+        let now = bridge.delivery(delivery).await;
+        assert_eq!((now.state.word(), now.version), ("QUEUED", 1));
+        let claimed = bridge.claim_only(&epr(), delivery).await;
+        let attempt = bridge.begin(&claimed).await;
+        assert_eq!(bridge.settle(&claimed, attempt, Sent::Filed).await.state.word(), "FILED");
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_a_delivery_after_its_claim_is_decided_with_the_claim() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let written = bridge.write(&of, "First.").await;
+        let claimed = bridge.claim_only(&epr(), written.delivery()).await;
+        // In somebody's hands: a newer version waits for what becomes of it, and does not take its place.
+        bridge.replace(&of, written.note, "Second.").await.unwrap();
+        assert!(bridge.claim(&epr(), 5).await.is_empty());
+        let attempt = bridge.begin(&claimed).await;
+        assert_eq!(bridge.settle(&claimed, attempt, Sent::Filed).await.state.word(), "FILED");
+        let newer = bridge.claim(&epr(), 5).await.remove(0);
+        assert_eq!(newer.delivery.predecessor, Some(written.delivery()));
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}

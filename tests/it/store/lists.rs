@@ -205,7 +205,9 @@ async fn an_endpoints_counts_are_what_its_deliveries_say() {
         }
         let of = bridge.episode().await;
         bridge.write(&of, "Leaving.").await;
-        bridge.claim(&epr(), 2).await;
+        for one in bridge.claim(&epr(), 2).await {
+            bridge.begin(&one).await;
+        }
         let counts = bridge.store.endpoint_counts(&epr(), start, bridge.now()).await.unwrap();
         let second = |n: i64| start + Span::new().seconds(n);
         let expected = EndpointCounts {
