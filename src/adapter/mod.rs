@@ -47,7 +47,7 @@ pub mod xml;
 
 pub use compose::Input;
 pub use fault::Fault;
-pub use fhir::{Found, LookupQuestion, NotLookedUp};
+pub use fhir::{Died, Found, LookupQuestion, NotLookedUp};
 pub use in_use::{Fitted, InUse};
 pub use keep::NotKept;
 pub use manifest::{Format, Manifest, Status};

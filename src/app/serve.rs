@@ -284,6 +284,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
     let transport = ready.config.transport.clone();
     outbox::Endpoint {
         late_replies_on_connection: ready.config.transport.late_replies_on_connection(),
+        answered: outbox::Answered::default(),
         lease: ready.config.lease,
         probe: ready.config.probe,
         max_in_flight: ready.config.max_in_flight_lanes,

@@ -7,7 +7,7 @@ use super::person::{Address, Gender, LocalIdentifier, NhsNumberStatus, Patient, 
 use super::rule::Violations;
 use super::standing::{Death, Doubt, Near, PatientKey};
 use super::text::Private;
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::collections::BTreeSet;
 
 /// HL7's three states: leave what you have, delete it, or take this.
@@ -66,6 +66,8 @@ pub struct PatientChange {
     pub birth_year: Option<i16>,
     /// What its identifiers may be beside what it calls them.
     pub near: Vec<Near>,
+    /// What it sends as null and no record can be without: it stays as it is.
+    pub kept: Vec<&'static str>,
 }
 
 /// Why a message is held that names nobody known by what it calls its identifiers.
@@ -106,30 +108,10 @@ impl PatientChange {
         found: impl Fn(&PatientKey) -> Option<&'p Patient>,
         near: impl Fn(&Near) -> Vec<&'p Patient>,
     ) -> ChangePlan {
-        let keys = self.keys();
-        let patients: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
-        let Some(known) = keys.iter().find_map(&found) else {
-            let maybe = self.near.iter().any(|n| near(n).iter().any(|p| self.may_be(n, p)));
-            return if maybe { ChangePlan::Hold(NEARLY_KNOWN) } else { ChangePlan::NotOurs };
+        let known = match self.about(found, near) {
+            Ok(known) => known,
+            Err(plan) => return plan,
         };
-        // A value may be somebody else's under another type; ten digits with the right check digit are nobody else's by chance.
-        let numbers = self.near.iter().filter(|n| matches!(n, Near::Number(_)));
-        if patients.len() > 1 || numbers.flat_map(near).any(|p| p.id != known.id) {
-            return ChangePlan::Hold("its identifiers are of several patients");
-        }
-        if !keys.iter().any(|k| known.holds(k)) {
-            let since = keys.iter().filter_map(|k| known.standing.former_since(k)).max();
-            return if since.is_some_and(|since| self.at < since) {
-                ChangePlan::Nothing("about a record that was joined with another one since")
-            } else {
-                ChangePlan::Hold("about a record that was joined with another one before")
-            };
-        }
-        if self.is_somebody_else(known) {
-            return ChangePlan::Hold(
-                "known by this identifier is somebody whose family name or date of birth is another, and nothing else says that it is the same person",
-            );
-        }
         let mut patient = known.clone();
         let older = known.standing.is_older(source, self.at);
         self.tell_death(&mut patient);
@@ -154,6 +136,65 @@ impl PatientChange {
         ChangePlan::Changed(Box::new(patient))
     }
 
+    /// Only the death of it, where nothing else can be taken: whom it is about must be as certain. Its sender counts as not heard.
+    pub fn plan_death<'p>(
+        &self,
+        now: Timestamp,
+        found: impl Fn(&PatientKey) -> Option<&'p Patient>,
+        near: impl Fn(&Near) -> Vec<&'p Patient>,
+    ) -> ChangePlan {
+        let known = match self.about(found, near) {
+            Ok(known) => known,
+            Err(plan) => return plan,
+        };
+        let mut patient = known.clone();
+        self.tell_death(&mut patient);
+        if patient.standing.death == known.standing.death {
+            return ChangePlan::Nothing("no news of a death");
+        }
+        patient.version += 1;
+        patient.updated_at = now;
+        ChangePlan::Changed(Box::new(patient))
+    }
+
+    /// Whether it tells that the patient has died.
+    pub fn tells_a_death(&self) -> bool {
+        self.deceased == Some(true) || matches!(self.died_on, Sent::Value(_))
+    }
+
+    /// The one patient whom it is about for certain, or what that makes of it.
+    fn about<'p>(
+        &self,
+        found: impl Fn(&PatientKey) -> Option<&'p Patient>,
+        near: impl Fn(&Near) -> Vec<&'p Patient>,
+    ) -> Result<&'p Patient, ChangePlan> {
+        let keys = self.keys();
+        let patients: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
+        let Some(known) = keys.iter().find_map(&found) else {
+            let maybe = self.near.iter().any(|n| near(n).iter().any(|p| self.may_be(n, p)));
+            return Err(if maybe { ChangePlan::Hold(NEARLY_KNOWN) } else { ChangePlan::NotOurs });
+        };
+        // A value may be somebody else's under another type; ten digits with the right check digit are nobody else's by chance.
+        let numbers = self.near.iter().filter(|n| matches!(n, Near::Number(_)));
+        if patients.len() > 1 || numbers.flat_map(near).any(|p| p.id != known.id) {
+            return Err(ChangePlan::Hold("its identifiers are of several patients"));
+        }
+        if !keys.iter().any(|k| known.holds(k)) {
+            let since = keys.iter().filter_map(|k| known.standing.former_since(k)).max();
+            return Err(if since.is_some_and(|since| self.at < since) {
+                ChangePlan::Nothing("about a record that was joined with another one since")
+            } else {
+                ChangePlan::Hold("about a record that was joined with another one before")
+            });
+        }
+        if self.is_somebody_else(known) {
+            return Err(ChangePlan::Hold(
+                "known by this identifier is somebody whose family name or date of birth is another, and nothing else says that it is the same person",
+            ));
+        }
+        Ok(known)
+    }
+
     /// A value under another type may be another kind of number, if name and birth say so.
     fn may_be(&self, near: &Near, patient: &Patient) -> bool {
         matches!(near, Near::Number(_)) || !self.likeness().is_clearly_another(&patient.details)
@@ -172,29 +213,9 @@ impl PatientChange {
         Likeness { families, born: self.date_of_birth, birth_year: self.birth_year, number }
     }
 
-    /// A death is taken from an older message too, unless a newer one spoke of it: others that say nothing do not bring anybody back.
     fn tell_death(&self, patient: &mut Patient) {
-        let told = &mut patient.standing.death;
-        if told.as_ref().is_some_and(|d| self.at < d.told_at) {
-            return;
-        }
-        let mut died_on = told.as_ref().and_then(|d| d.died_on);
-        self.died_on.over(&mut died_on);
-        // One of the two dates is wrong; the death is told all the same.
         let born = self.date_of_birth.unwrap_or(patient.details.date_of_birth);
-        let died_on = died_on.filter(|died| *died >= born);
-        let dated = matches!(self.died_on, Sent::Value(_));
-        // A date of death beside "not dead" contradicts itself: holding back what may be wrong harms nobody.
-        match self.deceased {
-            Some(false) if !dated => {
-                // Said of somebody nobody called dead, it is no news.
-                if told.as_ref().is_some_and(|d| d.deceased) {
-                    *told = Some(Death { deceased: false, died_on: None, told_at: self.at });
-                }
-            }
-            None if !dated => {}
-            _ => *told = Some(Death { deceased: true, died_on, told_at: self.at }),
-        }
+        patient.told_of_death(self.deceased, &self.died_on, born, self.at);
     }
 
     fn over(&self, patient: &mut Patient, today: Date) -> Result<(), Violations> {
@@ -261,6 +282,52 @@ impl PatientChange {
             patient.details.local_identifiers.retain(|k| !same(k, id));
             patient.details.local_identifiers.push((*id).clone());
         }
+    }
+}
+
+impl Patient {
+    /// A death is taken from an older message too, unless a newer one spoke of it: others that say nothing do not bring anybody back.
+    fn told_of_death(
+        &mut self,
+        deceased: Option<bool>,
+        sent: &Sent<Private<Date>>,
+        born: Private<Date>,
+        at: Timestamp,
+    ) {
+        let told = &mut self.standing.death;
+        if told.as_ref().is_some_and(|d| at < d.told_at) {
+            return;
+        }
+        let mut died_on = told.as_ref().and_then(|d| d.died_on);
+        sent.over(&mut died_on);
+        // One of the two dates is wrong; the death is told all the same.
+        let died_on = died_on.filter(|died| *died >= born);
+        let dated = matches!(sent, Sent::Value(_));
+        // A date of death beside "not dead" contradicts itself: holding back what may be wrong harms nobody.
+        match deceased {
+            Some(false) if !dated => {
+                // Said of somebody nobody called dead, it is no news.
+                if told.as_ref().is_some_and(|d| d.deceased) {
+                    *told = Some(Death { deceased: false, died_on: None, told_at: at });
+                }
+            }
+            None if !dated => {}
+            _ => *told = Some(Death { deceased: true, died_on, told_at: at }),
+        }
+    }
+
+    /// The record said `now`, when it was asked, that they have died: one version on, unless that was known.
+    pub fn found_dead(&self, died_on: Option<Private<Date>>, now: Timestamp) -> Self {
+        let mut patient = self.clone();
+        let tomorrow = now.to_zoned(TimeZone::UTC).date().tomorrow().unwrap_or(Date::MAX);
+        let dated = died_on.filter(|d| d.0 <= tomorrow).map_or(Sent::Absent, Sent::Value);
+        patient.told_of_death(Some(true), &dated, self.details.date_of_birth, now);
+        let what = |p: &Self| p.standing.death.as_ref().map(|d| (d.deceased, d.died_on));
+        if what(&patient) != what(self) {
+            patient.version += 1;
+            patient.updated_at = now;
+        }
+        patient
     }
 }
 

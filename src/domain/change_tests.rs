@@ -30,6 +30,7 @@ fn change(id: &str, second: i64) -> PatientChange {
         other_families: vec![],
         birth_year: None,
         near: vec![],
+        kept: vec![],
     }
 }
 
@@ -197,4 +198,40 @@ fn who_is_known_under_another_type_or_by_an_unlisted_nhs_number_is_never_taken_f
     for nobody in [told("RW1", "PI", "B"), told("RW1", "VN", "A"), told("NHSNO", "NHSNO", "9990000026")] {
         assert_eq!(plan(&nobody, &known), ChangePlan::NotOurs);
     }
+}
+
+#[test]
+fn a_death_that_was_asked_for_is_news_once_and_a_later_word_ends_it() {
+    let known = patient(1, "A");
+    let day = |d| Some(Private(jiff::civil::date(1970, 1, d)));
+    let dead = known.found_dead(None, at(10));
+    assert!(dead.standing.deceased() && dead.version == known.version + 1);
+    let again = dead.found_dead(None, at(20));
+    assert_eq!((again.version, again.standing.death.as_ref().map(|d| d.told_at)), (dead.version, Some(at(20))));
+    // A day that cannot be, before the birth or ahead, is none.
+    assert_eq!(again.found_dead(day(1), at(30)).version, dead.version, "before the birth");
+    assert_eq!(again.found_dead(Some(Private(jiff::civil::date(2099, 1, 1))), at(30)).version, dead.version);
+    assert_eq!(known.found_dead(day(1), at(30)).standing.death.and_then(|d| d.died_on), None);
+    let alive = |second| PatientChange { deceased: Some(false), ..change("A", second) };
+    assert!(
+        matches!(plan(&alive(15), &again), ChangePlan::Heard(p) if p.standing.deceased()),
+        "older than what was asked"
+    );
+    assert!(!changed(&alive(25), &again).standing.deceased());
+}
+
+#[test]
+fn of_a_message_that_cannot_be_taken_only_the_death_is() {
+    let known = patient(1, "A");
+    let died = PatientChange { deceased: Some(true), phone: Sent::Value(line("1")), ..change("A", 10) };
+    let found = |key: &PatientKey| known.holds(key).then_some(&known);
+    let ChangePlan::Changed(dead) = died.plan_death(at(10_000), found, |_| vec![]) else { panic!("a death") };
+    assert!(dead.standing.deceased() && dead.details == known.details && dead.standing.told.is_empty());
+    let other = PatientChange { family: Some(line("Other")), ..died.clone() };
+    assert!(
+        matches!(other.plan_death(at(10_000), found, |_| vec![]), ChangePlan::Hold(_)),
+        "nothing says that it is them"
+    );
+    let stranger = PatientChange { local_identifiers: vec![mrn("B")], ..died };
+    assert!(matches!(stranger.plan_death(at(10_000), found, |_| vec![]), ChangePlan::NotOurs));
 }

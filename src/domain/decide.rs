@@ -56,7 +56,7 @@ pub enum Happened {
     CancelledBy { by: String, why: Private<String>, may_be_in_record_acknowledged: bool },
     /// A newer version took its place (invariant 7).
     Superseded { why: &'static str },
-    /// A withdrawal that waited for its document's name can go.
+    /// What waited for its document's name, or for that name to hold again, can go.
     Nameable,
 }
 
@@ -246,12 +246,19 @@ pub fn decide(
         }
         Happened::Nameable => {
             // Any other park waits for a person.
-            if !before.waits_for_a_name() {
-                let needs = "PARKED as WITHDRAWAL_CANNOT_NAME_DOCUMENT";
-                return Err(CannotHappen::WrongState { state: before.state, what: "releasing the withdrawal", needs });
+            let again = before.waits_for_its_name_again();
+            if !again && !before.waits_for_a_name() {
+                let needs = "PARKED as WITHDRAWAL_CANNOT_NAME_DOCUMENT, or as PREDECESSOR_UNRESOLVED after it was sent";
+                return Err(CannotHappen::WrongState { state: before.state, what: "releasing it", needs });
             }
             requeue(&mut d);
-            "the document it withdraws is known now; queued".to_owned()
+            ask::before_resend(&mut d, policy);
+            let what = if again {
+                "the document it speaks of is known again"
+            } else {
+                "the document it withdraws is known now"
+            };
+            format!("{what}; queued")
         }
     };
     Ok(Decision { delivery: d, step })

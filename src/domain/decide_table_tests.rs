@@ -238,7 +238,8 @@ fn parked_and_cancelled_never_go_back_to_sending_without_a_person() {
         let going = matches!(after.delivery.state, State::Queued | State::Sending | State::BackingOff);
         if resting && going {
             let person = matches!(happened, Happened::Retried { .. } | Happened::Rerendered { .. });
-            let named = *happened == Happened::Nameable && before.waits_for_a_name();
+            let waits = before.waits_for_a_name() || before.waits_for_its_name_again();
+            let named = *happened == Happened::Nameable && waits;
             assert!(before.state == State::Parked && (person || named), "{before:?} {happened:?}");
         }
     });
@@ -385,13 +386,13 @@ fn the_table_of_states() {
         (replied(aa()),             [Some(F), Some(F), Some(F), Some(F), Some(F), Some(F), Some(F)]),
         (replied(ca()),             [Some(Q), Some(A), Some(A), Some(A), Some(F), Some(A), Some(C)]),
         (replied(ae()),             [Some(Q), Some(P), Some(P), Some(P), Some(P), Some(P), Some(C)]),
-        (replied(ae207()),          [Some(Q), Some(B), Some(B), Some(B), Some(F), Some(P), Some(C)]),
+        (replied(ae207()),          [Some(Q), Some(B), Some(B), Some(B), Some(P), Some(P), Some(C)]),
         (replied(ae205()),          [Some(Q), Some(P), Some(P), Some(P), Some(F), Some(P), Some(C)]),
         (replied(Verdict::unreadable()), [Some(Q), Some(B), Some(B), Some(A), Some(F), Some(P), Some(C)]),
         (late(aa(), &p),            [Some(F), Some(F), Some(F), Some(F), Some(F), Some(F), Some(F)]),
         (late(ca(), &p),            [Some(Q), Some(S), Some(A), Some(A), Some(F), Some(A), Some(C)]),
         (late(ae(), &p),            [Some(Q), Some(P), Some(P), Some(P), Some(P), Some(P), Some(C)]),
-        (late(ae207(), &p),         [Some(Q), Some(B), Some(B), Some(B), Some(F), Some(P), Some(C)]),
+        (late(ae207(), &p),         [Some(Q), Some(B), Some(B), Some(B), Some(P), Some(P), Some(C)]),
         (late(ae205(), &p),         [Some(Q), Some(P), Some(P), Some(P), Some(F), Some(P), Some(C)]),
         (retried(),         [None,    None,    None,    None,    None,    Some(Q), None]),
         (rerendered(true),

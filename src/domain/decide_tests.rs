@@ -512,3 +512,29 @@ fn only_a_withdrawal_that_waits_for_a_name_is_released_by_one() {
     unnamed.park = Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() });
     assert_eq!(after(&unnamed, &policy(), &[Happened::Nameable]).state, State::Queued);
 }
+
+#[test]
+fn a_not_now_after_a_yes_to_the_only_attempt_is_a_contradiction() {
+    let p = policy();
+    let d = after(&attempt(&p, replied(aa())), &p, &[late(ae207(), &p)]);
+    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::FilingContradicted), true));
+    // Of two attempts it may be what was said of the first, once more.
+    let again = [Happened::Claimed, begun(), replied(aa()), late(ae207(), &p)];
+    assert_eq!(after(&attempt(&p, replied(ae207())), &p, &again).state, State::Filed);
+}
+
+#[test]
+fn what_waits_for_its_name_again_asks_first_where_the_record_can_be_asked() {
+    for (after_unknown, asks) in [(AfterUnknown::Resend, false), (AfterUnknown::Query, true)] {
+        let p = EndpointPolicy { after_unknown, ..policy() };
+        let mut d = attempt(&p, no_answer());
+        d.state = State::Parked;
+        d.asking = None;
+        d.park = Some(Park { reason: ParkReason::PredecessorUnresolved, detail: Default::default() });
+        let released = after(&d, &p, &[Happened::Nameable]);
+        assert_eq!((released.state, released.asking.is_some()), (State::Queued, asks));
+        // What cannot have been seen waits for a person, as ever.
+        let unseen = Delivery { unresolved: 0, ..d };
+        assert!(decide(&unseen, &p, &Happened::Nameable, at(1), 0).is_err());
+    }
+}

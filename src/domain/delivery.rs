@@ -289,6 +289,13 @@ impl Delivery {
             && self.park.as_ref().is_some_and(|p| p.reason == ParkReason::WithdrawalCannotNameDocument)
     }
 
+    /// Perhaps seen already, it names a document by an id of the record's that came into doubt. Releases itself once the record's list, or a report,
+    /// has said what holds: which name that is, the holds look at again.
+    pub fn waits_for_its_name_again(&self) -> bool {
+        let unresolved = self.park.as_ref().is_some_and(|p| p.reason == ParkReason::PredecessorUnresolved);
+        self.state == State::Parked && unresolved && self.may_have_been_received()
+    }
+
     pub fn waiting_for(&self) -> WaitingFor {
         self.park.as_ref().map_or(WaitingFor::Nobody, |p| p.reason.waiting_for())
     }

@@ -1,6 +1,6 @@
 //! What was sent on one day, held against a list of what the record really holds. Pure: rows in, a sheet out whose numbers add up.
 
-use super::delivery::{Delivery, State};
+use super::delivery::{Delivery, ParkReason, State};
 use super::entry::EntryAction;
 use super::ids::{DeliveryId, EntryId, PatientId};
 use jiff::civil::Date;
@@ -51,7 +51,7 @@ pub enum Standing {
 pub enum Finding {
     Missing,
     Waiting,
-    /// The list has it more than once.
+    /// The list has it more than once, or what the record said of it does not agree: there may be two.
     Doubled,
     /// The list has it and we do not know it at this endpoint.
     Unknown,
@@ -158,6 +158,13 @@ pub fn compare(date: Date, listed: &[Listed], day: &[Delivery], known: &[Deliver
             Some(d) if overtaken(d, later, EntryAction::Withdraw) => {
                 list.push(found(Finding::WithdrawnHere, "a withdrawal was received after it".into()));
             }
+            // Listed and in doubt: its id of the record's stands at another document as well, perhaps in this very list.
+            Some(d) if d.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted) => {
+                list.push(found(
+                    Finding::Doubled,
+                    format!("{} {}", d.state.word(), ParkReason::FilingContradicted.code()),
+                ));
+            }
             Some(_) => {}
         }
         if delivery.is_some_and(|d| !again && !of_day.contains(&d.id)) {
@@ -246,7 +253,7 @@ pub fn on_paper(sheet: &Sheet, endpoint: &str, source: &str, newly_filed: usize,
     line(format!("{sum:>8}  together{}", if sum == sheet.written { "" } else { ": DOES NOT ADD UP" }));
     line(String::new());
     for (finding, words) in [
-        (Finding::Doubled, "more than once in the list"),
+        (Finding::Doubled, "more than once in the list, or listed and in doubt"),
         (Finding::Unknown, "in the list and not known here"),
         (Finding::CancelledHere, "in the list and cancelled here"),
         (Finding::WithdrawnHere, "in the list and withdrawn here"),

@@ -2,7 +2,8 @@
 //! a call and for a list that was left in a folder.
 
 use crate::adapter::between_columns;
-use crate::domain::ids::EntryId;
+use crate::domain::delivery::State;
+use crate::domain::ids::{DeliveryId, EntryId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::reconcile::{DAY_MAX, LISTED_MAX, Listed, Sheet, compare, on_paper};
 use crate::store::record::Raw;
@@ -11,6 +12,8 @@ use crate::store::{Scope, Store, StoreError, WriteError};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::collections::HashSet;
 
 /// Documents filed in one commit: others' writes wait behind it.
 const BATCH: usize = 200;
@@ -80,7 +83,7 @@ pub async fn reconcile(
     entries.sort_unstable();
     entries.dedup();
     let known = known(r, &entries).await?;
-    let mut newly_filed = 0;
+    let mut filed: Vec<DeliveryId> = Vec::new();
     if !dry_run {
         for (number, part) in (0u32..).zip(known.chunks(BATCH)) {
             let documents = part.iter().filter_map(|d| {
@@ -96,7 +99,9 @@ pub async fn reconcile(
                 source: source.to_owned(),
             };
             let answered = r.store.reconcile(write).await?;
-            newly_filed += answered.answer().more.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let answer = answered.answer();
+            let places = answer.more.as_array().into_iter().flatten().filter_map(Value::as_u64);
+            filed.extend(places.filter_map(|at| answer.deliveries.get(usize::try_from(at).ok()?)));
         }
         if known.is_empty() {
             // That a list was looked at is worth remembering even when it named nothing of ours.
@@ -112,6 +117,9 @@ pub async fn reconcile(
     }
     // As they are now, after what the list proved.
     let known = self::known(r, &entries).await?;
+    // A later row may have put an earlier one in doubt: what the list filed is what it left filed.
+    let stand: HashSet<DeliveryId> = known.iter().filter(|d| d.state == State::Filed).map(|d| d.id).collect();
+    let newly_filed = filed.iter().filter(|id| stand.contains(id)).count();
     let of_day = r.store.deliveries_made_between(r.scope, r.endpoint, (from, until), DAY_MAX + 1).await?;
     if of_day.len() > DAY_MAX {
         return Err(ReconcileError::TooMany);

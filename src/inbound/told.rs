@@ -5,10 +5,11 @@ use super::{Source, weigh};
 use crate::adapter::form::change::{self, NotRead, Read};
 use crate::adapter::{FieldFault, Parsed};
 use crate::domain::accept::AcceptRule;
+use crate::domain::change::PatientChange;
 use crate::domain::standing::{Near, PatientKey};
 use crate::store::read::{Page, PatientBy};
 use crate::store::record::{Inbound, InboundState};
-use crate::store::write::{AboutReferral, Because, Received, ReceivedTold, Told};
+use crate::store::write::{AboutReferral, Became, Because, Received, ReceivedTold, Told};
 use crate::store::{Scope, StoreError};
 use jiff::Timestamp;
 
@@ -26,7 +27,8 @@ pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
 }
 
 fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {
-    Read { keys: read.keys, near: read.near, names_somebody: read.names_somebody, message: read.message.map(told) }
+    let Read { keys, near, names_somebody, message, death } = read;
+    Read { keys, near, names_somebody, message: message.map(told), death }
 }
 
 /// Takes it in, or says what is wrong with it, or that it is not ours. `faults`: what the map could not read.
@@ -41,19 +43,24 @@ pub async fn take(
     let mut wrong: Vec<Wrong> = weigh::wrong(faults);
     let told = match read.message {
         Ok(told) if wrong.is_empty() => told,
-        Ok(_) => {
-            return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
-        }
-        Err(NotRead::Shape) => {
-            let what = "the pack's map gives something else than it says; run `ips-bridge adapter check` on the pack";
-            wrong.push(Wrong::new(207, what));
-            return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
-        }
-        Err(NotRead::Broken(broken)) => {
-            // What the map could not read is missing here; it is told once.
-            let named = |field: &str| faults.iter().any(|f| f.field == field);
-            let more = broken.0.iter().filter(|v| !named(&v.field));
-            wrong.extend(more.map(weigh::broken));
+        not_taken => {
+            match &not_taken {
+                Ok(_) => {}
+                Err(NotRead::Shape) => {
+                    let what =
+                        "the pack's map gives something else than it says; run `ips-bridge adapter check` on the pack";
+                    wrong.push(Wrong::new(207, what));
+                }
+                Err(NotRead::Broken(broken)) => {
+                    // What the map could not read is missing here; it is told once.
+                    let named = |field: &str| faults.iter().any(|f| f.field == field);
+                    let more = broken.0.iter().filter(|v| !named(&v.field));
+                    wrong.extend(more.map(weigh::broken));
+                }
+            }
+            if let Some(death) = read.death.filter(|_| faults.iter().all(|f| change::is_beside_a_death(&f.field))) {
+                return Ok(death_alone(source, caller, inbound, rule, death, &wrong));
+            }
             return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
         }
     };
@@ -67,6 +74,33 @@ pub async fn take(
         reply,
     };
     Ok(write.into())
+}
+
+/// A message that cannot be taken in, and tells of a death: whatever else is wrong with it, nothing more may go to the record of who has died.
+fn death_alone(
+    source: &Source,
+    caller: Caller<'_>,
+    inbound: Inbound,
+    rule: Option<&AcceptRule>,
+    death: Box<PatientChange>,
+    wrong: &[Wrong],
+) -> Received {
+    let refused = caller.answer(source, Taken::No, wrong, inbound.received_at);
+    let otherwise = caller.of_told(source, inbound.received_at);
+    let why = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
+    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %why, "a message that tells of a death cannot be taken in; the death is looked at alone");
+    let write = ReceivedTold {
+        inbound: Inbound { state: InboundState::Received, ..inbound },
+        rules: source.store.rules(),
+        told: Told::Death(death, why),
+        rule: rule.map(|r| r.name.clone()),
+        keeps_ignored: source.keeps_ignored,
+        reply: Box::new(move |became| match became {
+            Became::Held { .. } => refused.clone(),
+            other => otherwise(other),
+        }),
+    };
+    write.into()
 }
 
 /// A message that breaks our rules is kept only if it may be about somebody of ours.

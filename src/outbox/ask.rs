@@ -99,7 +99,7 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
             (Happened::Asked { answer, reply: None }, Feeling::Silent(e.to_string()))
         }
     };
-    Ending { attempt: None, happened, replies, late: Vec::new(), feeling }
+    Ending { replies, ..Ending::without_attempt(happened, feeling) }
 }
 
 /// What stands beside the kept bytes.

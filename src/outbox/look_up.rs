@@ -2,7 +2,7 @@
 //! transaction is open. Without an answer nothing was sent; with one that does not say one thing, a person looks.
 
 use super::{Endpoint, Shared};
-use crate::adapter::{Fitted, Found, Input, LookupQuestion, NotLookedUp};
+use crate::adapter::{Died, Fitted, Found, Input, LookupQuestion, NotLookedUp};
 use crate::domain::ids::ReplyId;
 use crate::store::record::{LookedUp, Raw};
 use crate::store::write::Feeling;
@@ -25,7 +25,8 @@ pub enum Stopped {
     Unclear(String, Option<Vec<u8>>),
 }
 
-/// Asks every question and puts the answers into the input. `goes_to_the_dead`: a death that the record tells of stops nothing. Gives them as they came, to be kept with the bytes.
+/// Asks every question and puts the answers into the input. `goes_to_the_dead`: a death that the record tells of stops nothing. Gives them as they came,
+/// to be kept with the bytes. `died`: the death, whatever else came of it.
 pub async fn look_up(
     shared: &Shared,
     endpoint: &Endpoint,
@@ -33,12 +34,13 @@ pub async fn look_up(
     questions: Vec<LookupQuestion>,
     input: &mut Input,
     goes_to_the_dead: bool,
+    died: &mut Option<Died>,
 ) -> Result<Vec<LookedUp>, Stopped> {
     let asked = tokio::time::timeout(TIME_MAX, async {
         let mut answers = Vec::new();
         for question in questions {
-            let (answer, found) = one(shared, endpoint, fitted, question, input).await?;
-            if found.died && !goes_to_the_dead {
+            let answer = one(shared, endpoint, fitted, question, input, died).await?;
+            if died.is_some() && !goes_to_the_dead {
                 return Err(Stopped::Died(answer.answer.0));
             }
             answers.push(answer);
@@ -55,7 +57,8 @@ async fn one(
     fitted: &Fitted,
     question: LookupQuestion,
     input: &mut Input,
-) -> Result<(LookedUp, Found), Stopped> {
+    died: &mut Option<Died>,
+) -> Result<LookedUp, Stopped> {
     let unreachable = |e: &dyn std::fmt::Display| Stopped::NotSent(Feeling::Unreachable(e.to_string()));
     let mut way = endpoint.sender.open().await.map_err(|e| unreachable(&e))?;
     let id = ReplyId::new(shared.clock.now(), shared.entropy.as_ref());
@@ -70,9 +73,16 @@ async fn one(
         // A question changes nothing: that it may have arrived does not matter.
         Sent::Unsure(e) => return Err(Stopped::NotNow(format!("lookup {}: {e}", question.name))),
     };
-    match fitted.pack.looked_up(&question.name, &answer, input) {
-        Ok(found) => Ok((LookedUp { name: question.name, answer: Raw(answer) }, found)),
-        Err(e @ NotLookedUp::Trouble { .. }) => Err(Stopped::NotNow(e.to_string())),
-        Err(e @ NotLookedUp::Unclear { .. }) => Err(Stopped::Unclear(e.to_string(), Some(answer))),
+    let (said, stopped) = match fitted.pack.looked_up(&question.name, &answer, input) {
+        Ok(found) => (found, None),
+        Err(e @ NotLookedUp::Trouble { .. }) => (Found::default(), Some(Stopped::NotNow(e.to_string()))),
+        Err(ref e @ NotLookedUp::Unclear { ref found, .. }) => {
+            (found.clone(), Some(Stopped::Unclear(e.to_string(), Some(answer.clone()))))
+        }
+    };
+    *died = said.died.or(died.take());
+    match stopped {
+        Some(stopped) => Err(stopped),
+        None => Ok(LookedUp { name: question.name, answer: Raw(answer) }),
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
 
+mod answered;
 mod ask;
 mod judge;
 mod look_up;
@@ -19,6 +20,7 @@ mod trace;
 mod ways;
 mod worker;
 
+pub use answered::Answered;
 pub use ask::{Question, ReadBack};
 pub use look_up::TIME_MAX as LOOK_UP_TIME_MAX;
 pub use ways::WAIT_MAX as TURN_WAIT_MAX;
@@ -67,8 +69,10 @@ pub struct Endpoint {
     pub read_back: FindReadBack,
     /// What arrives on connections that wait for nothing.
     pub strays: mpsc::Receiver<Stray>,
-    /// Late acknowledgements of this endpoint come on our own connections to it: then, and only then, strays can be evidence.
+    /// Late acknowledgements of this endpoint come on our own connections to it: then strays can be evidence, whatever they answer.
     pub late_replies_on_connection: bool,
+    /// Otherwise only second answers are.
+    pub answered: Answered,
     /// Longer than connect, send and reply timeouts together; config checks it.
     pub lease: Duration,
     pub probe: BackOff,

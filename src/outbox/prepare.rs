@@ -3,16 +3,16 @@
 use super::look_up::{Stopped, look_up};
 use super::{Endpoint, Shared};
 use crate::adapter::compose::{Composition, compose, job_of};
-use crate::adapter::{Fitted, RenderError};
+use crate::adapter::{Died, Fitted, RenderError};
 use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
 use crate::domain::entry::EntryAction;
 use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance, speaks_of_care};
 use crate::domain::ids::{RenderingId, random_80_bits};
 use crate::domain::policy::Names;
-use crate::store::StoreError;
+use crate::store::WriteError;
 use crate::store::record::{Raw, Rendering};
-use crate::store::write::{BeginWith, Claimed, Feeling, Seen};
+use crate::store::write::{BeginWith, Claimed, Feeling, HeardOfDeath, Seen};
 
 /// What to do with a delivery in hand.
 pub enum Prepared {
@@ -39,7 +39,7 @@ pub async fn prepare(
     endpoint: &Endpoint,
     fitted: &Fitted,
     claimed: &Claimed,
-) -> Result<Prepared, StoreError> {
+) -> Result<Prepared, WriteError> {
     let delivery = &claimed.delivery;
     let identity_now = claimed.patient.details.identity();
     let staff = (endpoint.staff)(&claimed.entry.author.staff_id);
@@ -98,7 +98,7 @@ async fn render(
     number: u32,
     made_from: MadeFrom,
     seen: Seen,
-) -> Result<Prepared, StoreError> {
+) -> Result<Prepared, WriteError> {
     let entry = &claimed.entry;
     // Entries are never changed, so reading them outside the claim reads what the claim would have.
     let spoken_of = match chain::speaks_of(&claimed.before, entry.action()) {
@@ -132,7 +132,20 @@ async fn render(
     };
     // As for a death that we were told of.
     let goes_to_the_dead = !speaks_of_care(entry) || claimed.delivery.overridden.contains(&ParkReason::Deceased);
-    let looked_up = match look_up(shared, endpoint, fitted, questions, &mut input, goes_to_the_dead).await {
+    let mut died = None;
+    let looked_up = look_up(shared, endpoint, fitted, questions, &mut input, goes_to_the_dead, &mut died).await;
+    if let Some(Died { on, of: Some(nhs_number) }) = died {
+        // It holds more than this one: whatever speaks of care of theirs, now and later, wherever it goes. Where the patient is another version
+        // for that, `Begin` sends nothing, and this one is looked at anew.
+        let heard = HeardOfDeath {
+            endpoint: endpoint.id.clone(),
+            trust: claimed.delivery.trust.clone(),
+            nhs_number,
+            died_on: on,
+        };
+        shared.store.hear_of_death(heard).await?;
+    }
+    let looked_up = match looked_up {
         Ok(answers) => answers,
         Err(Stopped::NotSent(feeling)) => return Ok(Prepared::NotSent(feeling)),
         Err(Stopped::NotNow(why)) => return Ok(Prepared::NotNow(why)),

@@ -25,12 +25,14 @@ pub(super) struct Ending {
     pub replies: Vec<Reply>,
     /// Perhaps late acknowledgements of earlier messages: weighed once this attempt is settled.
     pub late: Vec<Stray>,
+    /// The control id, where an answer came: others may follow it.
+    pub answered: Option<String>,
     pub feeling: Feeling,
 }
 
 impl Ending {
     pub fn without_attempt(happened: Happened, feeling: Feeling) -> Self {
-        Self { attempt: None, happened, replies: Vec::new(), late: Vec::new(), feeling }
+        Self { attempt: None, happened, replies: Vec::new(), late: Vec::new(), answered: None, feeling }
     }
 }
 
@@ -52,9 +54,10 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed, ahe
             Happened::Asked { answer, .. } => shared.watch.asked(endpoint.id.as_str(), ask::word(answer)),
             happened => shared.watch.attempt(endpoint.id.as_str(), word(happened), started.elapsed()),
         }
-        let late = std::mem::take(&mut ending.late);
+        let (late, answered) = (std::mem::take(&mut ending.late), ending.answered.take());
         settle(shared, endpoint, &claimed, ending).await;
-        for stray in late {
+        let second = answered.map(|id| endpoint.answered.settled(&id)).unwrap_or_default();
+        for stray in late.into_iter().chain(second) {
             strays::keep(shared, endpoint, stray).await;
         }
     }
@@ -131,6 +134,10 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
     let matches = |reply: &[u8]| correlates(reply, &fitted.reply_rules, &control_id);
     let acted = |reply: &[u8]| shows_filing(reply, &fitted.reply_rules, &control_id, &bytes);
     let exchange = way.send_unless(&bytes, &control_id, &matches, &acted).await;
+    // While the connection is ours still: from then on it may bring another answer.
+    if matches!(exchange.sent, Sent::Reply(_)) {
+        endpoint.answered.heard(&control_id);
+    }
     drop(way);
     drop(turn);
     Ok(after(shared, (endpoint, &fitted), claimed, attempt, (&control_id, &bytes), exchange).await)
@@ -171,10 +178,12 @@ async fn after(
         unmatched,
         bytes: Raw(bytes),
     };
+    let answered = matches!(exchange.sent, Sent::Reply(_)).then(|| control_id.to_owned());
     // What came back and is not the answer is kept beside the attempt, and credited to nothing; unless it is by this way that the
-    // endpoint's late acknowledgements come.
-    let (late, strays): (Vec<Stray>, Vec<Stray>) =
-        exchange.strays.into_iter().partition(|s| endpoint.late_replies_on_connection && s.kind == StrayKind::Frame);
+    // endpoint's late acknowledgements come, or it answers once more what was answered.
+    let (late, strays): (Vec<Stray>, Vec<Stray>) = exchange.strays.into_iter().partition(|s| {
+        s.kind == StrayKind::Frame && (endpoint.late_replies_on_connection || endpoint.answered.is_second(s))
+    });
     let mut replies = Vec::new();
     for stray in strays {
         let verdict = match stray.kind {
@@ -195,7 +204,7 @@ async fn after(
         Sent::NotSent(e) => not_sent(&e),
         Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),
     };
-    Ending { attempt: Some(attempt), happened, replies, late, feeling }
+    Ending { attempt: Some(attempt), happened, replies, late, answered, feeling }
 }
 
 fn not_sent(e: &NotSent) -> (Happened, Feeling) {

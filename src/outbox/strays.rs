@@ -1,5 +1,5 @@
 //! What arrives on our connections while they wait for nothing. Kept always; evidence only where config says that this endpoint's late
-//! acknowledgements come that way.
+//! acknowledgements come that way, or where it is one more answer to a message that was answered there.
 
 use super::{Endpoint, Shared};
 use crate::domain::ids::ReplyId;
@@ -10,8 +10,10 @@ use crate::transport::{Stray, StrayKind};
 use crate::verdict::{answers, verdict};
 
 pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
+    // Before the first answer is settled nobody can say what a second one contradicts.
+    let Some((stray, second)) = endpoint.answered.weighable(stray) else { return };
     let now = shared.clock.now();
-    let credible = endpoint.late_replies_on_connection && matches!(stray.kind, StrayKind::Frame);
+    let credible = second || endpoint.late_replies_on_connection && matches!(stray.kind, StrayKind::Frame);
     // Without a control id it fits nothing, and is kept as unmatched.
     let control_id = Some(&stray.bytes).filter(|_| credible).and_then(|b| answers(b)).unwrap_or_default();
     let verdict = if control_id.is_empty() {

@@ -182,6 +182,7 @@ writes! {
     report(Report) -> Option<crate::domain::delivery::Delivery>, Settle;
     said(Said) -> record::Answered, Settle;
     knock(Knock) -> (), Settle;
+    hear_of_death(HeardOfDeath) -> (), Settle;
     reconcile(Reconcile) -> record::Answered, Settle;
 }
 

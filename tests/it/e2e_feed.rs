@@ -9,7 +9,7 @@ use tonic::{Status, Streaming};
 use v1::record_feed_service_client::RecordFeedServiceClient;
 use v1::{report_filed_request as filed, report_refused_request as refused};
 
-fn fed(id: &str, own: &str) -> toml::Table {
+pub fn fed(id: &str, own: &str) -> toml::Table {
     let feed =
         "transport = \"feed\"\nfiled_by = \"vendor_report\"\n[feed]\nconfirm_timeout = \"10s\"\nmax_unconfirmed = 4\n";
     let mut table = endpoint(id, nobody(), &format!("{own}\n"));
@@ -23,19 +23,19 @@ fn fed(id: &str, own: &str) -> toml::Table {
 }
 
 /// The EPR's side.
-struct Vendor {
+pub struct Vendor {
     feed: RecordFeedServiceClient<Channel>,
     endpoint: &'static str,
 }
 
-type Entries = Streaming<v1::StreamEntriesResponse>;
+pub type Entries = Streaming<v1::StreamEntriesResponse>;
 
 impl Vendor {
-    fn of(client: &Client, endpoint: &'static str) -> Self {
+    pub fn of(client: &Client, endpoint: &'static str) -> Self {
         Self { feed: RecordFeedServiceClient::new(client.channel.clone()), endpoint }
     }
 
-    async fn try_pull(&self, resume_token: &str) -> Result<Entries, Status> {
+    pub async fn try_pull(&self, resume_token: &str) -> Result<Entries, Status> {
         let request = v1::StreamEntriesRequest { endpoint_id: self.endpoint.into(), resume_token: resume_token.into() };
         Ok(self.feed.clone().stream_entries(request).await?.into_inner())
     }
@@ -44,7 +44,7 @@ impl Vendor {
         self.try_pull("").await.expect("a stream")
     }
 
-    async fn try_confirm(&self, control_id: &str) -> Result<v1::Delivery, Status> {
+    pub async fn try_confirm(&self, control_id: &str) -> Result<v1::Delivery, Status> {
         let request = v1::ConfirmReceivedRequest {
             request_id: request_id(),
             endpoint_id: self.endpoint.into(),
@@ -58,7 +58,7 @@ impl Vendor {
         self.try_confirm(&entry.control_id).await.expect("confirmed")
     }
 
-    async fn try_filed(&self, document: filed::Document, record_id: &str) -> Result<v1::Delivery, Status> {
+    pub async fn try_filed(&self, document: filed::Document, record_id: &str) -> Result<v1::Delivery, Status> {
         let request = v1::ReportFiledRequest {
             request_id: request_id(),
             endpoint_id: self.endpoint.into(),

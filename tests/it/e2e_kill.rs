@@ -22,7 +22,7 @@ const THINK: Duration = Duration::from_millis(250);
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What callers were told: per patient, the document ids in the order in which they were accepted.
-type Accepted = Vec<Vec<String>>;
+pub type Accepted = Vec<Vec<String>>;
 
 struct Played {
     epr: Simulator,
@@ -35,17 +35,17 @@ struct Played {
 }
 
 /// `IPS_KILLS=50` plays as many as the release is judged by.
-fn kills(usually: usize) -> usize {
+pub fn kills(usually: usize) -> usize {
     std::env::var("IPS_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(usually)
 }
 
 /// The address of whatever bridge lives now; none while there is none.
-fn caller(address: SocketAddr) -> Client {
+pub fn caller(address: SocketAddr) -> Client {
     Client::new(address, Arc::new(SystemClock))
 }
 
 /// One patient's notes, one after the other, each repeated under its request id until it is answered.
-async fn write_until(
+pub async fn write_until(
     stop: watch::Receiver<bool>,
     mut bridge: watch::Receiver<Option<Client>>,
     person: Person,

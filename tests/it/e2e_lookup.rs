@@ -1,7 +1,7 @@
 //! The record is asked for its own id of the patient before a message is made: one answer about that patient is used, of none and of several nothing
 //! is chosen, and asking is no attempt.
 
-use crate::e2e_support::{Bridge, Stage, endpoint, nobody, request_id, shown};
+use crate::e2e_support::{self, Bridge, Stage, endpoint, nobody, request_id, shown};
 use crate::store::raw;
 use crate::support::web_end::{Act, Got, WebEnd, reply, say};
 use ips_bridge::wire::v1;
@@ -201,17 +201,76 @@ async fn an_answer_that_the_record_did_not_give_parks_nobody() {
     bridge.stop().await;
 }
 
+/// What is found, with a death.
+fn dead(got: &Got) -> Act {
+    let Act::Say(said) = found(got, &["pat-1"]) else { panic!("it is said") };
+    let said = String::from_utf8(said).expect("UTF-8");
+    let body = said.split_once("\r\n\r\n").expect("a head and a body").1;
+    say(200, &body.replace("\"birthDate\"", "\"deceasedDateTime\":\"2026-01-09T04:00:00Z\",\"birthDate\""))
+}
+
+async fn known_dead(bridge: &Bridge, patient_id: &str) -> Option<String> {
+    let request = v1::GetPatientRequest { patient_id: patient_id.into() };
+    let patient = bridge.client.patients().get_patient(request).await.expect("the patient").into_inner().patient;
+    let patient = patient.expect("the patient");
+    patient.deceased.then(|| patient.died_on.unwrap_or_default())
+}
+
 /// The record knows of a death before anybody has told us.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_death_that_the_record_tells_of_when_it_is_asked_holds_what_speaks_of_care() {
-    let epr = WebEnd::start(move |_, got| match is_lookup(got).then(|| found(got, &["pat-1"])) {
-        Some(Act::Say(said)) => {
-            let said = String::from_utf8(said).expect("UTF-8");
-            let body = said.split_once("\r\n\r\n").expect("a head and a body").1;
-            say(200, &body.replace("\"birthDate\"", "\"deceasedDateTime\":\"2026-01\",\"birthDate\""))
-        }
-        Some(other) => other,
-        None => filed(),
+async fn a_death_that_the_record_tells_of_when_it_is_asked_holds_all_that_speaks_of_care() {
+    for make in [Stage::sqlite, Stage::postgres] as [fn([toml::Table; 2]) -> Stage; 2] {
+        let epr = WebEnd::start(move |_, got| if is_lookup(got) { dead(got) } else { filed() }).await;
+        let other = e2e_support::epr(|_| {}).await;
+        let stage = make([over_https(&epr, ""), endpoint("other", other.addr(), "")]);
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        let person = client.person(0, "epr").await;
+        let elsewhere = client.person(0, "other").await;
+        assert_eq!(person.patient_id, elsewhere.patient_id);
+        client.pause("other").await;
+        let waits = client.write(&elsewhere, "Waits where nobody is asked.").await;
+        let written = client.write(&person, "Rang a garden centre.").await;
+        let held = client.parked(written.id(), Reason::Deceased).await;
+        assert_eq!(held.attempts, 0, "{}", shown(&held));
+        assert_eq!(known_dead(&bridge, &person.patient_id).await.as_deref(), Some("2026-01-09"));
+        let asked = lookups(&epr);
+        bridge.stop().await;
+        // It was the patient's from that moment on: nothing forgets it, and nobody has to be asked again.
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        let later = client.write(&person, "Rang another one.").await;
+        client.parked(later.id(), Reason::Deceased).await;
+        assert_eq!(lookups(&epr), asked);
+        client.resume("other").await;
+        let waited = client.parked(waits.id(), Reason::Deceased).await;
+        assert_eq!(waited.attempts, 0, "{}", shown(&waited));
+        let audited = "SELECT COUNT(*) FROM audit WHERE action = 'patient.update'";
+        assert_eq!(raw::number(stage.store_url(), audited).await, 1);
+        // A person has looked: it belongs there.
+        let anew = v1::RerenderDeliveryRequest {
+            request_id: request_id(),
+            delivery_id: written.id().into(),
+            reason: "of the day before".into(),
+            ..Default::default()
+        };
+        client.deliveries().rerender_delivery(anew).await.expect("made anew");
+        client.filed(written.id()).await;
+        assert_eq!(raw::number(stage.store_url(), audited).await, 1, "said again, it is no news");
+        bridge.stop().await;
+    }
+}
+
+/// What goes into the record of somebody who has died all the same tells of it too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_told_to_a_withdrawal_holds_the_notes_and_not_the_withdrawal() {
+    let died = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let has = died.clone();
+    let epr = WebEnd::start(move |_, got| match (is_lookup(got), has.load(Ordering::SeqCst)) {
+        (true, true) => dead(got),
+        (true, false) => found(got, &["pat-1"]),
+        (false, _) if got.line.starts_with("POST") => filed(),
+        (false, _) => Act::Say(reply(200, "", &String::from_utf8_lossy(&got.body))),
     })
     .await;
     let stage = Stage::sqlite([over_https(&epr, "")]);
@@ -219,16 +278,14 @@ async fn a_death_that_the_record_tells_of_when_it_is_asked_holds_what_speaks_of_
     let client = &bridge.client;
     let person = client.person(0, "epr").await;
     let written = client.write(&person, "Rang a garden centre.").await;
-    let held = client.parked(written.id(), Reason::Deceased).await;
-    assert_eq!(held.attempts, 0, "{}", shown(&held));
-    // A person has looked: it belongs there.
-    let anew = v1::RerenderDeliveryRequest {
-        request_id: request_id(),
-        delivery_id: written.id().into(),
-        reason: "of the day before".into(),
-        ..Default::default()
-    };
-    client.deliveries().rerender_delivery(anew).await.expect("made anew");
     client.filed(written.id()).await;
+    died.store(true, Ordering::SeqCst);
+    let withdrawal = client.withdraw(&written).await.expect("a withdrawal");
+    client.filed(&withdrawal.id).await;
+    assert!(known_dead(&bridge, &person.patient_id).await.is_some());
+    let asked = lookups(&epr);
+    let later = client.write(&person, "Rang another one.").await;
+    client.parked(later.id(), Reason::Deceased).await;
+    assert_eq!(lookups(&epr), asked);
     bridge.stop().await;
 }

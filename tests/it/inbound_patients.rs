@@ -2,7 +2,7 @@
 
 use crate::support::bridge::{self, Bridge, Tweaks, endpoint_id, trust};
 use crate::support::far_end::{FarEnd, ack};
-use crate::support::stores;
+use crate::support::{stores, wait_until};
 use futures::FutureExt;
 use ips_bridge::domain::accept::{Accept, AcceptRule};
 use ips_bridge::domain::delivery::{ParkReason, State};
@@ -19,6 +19,7 @@ use ips_bridge::store::write::Operation;
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -440,6 +441,55 @@ async fn a_batch_whose_sender_gave_up_is_taken_to_its_end_once_and_in_order() {
         assert_eq!(patient(&bridge).await.details.phone, Some(Private((COUNT - 1).to_string())), "the last one stands");
         // What was told is answered as before when it comes again, message by message.
         assert_eq!(receive(&source, batch).await, one);
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// What came of its messages is kept message by message: nothing hangs on the memory of the bridge that began it.
+#[tokio::test]
+async fn a_batch_that_a_restart_cut_short_is_answered_whole_when_it_comes_again() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let mut batch = b"BHS|^~\\&|EPR\r".to_vec();
+        const COUNT: u32 = 40;
+        for n in 0..COUNT {
+            let told = match n % 4 {
+                1 => adt("A31", n, "PID|1||Z9^^^RZ9^MR||STRANGER^S^^^^^L||19700101"),
+                2 => adt("A31", n, &format!("{PID}|||||||||||||||||||||||PERHAPS")),
+                _ => adt("A31", n, &format!("{PID}||||||{n}^PRN^PH")),
+            };
+            batch.extend_from_slice(&told);
+        }
+        batch.extend_from_slice(format!("BTS|{COUNT}\r").as_bytes());
+        let kept = async |bridge: &Bridge| {
+            let page = Page { size: 1000, after: None };
+            bridge.store.inbound_messages(&Scope::system(), None, page).await.expect("read")
+        };
+        let (first, own) = (batch.clone(), source.clone());
+        let sender = tokio::spawn(async move { receive(&own, first).await });
+        wait_until(Duration::from_secs(20), "some of it is in", async || kept(&bridge).await.len() > 6).await;
+        source.batches.stop();
+        assert!(sender.await.expect("it ends").is_empty(), "an unfinished batch is not answered");
+        let before = kept(&bridge).await;
+        assert!(before.len() < COUNT as usize, "it was cut short");
+        drop(source);
+        bridge.stop().await;
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let whole: Vec<&str> = (0..COUNT).map(|n| if n % 4 == 2 { "AE" } else { "AA" }).collect();
+        assert_eq!(tell(&source, batch.clone()).await, whole.join(" "));
+        let after = kept(&bridge).await;
+        let count = |list: &[Inbound], state: InboundState| list.iter().filter(|m| m.state == state).count();
+        assert_eq!(count(&after, InboundState::Applied), 20, "each once");
+        assert_eq!(count(&after, InboundState::Parked), 10);
+        let applied = before.iter().filter(|m| m.state == InboundState::Applied);
+        for then in applied {
+            let now = after.iter().find(|m| m.id == then.id).expect("it is there still");
+            assert_eq!((now.state, &now.reply), (then.state, &then.reply), "answered by what was kept");
+        }
+        assert_eq!(patient(&bridge).await.details.phone, Some(Private("39".into())), "the last one stands");
         drop(source);
         bridge.stop().await;
     }

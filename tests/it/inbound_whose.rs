@@ -1,14 +1,18 @@
 //! Whose a message is: what may be about one of ours is never forgotten, and nobody's record is changed by what may be somebody else's.
 
 use crate::inbound_patients::{PID, adt, last, message, mrn, nobody, patient, quiet, somebody, state, tell};
-use crate::support::bridge::{self, Bridge, Tweaks};
+use crate::store::raw;
+use crate::support::bridge::{self, Bridge, Tweaks, endpoint_id, trust};
 use crate::support::stores;
 use ips_bridge::domain::accept::{Accept, AcceptRule};
+use ips_bridge::domain::nhs_number::NhsNumber;
 use ips_bridge::domain::organisation::TeamId;
+use ips_bridge::domain::person::Patient;
 use ips_bridge::domain::referral::{ExternalId, ReferralDetails};
 use ips_bridge::domain::text::Private;
 use ips_bridge::inbound::Source;
 use ips_bridge::store::Scope;
+use ips_bridge::store::write::HeardOfDeath;
 use std::collections::BTreeSet;
 
 const DIED: &str = "||||||||||||||||||||||20260301|Y";
@@ -346,6 +350,150 @@ async fn a_merge_into_somebody_else_is_held_though_nobody_has_the_losing_record(
         let wrong = "PID|1||A1^^^RZ9^MR||WRONG^EVE^^^^^L||19600101\nMRG|Q9^^^RZ9^MR";
         assert_eq!(tell(&source, adt("A40", 5, wrong)).await, "AE");
         assert_eq!(state(&last(&bridge).await).0, "PARKED");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// Told when the record was asked, a death is the same as one that came by message: durable, audited, and ended by the trust's word alone.
+#[tokio::test]
+async fn a_death_that_was_asked_for_ends_as_one_that_was_told() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let heard = |number: &str| HeardOfDeath {
+            endpoint: endpoint_id(),
+            trust: trust(),
+            nhs_number: NhsNumber::parse(number).unwrap(),
+            died_on: None,
+        };
+        bridge.store.hear_of_death(heard("9990000034")).await.unwrap();
+        let before = patient(&bridge).await;
+        assert!(!before.standing.deceased(), "somebody else's number");
+        bridge.store.hear_of_death(heard("9990000018")).await.unwrap();
+        let dead = patient(&bridge).await;
+        assert!(dead.standing.deceased() && dead.version == before.version + 1);
+        bridge.store.hear_of_death(heard("9990000018")).await.unwrap();
+        let again = patient(&bridge).await;
+        assert!(again.version == dead.version, "nothing new");
+        let told_at = |p: &Patient| p.standing.death.as_ref().unwrap().told_at;
+        assert!(told_at(&again) > told_at(&dead));
+        let audited = "SELECT COUNT(*) FROM audit WHERE action = 'patient.update' AND role = 'epr_system'";
+        assert_eq!(raw::number(&store.url, audited).await, 1);
+        // What says nothing, or is older, brings nobody back.
+        for older in [PID.to_owned(), format!("{PID}|||||||||||||||||||||||N")] {
+            assert_eq!(tell(&source, adt("A31", 5, &older)).await, "AA");
+            assert!(patient(&bridge).await.standing.deceased(), "{older}");
+        }
+        let alive = String::from_utf8(adt("A31", 5, &format!("{PID}|||||||||||||||||||||||N"))).unwrap();
+        let tomorrow = (bridge.now() + jiff::SignedDuration::from_hours(24)).strftime("%Y%m%d%H%M%S").to_string();
+        assert_eq!(tell(&source, alive.replace("20260301120005", &tomorrow).into_bytes()).await, "AA");
+        assert!(!patient(&bridge).await.standing.deceased());
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+fn born(date: &str) -> String {
+    format!("PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||{date}")
+}
+
+/// Null, zeros and words in the place of a date of birth say none: ours stays, and the rest is taken, a death first of all.
+#[tokio::test]
+async fn a_date_of_birth_that_says_none_stops_nothing() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let mut second = 1;
+        for date in ["\"\"", "00000000", "UNKNOWN", "19850000"] {
+            for trigger in ["A01", "A04", "A08", "A28", "A31", "A03", "A29"] {
+                second += 1;
+                let died = format!("{}{DIED}", born(date));
+                assert_eq!(tell(&source, adt(trigger, second, &died)).await, "AA", "{trigger} {date}");
+                let kept = last(&bridge).await;
+                assert_eq!(kept.state.word(), "APPLIED");
+                assert_eq!(kept.reason.contains("null"), date == "\"\"" && trigger != "A29", "{}", kept.reason);
+                let dead = patient(&bridge).await;
+                let ours = dead.details.date_of_birth == somebody("A1").date_of_birth;
+                assert!(dead.standing.deceased() && ours, "{trigger} {date}");
+                second += 1;
+                let alive = format!("{}|||||||||||||||||||||||N", born(date));
+                assert_eq!(tell(&source, adt("A31", second, &alive)).await, "AA", "{date}");
+                assert!(!patient(&bridge).await.standing.deceased());
+            }
+        }
+        // Zeros say no death either.
+        let alive = format!("{}||||||||||||||||||||||00000000|", born("19850412"));
+        assert_eq!(tell(&source, adt("A31", second + 1, &alive)).await, "AA");
+        assert!(!patient(&bridge).await.standing.deceased());
+        // And no merge is lost for it.
+        let mut before = "A1".to_owned();
+        for (n, date) in ["\"\"", "00000000", "UNKNOWN"].into_iter().enumerate() {
+            let after = format!("B{n}");
+            let merge = format!("{}\nMRG|{before}^^^RZ9^MR", born(date).replace("A1^", &format!("{after}^")));
+            assert_eq!(tell(&source, adt("A40", second + 2, &merge)).await, "AA", "{date}");
+            assert_eq!(patient(&bridge).await.details.local_identifiers, [mrn(&after)], "{date}");
+            before = after;
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// What else cannot be read waits for a person, and overwrites nothing. The death does not wait.
+#[tokio::test]
+async fn a_death_in_a_message_that_cannot_be_read_is_held_and_the_message_kept() {
+    let broken = [
+        format!("{}{DIED}", born("12/04/1985")),
+        format!("{}||||||07700 900123^PRN^CP{}20260301|Y", born("850412"), "|".repeat(16)),
+        // The day of the death, too.
+        format!("{}||||||||||||||||||||||20991231|", born("19850412")),
+        format!("{}||||||||||||||||||||||1/3/26|", born("19850412")),
+    ];
+    for (broken, store) in broken.iter().flat_map(|b| stores().map(move |s| (b, s))) {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let before = patient(&bridge).await;
+        let message = adt("A31", 5, broken);
+        assert_eq!(tell(&source, message.clone()).await, "AE", "{broken}");
+        let kept = last(&bridge).await;
+        assert!(kept.state.word() == "PARKED" && !kept.bytes.0.is_empty());
+        assert!(kept.reason.contains("has died was taken"), "{}", kept.reason);
+        let dead = patient(&bridge).await;
+        assert!(dead.standing.deceased() && dead.details == before.details, "{broken}");
+        let audited = "SELECT COUNT(*) FROM audit WHERE action = 'patient.update' AND role = 'epr_system'";
+        assert_eq!(raw::number(&store.url, audited).await, 1);
+        assert_eq!(tell(&source, message).await, "AE", "a repeat is answered the same");
+        assert_eq!(patient(&bridge).await.version, dead.version);
+        // What its sender told before is not older than what was not taken in.
+        let earlier = format!("{}||||||07700 900123^PRN^CP", born("19850412"));
+        assert_eq!(tell(&source, adt("A31", 4, &earlier)).await, "AA");
+        assert_eq!(state(&last(&bridge).await).0, "APPLIED");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// Where it is not certain who is meant, nobody has died.
+#[tokio::test]
+async fn a_death_in_a_message_that_cannot_be_read_is_nobodys_where_that_leaves_a_doubt_who() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let other = "PID|1||A1^^^RZ9^MR||STRANGER^SUSAN^^^^^L||12/04/1985";
+        for (message, held) in [
+            (format!("{}{DIED}\n{}", born("12/04/1985"), born("19850412")), true),
+            (format!("{other}{DIED}"), true),
+            (format!("{}{DIED}", born("12/04/1985").replace("A1^^^RZ9^MR", "A1^^^RZ9^MR~9990000019^^^NHS^NH")), true),
+            (born("12/04/1985"), true),
+            (format!("{}{DIED}", other.replace("A1^", "Z9^")), false),
+        ] {
+            let answer = tell(&source, adt("A31", 5, &message)).await;
+            let kept = last(&bridge).await;
+            assert_eq!((answer.as_str(), kept.state.word()), if held { ("AE", "PARKED") } else { ("AA", "IGNORED") });
+            assert_eq!(kept.bytes.0.is_empty(), !held, "{message}");
+            assert!(!patient(&bridge).await.standing.deceased(), "{message}");
+        }
         drop(source);
         bridge.stop().await;
     }

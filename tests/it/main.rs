@@ -37,6 +37,7 @@ mod document_interop;
 mod e2e_chains;
 mod e2e_changes;
 mod e2e_feed;
+mod e2e_feed_kill;
 mod e2e_fhir;
 mod e2e_isolation;
 mod e2e_kill;

@@ -4,11 +4,13 @@ use crate::store::raw;
 use crate::support::bridge::{Bridge, Tweaks};
 use crate::support::far_end::{FarEnd, ack, ack_text, control_id};
 use crate::support::{stores, wait_until};
-use ips_bridge::domain::delivery::{EvidenceKind, State};
-use ips_bridge::domain::policy::AckMode;
+use ips_bridge::domain::delivery::{EvidenceKind, ParkReason, State};
+use ips_bridge::domain::policy::{AckMode, AfterUnknown};
 use ips_bridge::transport::mllp::Answer;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn an_attempt_that_could_not_be_begun_sends_nothing_and_is_made_once_it_can() {
@@ -74,6 +76,87 @@ async fn a_late_acknowledgement_that_comes_before_the_next_answer_files_what_it_
         );
         let second = bridge.wait_state(two.delivery, State::Accepted).await;
         assert_eq!(second.attempts, 1, "the answer to it was its own, behind the other one");
+        bridge.stop().await;
+    }
+}
+
+/// One framed acknowledgement.
+fn framed(control_id: &str, code: &str) -> Vec<u8> {
+    let said = ack_text(control_id, code, "", "");
+    [b"\x0B", said.as_bytes(), b"\x1C\r"].concat()
+}
+
+/// What the far end says twice of one message, on the connection that brought it: the second word is late evidence like any other.
+#[tokio::test]
+async fn a_second_answer_on_the_sending_connection_is_weighed_and_never_makes_it_go_again() {
+    for (first, second, then, state, reason, kinds) in [
+        ("AA", "AR", State::Filed, State::Parked, Some(ParkReason::FilingContradicted), 1),
+        ("AR", "AA", State::Parked, State::Filed, None, 1),
+        ("AA", "AA", State::Filed, State::Filed, None, 1),
+        ("AR", "AR", State::Parked, State::Parked, Some(ParkReason::Refused), 0),
+    ] {
+        // Together, and when nobody waits any more.
+        for (apart, test) in [false, true].into_iter().flat_map(|apart| stores().map(move |s| (apart, s))) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let bridge = Bridge::start(&test.url, listener.local_addr().unwrap(), Tweaks::default()).await;
+            let written = bridge.write_note("Met at the library.").await;
+            let (mut far, _) = listener.accept().await.unwrap();
+            let mut message = Vec::new();
+            while !message.ends_with(b"\x1C\r") {
+                assert!(far.read_buf(&mut message).await.unwrap() > 0);
+            }
+            let id = control_id(&String::from_utf8_lossy(&message[1..]));
+            far.write_all(&framed(&id, first)).await.unwrap();
+            if apart {
+                bridge.wait_state(written.delivery, then).await;
+            }
+            far.write_all(&framed(&id, second)).await.unwrap();
+            wait_until(Duration::from_secs(20), "both are kept", async || {
+                raw::number(&test.url, "SELECT COUNT(*) FROM reply WHERE delivery_id IS NOT NULL").await == 2
+            })
+            .await;
+            let now = bridge.delivery(written.delivery).await;
+            assert_eq!((now.state, now.park.map(|p| p.reason)), (state, reason), "{first} {second} {apart}");
+            assert_eq!((now.evidence.len(), now.attempts), (kinds, 1), "{first} {second} {apart}");
+            bridge.stop().await;
+        }
+    }
+}
+
+/// Only to what was answered before can there be a second answer.
+#[tokio::test]
+async fn an_answer_to_a_message_that_was_never_answered_counts_for_nothing_on_anothers_connection() {
+    for test in stores() {
+        let first: Arc<Mutex<Option<String>>> = Arc::default();
+        let seen = first.clone();
+        let far = FarEnd::start(move |_, m| {
+            let mut first = seen.lock().expect("one at a time");
+            match first.as_ref() {
+                None => {
+                    *first = Some(control_id(m));
+                    Answer::default()
+                }
+                Some(earlier) => {
+                    let own = ack_text(&control_id(m), "AA", "", "").into_bytes();
+                    Answer { frames: vec![own, ack_text(earlier, "AA", "", "").into_bytes()], ..Answer::default() }
+                }
+            }
+        })
+        .await;
+        let mut tweaks = Tweaks::default();
+        tweaks.policy.after_unknown = AfterUnknown::Park;
+        tweaks.client.reply_timeout = Duration::from_millis(300);
+        let bridge = Bridge::start(&test.url, far.addr(), tweaks).await;
+        let one = bridge.write_note("Met at the library.").await;
+        bridge.wait_state(one.delivery, State::Parked).await;
+        let two = bridge.write_note("Met at the café.").await;
+        bridge.wait_filed(two.delivery).await;
+        wait_until(Duration::from_secs(20), "the stray is kept", async || {
+            raw::number(&test.url, "SELECT COUNT(*) FROM reply").await == 2
+        })
+        .await;
+        let now = bridge.delivery(one.delivery).await;
+        assert_eq!((now.state, now.evidence.len()), (State::Parked, 0));
         bridge.stop().await;
     }
 }

@@ -8,9 +8,11 @@ use super::super::request::Part;
 use super::super::table::{Reader, TomlFile};
 use super::{json, resource};
 use crate::domain::nhs_number::NhsNumber;
+use crate::domain::text::Private;
 use crate::transport::http_message::{Headers, Method, Reply, Request};
 use crate::wire::v1;
 use crate::wire::v1::RenderInput;
+use jiff::civil::Date;
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 use std::collections::BTreeMap;
@@ -49,10 +51,19 @@ pub struct LookupQuestion {
 }
 
 /// What an answer says beside what the pack takes from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// What was found is a Patient, and the record says that they have died.
-    pub died: bool,
+    pub died: Option<Died>,
+}
+
+/// A death that the record tells of when it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Died {
+    /// The day, where it says a whole one.
+    pub on: Option<Private<Date>>,
+    /// Whose it is for certain: the number that the record was asked by and that its answer bears. `None`: the pack compares none.
+    pub of: Option<NhsNumber>,
 }
 
 /// Why nothing was looked up. Holds no value of the answer.
@@ -63,7 +74,12 @@ pub enum NotLookedUp {
     Trouble { name: String, status: u16 },
     /// It was answered, and the answer gives nothing to go by: a person looks.
     #[error("lookup {name}: {why}")]
-    Unclear { name: String, why: String },
+    Unclear {
+        name: String,
+        why: String,
+        /// What it does say.
+        found: Found,
+    },
 }
 
 impl Lookup {
@@ -188,7 +204,8 @@ impl Lookup {
         body: &[u8],
         patient: Option<&v1::PatientDetails>,
     ) -> Result<(Map<String, Value>, Found), NotLookedUp> {
-        let unclear = |why: String| NotLookedUp::Unclear { name: self.name.clone(), why };
+        let saying = |found: Found, why: String| NotLookedUp::Unclear { name: self.name.clone(), why, found };
+        let unclear = |why: String| saying(Found::default(), why);
         if body.len() > ANSWER_BYTES_MAX {
             return Err(unclear(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
         }
@@ -209,6 +226,7 @@ impl Lookup {
         if more || answer.get("total").and_then(Value::as_u64).is_some_and(|total| total > 1) {
             return Err(unclear("there are more than the answer shows, and one is wanted".into()));
         }
+        let mut of = None;
         if let Some(path) = &self.nhs_number {
             let wanted = patient.and_then(|p| NhsNumber::parse(p.nhs_number.as_deref()?).ok());
             let wanted = wanted.ok_or_else(|| unclear("the patient has no NHS number to compare with".into()))?;
@@ -220,6 +238,7 @@ impl Lookup {
             if !said.iter().all(agrees) {
                 return Err(unclear("what is found has another NHS number".into()));
             }
+            of = Some(wanted);
         }
         if let Some(path) = &self.date_of_birth {
             let said = path.query(node).all();
@@ -228,24 +247,34 @@ impl Lookup {
                 return Err(unclear("what is found has another date of birth, or says none".into()));
             }
         }
+        // Whose the answer is stands by now: a death in it is theirs, whatever else it lacks.
+        let found = Found { died: death(node).map(|on| Died { on, of }) };
         let mut given = Map::new();
         for (field, path) in &self.gives {
             let value = path.query(node).exactly_one().ok().and_then(usable);
             // It becomes a part of an address: "../x" would be another one.
             let is_id = path.to_string().ends_with(".id") || path.to_string().ends_with("['id']");
             let value = value.filter(|v| !is_id || v.as_str().is_some_and(is_fhir_id));
-            let value = value.ok_or_else(|| unclear(format!("what is found gives no single value for \"{field}\"")))?;
+            let value = value
+                .ok_or_else(|| saying(found.clone(), format!("what is found gives no single value for \"{field}\"")))?;
             given.insert(field.clone(), value);
         }
-        let found = Found { died: resource::type_of(node) == Some("Patient") && says_death(node) };
         Ok((given, found))
     }
 }
 
-/// FHIR R4, Patient.deceased[x].
-fn says_death(patient: &Value) -> bool {
-    let is_dated = patient.get("deceasedDateTime").is_some_and(|v| !v.is_null());
-    is_dated || patient.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)
+/// FHIR R4, Patient.deceased[x]: whether they have died, and on which day, if it says a whole one.
+fn death(node: &Value) -> Option<Option<Private<Date>>> {
+    if resource::type_of(node) != Some("Patient") {
+        return None;
+    }
+    let dated = node.get("deceasedDateTime").filter(|v| !v.is_null());
+    let day =
+        |text: &str| text.get(..10).filter(|_| matches!(text.as_bytes().get(10), None | Some(b'T')))?.parse().ok();
+    match dated {
+        Some(at) => Some(at.as_str().and_then(day).map(Private)),
+        None => (node.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)).then_some(None),
+    }
 }
 
 /// FHIR R4, datatype id.
@@ -321,7 +350,8 @@ impl Pack {
 
     /// What a reply to such a question gives, put where templates find it: `lookup.<name>.…`.
     pub fn looked_up(&self, name: &str, reply: &[u8], input: &mut RenderInput) -> Result<Found, NotLookedUp> {
-        let unclear = |why: &str| NotLookedUp::Unclear { name: name.to_owned(), why: why.to_owned() };
+        let unclear =
+            |why: &str| NotLookedUp::Unclear { name: name.to_owned(), why: why.to_owned(), found: Found::default() };
         let trouble = |status| NotLookedUp::Trouble { name: name.to_owned(), status };
         let Some(lookup) = self.manifest.lookups.iter().find(|l| l.name == name) else {
             return Err(unclear("the pack has no such lookup"));

@@ -12,7 +12,7 @@ pub mod resource;
 mod tree;
 
 pub use build::as_form;
-pub use lookup::{Found, Lookup, LookupQuestion, NotLookedUp};
+pub use lookup::{Died, Found, Lookup, LookupQuestion, NotLookedUp};
 pub use render::read_back;
 pub(super) use render::render;
 pub use reply::{HttpRow, HttpRules, ISSUE_TYPES, meanings as reply_meanings};

@@ -30,6 +30,8 @@ pub struct Read<T> {
     /// It names somebody, readable or not.
     pub names_somebody: bool,
     pub message: Result<T, NotRead>,
+    /// A death that it tells of, should the rest not be taken in: to be looked at for that alone.
+    pub death: Option<Box<PatientChange>>,
 }
 
 /// Why it cannot be taken in.
@@ -50,7 +52,7 @@ pub struct ReferralMessageChange {
 
 impl<T> Read<T> {
     fn shapeless() -> Self {
-        Self { keys: Vec::new(), near: Vec::new(), names_somebody: true, message: Err(NotRead::Shape) }
+        Self { keys: Vec::new(), near: Vec::new(), names_somebody: true, message: Err(NotRead::Shape), death: None }
     }
 }
 
@@ -107,11 +109,26 @@ fn sent<T>(value: Option<T>, name: &str, cleared: &[String]) -> Sent<T> {
     }
 }
 
-/// What no record can be without is not cleared.
-fn not_cleared(names: &[&str], cleared: &[String], broken: &mut Violations) {
-    for name in names.iter().filter(|n| cleared.iter().any(|c| c == *n)) {
-        broken.add(*name, "cannot be cleared");
-    }
+/// What no record can be without is not cleared: null says no more than absent there, and stops nothing else of the message.
+fn kept(names: &[&'static str], cleared: &[String]) -> Vec<&'static str> {
+    names.iter().copied().filter(|n| cleared.iter().any(|c| c == n)).collect()
+}
+
+/// Fields that say neither whom a message is about nor whether they died: that one of them cannot be read makes no death less certain.
+pub fn is_beside_a_death(field: &str) -> bool {
+    const BESIDE: &[&str] = &[
+        "date_of_birth",
+        "birth_year",
+        "given_names",
+        "name_prefix",
+        "gender",
+        "phone",
+        "nhs_number_status",
+        "location_shielded",
+        "died_on",
+        "changed_at",
+    ];
+    BESIDE.contains(&field) || field.starts_with("address")
 }
 
 /// Whom identifiers may mean, whatever they are called and whether or not they keep the rules.
@@ -131,7 +148,7 @@ fn finished<T>(
         Some(message) if broken.is_empty() => Ok(message),
         _ => Err(NotRead::Broken(broken)),
     };
-    Read { keys, near, names_somebody, message }
+    Read { keys, near, names_somebody, message, death: None }
 }
 
 /// `cleared`: the fields sent as null.
@@ -143,7 +160,6 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let at = ("nhs_number", "local_identifiers");
     let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut broken);
     let near = near(m.nhs_number.as_deref(), &m.local_identifiers);
-    not_cleared(&["family_name", "given_names", "date_of_birth"], &cleared, &mut broken);
     let names_somebody = m.nhs_number.is_some() || !m.local_identifiers.is_empty();
     if !names_somebody {
         broken.add("local_identifiers", "one is required, or nhs_number: nothing says who it is about");
@@ -162,7 +178,8 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let died_on = f.optional_day("died_on", m.died_on.as_deref()).map(Private);
     // Tomorrow, for a sender's clock and zone.
     let tomorrow = now.to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().unwrap_or(jiff::civil::Date::MAX);
-    if died_on.is_some_and(|d| d.0 > tomorrow) {
+    let lies_ahead = died_on.is_some_and(|d| d.0 > tomorrow);
+    if lies_ahead {
         f.add("died_on", "must not lie in the future");
     }
     let status = f.keep("nhs_number_status", NhsNumberStatus::from_wire(m.nhs_number_status)).flatten();
@@ -187,8 +204,15 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         other_families,
         birth_year,
         near: near.clone(),
+        kept: kept(&["family_name", "given_names", "date_of_birth"], &cleared),
     });
-    finished(keys, near, names_somebody, change, broken)
+    // A day that cannot be is no day; that somebody has died it says all the same.
+    let death = change.as_ref().filter(|c| c.tells_a_death() && broken.0.iter().all(|b| is_beside_a_death(&b.field)));
+    let death = death.cloned().map(|c| match lies_ahead {
+        true => PatientChange { deceased: Some(true), died_on: Sent::Absent, ..c },
+        false => c,
+    });
+    Read { death: death.map(Box::new), ..finished(keys, near, names_somebody, change, broken) }
 }
 
 pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
@@ -255,7 +279,10 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
     let at = ("patient_nhs_number", "patient_identifiers");
     let (patient, ..) = keys(m.patient_nhs_number.as_deref(), &m.patient_identifiers, at, &mut broken);
     let names_somebody = m.patient_nhs_number.is_some() || !m.patient_identifiers.is_empty();
-    not_cleared(&["referrer_name", "team"], &cleared, &mut broken);
+    // Without a team it may be ours no more: a person looks.
+    if cleared.iter().any(|c| c == "team") {
+        broken.add("team", "cannot be cleared");
+    }
     if m.external_ids.is_empty() {
         broken.add("external_ids", "one is required: nothing says which referral it is about");
     }

@@ -431,6 +431,7 @@ pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> 
         None => match name {
             "hl7_date" => As::Date,
             "hl7_date_if_whole" => As::DateIfWhole,
+            "told" => As::Told,
             "year" => As::Year,
             "hl7_time" => As::Time,
             "hl7_time_latest" => As::TimeLatest,

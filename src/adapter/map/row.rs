@@ -3,7 +3,7 @@
 use super::super::filters::FilterDoc;
 use super::super::hl7::{Path, Reading, Repeat};
 use super::pick::Pick;
-use super::time::{date, instant, is_part_of_a_date, latest};
+use super::time::{date, instant, is_part_of_a_date, latest, says_no_date};
 use super::{Around, Part, Where};
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::person::OLDEST_BIRTH_YEAR;
@@ -20,7 +20,12 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc {
         name: "hl7_date_if_whole",
         example: "as = \"hl7_date_if_whole\"",
-        does: "as hl7_date; a year or a month alone counts as absent",
+        does: "as hl7_date; a year or a month alone (with zeros for the rest, too), zeros and words (UNKNOWN) count as absent",
+    },
+    FilterDoc {
+        name: "told",
+        example: "as = \"told\"",
+        does: "true where anything stands there; zeros alone count as absent",
     },
     FilterDoc {
         name: "hl7_time",
@@ -62,6 +67,7 @@ pub(in crate::adapter) enum As {
     Text,
     Date,
     DateIfWhole,
+    Told,
     Time,
     TimeLatest,
     NhsNumber,
@@ -275,7 +281,9 @@ impl As {
             Self::Year => year_of(trimmed).map_or(Value::Null, |year| Value::String(year.to_owned())),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
             Self::Date => Value::String(date(trimmed)?.to_string()),
-            Self::DateIfWhole if is_part_of_a_date(trimmed) => Value::Null,
+            Self::DateIfWhole if says_no_date(trimmed) || is_part_of_a_date(trimmed) => Value::Null,
+            Self::Told if trimmed.chars().all(|c| c == '0') => Value::Null,
+            Self::Told => Value::Bool(true),
             Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
             Self::TimeLatest => Value::String(latest(trimmed, around)?.to_string()),
             Self::Time => Value::String(instant(trimmed, around)?.to_string()),

@@ -48,8 +48,15 @@ fn resolved(Written { day, time, offset }: Written, around: &Around<'_>) -> Resu
     }
 }
 
-/// YYYY or YYYYMM: a sender that knows no more. Six digits that are no year and month are a date in a form of the sender's own, and refused.
+/// Without a figure that counts it is no day in any form: zeros, or a word (UNKNOWN) in its place.
+pub(super) fn says_no_date(text: &str) -> bool {
+    !text.chars().any(|c| c.is_numeric() && c != '0')
+}
+
+/// YYYY or YYYYMM, with or without zeros for the rest: a sender that knows no more. Six digits that are no year and month are a date in a form of the sender's own, and refused.
 pub(super) fn is_part_of_a_date(text: &str) -> bool {
+    let text = text.strip_suffix("00").filter(|_| text.len() == 8).unwrap_or(text);
+    let text = text.strip_suffix("00").filter(|_| text.len() == 6).unwrap_or(text);
     let is_month = |m: &str| m.is_empty() || m.parse().is_ok_and(|m: u8| (1..=12).contains(&m));
     let is_year = |y: &str| y.parse().is_ok_and(|y: i16| (OLDEST_BIRTH_YEAR..=2200).contains(&y));
     let parts = text.split_at_checked(4).filter(|_| matches!(text.len(), 4 | 6) && is_number(text));
@@ -150,8 +157,27 @@ mod tests {
 
     #[test]
     fn six_digits_that_are_no_year_and_month_are_no_part_of_a_date() {
-        for (text, is) in [("1985", true), ("198504", true), ("600101", false), ("850412", false), ("198513", false)] {
+        for (text, is) in [
+            ("1985", true),
+            ("198504", true),
+            ("19850400", true),
+            ("19850000", true),
+            ("198500", true),
+            ("600101", false),
+            ("850412", false),
+            ("198513", false),
+            ("19851300", false),
+            ("19850010", false),
+            ("00000000", false),
+        ] {
             assert_eq!(is_part_of_a_date(text), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_figure_that_counts_says_no_date() {
+        for (text, none) in [("00000000", true), ("0", true), ("UNKNOWN", true), ("N/K", true), ("12/04/85", false)] {
+            assert_eq!(says_no_date(text), none, "{text}");
         }
     }
 

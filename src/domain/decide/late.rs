@@ -173,8 +173,14 @@ fn refused(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict) -> Opti
 
 fn not_taken(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Option<String> {
     let (verdict, code) = (late.verdict, &late.verdict.code);
-    if verdict.level != Level::Application || more_than_transport(d) {
+    if verdict.level != Level::Application {
         return None;
+    }
+    if more_than_transport(d) {
+        // Of its only attempt the application has said both. Of several, this may be an earlier one's answer.
+        let said = d.evidence.iter().any(|e| e.kind == EvidenceKind::ApplicationAck) && !answered_before(d, 0);
+        let taken = matches!(d.state, State::Filed | State::Accepted);
+        return (said && taken).then(|| park(d, ParkReason::FilingContradicted, code));
     }
     match d.state {
         // It was called filed on the transport's word alone, and the application did not take it.

@@ -11,7 +11,7 @@ use crate::domain::delivery::{Delivery, Park, ParkReason, State};
 use crate::domain::entry::{Entry, EntryAction, EntryKind};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::{EndpointId, OdsCode};
-use crate::domain::policy::EndpointPolicy;
+use crate::domain::policy::{EndpointPolicy, Names};
 use crate::domain::referral::Referral;
 use crate::domain::route::{RouteQuery, RoutedKind};
 use crate::domain::text::Private;
@@ -248,6 +248,10 @@ pub(in crate::store) fn happen(
     ctx.entropy.fill(&mut random);
     let Decision { delivery, step } = decide(before, &policy, happened, ctx.now, u64::from_le_bytes(random))?;
     if delivery == *before {
+        // Nothing new of this one; what it names may be another's all the same.
+        if matches!(happened, Happened::EarlierConfirmed { .. }) {
+            names::keep(view, ctx, &delivery, happened, &policy)?;
+        }
         return Ok(delivery);
     }
     view.steps.push(Step {
@@ -259,7 +263,7 @@ pub(in crate::store) fn happen(
         by: by.to_owned(),
     });
     view.put_delivery(delivery.clone());
-    names::keep(view, ctx, &delivery, happened)?;
+    names::keep(view, ctx, &delivery, happened, &policy)?;
     follow(view, ctx, before, &delivery)?;
     // What follows can change it once more.
     Ok(view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery))
@@ -275,6 +279,14 @@ fn follow(view: &mut View, ctx: &Ctx<'_>, before: &Delivery, settled: &Delivery)
             view.put_delivery(successor.clone());
         }
         follow_pair(view, ctx, settled.id, successor.id)?;
+    }
+    let told = before.record_id.is_none() && settled.record_id.is_some();
+    let named_so = policy(ctx, &settled.endpoint, &settled.trust).names == Names::RecordId;
+    if told && named_so && matches!(settled.state, State::Filed | State::Accepted) {
+        // An id that was in doubt holds again. Which document is meant, every version of it says.
+        for waiting in chain.iter().filter(|w| w.lane_seq > settled.lane_seq && w.waits_for_its_name_again()) {
+            happen(view, ctx, waiting, &Happened::Nameable, "bridge")?;
+        }
     }
     settled.predecessor.map_or(Ok(()), |predecessor| follow_pair(view, ctx, predecessor, settled.id))
 }

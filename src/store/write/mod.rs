@@ -2,6 +2,7 @@
 
 mod accept;
 mod audit;
+mod death;
 mod inbound;
 mod merge;
 mod names;
@@ -17,6 +18,7 @@ mod said;
 mod told;
 
 pub use audit::ReadAudit;
+pub use death::HeardOfDeath;
 pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};
 pub use operate::{Backfill, Operate, Operation, SetPaused};

@@ -50,22 +50,32 @@ pub(super) fn weighed(view: &View, d: &Delivery, happened: &Happened, policy: &E
 }
 
 /// After the decision: an id that it was found under is this document's; one that was another's names nothing any more.
-pub(super) fn keep(view: &mut View, ctx: &Ctx<'_>, d: &Delivery, happened: &Happened) -> Result<(), Refusal> {
-    if let Happened::NamedLikeAnother { record_id, .. } = happened {
-        let name: RecordName = record_name(d, record_id);
-        let holder = view.record_names.get(&name).copied();
+pub(super) fn keep(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    d: &Delivery,
+    happened: &Happened,
+    policy: &EndpointPolicy,
+) -> Result<(), Refusal> {
+    let (record_id, was_for_others) = match happened {
+        Happened::NamedLikeAnother { record_id, .. } => (Some(record_id), false),
+        // It is no name of what the delivery is now. Whose document it was told of matters all the same: that one may be written over.
+        Happened::EarlierConfirmed { verdict } if policy.names == Names::RecordId => (verdict.record_id.as_ref(), true),
+        Happened::EarlierConfirmed { .. } => return Ok(()),
+        _ => (d.record_id.as_ref(), false),
+    };
+    let Some(record_id) = record_id else { return Ok(()) };
+    let name: RecordName = record_name(d, record_id);
+    let holder = view.record_names.get(&name).copied();
+    let is_of_another = holder.is_some_and(|h| h != d.subject.uuid());
+    if matches!(happened, Happened::NamedLikeAnother { .. }) || was_for_others && is_of_another {
         let theirs = holder.map(|h| view.chain(h, &d.endpoint)).unwrap_or_default();
-        for other in theirs.iter().filter(|o| o.record_id.as_deref() == Some(record_id)) {
+        for other in theirs.iter().filter(|o| o.record_id.as_ref() == Some(record_id)) {
             happen(view, ctx, other, &Happened::NameInDoubt, "bridge")?;
         }
-        return Ok(());
-    }
-    if let Some(record_id) = &d.record_id {
-        let name = record_name(d, record_id);
+    } else if view.record_names.is_loaded(&name) && holder != Some(d.subject.uuid()) {
         // Told by an answer of this very write, so it was looked for.
-        if view.record_names.is_loaded(&name) && view.record_names.get(&name) != Some(&d.subject.uuid()) {
-            view.record_names.put(name, d.subject.uuid());
-        }
+        view.record_names.put(name, d.subject.uuid());
     }
     Ok(())
 }

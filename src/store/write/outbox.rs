@@ -379,10 +379,15 @@ impl Write for Settle {
             {
                 Happened::EarlierConfirmed { verdict: verdict.clone() }
             }
-            (Happened::Asked { answer: Answer::Found { .. } | Answer::Received { .. }, .. }, _)
+            (Happened::Asked { answer: Answer::Found { record_id }, .. }, _)
                 if made_for_others(view, ctx, &before, self.asked_about) =>
             {
-                Happened::EarlierConfirmed { verdict: found_earlier() }
+                Happened::EarlierConfirmed { verdict: found_earlier(record_id.clone()) }
+            }
+            (Happened::Asked { answer: Answer::Received { .. }, .. }, _)
+                if made_for_others(view, ctx, &before, self.asked_about) =>
+            {
+                Happened::EarlierConfirmed { verdict: found_earlier(None) }
             }
             (happened, true) => happened.clone(),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
@@ -419,14 +424,8 @@ fn late(
 }
 
 /// The record was found to hold a message that was given up since.
-fn found_earlier() -> Verdict {
-    Verdict {
-        meaning: Meaning::Positive,
-        level: Level::Application,
-        code: "found".into(),
-        duplicate: false,
-        record_id: None,
-    }
+fn found_earlier(record_id: Option<String>) -> Verdict {
+    Verdict { meaning: Meaning::Positive, level: Level::Application, code: "found".into(), duplicate: false, record_id }
 }
 
 /// Whether this positive answer is to a rendering that was given up since, and made for another identity or another far end than the delivery

@@ -88,7 +88,7 @@ pub struct InList {
     pub row: Raw,
 }
 
-/// Some documents that the record's own list has. `more` of the answer is how many of them it filed.
+/// Some documents that the record's own list has. `more` of the answer: which of its deliveries were filed by that, by their places.
 pub struct Reconcile {
     pub call: Call,
     pub trust: OdsCode,
@@ -114,7 +114,7 @@ impl Write for Reconcile {
             return Ok(repeated);
         }
         let mut done = Vec::new();
-        let mut filed = 0;
+        let mut filed = Vec::new();
         for document in &self.documents {
             let seen = view.deliveries.get(&document.delivery).filter(|d| {
                 d.endpoint == self.endpoint && self.call.scope.has_endpoint(&d.trust, &d.endpoint) && d.attempts > 0
@@ -143,13 +143,15 @@ impl Write for Reconcile {
                 Happened::Late { verdict, evidence: Some(EvidenceKind::Reconciled), reply: reply.id }
             };
             let after = happen(view, ctx, &before, &happened, &self.call.actor.principal)?;
+            if after.state == State::Filed && before.state != State::Filed {
+                filed.push(done.len());
+            }
             done.push(after.id);
             // The same list every night adds nothing to what it said before.
             if after == before {
                 continue;
             }
             view.replies.push(reply);
-            filed += usize::from(after.state == State::Filed && before.state != State::Filed);
             let about = About {
                 trust: &after.trust,
                 action: "delivery.reconcile",

@@ -21,6 +21,8 @@ use std::sync::Arc;
 /// What the message is about.
 pub enum Told {
     Patient(Box<PatientChange>),
+    /// Nothing of it can be taken in but that the patient has died, and why.
+    Death(Box<PatientChange>, String),
     /// Each is taken in on its own, in the order told.
     Merges(Vec<Merge>),
     Referral(Box<AboutReferral>),
@@ -92,7 +94,7 @@ impl Write for ReceivedTold {
         let trust = &self.inbound.trust;
         keys.inbound.insert(self.inbound.id);
         match &self.told {
-            Told::Patient(change) => {
+            Told::Patient(change) | Told::Death(change, _) => {
                 merge::key_needs(view, keys, trust, &change.keys());
                 merge::near_needs(view, keys, trust, &change.near);
             }
@@ -115,6 +117,7 @@ impl Write for ReceivedTold {
         let actor = Actor { principal: format!("endpoint:{}", inbound.endpoint), role: "epr_system".into() };
         let became = match &self.told {
             Told::Patient(change) => self.change(view, ctx, &actor, change),
+            Told::Death(change, why) => self.death(view, ctx, &actor, change, why),
             Told::Merges(merges) => {
                 let all = merges.iter().map(|m| merge::decide(view, ctx, &actor, &inbound.trust, m)).collect();
                 worst(all)
@@ -182,7 +185,7 @@ impl ReceivedTold {
             }
             ChangePlan::Heard(patient) => {
                 view.patients.put(patient.id, *patient);
-                return Became::Applied("nothing in it was new".into());
+                return Became::Applied(noted("nothing in it was new", &change.kept));
             }
             ChangePlan::Changed(changed) => *changed,
         };
@@ -190,10 +193,31 @@ impl ReceivedTold {
             let what = "another patient of the trust has this NHS number or local identifier";
             return Became::Held { code: 205, what: what.into() };
         }
+        self.put(view, ctx, actor, &changed);
+        Became::Applied(noted("", &change.kept))
+    }
+
+    /// It is kept for a person, and what it says beside waits for them; the death does not.
+    fn death(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange, why: &str) -> Became {
+        let trust = &self.inbound.trust;
+        let found = |key: &PatientKey| merge::patient(view, trust, key);
+        let held = |more: &str| Became::Held { code: 102, what: format!("{why}{more}") };
+        match change.plan_death(ctx.now, found, |near| merge::nearly(view, trust, near)) {
+            ChangePlan::NotOurs => Became::Ignored(Because::NotOurs, "its patient is not known here".into()),
+            ChangePlan::Changed(dead) => {
+                self.put(view, ctx, actor, &dead);
+                held("; that the patient has died was taken from it, and nothing else")
+            }
+            ChangePlan::Hold(more) | ChangePlan::Nothing(more) => held(&format!("; {more}")),
+            ChangePlan::Heard(_) | ChangePlan::Broken(_) => held(""),
+        }
+    }
+
+    fn put(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, changed: &Patient) {
         let known = view.patients.get(&changed.id).cloned();
-        put_patient(view, known.as_ref(), &changed);
+        put_patient(view, known.as_ref(), changed);
         let about = About {
-            trust,
+            trust: &self.inbound.trust,
             action: "patient.update",
             kind: "patient",
             id: changed.id.0,
@@ -201,8 +225,14 @@ impl ReceivedTold {
             why: &self.inbound.message_type,
         };
         audit(view, actor, ctx.now, &about);
-        Became::Applied(String::new())
     }
+}
+
+/// What there is to say, with what was sent as null and stays.
+fn noted(what: &str, kept: &[&str]) -> String {
+    let stays = |field: &&str| format!("{field} was sent as null and stays as it is: no record can be without it");
+    let said = Some(what).filter(|w| !w.is_empty()).map(str::to_owned);
+    said.into_iter().chain(kept.iter().map(stays)).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether another patient is recognised by what this one is to have.

@@ -195,3 +195,31 @@ async fn what_was_made_anew_for_the_same_person_is_filed_by_a_list() {
         bridge.close().await;
     }
 }
+
+/// Two documents under one id of the record's: neither stays filed, and the sheet does not say so.
+#[tokio::test]
+async fn what_a_list_files_and_then_puts_in_doubt_it_did_not_file() {
+    for test in both() {
+        let bridge = Bridge::with(&super::bridge::settings(&test.url), super::names::by_record_id()).await;
+        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), super::numbered("9990000026"), "east").await);
+        let mut list = Vec::new();
+        let mut made = Vec::new();
+        for (of, record_id) in [(&of, "17"), (&other, "17"), (&of, "18")] {
+            let delivery = bridge.write(of, "Rang a shop.").await.delivery();
+            bridge.send(delivery, Sent::Accepted).await;
+            list.push(Listed { record_id: Some(record_id.into()), ..listed(&bridge, delivery).await });
+            made.push(delivery);
+        }
+        let done = held(&bridge, &list, 60, false).await;
+        for (delivery, state) in made.iter().zip(["PARKED", "PARKED", "FILED"]) {
+            assert_eq!(bridge.state(*delivery).await, state);
+        }
+        assert_eq!(done.newly_filed, 1, "{}", done.paper);
+        let s = &done.sheet;
+        assert_eq!((s.count(Standing::InRecord), s.finding(Finding::Doubled), s.unexplained()), (3, 2, 2));
+        assert!(s.adds_up());
+        // The same call again gives the same answer.
+        assert_eq!(held(&bridge, &list, 60, false).await.newly_filed, 1);
+        bridge.close().await;
+    }
+}

@@ -289,6 +289,7 @@ impl Bridge {
             in_use: self.in_use(&tweaks.policy),
             options: options(&tweaks.policy),
             late_replies_on_connection: client.late_replies_on_connection,
+            answered: Default::default(),
             sender: match &tweaks.feed {
                 Some(feed) => Sender::Feed(feed.clone()),
                 None => Sender::Mllp(Pool::new(client, strays_out)),
