@@ -11,7 +11,7 @@ use crate::config::{Config, Endpoint, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::domain::organisation::EndpointId;
-use crate::domain::policy::AckMode;
+use crate::domain::policy::{AckMode, Environment};
 use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
 use crate::inbound::{Batches, Source, receive, receive_fhir, unheard};
@@ -372,6 +372,7 @@ pub(super) fn source(
         teams: ready.teams.clone(),
         team_names: ready.team_names.clone(),
         default_team: ready.config.default_team().cloned(),
+        is_live: ready.config.environment == Environment::Live,
         accept: ready.config.accept(),
         keeps_ignored: !ready.config.ignored_raw_retention().is_zero(),
         batches: ready.batches.clone(),

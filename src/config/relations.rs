@@ -12,7 +12,7 @@ use super::trust::Trust;
 use super::values::show_duration;
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::{Environment, FiledBy};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What stands between a note and the wrong record. A live endpoint needs every one of them.
 pub const HOLDS_FOR_LIVE: [&str; 8] = [
@@ -130,6 +130,7 @@ pub(super) fn listeners(server: &Server, table: &Section<'_>, all: &[Endpoint]) 
         Some((listen.address, format!("endpoint.listen_https of \"{}\"", e.id), e.places.id.clone()))
     });
     taken.extend(listens);
+    circles(&taken, all, table);
     for (i, (address, name, place)) in taken.iter().enumerate().filter(|(_, (address, ..))| address.port() != 0) {
         let meets = |other: &SocketAddr| {
             other.port() == address.port()
@@ -140,6 +141,41 @@ pub(super) fn listeners(server: &Server, table: &Section<'_>, all: &[Endpoint]) 
             table.reading.findings.fault(place, what, "give each its own port");
         }
     }
+}
+
+/// Nothing is sent to where this bridge itself listens: its own acknowledgement would pass for the record's.
+fn circles(taken: &[(SocketAddr, String, Place)], all: &[Endpoint], table: &Section<'_>) {
+    for e in all {
+        let (host, port) = match &e.transport {
+            Transport::Mllp(mllp) => (mllp.address.host.clone(), mllp.address.port),
+            Transport::Https(https) => match host_and_port(&https.base_url.0) {
+                Some(found) => found,
+                None => continue,
+            },
+            Transport::Folder(_) | Transport::Feed(_) | Transport::Mesh(_) => continue,
+        };
+        let ip = if host == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { host.parse().ok() };
+        let Some(ip) = ip.filter(|_| port != 0) else { continue };
+        let meets = |other: &SocketAddr| {
+            other.port() == port
+                && (other.ip() == ip || other.ip().is_unspecified() && ip.is_loopback() || ip.is_unspecified())
+        };
+        if let Some((address, name, at)) = taken.iter().find(|(other, ..)| meets(other)) {
+            let what = format!(
+                "endpoint \"{}\" would send to {host}:{port}, where this bridge itself listens ({name} is {address}, in {})",
+                e.id,
+                at.shown()
+            );
+            table.reading.findings.fault(&e.places.id, what, "write the address of the EPR or its integration engine");
+        }
+    }
+}
+
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: http::Uri = url.parse().ok()?;
+    let standard = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some((host, uri.port_u16().unwrap_or(standard)))
 }
 
 /// What is allowed but probably not meant.

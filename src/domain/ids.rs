@@ -54,6 +54,12 @@ pub fn random_80_bits(entropy: &dyn Entropy) -> String {
     crockford(random)[10..].to_owned()
 }
 
+/// Whether a control id may be one of ours: it ends in such a text.
+pub fn may_be_ours(control_id: &str) -> bool {
+    let bytes = control_id.as_bytes();
+    bytes.len() >= 16 && bytes[bytes.len() - 16..].iter().all(|b| ALPHABET.contains(b))
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*

@@ -49,6 +49,8 @@ pub struct Source {
     pub team_names: Vec<(String, TeamId)>,
     /// The team of a referral that names none of them.
     pub default_team: Option<TeamId>,
+    /// Messages that say they are for training or testing are taken for what they say.
+    pub is_live: bool,
     /// Allowed pairs of MSH-3 and MSH-4; empty: any.
     pub allowed: Vec<(String, String)>,
     /// Which messages are for us.

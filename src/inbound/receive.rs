@@ -5,7 +5,7 @@ use super::{Source, batch, weigh};
 use crate::adapter::ParseError;
 use crate::adapter::hl7::Envelope;
 use crate::domain::accept::{Accept, Judged};
-use crate::domain::ids::{InboundId, ReplyId};
+use crate::domain::ids::{InboundId, ReplyId, may_be_ours};
 use crate::store::record::{Inbound, InboundState, Raw, Reply};
 use crate::store::write::{Late, Receive, Received};
 use crate::store::{StoreError, WriteError};
@@ -36,6 +36,9 @@ async fn taken(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteErr
 
 const NO_MESSAGE: &str = "no MSH segment: not an HL7 v2 message";
 
+/// An acknowledgement of it would look like the record's own.
+const OUR_OWN: &str = "this message is one that this bridge sent itself, and it has come back to it: something sends it in a circle. Check the endpoint's address and the engine's routes";
+
 /// One message.
 pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
     let Some(envelope) = Envelope::peek(&bytes) else {
@@ -63,7 +66,11 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
             None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
         }
     }
-    let received = weighed(source, &envelope, inbound).await?;
+    let received = if may_be_ours(&inbound.control_id) && source.store.has_made(&inbound.control_id).await? {
+        weigh::refuse(source, Caller::Hl7(&envelope), inbound, Taken::Never, &[Wrong::new(207, OUR_OWN)])
+    } else {
+        weighed(source, &envelope, inbound).await?
+    };
     Ok(unpack_frames(&source.store.take_in(received).await?))
 }
 
@@ -147,6 +154,10 @@ fn refused_outright(source: &Source, envelope: &Envelope, inbound: &Inbound) -> 
     }
     if !matches!(&*envelope.processing_id(), "P" | "T" | "D") {
         return Some((Taken::Never, Wrong::new(202, "MSH-11 is not P, T or D")));
+    }
+    if source.is_live && envelope.processing_id() != "P" {
+        let what = "MSH-11 says that the message is for training or testing, and this endpoint is live: nothing of it may reach a person's record";
+        return Some((Taken::Never, Wrong::new(202, what)));
     }
     if !VERSIONS.contains(&&*envelope.version()) {
         return Some((Taken::Never, Wrong::new(203, "MSH-12 is not an HL7 v2 version this listener reads")));

@@ -48,6 +48,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::RECORD_NAMES;
         sources::LANES;
         documents::SUBJECTS_OF;
+        documents::MADE ["rendering_by_control_id"];
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
         documents::MADE_BETWEEN ["delivery_by_creation"];
         sources::REQUESTS;

@@ -341,6 +341,10 @@ fn names_that_lead_nowhere_or_two_ways_are_refused() {
             &[b(RZ9, "127.0.0.1:2611", "127.0.0.1:2614"), b(MAIN, "127.0.0.1:9464", "127.0.0.1:50051")],
         ),
         (
+            "an endpoint that is the bridge's own listener",
+            &[b(RZ9, "address = \"127.0.0.1:2601\"", "address = \"localhost:2611\"")],
+        ),
+        (
             "principals",
             &[
                 b(MAIN, "[\"ips_worker\"]", "[\"epr_system\"]"),

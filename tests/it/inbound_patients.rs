@@ -509,3 +509,50 @@ async fn in_enhanced_mode_what_is_taken_in_ignored_and_held_is_committed_first_a
         bridge.stop().await;
     }
 }
+
+/// A wrong port, or an engine that routes what we send back to us.
+#[tokio::test]
+async fn a_message_of_ours_that_comes_back_is_never_acknowledged_as_the_record_would() {
+    for store in stores() {
+        let far = FarEnd::start(|_, m| ack(m, "AA", "")).await;
+        let bridge =
+            Bridge::start(&store.url, far.addr(), Tweaks { patient: somebody("A1"), ..Tweaks::default() }).await;
+        let written = bridge.write_note("Met at the library.").await;
+        bridge.wait_filed(written.delivery).await;
+        let ours = far.got().remove(0);
+        // With rules or without: what is not listed would be answered AA.
+        let rule = AcceptRule { name: "people".into(), messages: vec!["ADT^A31".into()], ..AcceptRule::default() };
+        for rules in [vec![], vec![rule]] {
+            let source = Source { accept: Accept { rules, ..bridge.source().accept }, ..bridge.source() };
+            assert_eq!(tell(&source, ours.clone().into_bytes()).await, "AR");
+            let kept = last(&bridge).await;
+            assert_eq!(kept.state, InboundState::Parked);
+            assert!(kept.reason.contains("circle"), "{}", kept.reason);
+            // Another's message of that kind is judged as ever.
+            let others = ours.replace(&crate::support::far_end::control_id(&ours), "E1");
+            tell(&source, others.into_bytes()).await;
+            assert!(!last(&bridge).await.reason.contains("circle"));
+        }
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_for_training_or_testing_changes_nobody_at_a_live_endpoint() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let moved = String::from_utf8(adt("A31", 20, &format!("{PID}||||||07700 900123^PRN^CP"))).unwrap();
+        for (is_live, processing, code) in [(true, "T", "AR"), (true, "D", "AR"), (false, "T", "AA"), (true, "P", "AA")]
+        {
+            let source = Source { is_live, ..bridge.source() };
+            let bytes = moved
+                .replace("|T|2.4", &format!("|{processing}|2.4"))
+                .replace("||ADT^A31|M", &format!("||ADT^A31|{processing}{is_live}"));
+            assert_eq!(tell(&source, bytes.into_bytes()).await, code, "{processing}");
+            if code == "AR" {
+                assert_eq!(patient(&bridge).await.details.phone, None);
+            }
+        }
+        bridge.stop().await;
+    }
+}

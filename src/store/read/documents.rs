@@ -2,6 +2,7 @@
 
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
+use super::super::rowset::{Argument, RowSet, bound};
 use super::super::{Scope, Store};
 use super::{all, micros, uuids};
 use crate::domain::delivery::Delivery;
@@ -12,6 +13,10 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 statement!(SUBJECTS_OF, "SELECT subject_id FROM entry WHERE id IN {uuids}");
+statement!(
+    MADE,
+    "SELECT COUNT(*) FROM rendering WHERE (endpoint_id, control_id) IN (SELECT {0:text}, {1:text} FROM {rows})"
+);
 statement!(
     OF_CONTROL_ID,
     "SELECT d.payload FROM rendering r JOIN delivery d ON d.id = r.delivery_id WHERE r.endpoint_id = $1 AND r.control_id = $2"
@@ -56,6 +61,20 @@ impl Store {
             .fetch_all(p)
             .await)?;
         Ok(seen(scope, rows)?.pop())
+    }
+
+    /// Whether this very message is one of ours, to whichever of these endpoints it went.
+    pub async fn has_made(&self, control_id: &str) -> Result<bool, StoreError> {
+        let rules = self.rules();
+        let mut keys = RowSet::default();
+        rules.policies.keys().for_each(|e| keys.row(&[e.as_str().into(), control_id.into()]));
+        if keys.is_empty() {
+            return Ok(false);
+        }
+        let sql = MADE.for_pool(&self.readers);
+        let found: (i64,) =
+            on!(Pool, &self.readers, p => bound!(sqlx::query_as(sql), keys.arguments()).fetch_one(p).await)?;
+        Ok(found.0 > 0)
     }
 
     /// An endpoint's deliveries made from `from` on and before `until`, oldest first, `limit` at most.

@@ -344,6 +344,7 @@ impl Bridge {
             teams: Vec::new(),
             team_names: Vec::new(),
             default_team: None,
+            is_live: false,
             allowed: Vec::new(),
             accept: Accept::default(),
             keeps_ignored: false,
