@@ -17,6 +17,7 @@ use super::fault::{Fault, Faults, line_of};
 use super::form::message;
 use super::input;
 use super::manifest::Format;
+use super::map::Reached;
 use super::pack::Pack;
 use super::render::{RenderError, RenderOptions, Rendered};
 use super::sources::Sources;
@@ -270,20 +271,15 @@ impl Pack {
     }
 
     fn run_parse(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
-        let file = match self.manifest.format {
-            Format::Fhir => "message.json",
-            Format::Xml => "message.xml",
-            Format::Hl7v2 | Format::Document => "message.hl7",
-        };
-        let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
-        let settings = self.example_settings(case, faults)?;
-        let parsed = self.parse(&bytes, &settings, ZONE);
+        let (bytes, settings) = self.example_to_parse(case, faults)?;
+        let read = self.read(&bytes, &settings, ZONE);
         let covers = match self.manifest.format {
             Format::Hl7v2 | Format::Document => {
                 super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()))
             }
-            Format::Fhir | Format::Xml => parsed.as_ref().ok().map(|p| p.message_type.clone()),
+            Format::Fhir | Format::Xml => read.as_ref().ok().map(|(p, _)| p.message_type.clone()),
         };
+        let parsed = read.and_then(|(p, f)| if f.is_empty() { Ok(p) } else { Err(super::ParseError::Fields(f)) });
         let (file, text) = match parsed {
             Ok(p) if !broken_rules(&p).is_empty() => ("expected.err", broken_rules(&p).join("\n") + "\n"),
             Ok(p) => {
@@ -294,6 +290,26 @@ impl Pack {
             Err(e) => ("expected.err", format!("{e}\n")),
         };
         Some(Outcome { file, text, covers, row: None, reasons: Vec::new() })
+    }
+
+    /// The message of a parse case, and its settings.
+    fn example_to_parse(&self, case: &Case, faults: &mut Faults) -> Option<(Vec<u8>, JsonMap<String, Value>)> {
+        let file = match self.manifest.format {
+            Format::Fhir => "message.json",
+            Format::Xml => "message.xml",
+            Format::Hl7v2 | Format::Document => "message.hl7",
+        };
+        let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
+        Some((bytes, self.example_settings(case, faults)?))
+    }
+
+    /// The map that reads a parse case, and its rows that gave something; nothing where the message is refused.
+    pub(super) fn rows_of_example(&self, case: &Case) -> Option<(&str, Reached)> {
+        let (bytes, settings) = self.example_to_parse(case, &mut Faults::default())?;
+        let reached = Reached::default();
+        let (parsed, faults) = self.read_noting(&bytes, &settings, ZONE, Some(&reached)).ok()?;
+        let entry = self.manifest.parse.iter().find(|p| p.message == parsed.message_type)?;
+        (faults.is_empty() && broken_rules(&parsed).is_empty()).then_some((entry.map.as_str(), reached))
     }
 
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {

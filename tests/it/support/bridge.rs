@@ -383,6 +383,7 @@ impl Bridge {
             call: self.call(),
             trust: trust(),
             patient: PatientIs::Described(Box::new(patient)),
+            other_families: Vec::new(),
             details,
             received_at: self.now(),
             received_from: None,
