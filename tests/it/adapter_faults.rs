@@ -124,7 +124,29 @@ fn packs_of_two_formats_are_not_compared_and_what_is_compared_is_said() {
         said.err
     );
     let said = run(&["adapter", "diff", &path("_template"), &path("_template")]).exits(0);
-    assert!(said.out.ends_with("what the packs read (maps) and what replies mean to them is not\n"), "{}", said.out);
+    assert!(
+        said.out.contains(
+            "\n0 of 0 examples of messages would be read differently\n0 of 2 replies would mean something else\n"
+        ),
+        "{}",
+        said.out
+    );
+    // What is read, and what a reply means, is compared too.
+    let (_folder, changed) = changed(
+        "soap-notes",
+        &[
+            ("maps/referral_sent.toml", "{ from = \"//n:Client/n:Sex\", as = \"code:gender\" },", ""),
+            ("adapter.toml", "result.OK", "result.OKAY"),
+        ],
+    );
+    let said = run(&["adapter", "diff", &path("soap-notes"), &changed.display().to_string()]).exits(1);
+    assert!(
+        said.out.contains("parse-referral\n  patient_details.gender  GENDER_NOT_SPECIFIED  ->  GENDER_NOT_KNOWN\n")
+            && said.out.contains("  meaning")
+            && said.out.contains("positive  ->  unknown"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -612,6 +612,10 @@ impl api::EndpointPacks for NoFolder {
         Box::pin(async { Ok(()) })
     }
 
+    fn tried(&self, _bytes: Vec<u8>, _settings: toml::Table) -> BoxFuture<'_, Result<api::Tried, Vec<Fault>>> {
+        Box::pin(async { Err(vec![Fault::new("adapter.toml", 3, "cannot be tried here", "use a whole bridge")]) })
+    }
+
     fn take_up(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
