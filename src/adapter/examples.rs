@@ -13,10 +13,12 @@
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
 //! be carried ([`super::inherited`]).
 
+use super::compare::Reading;
 use super::fault::{Fault, Faults, line_of};
 use super::form::message;
 use super::input;
 use super::manifest::Format;
+use super::map::Reached;
 use super::pack::Pack;
 use super::render::{RenderError, RenderOptions, Rendered};
 use super::sources::Sources;
@@ -40,6 +42,15 @@ pub struct Case {
     pub kind: CaseKind,
     /// The base that it is taken over from, unless this pack has a file of it.
     pub from: Option<String>,
+}
+
+/// The bytes of a parse or reply case.
+pub(super) struct Received {
+    pub bytes: Vec<u8>,
+    /// The request that a reply answers.
+    pub asked: Vec<u8>,
+    /// Its settings, or its rows of reply rules.
+    pub own: toml::Table,
 }
 
 /// What a case gave.
@@ -270,20 +281,15 @@ impl Pack {
     }
 
     fn run_parse(&self, case: &Case, faults: &mut Faults) -> Option<Outcome> {
-        let file = match self.manifest.format {
-            Format::Fhir => "message.json",
-            Format::Xml => "message.xml",
-            Format::Hl7v2 | Format::Document => "message.hl7",
-        };
-        let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
-        let settings = self.example_settings(case, faults)?;
-        let parsed = self.parse(&bytes, &settings, ZONE);
+        let (bytes, settings) = self.example_to_parse(case, faults)?;
+        let read = self.read(&bytes, &settings, ZONE);
         let covers = match self.manifest.format {
             Format::Hl7v2 | Format::Document => {
                 super::hl7::Envelope::peek(&bytes).map(|e| format!("{}^{}", e.message_code(), e.trigger()))
             }
-            Format::Fhir | Format::Xml => parsed.as_ref().ok().map(|p| p.message_type.clone()),
+            Format::Fhir | Format::Xml => read.as_ref().ok().map(|(p, _)| p.message_type.clone()),
         };
+        let parsed = read.and_then(|(p, f)| if f.is_empty() { Ok(p) } else { Err(super::ParseError::Fields(f)) });
         let (file, text) = match parsed {
             Ok(p) if !broken_rules(&p).is_empty() => ("expected.err", broken_rules(&p).join("\n") + "\n"),
             Ok(p) => {
@@ -294,6 +300,66 @@ impl Pack {
             Err(e) => ("expected.err", format!("{e}\n")),
         };
         Some(Outcome { file, text, covers, row: None, reasons: Vec::new() })
+    }
+
+    /// The message of a parse case, and its settings.
+    fn example_to_parse(&self, case: &Case, faults: &mut Faults) -> Option<(Vec<u8>, JsonMap<String, Value>)> {
+        let file = match self.manifest.format {
+            Format::Fhir => "message.json",
+            Format::Xml => "message.xml",
+            Format::Hl7v2 | Format::Document => "message.hl7",
+        };
+        let bytes = self.example_message(&format!("examples/{}/{file}", case.name), faults)?;
+        Some((bytes, self.example_settings(case, faults)?))
+    }
+
+    /// The map that reads a parse case, and its rows that gave something; nothing where the message is refused.
+    pub(super) fn rows_of_example(&self, case: &Case) -> Option<(&str, Reached)> {
+        let (bytes, settings) = self.example_to_parse(case, &mut Faults::default())?;
+        let reached = Reached::default();
+        let (parsed, faults) = self.read_noting(&bytes, &settings, ZONE, Some(&reached)).ok()?;
+        let entry = self.manifest.parse.iter().find(|p| p.message == parsed.message_type)?;
+        (faults.is_empty() && broken_rules(&parsed).is_empty()).then_some((entry.map.as_str(), reached))
+    }
+
+    /// What a parse or reply case is about, for a comparison.
+    pub(super) fn received_example(&self, case: &Case) -> Option<Received> {
+        let mut faults = Faults::default();
+        let of = |file: &str| format!("examples/{}/{file}", case.name);
+        let files = files_of(self.manifest.format, case.kind).iter();
+        let there = |file: &&str| self.sources.bytes(&of(file)).is_some();
+        let file = files
+            .copied()
+            .filter(|f| f.starts_with("message.") || f.starts_with("reply.") && *f != "reply.toml")
+            .find(there)?;
+        let bytes = self.example_message(&of(file), &mut faults)?;
+        let asked =
+            if there(&"request.http") { self.example_message(&of("request.http"), &mut faults)? } else { Vec::new() };
+        let own = if case.kind == CaseKind::Reply { "reply.toml" } else { "settings.toml" };
+        let own =
+            if there(&own) { self.sources.text(&of(own), &mut faults)?.parse().ok()? } else { toml::Table::new() };
+        Some(Received { bytes, asked, own })
+    }
+
+    /// Reply rules with the rows of an example, as far as this pack has such rows.
+    pub(super) fn example_rules(&self, own: &toml::Table) -> Option<super::ReplyRules> {
+        self.reply_rules(own).or_else(|_| self.reply_rules(&toml::Table::new())).ok()
+    }
+
+    /// What this pack reads from an example, with those of its settings that this pack has.
+    pub(super) fn example_reading(&self, bytes: &[u8], own: &toml::Table) -> Reading {
+        let mut given = self.manifest.settings.examples();
+        for (name, value) in own {
+            let value = super::table::to_json(value);
+            if self.manifest.settings.get(name).is_some_and(|s| s.accepts(&value)) {
+                given.insert(name.clone(), value);
+            }
+        }
+        let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
+        match self.manifest.settings.resolve(&given, "settings") {
+            Ok(settings) => self.reading(bytes, &settings, ZONE, end_of_time(&zone), &zone),
+            Err(list) => Reading::Refused(list.iter().map(ToString::to_string).collect()),
+        }
     }
 
     fn run_reply(&self, case: &Case, judge: Judge, faults: &mut Faults) -> Option<Outcome> {
@@ -529,11 +595,15 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
     })
 }
 
+/// No day of an example is later.
+fn end_of_time(zone: &TimeZone) -> jiff::Timestamp {
+    jiff::civil::date(9000, 1, 1).to_zoned(zone.clone()).map_or(jiff::Timestamp::UNIX_EPOCH, |z| z.timestamp())
+}
+
 /// The rules of our fields that what was parsed breaks, as the bridge would say it. No day of an example is too late.
 fn broken_rules(parsed: &super::Parsed) -> Vec<String> {
     let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
-    let now =
-        jiff::civil::date(9000, 1, 1).to_zoned(zone.clone()).map_or(jiff::Timestamp::UNIX_EPOCH, |z| z.timestamp());
+    let now = end_of_time(&zone);
     let broken = message::broken(&parsed.makes, &parsed.value, &parsed.nulls, now, &zone);
     broken.iter().map(|b| format!("{}: {}", b.field, b.rule)).collect()
 }

@@ -41,6 +41,12 @@ impl Pack {
         faults.into_result(bytes)
     }
 
+    /// A pack that somebody sends to have it tried; nothing says what it must be.
+    pub fn sent(bytes: &[u8]) -> Result<Self, NotKept> {
+        let layers: Vec<Layer> = serde_json::from_slice(bytes).map_err(|_| NotKept::Unreadable)?;
+        Self::from_sources(Sources::from_layers(layers).ok_or(NotKept::Unreadable)?).map_err(NotKept::Faults)
+    }
+
     /// The pack that was kept, which must be the one of that fingerprint.
     pub fn kept(bytes: &[u8], fingerprint: &str) -> Result<Self, NotKept> {
         let layers: Vec<Layer> = serde_json::from_slice(bytes).map_err(|_| NotKept::Unreadable)?;

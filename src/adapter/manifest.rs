@@ -585,6 +585,9 @@ fn repetitions(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Form
         if let Err(e) = Choice::parse(said, &Names::new()) {
             let what = format!("[repetitions] \"{name}\": {} at character {}", e.what, e.column);
             file.fault_at(at, what, "write what stands between a path's brackets: \"4=NHS|NH or 5=NH\"");
+            // The pack is refused for it; each row that writes the name would only say so again.
+            names.insert(name, "1=''".into());
+            continue;
         }
         names.insert(name, said.to_owned());
     }

@@ -6,10 +6,12 @@
 
 pub mod check;
 mod codes;
+pub mod compare;
 pub mod compose;
 pub mod diff;
 pub mod docs;
 pub mod document;
+mod encoding;
 mod escaping;
 pub mod examples;
 mod fault;
@@ -46,6 +48,8 @@ mod words;
 pub mod xml;
 
 pub use compose::Input;
+pub use encoding::text_of_file;
+pub use examples::Judge;
 pub use fault::Fault;
 pub use fhir::{Died, Found, LookupQuestion, NotLookedUp};
 pub use in_use::{Fitted, InUse};

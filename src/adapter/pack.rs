@@ -3,9 +3,10 @@
 use super::codes::CodeTable;
 use super::fault::{Fault, Faults, suggest};
 use super::fhir;
+use super::hl7::path::UNKNOWN_NAME;
 use super::hl7::{Charset, Envelope, Message};
 use super::manifest::{FILE, Format, Manifest};
-use super::map::{Around, FieldFault, Map, Mapped};
+use super::map::{Around, FieldFault, Map, Mapped, Reached};
 use super::reply::ReplyRules;
 use super::request::{Part, RequestRow};
 use super::sources::Sources;
@@ -15,7 +16,8 @@ use super::{inherited, settings, table, words, xml};
 use crate::transport::http_message::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::{path::Path, sync::Arc};
 
 /// One adapter pack, ready for use.
 pub struct Pack {
@@ -128,11 +130,19 @@ impl Pack {
                 maps.extend(map.map(|m| (entry.map.clone(), m)));
             }
         }
+        repetitions_once(&mut faults);
         let read = maps.values().flat_map(Map::tables).chain(tree_maps.values().flat_map(fhir::map::Map::tables));
         let table_uses: Vec<TableUse> = read.chain(templates.table_uses()).collect();
         for used in table_uses.iter().filter(|u| u.reads && !tables.contains_key(&u.table)) {
             let what = format!("there is no code table \"{}\"", used.table);
             faults.add(&used.file, used.line, what, suggest(&used.table, tables.keys().map(String::as_str)));
+        }
+        let of_maps = maps.values().map(|m| (&m.file, m.wanted().collect::<Vec<_>>()));
+        for (file, list) in of_maps.chain(tree_maps.values().map(|m| (&m.file, m.wanted().collect()))) {
+            for (value, table, line) in list.into_iter().filter_map(|wanted| wanted.strange(&tables)) {
+                let what = format!("`accept` wants \"{value}\", which no row of {} gives", table.file);
+                faults.add(file, line, what, suggest(value, table.lines().map(|(ours, _)| ours)));
+            }
         }
         words::check_tables(&manifest.codes, &tables, &table_uses, &mut faults);
         let named = maps.values().map(|m| (&m.file, m.settings()));
@@ -248,6 +258,17 @@ impl Pack {
         settings: &JsonMap<String, Value>,
         trust_zone: &str,
     ) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
+        self.read_noting(bytes, settings, trust_zone, None)
+    }
+
+    /// The same; `reached` learns which rows of the map gave something.
+    pub(super) fn read_noting(
+        &self,
+        bytes: &[u8],
+        settings: &JsonMap<String, Value>,
+        trust_zone: &str,
+        reached: Option<&Reached>,
+    ) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
         let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
         let zone = match settings::engine(settings, "time_zone").as_str() {
             "" => TimeZone::get(trust_zone),
@@ -261,7 +282,7 @@ impl Pack {
                 "use an IANA name, for example Europe/London",
             )])
         })?;
-        let around = Around { settings, tables: &self.tables, zone: &zone };
+        let around = Around { settings, tables: &self.tables, zone: &zone, reached };
         match self.manifest.format {
             Format::Fhir => return fhir::map::read(self, bytes, &around),
             Format::Xml => return xml::parse(self, bytes, &around),
@@ -289,6 +310,30 @@ impl Pack {
         let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls };
         Ok((parsed, torn.chain(pieces).chain(faults).collect()))
     }
+}
+
+/// A name that `[repetitions]` lacks is one mistake, however many rows write it.
+fn repetitions_once(faults: &mut Faults) {
+    let lacked = |f: &Fault| {
+        let (_, rest) = f.what.split_once(UNKNOWN_NAME)?;
+        Some(rest.split('"').next().unwrap_or_default().to_owned())
+    };
+    let mut seen: BTreeMap<String, (Fault, BTreeSet<(String, u32)>)> = BTreeMap::new();
+    let mut others = Vec::new();
+    for fault in std::mem::take(&mut faults.0) {
+        match lacked(&fault) {
+            Some(name) => {
+                let place = (fault.file.clone(), fault.line);
+                seen.entry(name).or_insert_with(|| (fault, BTreeSet::new())).1.insert(place);
+            }
+            None => others.push(fault),
+        }
+    }
+    others.extend(seen.into_values().map(|(fault, places)| match places.len() {
+        0 | 1 => fault,
+        several => Fault { what: format!("{}, and so in {} more rows", fault.what, several - 1), ..fault },
+    }));
+    faults.0 = others;
 }
 
 /// A message type is shown only when it looks like one.

@@ -1,5 +1,6 @@
 //! `[result]`: files that come back, which document each speaks of, and what it says.
 
+use super::encoding::text_of_file;
 use super::fault::suggest;
 use super::reply::Row;
 use super::table::{Reader, TomlFile};
@@ -118,7 +119,10 @@ impl ResultRules {
             ResultFile::Means(row) => ResultSays { row: *row, code: ending, record_id: None },
             ResultFile::Reads { status, record_id } => {
                 let names = [Some(status.as_str()), record_id.as_deref()];
-                let [found, id] = inside(&ending, bytes, names);
+                let Ok(text) = text_of_file(bytes) else {
+                    return Some(ResultSays { row: Row::Unknown, code: "no UTF-8, no UTF-16".into(), record_id: None });
+                };
+                let [found, id] = inside(&ending, &text, names);
                 match found.and_then(|f| self.statuses.get(&f).map(|row| (f, *row))) {
                     Some((word, row)) => ResultSays { row, code: word, record_id: id },
                     None => ResultSays { row: Row::Unknown, code: "unlisted".into(), record_id: None },
@@ -140,8 +144,7 @@ pub fn between_columns(text: &str) -> u8 {
 }
 
 /// The values of these names in an XML or CSV file; what is there twice is not there.
-fn inside(ending: &str, bytes: &[u8], names: [Option<&str>; 2]) -> [Option<String>; 2] {
-    let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start_matches('\u{feff}');
+fn inside(ending: &str, text: &str, names: [Option<&str>; 2]) -> [Option<String>; 2] {
     let nothing = [const { None }; 2];
     if ending == "csv" {
         let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(text)).from_reader(text.as_bytes());
@@ -153,7 +156,11 @@ fn inside(ending: &str, bytes: &[u8], names: [Option<&str>; 2]) -> [Option<Strin
             Some(row.get(at)?.trim().to_owned()).filter(|v| !v.is_empty())
         });
     }
-    let Ok(document) = xml::read(bytes) else { return nothing };
+    // What it was written in has been read by its mark: a declaration that says UTF-16 is true, and says nothing more.
+    let declared = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+    let is_utf_16 = declared.is_some_and(|(said, _)| said.to_ascii_lowercase().contains("utf-16"));
+    let text = declared.filter(|_| is_utf_16).map_or(text, |(_, rest)| rest);
+    let Ok(document) = xml::read(text.as_bytes()) else { return nothing };
     names.map(|name| {
         let mut found = document.descendants().filter(|n| n.is_element() && Some(n.tag_name().name()) == name);
         let (first, second) = (found.next()?, found.next());
@@ -223,5 +230,25 @@ mod tests {
             let (_, faults) = read(text);
             assert!(faults.iter().any(|f| f.contains(word)), "{text}: {faults:?}");
         }
+    }
+
+    #[test]
+    fn a_result_in_utf_16_is_read_by_its_mark_and_what_is_no_text_says_nothing() {
+        let (rules, faults) = read(
+            "id = \"document_id\"\nxml = { status = \"Status\" }\ncsv = { status = \"status\" }\nstatuses = { FILED = \"positive\" }\n",
+        );
+        assert_eq!(faults, Vec::<String>::new());
+        let utf_16 = |text: &str| -> Vec<u8> {
+            [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+        };
+        let said = |ending: &str, bytes: &[u8]| rules.says(ending, bytes).map(|s| (s.row, s.code));
+        let filed = Some((Row::Positive, "FILED".to_owned()));
+        assert_eq!(said("csv", &utf_16("id,status\r\n1,FILED\r\n")), filed);
+        assert_eq!(
+            said("xml", &utf_16("<?xml version=\"1.0\" encoding=\"UTF-16\"?><R><Status>FILED</Status></R>")),
+            filed
+        );
+        let not_text = Some((Row::Unknown, "no UTF-8, no UTF-16".to_owned()));
+        assert_eq!(said("csv", b"id,status,who\n1,FILED,Zo\xeb\n"), not_text);
     }
 }

@@ -94,6 +94,20 @@ pub fn check_tables(
                 faults.add(FILE, entry.line, what, hint);
             }
         }
+        // One that has neither is another table: a fault for each of its rows would say the same.
+        if let Some(flag) = of_table.iter().find(|u| matches!(u.words, Some(Words::Flag)))
+            && !table.has("true")
+            && !table.has("false")
+        {
+            let what = format!(
+                "[codes.{}] has no row for true or false, and {}:{} reads a flag by it",
+                entry.name, flag.file, flag.line
+            );
+            let hint =
+                format!("write true, false or absent under ours in {}; or read it by code:{}", table.file, entry.name);
+            faults.add(FILE, entry.line, what, hint);
+            continue;
+        }
         // Only where every use says what ours may be is a row beside it of no use.
         if !of_table.is_empty() && known.len() == of_table.len() {
             for (ours, line) in table.lines() {

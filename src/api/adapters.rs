@@ -1,8 +1,10 @@
 //! AdapterService: packs, which of them an endpoint works with, and dry runs through them.
 
 mod change;
+mod compare;
 
 use change::{activate_adapter, rollback_adapter};
+use compare::compare_adapter;
 
 use super::edge::{Caller, service, whole};
 use super::endpoint::{EndpointFacts, Rendering};
@@ -26,6 +28,7 @@ service! {
         list_adapters(ListAdaptersRequest) -> ListAdaptersResponse = LIST_ADAPTERS;
         preview_entry(PreviewEntryRequest) -> PreviewEntryResponse = PREVIEW_ENTRY;
         preview_message(PreviewMessageRequest) -> PreviewMessageResponse = PREVIEW_MESSAGE;
+        compare_adapter(CompareAdapterRequest) -> CompareAdapterResponse = COMPARE_ADAPTER;
         activate_adapter(ActivateAdapterRequest) -> ActivateAdapterResponse = ACTIVATE_ADAPTER;
         rollback_adapter(RollbackAdapterRequest) -> RollbackAdapterResponse = ROLLBACK_ADAPTER;
     }

@@ -1,7 +1,7 @@
 //! What the edge needs to know of an endpoint beside its policy. Made from config and packs by `app`.
 
 use super::feed::Feed;
-use crate::adapter::{Fault, InUse, RenderOptions};
+use crate::adapter::{Fault, Fitted, InUse, Judge, RenderOptions};
 use crate::domain::organisation::{EndpointId, OdsCode, StaffId};
 use crate::domain::policy::Environment;
 use crate::inbound::receive::WayIn;
@@ -40,8 +40,17 @@ pub trait EndpointPacks: Send + Sync + 'static {
     fn in_folder(&self, version: Option<String>) -> BoxFuture<'_, Result<Candidate, Vec<Fault>>>;
     /// Whether a pack that was kept fits the endpoint's config of today.
     fn fits(&self, pack: PackKept, bytes: Vec<u8>) -> BoxFuture<'_, Result<(), Vec<Fault>>>;
+    /// The endpoint as it would be with a pack that was sent (as `Pack::keep` makes its bytes). `settings` stand in for those that config lacks.
+    fn tried(&self, bytes: Vec<u8>, settings: toml::Table) -> BoxFuture<'_, Result<Tried, Vec<Fault>>>;
     /// Works with what the record says, from now on.
     fn take_up(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A pack that is only tried: nothing is sent by it.
+pub struct Tried {
+    pub fitted: Fitted,
+    /// How replies are judged by its rules.
+    pub judge: Judge,
 }
 
 /// A pack that can be activated.

@@ -25,7 +25,7 @@ mod trace;
 mod undecoded;
 mod watch;
 
-pub use endpoint::{Candidate, EndpointFacts, EndpointPacks, PackStanding, Rendering};
+pub use endpoint::{Candidate, EndpointFacts, EndpointPacks, PackStanding, Rendering, Tried};
 pub use feed::{Feed, Line, Offered};
 pub use principal::{Principal, Principals, Role, San};
 pub use rpc::{ALL as CALLS, Rpc};

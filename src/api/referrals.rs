@@ -65,11 +65,13 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
     {
         broken.add("received_at", "must not lie in the future, nor more than 10 years back");
     }
+    let other_families = form::other_families(&m.other_family_names, &mut broken);
     whole!(broken; key, trust, patient, details, received_at);
     let create = CreateReferral {
         call: c.write(key),
         trust,
         patient,
+        other_families,
         details,
         received_at: received_at.unwrap_or(c.now),
         received_from: None,

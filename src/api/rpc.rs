@@ -90,6 +90,7 @@ calls! {
     LIST_ADAPTERS = "AdapterService/ListAdapters", OPERATORS;
     PREVIEW_ENTRY = "AdapterService/PreviewEntry", &[IpsWorker, Integrator];
     PREVIEW_MESSAGE = "AdapterService/PreviewMessage", OPERATORS;
+    COMPARE_ADAPTER = "AdapterService/CompareAdapter", &[IpsWorker, Integrator];
     ACTIVATE_ADAPTER = "AdapterService/ActivateAdapter", OPERATORS;
     ROLLBACK_ADAPTER = "AdapterService/RollbackAdapter", OPERATORS;
 }

@@ -253,8 +253,9 @@ impl PatientChange {
         self.nhs_number.over(&mut d.nhs_number);
         d.nhs_number_status = match (d.nhs_number, self.nhs_number_status) {
             (None, _) => NhsNumberStatus::NotPresent,
-            // NOT_PRESENT beside a number contradicts itself: what was known of the number stands.
             (Some(_), Some(status)) if status != NhsNumberStatus::NotPresent => status,
+            // Beside a number it contradicts itself, and the number counts as verified by nobody.
+            (Some(_), Some(_)) if matches!(self.nhs_number, Sent::Value(_)) => NhsNumberStatus::NotTraced,
             (now, _) if now == before => d.nhs_number_status,
             _ => NhsNumberStatus::NotTraced,
         };

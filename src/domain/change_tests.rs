@@ -166,6 +166,13 @@ fn a_new_number_is_untraced_until_its_status_is_told() {
     let verified = PatientChange { nhs_number_status: Some(NhsNumberStatus::Verified), ..change("A", 2) };
     known = changed(&verified, &gained);
     assert_eq!(known.details.nhs_number_status, NhsNumberStatus::Verified);
+    let contradicted = PatientChange {
+        nhs_number: number("9990000018"),
+        nhs_number_status: Some(NhsNumberStatus::NotPresent),
+        ..change("A", 3)
+    };
+    let doubted = changed(&contradicted, &known).details;
+    assert_eq!(doubted.nhs_number_status, NhsNumberStatus::NotTraced, "it is there, and called not there");
     let deleted = changed(&PatientChange { nhs_number: Sent::Null, ..change("A", 3) }, &known);
     assert_eq!(deleted.details.nhs_number_status, NhsNumberStatus::NotPresent);
 }
@@ -234,4 +241,13 @@ fn of_a_message_that_cannot_be_taken_only_the_death_is() {
     );
     let stranger = PatientChange { local_identifiers: vec![mrn("B")], ..died };
     assert!(matches!(stranger.plan_death(at(10_000), found, |_| vec![]), ChangePlan::NotOurs));
+}
+
+#[test]
+fn a_gender_that_is_not_told_stays_and_one_that_is_told_as_unknown_is_unknown() {
+    let mut known = patient(1, "A");
+    known.details.gender = Gender::Female;
+    assert!(matches!(plan(&change("A", 1), &known), ChangePlan::Heard(p) if p.details.gender == Gender::Female));
+    let unknown = PatientChange { gender: Some(Gender::NotKnown), ..change("A", 2) };
+    assert_eq!(changed(&unknown, &known).details.gender, Gender::NotKnown);
 }

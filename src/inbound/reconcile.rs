@@ -1,7 +1,7 @@
 //! A list of what the record really holds, against what was sent: files what matches, and makes the sheet that a person signs. The same for
 //! a call and for a list that was left in a folder.
 
-use crate::adapter::between_columns;
+use crate::adapter::{between_columns, text_of_file};
 use crate::domain::delivery::State;
 use crate::domain::ids::{DeliveryId, EntryId};
 use crate::domain::organisation::{EndpointId, OdsCode};
@@ -21,6 +21,8 @@ const BATCH: usize = 200;
 const LOOK_UP: usize = 1_000;
 /// Longest id in a list, in characters.
 const ID_CHARS_MAX: usize = 100;
+/// Characters of one of our ids.
+const ENTRY_ID_CHARS: usize = 26;
 
 /// One endpoint, as reconciling needs it.
 pub struct Reconciling<'a> {
@@ -144,9 +146,8 @@ async fn known(r: &Reconciling<'_>, entries: &[EntryId]) -> Result<Vec<crate::do
 /// # Errors
 /// What is wrong, with the line, and what to do. Never what stands there.
 pub fn read_list(bytes: &[u8]) -> Result<Vec<Listed>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "the list is not UTF-8; save it as CSV UTF-8".to_owned())?;
-    let text = text.trim_start_matches('\u{feff}');
-    let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(text)).from_reader(text.as_bytes());
+    let text = text_of_file(bytes).map_err(|why| format!("the list {why}"))?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(&text)).from_reader(text.as_bytes());
     let head = reader.headers().map_err(|_| "the list has no header line".to_owned())?.clone();
     let column = |name: &str| head.iter().position(|h| h.trim().eq_ignore_ascii_case(name));
     let Some(at) = column("document_id") else {
@@ -166,12 +167,37 @@ pub fn read_list(bytes: &[u8]) -> Result<Vec<Listed>, String> {
         if long || row.iter().any(|v| v.chars().any(char::is_control)) {
             return Err(format!("line {line} of the list holds an id that is none; at most {ID_CHARS_MAX} characters"));
         }
+        if let Some(what) = [Some(document_id), record_id].into_iter().flatten().find_map(of_a_spreadsheet) {
+            return Err(format!(
+                "line {line} of the list holds an id with {what}; was the list opened in a spreadsheet? export it anew, and import its columns as text"
+            ));
+        }
         if listed.len() == LISTED_MAX {
             return Err(format!("the list has more than {LISTED_MAX} documents; split it by day"));
         }
         listed.push(Listed { document_id: document_id.to_owned(), record_id: record_id.map(str::to_owned) });
     }
     Ok(listed)
+}
+
+/// What a spreadsheet does to ids: it takes them for numbers, or keeps them from that by marks of its own. Such an id names another document, or none.
+fn of_a_spreadsheet(id: &str) -> Option<&'static str> {
+    let exponent = |(mantissa, exponent): (&str, &str)| {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa).replacen([',', '.'], "", 1);
+        let power = exponent.strip_prefix(['+', '-']);
+        // Without the sign it is as good as any id of figures and an E.
+        digits(&mantissa) && power.is_some_and(digits)
+    };
+    if id.split_once(['E', 'e']).is_some_and(exponent) {
+        return Some("an exponent (as 1.23E+11)");
+    }
+    if id.starts_with(['\'', '=']) || id.contains('"') {
+        return Some("a spreadsheet's marks around it");
+    }
+    let whole = id.split_once('^').map_or(id, |(id, _)| id);
+    let lost = whole.len() + 1 == ENTRY_ID_CHARS && format!("0{whole}").parse::<EntryId>().is_ok();
+    lost.then_some("its leading zero lost")
 }
 
 #[cfg(test)]
@@ -190,11 +216,25 @@ mod tests {
             (b"document_id,record_id\nA\n", "line 2"),
             (b"document_id,x\nA,1\n,2\n", "line 3"),
             (b"document_id\n\xff\n", "UTF-8"),
+            (
+                b"document_id\n1.23E+11\n",
+                "line 2 of the list holds an id with an exponent (as 1.23E+11); was the list opened in a spreadsheet?",
+            ),
+            (b"document_id,record_id\nA,4,1E+09\n", "line 2"),
+            (b"document_id;record_id\nA;4,1E+09\n", "an exponent"),
+            (b"document_id\n'01JNBRZC5M8Q4T7V9XA2E3F4G1\n", "marks around it"),
+            (b"document_id\n\"=\"\"01JNBRZC5M8Q4T7V9XA2E3F4G1\"\"\"\n", "marks around it"),
+            (b"document_id\n1JNBRZC5M8Q4T7V9XA2E3F4G1^IPS\n", "its leading zero lost"),
         ] {
             let e = read_list(bytes).expect_err("damaged");
             assert!(e.contains(word), "{e}");
         }
         assert!(read_list(b"document_id\n").expect("empty").is_empty());
+        let fine = read_list(b"document_id\n01JNBRZC5M8Q4T7V9XA2E3F4G1^IPS\nD-4471\n12E45\n4471\n").expect("a list");
+        assert_eq!(fine.len(), 4);
+        let utf_16: Vec<u8> =
+            [0xFF, 0xFE].into_iter().chain("document_id\r\nA\r\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        assert_eq!(read_list(&utf_16).expect("a list")[0].document_id, "A");
     }
 
     #[test]

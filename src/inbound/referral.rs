@@ -33,6 +33,7 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
         call: call(source, inbound),
         trust: source.trust.clone(),
         patient: PatientIs::Described(Box::new(message.patient)),
+        other_families: message.other_families,
         details,
         // A clock that runs ahead must not make a referral of tomorrow.
         received_at: message.received_at.map_or(now, |at| at.min(now)),

@@ -130,6 +130,7 @@ async fn an_empty_request_is_told_everything_that_is_required() {
         ("integrator", "DeliveryService/ResumeEndpoint", &["request_id", "endpoint_id", "reason"]),
         ("integrator", "AdapterService/PreviewEntry", &["endpoint_id", "what"]),
         ("integrator", "AdapterService/PreviewMessage", &["endpoint_id", "message"]),
+        ("integrator", "AdapterService/CompareAdapter", &["endpoint_id", "pack"]),
         ("integrator", "AdapterService/ActivateAdapter", &["request_id", "endpoint_id", "reason"]),
         ("integrator", "AdapterService/RollbackAdapter", &["request_id", "endpoint_id", "reason"]),
     ];

@@ -86,6 +86,7 @@ pub fn create(trust: &str, external: &str) -> v1::CreateReferralRequest {
         patient: Some(v1::create_referral_request::Patient::PatientDetails(patient_details())),
         details: Some(referral_details(external)),
         received_at: at("2026-02-20T09:00:00Z"),
+        other_family_names: Vec::new(),
     }
 }
 

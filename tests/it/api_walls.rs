@@ -58,6 +58,7 @@ const MAY: &[(&str, &str)] = &[
     ("AdapterService/ListAdapters", "I"),
     ("AdapterService/PreviewEntry", "WI"),
     ("AdapterService/PreviewMessage", "I"),
+    ("AdapterService/CompareAdapter", "WI"),
     ("AdapterService/ActivateAdapter", "I"),
     ("AdapterService/RollbackAdapter", "I"),
 ];
@@ -453,6 +454,11 @@ async fn what_belongs_to_another_trust_does_not_exist() {
                 with_input: true,
             }
             .encode_to_vec(),
+        ),
+        (
+            "AdapterService/CompareAdapter",
+            v1::CompareAdapterRequest { endpoint_id: RIO.into(), pack: b"[]".to_vec(), ..Default::default() }
+                .encode_to_vec(),
         ),
         (
             "AdapterService/ActivateAdapter",

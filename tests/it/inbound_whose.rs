@@ -132,6 +132,39 @@ async fn a_referral_under_another_type_of_identifier_is_for_the_patient_we_know(
 }
 
 #[tokio::test]
+async fn a_referral_for_somebody_who_has_married_is_for_the_patient_we_know_by_the_former_name() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let known = patient(&bridge).await;
+        for (i, (names, born, code)) in [
+            ("WED^ALEX^^^^^L~TESTPATIENT^ALEX^^^^^M|", "19850412||", "AA"),
+            ("WED^ALEX^^^^^L|", "19850412||TESTPATIENT^ALEX", "AA"),
+            ("WED^ALEX^^^^^L|", "19850412||", "AE"),
+            ("WED^ALEX^^^^^L~OTHER^ALEX^^^^^M|", "19850412||OLDER^ALEX", "AE"),
+            // A name alone proves nothing.
+            ("WED^ALEX^^^^^L~TESTPATIENT^ALEX^^^^^M|", "19860412||", "AE"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let pid = format!("PID|1||A1^^^RZ9^MR||{names}|{born}");
+            assert_eq!(tell(&source, referral(&format!("M{i}"), bridge::TEAM, &pid, "Work")).await, code, "{pid}");
+            let told = last(&bridge).await;
+            if let Some(made) = told.referral_id {
+                let made = bridge.store.referral(&Scope::system(), made).await.unwrap().unwrap();
+                assert_eq!(made.patient_id, known.id, "{pid}");
+            } else {
+                assert_eq!((state(&told).0, code), ("PARKED", "AE"), "{pid}");
+            }
+            assert_eq!(patient(&bridge).await.details, known.details, "a referral changes nobody's name");
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_team_is_ours_in_whatever_letters_and_by_its_name() {
     for store in stores() {
         let bridge = quiet(&store.url).await;

@@ -1,18 +1,17 @@
 //! Maps of messages that are trees: which place of theirs becomes which field of ours. In FHIR a place is a JSONPath (RFC 9535), and ` -> ` follows
 //! a reference to a resource that is contained, or in the same Bundle; in XML it is a path (`adapter/xml/path.rs`). Rows only, no other logic.
 
-mod pick;
+mod ended;
 mod place;
 mod read;
 
 use super::super::input::{self, Shape, ShapeKind};
-use super::super::map::{Around, As, FieldFault, Mapped, Wanted, put};
+use super::super::map::{Around, As, FieldFault, Mapped, Pick, RowNamed, Wanted, put};
 use super::super::pack::{Pack, ParseError, Parsed};
 use super::super::words::{TableUse, Words};
 use super::{json, resource};
 use crate::adapter::filters::FilterDoc;
 use jiff::{Timestamp, civil::Date, civil::DateTime};
-use pick::Pick;
 pub use place::Scope;
 use place::{Path, Way};
 use serde_json::{Map as JsonMap, Value};
@@ -132,7 +131,7 @@ struct Row {
     from: From,
     made: Made,
     /// The element that its paths begin at.
-    pick: Option<Arc<Pick>>,
+    pick: Option<Arc<Pick<Path>>>,
     when: Option<(Path, bool)>,
     ambiguous_is_absent: bool,
     line: u32,
@@ -172,12 +171,9 @@ impl Row {
             From::Value(_) => "a fixed value".into(),
             From::Setting(name) => format!("setting {name}"),
             _ => {
-                let shown = |paths: &mut dyn Iterator<Item = &Path>, by: &str| {
-                    paths.map(|p| p.shown.as_str()).collect::<Vec<_>>().join(by)
-                };
-                let paths = shown(&mut self.paths().iter(), ", ");
+                let paths = self.paths().iter().map(|p| p.shown.as_str()).collect::<Vec<_>>().join(", ");
                 match &self.pick {
-                    Some(pick) => format!("{}, {paths}", shown(&mut pick.0.iter().map(|a| &a.path), " else ")),
+                    Some(pick) => format!("{}, {paths}", pick.named()),
                     None => paths,
                 }
             }
@@ -185,6 +181,16 @@ impl Row {
     }
 
     fn take(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Option<Value>, String> {
+        let taken = self.taken(scope, around)?;
+        if let Some(reached) = around.reached
+            && taken.is_some()
+        {
+            reached.note(self.line, self.named());
+        }
+        Ok(taken)
+    }
+
+    fn taken(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Option<Value>, String> {
         let scope = match &self.pick {
             Some(pick) => match pick.take(scope)? {
                 Some(picked) => picked,
@@ -325,7 +331,7 @@ impl Map {
         };
         for (path, wanted) in &self.accept {
             match path.texts(scope) {
-                Ok(texts) if wanted.allows(&texts, |a, b| a == b) => {}
+                Ok(texts) if wanted.allows(&texts, around.tables, |a, b| a == b) => {}
                 Ok(_) => faults.push(fault("accept", &path.shown, &wanted.refusal())),
                 Err(what) => faults.push(fault("accept", &path.shown, wanted.why().unwrap_or(&what))),
             }
@@ -360,7 +366,8 @@ impl Map {
         });
         let of_lists =
             self.each.iter().filter_map(|e| e.only.as_ref()).map(|(_, table, line)| used(table, None, *line));
-        of_rows.chain(of_lists).collect()
+        let of_accept = self.accept.iter().filter_map(|(_, wanted)| wanted.table_use(&self.file));
+        of_rows.chain(of_lists).chain(of_accept).collect()
     }
 
     /// Settings that the rows name, and where.
@@ -370,6 +377,16 @@ impl Map {
             _ => None,
         });
         named.collect()
+    }
+
+    /// What it must say, for the message to be one that this map is for.
+    pub(in crate::adapter) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.accept.iter().map(|(_, wanted)| wanted)
+    }
+
+    /// Every row, for `adapter check`.
+    pub(in crate::adapter) fn named_rows(&self) -> impl Iterator<Item = RowNamed<'_>> {
+        self.rows().map(|(f, r)| RowNamed { ours: &f.ours, from: r.named(), line: r.line })
     }
 
     fn rows(&self) -> impl Iterator<Item = (&Field, &Row)> {
@@ -449,7 +466,7 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
         map_of(pack, focus)?.1.made_at(Scope::of_resource(focus, bundle), around)
     };
     if let Some(at) = made_at {
-        pick::drop_ended(&mut root, at, around);
+        ended::drop_ended(&mut root, at, around);
     }
     let (focus, bundle) = focus_of(pack, &root)?;
     let (message_type, map) = map_of(pack, focus)?;

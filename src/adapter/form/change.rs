@@ -91,6 +91,11 @@ fn families(f: &mut Fields<'_>, name: &str, all: &[String]) -> Vec<Private<Strin
     all.iter().take(20).enumerate().filter_map(read).collect()
 }
 
+/// Other family names of somebody who is referred.
+pub fn other_families(all: &[String], broken: &mut Violations) -> Vec<Private<String>> {
+    families(&mut Fields::new("", broken), "other_family_names", all)
+}
+
 fn year(f: &mut Fields<'_>, name: &str, value: Option<&str>) -> Option<i16> {
     let text = given(value)?;
     let year = text.parse().ok().filter(|y| text.len() == 4 && (1000..=9999).contains(y));

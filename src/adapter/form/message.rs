@@ -5,6 +5,7 @@ use super::{patient, referral, request, required};
 use crate::domain::person::PatientDetails;
 use crate::domain::referral::ReferralDetails;
 use crate::domain::rule::{Violation, Violations};
+use crate::domain::text::Private;
 use crate::wire::v1::{CreateReferralRequest, create_referral_request::Patient};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
@@ -16,6 +17,8 @@ pub const TAKEN_IN: &[&str] = &["CreateReferralRequest", "ReferralChange", "Pati
 pub struct ReferralMessage {
     pub details: ReferralDetails,
     pub patient: PatientDetails,
+    /// To recognise them by, beside the name they have.
+    pub other_families: Vec<Private<String>>,
     pub received_at: Option<Timestamp>,
 }
 
@@ -38,9 +41,12 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
             None
         }
     };
+    let other_families = super::other_families(&message.other_family_names, &mut broken);
     let received_at = request::optional_time(message.received_at.as_ref(), "received_at", &mut broken).flatten();
     match (details, patient) {
-        (Some(details), Some(patient)) if broken.is_empty() => Ok(ReferralMessage { details, patient, received_at }),
+        (Some(details), Some(patient)) if broken.is_empty() => {
+            Ok(ReferralMessage { details, patient, other_families, received_at })
+        }
         _ => Err(NotAReferral::Broken(broken)),
     }
 }

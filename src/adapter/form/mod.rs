@@ -30,6 +30,8 @@ mod rule_tests;
 #[cfg(test)]
 mod samples;
 
+pub use change::other_families;
+
 use crate::domain::rule::Violations;
 
 /// How much of a note or outcome is shown.

@@ -7,11 +7,11 @@ use super::{whole, whole_and_checked};
 use crate::domain::organisation::{OdsCode, TeamId};
 use crate::domain::referral::{EmploymentStatus, Referral, ReferralDetails, ReferralPriority, SourceCode};
 use crate::domain::rule::Violations;
-use crate::domain::text::Private;
+use crate::domain::text::{NOTE_MAX_CHARS, Private};
 use crate::wire::v1;
 
-/// The longest reason for a referral, in characters.
-pub const REASON_MAX: usize = 10_000;
+/// The longest reason for a referral, in characters: a letter that travels with it is part of it, and may be as long as a note.
+pub const REASON_MAX: usize = NOTE_MAX_CHARS;
 
 /// The fields' own rules only; `ReferralDetails::check` has those between them.
 pub fn read(message: &v1::ReferralDetails, at: &str, broken: &mut Violations) -> Option<ReferralDetails> {

@@ -153,7 +153,7 @@ fn every_rule_of_a_referral_is_held() {
         |m| m.team = String::new() => [("details.team", "is required")];
         |m| m.team = "north team".into() => [("details.team", "A-Z, a-z, 0-9")];
         |m| m.site_ods = Some("rxx01".into()) => [("details.site_ods", "3 to 10")];
-        |m| m.reason = Some(long(10_001)) => [("details.reason", "10000 characters")];
+        |m| m.reason = Some(long(100_001)) => [("details.reason", "100000 characters")];
         |m| m.reason = Some("a\u{b}".into()) => [("details.reason", "control character")];
         |m| m.employment_status = 0 => [];
         |m| m.employment_status = 10 => [("details.employment_status", "not one of the values")];

@@ -1,14 +1,19 @@
 //! Maps: what of their message becomes which field of ours. Rows only, each a path and a filter; no other logic.
 
+mod observations;
 mod once;
 mod pick;
+mod reached;
 mod read;
 mod row;
 #[cfg(test)]
 mod tests;
 mod time;
 mod wanted;
+mod whole;
 
+pub(super) use pick::{Choosing, Pick, Picks};
+pub(super) use reached::{Reached, RowNamed};
 pub use read::from_table;
 pub(super) use read::{ambiguous, check_constants, constant, filter, find, makes};
 pub(super) use row::As;
@@ -31,7 +36,7 @@ pub struct Map {
     /// Our message it fills, e.g. `CreateReferralRequest`: field names are checked against it.
     pub makes: String,
     /// What these places must say for the message to be one that this map is for.
-    accept: Vec<(Path, Wanted)>,
+    accept: Vec<(Vec<Path>, Wanted)>,
     /// Segments that say whom or what the message is about: a second one would be of somebody else.
     once: Vec<Once>,
     fields: Vec<Field>,
@@ -139,6 +144,8 @@ pub struct Around<'a> {
     pub settings: &'a JsonMap<String, Value>,
     pub tables: &'a BTreeMap<String, CodeTable>,
     pub zone: &'a TimeZone,
+    /// Where it is noted which rows gave something.
+    pub(in crate::adapter) reached: Option<&'a Reached>,
 }
 
 /// A field that could not be filled. Names fields and paths, never values.
@@ -181,13 +188,17 @@ impl Map {
         let everywhere = Where::whole(message);
         let mut faults = Vec::new();
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
-        for (path, wanted) in &self.accept {
-            let sent = path.read_all(message.segments());
-            let sent: Vec<&str> =
-                sent.iter().filter_map(|r| Some(r.value()?.trim()).filter(|t| !t.is_empty())).collect();
-            if !wanted.allows(&sent, str::eq_ignore_ascii_case) {
+        for (paths, wanted) in &self.accept {
+            let said = |path: &Path| -> Vec<String> {
+                let all = path.read_all(message.segments()).into_iter();
+                all.filter_map(|r| Some(r.value()?.trim().to_owned())).filter(|text| !text.is_empty()).collect()
+            };
+            // The first of them that says something.
+            let sent = paths.iter().map(said).find(|said| !said.is_empty()).unwrap_or_default();
+            if !wanted.allows(&sent, around.tables, str::eq_ignore_ascii_case) {
                 let what = wanted.refusal();
-                faults.push(FieldFault { field: "accept".into(), from: path.to_string(), what });
+                let from = paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" else ");
+                faults.push(FieldFault { field: "accept".into(), from, what });
             }
         }
         faults.extend(self.once.iter().filter_map(|once| once.in_message(message)));
@@ -214,7 +225,8 @@ impl Map {
             line,
         };
         let rows = self.all_fields().flat_map(|f| f.rows.iter().map(move |r| (f, r)));
-        rows.filter_map(|(f, r)| Some(of(f, r.table()?, matches!(r.made, As::Flag(_)), r.line))).collect()
+        let of_rows = rows.filter_map(|(f, r)| Some(of(f, r.table()?, matches!(r.made, As::Flag(_)), r.line)));
+        of_rows.chain(self.accept.iter().filter_map(|(_, wanted)| wanted.table_use(&self.file))).collect()
     }
 
     /// Settings that the rows name, and where.
@@ -225,6 +237,17 @@ impl Map {
     /// Our fields that come straight from the message.
     pub fn ours(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|f| f.ours.as_str())
+    }
+
+    /// What it must say, for the message to be one that this map is for.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.accept.iter().map(|(_, wanted)| wanted)
+    }
+
+    /// Every row, for `adapter check`.
+    pub(super) fn rows(&self) -> impl Iterator<Item = RowNamed<'_>> {
+        self.all_fields()
+            .flat_map(|f| f.rows.iter().map(move |r| RowNamed { ours: &f.ours, from: r.named(), line: r.line }))
     }
 
     fn all_fields(&self) -> impl Iterator<Item = &Field> {

@@ -22,7 +22,9 @@ impl Once {
             0 if !self.may_be_absent => "is not there, and has to be once".to_owned(),
             0 | 1 => return None,
             several => {
-                format!("is there {several} times: this message is about one patient, and may have it once only")
+                format!(
+                    "is there {several} times, and may be there once only: what a second one says may be of somebody else"
+                )
             }
         };
         Some(self.fault(what))

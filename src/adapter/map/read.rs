@@ -9,13 +9,14 @@ use super::super::sources::Sources;
 use super::super::table::{Reader, TomlFile};
 use super::super::words::Words;
 use super::once::Once;
-use super::pick::{Alternative, Pick};
 use super::row::{As, FILTERS, From, Row, Source};
-use super::{Each, Field, Map, Over, Part, Wanted};
+use super::whole::Whole;
+use super::{Each, Field, Map, Over, Part, Picks, Wanted};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
+
+/// In `lines`: every OBX, text as it is and answers beside their questions.
+const OBSERVATIONS: &str = "OBX";
 
 const EXAMPLE: &str = "write \"ours.field\" = \"PID-5.1\" or = { from = \"PID-7\", as = \"hl7_date\" }";
 
@@ -47,7 +48,7 @@ pub(in crate::adapter) fn makes(file: &TomlFile<'_>, head: &Reader<'_, '_>) -> S
 struct Of<'f, 'i> {
     file: &'f TomlFile<'i>,
     names: &'f Names,
-    picks: BTreeMap<String, Arc<Pick>>,
+    picks: &'f Picks<Whole>,
 }
 
 impl<'i> std::ops::Deref for Of<'_, 'i> {
@@ -61,12 +62,8 @@ impl<'i> std::ops::Deref for Of<'_, 'i> {
 pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map {
     let head = Reader::new(file, root, 1, "the map");
     let makes = makes(file, &head);
-    let mut file = Of { file, names, picks: BTreeMap::new() };
-    if let Some((table, _)) = head.table("pick") {
-        file.picks =
-            table.iter().filter_map(|(k, v)| pick(&file, k.get_ref(), v.get_ref(), file.line(k.span()))).collect();
-    }
-    let file = &file;
+    let picks = Picks::read(file, &head, "PID-5[7=L]", |text, line| whole(file, names, text, line));
+    let file = &Of { file, names, picks: &picks };
     let mut map = Map {
         file: file.path.into(),
         makes: makes.clone(),
@@ -83,7 +80,9 @@ pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map
                 for (key, values) in rows {
                     let line = file.line(key.span());
                     let wanted = Wanted::read(file, values.get_ref(), line, "\"RF1-1.1\" = [\"P\", \"A\"]");
-                    map.accept.extend(path(file, key.get_ref(), line).map(|path| (path, wanted)));
+                    // `"RF1-1.1 else RF1-1.2"`: the first that says something.
+                    let paths = key.get_ref().split(" else ").map(|p| path(file, names, p.trim(), line));
+                    map.accept.extend(paths.collect::<Option<Vec<_>>>().map(|paths| (paths, wanted)));
                 }
             }
             ("each", DeValue::Table(lists)) => {
@@ -99,35 +98,18 @@ pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map
         }
     }
     map.fields.sort_by_key(|f| f.line);
+    picks.finish(file);
     map
 }
 
-/// `pick.name = ["PID-5[7=L]", { from = "PID-5", ambiguous = "absent" }]`
-fn pick(file: &Of<'_, '_>, name: &str, value: &DeValue<'_>, line: u32) -> Option<(String, Arc<Pick>)> {
-    let alternative = |value: &DeValue<'_>, line: u32| {
-        let (text, ambiguous_is_absent) = match value {
-            DeValue::Table(table) => {
-                let r = Reader::new(file, table, line, "an alternative of [pick]");
-                let from = r.required("from", "PID-5[7=L]").map(|(text, _)| text);
-                let absent = ambiguous(&r);
-                r.finish();
-                (from?, absent)
-            }
-            other => (other.as_str().unwrap_or_default().to_owned(), false),
-        };
-        let path = path(file, &text, line)?;
-        if !path.is_of_repetitions() {
-            let hint = "write PID-5[7=L]: what is taken of it stands in the rows";
-            file.fault_at(line, format!("`pick` \"{text}\" is not a whole repetition"), hint);
-            return None;
-        }
-        Some(Alternative { path, ambiguous_is_absent })
-    };
-    let all: Option<Vec<Alternative>> = match value {
-        DeValue::Array(list) => list.iter().map(|i| alternative(i.get_ref(), file.line(i.span()))).collect(),
-        one => alternative(one, line).map(|one| vec![one]),
-    };
-    Some((name.to_owned(), Arc::new(Pick(all?))))
+/// What a `[pick]` chooses of.
+fn whole(file: &TomlFile<'_>, names: &Names, text: &str, line: u32) -> Option<Whole> {
+    let whole = Whole::of(path(file, names, text, line)?);
+    if whole.is_none() {
+        let hint = "write PID-5[7=L]: what is taken of it stands in the rows";
+        file.fault_at(line, format!("`pick` \"{text}\" is not a whole repetition"), hint);
+    }
+    whole
 }
 
 fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str, within: bool) -> Option<Each> {
@@ -157,7 +139,11 @@ fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &s
     let rows = Reader::new(file, table, line, "an [each]");
     if let Some((names, at)) = rows.texts("once") {
         if in_field {
-            file.fault_at(at, "`once` stands in an [each] without a group", "remove it, or write it at the map's top");
+            file.fault_at(
+                at,
+                "`once` stands in an [each] without a group",
+                "an [each] over a field looks at one segment: write it at the map's top",
+            );
         }
         each.once = once(file, &names, at);
     }
@@ -240,7 +226,15 @@ fn once(file: &TomlFile<'_>, names: &[String], line: u32) -> Vec<Once> {
     let read = |name: &String| {
         let once = Once::parse(name);
         if once.is_none() {
-            let hint = "write once = [\"PID\"], or \"RF1?\" for one that may be absent";
+            // What is meant, where that can be told: pid, PID-3, PID.3, PID*.
+            let id: String = name.chars().take(3).collect::<String>().to_uppercase();
+            let mark = if name.ends_with('?') { "?" } else { "" };
+            let hint = match Once::parse(&id) {
+                Some(_) if !name.chars().nth(3).is_some_and(char::is_alphanumeric) => {
+                    format!("write the segment alone, in capitals: once = [\"{id}{mark}\"]")
+                }
+                _ => "write segments, such as once = [\"PID\"]; with ? behind it one may be absent".into(),
+            };
             file.fault_at(line, format!("`once` names \"{name}\", which is no segment"), hint);
         }
         once
@@ -324,14 +318,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         });
     };
     let r = Reader::new(file, table, line, "a row");
-    let pick = r.text("pick").map(|(name, at)| {
-        let pick = file.picks.get(&name).cloned();
-        if pick.is_none() {
-            let hint = suggest(&name, file.picks.keys().map(String::as_str));
-            file.fault_at(at, format!("there is no [pick] \"{name}\" that can be used"), hint);
-        }
-        pick
-    });
+    let pick = file.picks.of_row(&r);
     // Of a repetition that was picked, as of one that an [each] stands on, rows take components.
     let of_repetition = in_each || pick.is_some();
     let mut froms = Vec::new();
@@ -342,8 +329,13 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         ("list", From::List),
     ] {
         if let Some((texts, _)) = r.texts(key) {
-            let sources = texts.iter().filter_map(|t| source(file, t, line, of_repetition, optional));
-            froms.push(make(sources.collect()));
+            let read = |t: &String| match pick {
+                None if key == "lines" && t.trim() == OBSERVATIONS => Some(Source::Observations),
+                Some(_) => component(file, t, line, optional),
+                None => source(file, t, line, of_repetition, optional),
+            };
+            let sources: Option<Vec<Source>> = texts.iter().map(read).collect();
+            froms.push(make(sources?));
         }
     }
     froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
@@ -384,6 +376,18 @@ pub(in crate::adapter) fn ambiguous(r: &Reader<'_, '_>) -> bool {
     said.is_some_and(|(word, _)| word == "absent")
 }
 
+/// What a row takes of what was picked.
+fn component(file: &Of<'_, '_>, text: &str, line: u32, optional: &mut bool) -> Option<Source> {
+    let (bare, marked) = text.strip_suffix('?').map_or((text, false), |t| (t, true));
+    *optional |= marked;
+    let part = Part::parse(bare).map(Source::Part);
+    if part.is_none() {
+        let what = format!("\"{text}\" is no component, and a row with `pick` takes components of what was picked");
+        file.fault_at(line, what, "write from = \"1.1\" for component 1, subcomponent 1; what does not belong to it stands in a row without pick");
+    }
+    part
+}
+
 fn source(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool, optional: &mut bool) -> Option<Source> {
     let (bare, marked) = text.strip_suffix('?').map_or((text, false), |t| (t, true));
     if let Some(part) = Part::parse(bare) {
@@ -394,16 +398,21 @@ fn source(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool, optiona
         file.fault_at(line, format!("\"{text}\" is a component without a field"), "write for example PID-5.1");
         return None;
     }
-    let path = path(file, text, line)?;
+    if text.trim() == OBSERVATIONS {
+        let hint = "write it into lines = [\"NTE-3*\", \"OBX\"]: it gives every OBX in the order sent";
+        file.fault_at(line, "\"OBX\" alone is several lines", hint);
+        return None;
+    }
+    let path = path(file, file.names, text, line)?;
     *optional |= path.is_optional();
     Some(Source::Path(path))
 }
 
-fn path(file: &Of<'_, '_>, text: &str, line: u32) -> Option<Path> {
+fn path(file: &TomlFile<'_>, names: &Names, text: &str, line: u32) -> Option<Path> {
     let wrong = |e: PathFault| {
         file.fault_at(line, format!("path \"{text}\": {} at character {}", e.what, e.column), e.hint);
     };
-    Path::parse_with(text, file.names).map_err(wrong).ok()
+    Path::parse_with(text, names).map_err(wrong).ok()
 }
 
 fn condition(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool) -> Option<(Source, bool)> {

@@ -2,9 +2,9 @@
 
 use super::super::filters::FilterDoc;
 use super::super::hl7::{Path, Reading, Repeat};
-use super::pick::Pick;
 use super::time::{date, instant, is_part_of_a_date, latest, says_no_date};
-use super::{Around, Part, Where};
+use super::whole::Whole;
+use super::{Around, Part, Pick, Where, observations};
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::person::OLDEST_BIRTH_YEAR;
 use serde_json::Value;
@@ -84,6 +84,8 @@ pub(super) enum Source {
     Path(Path),
     /// A component of the repetition that was picked, or that an `[each]` stands on.
     Part(Part),
+    /// Every OBX, answers beside their questions.
+    Observations,
 }
 
 /// What a row takes from its sources.
@@ -106,7 +108,7 @@ pub(super) struct Row {
     pub from: From,
     pub made: As,
     /// The repetition that it takes components from.
-    pub pick: Option<Arc<Pick>>,
+    pub pick: Option<Arc<Pick<Whole>>>,
     /// The row counts only where this gives a value (or, negated, gives none).
     pub when: Option<(Source, bool)>,
     /// Several different values count as none, rather than as a fault.
@@ -151,14 +153,26 @@ impl Row {
                 Source::Path(path) => path.to_string(),
                 Source::Part(Part(c, None)) => format!("component {c}"),
                 Source::Part(Part(c, Some(s))) => format!("component {c}.{s}"),
+                Source::Observations => "OBX".into(),
             })
             .collect();
-        let of =
-            self.pick.iter().flat_map(|pick| &pick.0).map(|a| a.path.to_string()).collect::<Vec<_>>().join(" else ");
-        if of.is_empty() { names.join(", ") } else { format!("{of}, {}", names.join(", ")) }
+        match &self.pick {
+            Some(pick) => format!("{}, {}", pick.named(), names.join(", ")),
+            None => names.join(", "),
+        }
     }
 
     pub fn take(&self, place: Where<'_>, repeat: Option<&Repeat<'_>>, around: &Around<'_>) -> Result<Taken, String> {
+        let taken = self.taken(place, repeat, around)?;
+        if let Some(reached) = around.reached
+            && !matches!(taken, Taken::Absent)
+        {
+            reached.note(self.line, self.named());
+        }
+        Ok(taken)
+    }
+
+    fn taken(&self, place: Where<'_>, repeat: Option<&Repeat<'_>>, around: &Around<'_>) -> Result<Taken, String> {
         let picked = match &self.pick {
             Some(pick) => match pick.take(place)? {
                 Some(picked) => Some(picked),
@@ -171,6 +185,7 @@ impl Row {
             let there = match source {
                 Source::Path(path) => path.read_all(place.segments()).iter().any(|r| r.value().is_some()),
                 Source::Part(part) => repeat.is_some_and(|repeat| part.is_there(repeat)),
+                Source::Observations => false,
             };
             if there != *wanted {
                 return Ok(Taken::Absent);
@@ -255,6 +270,7 @@ impl Row {
             },
             (Source::Part(part), Some(repeat)) => Ok(part.read(repeat)),
             (Source::Part(_), None) => Ok(Reading::Absent),
+            (Source::Observations, _) => Ok(observations::text(place)),
         }
     }
 

@@ -139,6 +139,9 @@ fn the_nhs_number_is_known_by_every_name_it_goes_by_and_is_no_local_identifier()
         "9990000018^^^^NNGBR",
         "9990000018^^^ NHS ^",
         "9990000018^8^M11^NHS^NH",
+        "9990000018^^^NHS",
+        "9990000018^^^NH",
+        "9990000018^^^^NH",
     ] {
         let said = person(&[(3, id)]).expect("taken");
         assert_eq!(said.fields["nhs_number"], json!("9990000018"), "{id}");
@@ -147,9 +150,17 @@ fn the_nhs_number_is_known_by_every_name_it_goes_by_and_is_no_local_identifier()
         assert_eq!(merged["losing_nhs_number"], json!("9990000018"), "{id}");
         assert_eq!(merged.get("losing_identifiers"), None, "{id}");
     }
-    for id in
-        ["9990000018^^^NHSE^MR", "9990000018^^^CHI^NNGBR", "9990000018^^^&1.2.3&ISO^NNGBR", "9990000018^^^HSNI^NI"]
-    {
+    for id in [
+        "9990000018^^^NHSE^MR",
+        "9990000018^^^CHI^NNGBR",
+        "9990000018^^^&1.2.3&ISO^NNGBR",
+        "9990000018^^^HSNI^NI",
+        // A hospital's number, whoever gave it.
+        "9990000018^^^NHS^HospitalNumber",
+        "9990000018^^^NH^MR",
+        "9990000018^^^NHSN",
+        "4471920^^^NHSN^MR",
+    ] {
         let said = person(&[(3, id)]).expect("taken");
         assert_eq!(said.fields.get("nhs_number"), None, "{id}");
     }
@@ -170,6 +181,11 @@ fn a_name_is_taken_whole_from_one_repetition() {
         ("SMITH^^^^^^L~JONES^ANN", json!("SMITH"), Value::Null),
         ("JONES^ANN~SMITH^SAM^^^^^L", json!("SMITH"), json!("SAM")),
         ("SMITH^SAM^^^^^L~SMITH^SAM^^^^^L^", json!("SMITH"), json!("SAM")),
+        // The same one, told more fully.
+        ("SMITH^SAM~SMITH^SAM^J^^MR", json!("SMITH"), json!("SAM J")),
+        ("SMITH^SAM^J^^MR~SMITH^SAM", json!("SMITH"), json!("SAM J")),
+        ("SMITH^SAM^J~SMITH^SAM^^^MR", Value::Null, Value::Null),
+        ("SMITH^SAM~SMITH^\"\"^J", Value::Null, Value::Null),
         ("^^^^^^L~JONES^ANN", json!("JONES"), json!("ANN")),
         ("SMITH^SAM^^^^^M~JONES^ALEX^^^^^A", Value::Null, Value::Null),
         ("SMITH^SAM^^^^^l~JONES^ALEX", json!("SMITH"), json!("SAM")),
@@ -216,6 +232,10 @@ fn a_phone_is_read_from_whichever_component_holds_it() {
         ("0238^WPN^PH", Value::Null),
         ("^NET^Internet^sam@example.org~02380999999^PRN^PH", json!("02380999999")),
         ("02380999999", json!("02380999999")),
+        ("sam@example.org", Value::Null),
+        ("sam@example.org^PRN^PH~02380999999^PRN^PH", json!("02380999999")),
+        ("^PRN^^sam@example.org~02380999999^PRN^PH", json!("02380999999")),
+        ("sam@example.org^NET^CP~07700 900123^PRN^CP", json!("07700 900123")),
     ] {
         assert_eq!(field(person(&[(13, sent)]), "/phone"), phone, "{sent}");
     }
@@ -264,9 +284,13 @@ fn a_message_that_is_a_piece_of_one_is_refused() {
 fn a_referral_that_is_over_or_about_somebody_dead_is_refused() {
     for status in ["R", "E", "r^Rejected", "C", "CANCELLED", "X"] {
         let sent = REFERRED.replacen("RF1|P|", &format!("RF1|{status}|"), 1);
-        told(referral(&format!("{sent}{PID}\r")), "accept (from RF1-1.1): the status of the referral");
+        told(referral(&format!("{sent}{PID}\r")), "accept (from RF1-1.1 else RF1-1.2");
     }
-    for status in ["", "A", "p", "NEW"] {
+    for words in ["^Rejected", "^^^^Cancelled", "R^Pending"] {
+        let sent = REFERRED.replacen("RF1|P|", &format!("RF1|{words}|"), 1);
+        told(referral(&format!("{sent}{PID}\r")), "the status of the referral");
+    }
+    for status in ["", "A", "p", "NEW", "^Pending", "P^as we agreed"] {
         let sent = REFERRED.replacen("RF1|P|", &format!("RF1|{status}|"), 1);
         assert!(referral(&format!("{sent}{PID}\r")).is_ok(), "{status}");
     }
@@ -281,7 +305,83 @@ fn a_referral_that_is_over_or_about_somebody_dead_is_refused() {
 fn a_letter_that_travels_with_a_referral_is_part_of_its_reason() {
     let letter = "NTE|1||Please see.\rOBX|1|FT|L^Letter||Wants part-time\\.br\\retail work.\rOBX|2|NM|W^Weight||70\rOBX|3|TX|L||Prefers text.\r";
     let said = field(referral(&format!("{REFERRED}{PID}\r{letter}")), "/details/reason");
-    assert_eq!(said, json!("Please see.\nWants part-time\nretail work.\nPrefers text."));
+    assert_eq!(said, json!("Please see.\nWants part-time\nretail work.\nWeight: 70\nPrefers text."));
+}
+
+#[test]
+fn an_answer_in_a_referral_comes_with_its_question() {
+    for (rows, reason) in [
+        ("OBX|1|ST|Q1^Hours wanted^L||16", "Hours wanted: 16"),
+        ("OBX|1|CE|Q1^Risk to others^L||H^High^L", "Risk to others: High"),
+        ("OBX|1|NM|W^Weight||70|kg", "Weight: 70 kg"),
+        ("OBX|1|SN|A^Age at first job||>^16", "Age at first job: >16"),
+        ("OBX|1|ST|Q1||yes", "Q1: yes"),
+        ("OBX|1|ST|||yes", "yes"),
+        ("OBX|1|ST|L^Plan||one\rOBX|2|ST|L^Plan||two", "Plan: one\ntwo"),
+        ("OBX|1|CE|L^Seen||A^Ann\rOBX|2|CE|L^Seen||B^Bo", "Seen: Ann\nSeen: Bo"),
+        ("OBX|1|CE|L^Seen||A^Ann~B^Bo", "Seen: Ann, Bo"),
+        ("OBX|1|TX|L^Letter||a~~b\rOBX|2|ST|Q^Asked||\rOBX|3|ST|Q^Asked||\"\"", "a\n\nb"),
+        (
+            "OBX|1|ED|F^Form||^AP^PDF^Base64^JVBERi0=",
+            "Form: [a document, which is not taken over; it is in the message of the record]",
+        ),
+        ("OBX|1|XCN|S^Seen by||17^SMITH^SAM", "Seen by: 17 SMITH SAM"),
+    ] {
+        let said = field(referral(&format!("{REFERRED}{PID}\r{rows}\r")), "/details/reason");
+        assert_eq!(said, json!(reason), "{rows}");
+    }
+}
+
+#[test]
+fn a_letter_as_long_as_a_note_is_taken_whole() {
+    let line = "Wants part-time retail work, and has worked nights. ".repeat(700);
+    let said = field(referral(&format!("{REFERRED}{PID}\rOBX|1|TX|L||{line}\r")), "/details/reason");
+    let reason = said.as_str().expect("a reason");
+    assert!(reason.chars().count() > 36_000 && reason.trim() == line.trim());
+    assert_eq!(super::super::form::referral::REASON_MAX, 100_000);
+}
+
+#[test]
+fn a_number_counts_as_verified_only_where_nothing_in_the_message_speaks_against_it() {
+    let number = "9990000018^^^NHS^NH";
+    for (sent, wanted) in [
+        ("NSTS01", "VERIFIED"),
+        ("01", "VERIFIED"),
+        ("NSTS01~01", "VERIFIED"),
+        ("NSTS01~AL~US", "VERIFIED"),
+        ("NSTS01~NSTS02", "NOT_TRACED"),
+        ("NSTS04~NSTS01", "NOT_TRACED"),
+        ("NSTS01~NSTS07", "NOT_TRACED"),
+        ("NSTS01~NSTS08", "NOT_TRACED"),
+        ("NSTS04", "NO_SINGLE_MATCH"),
+    ] {
+        let wanted = json!(format!("NHS_NUMBER_STATUS_{wanted}"));
+        assert_eq!(field(person(&[(3, number), (32, sent)]), "/nhs_number_status"), wanted, "{sent}");
+        let pid = PID.replace("4471920^^^RZZ^MR", number);
+        let referred = field(
+            referral(&format!("{REFERRED}{pid}{}{sent}\r", "|".repeat(24))),
+            "/patient_details/nhs_number_status",
+        );
+        assert_eq!(referred, wanted, "{sent}");
+    }
+    let of_referral = |sent: &str| {
+        let pid = PID.replace("4471920^^^RZZ^MR", number);
+        field(referral(&format!("{REFERRED}{pid}{}{sent}\r", "|".repeat(24))), "/patient_details/nhs_number_status")
+    };
+    for sent in ["NSTS07", "NSTS08", "", "AL"] {
+        assert_eq!(of_referral(sent), json!("NHS_NUMBER_STATUS_NOT_TRACED"), "{sent}");
+    }
+    assert_eq!(field(person(&[(3, number), (32, "AL")]), "/nhs_number_status"), Value::Null, "it says nothing of it");
+}
+
+#[test]
+fn a_referral_tells_every_family_name_it_knows() {
+    let pid = PID
+        .replace("TESTPATIENT^SAM^^^^^L", "WED^SAM^^^^^L~TESTPATIENT^SAM^^^^^M")
+        .replace("19850412|9", "19850412|9|ALIAS^SAM");
+    let said = referral(&format!("{REFERRED}{pid}\r")).expect("taken").fields;
+    assert_eq!(said["other_family_names"], json!(["WED", "TESTPATIENT", "ALIAS"]));
+    assert_eq!(said["patient_details"]["name"]["family"], json!("WED"));
 }
 
 #[test]

@@ -131,7 +131,7 @@ mod tests {
 
     fn at(text: &str) -> Result<String, &'static str> {
         let zone = jiff::tz::TimeZone::get("Europe/London").expect("bundled");
-        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone };
+        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone, reached: None };
         instant(text, &around).map(|t| t.to_string())
     }
 
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_latest_of_a_day_is_its_last_moment_and_of_a_time_itself() {
         let zone = jiff::tz::TimeZone::get("Europe/London").expect("bundled");
-        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone };
+        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone, reached: None };
         let of = |text: &str| latest(text, &around).map(|t| t.strftime("%dT%H:%M:%S").to_string());
         assert_eq!(of("20260701").as_deref(), Ok("01T22:59:59"));
         assert_eq!(of("2026-07-01").as_deref(), Ok("01T22:59:59"));

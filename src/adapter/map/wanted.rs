@@ -1,6 +1,10 @@
 //! `[accept]`: what a place must say, for the message to be one that a map is for.
 
+use super::super::codes::CodeTable;
 use super::super::table::{Reader, TomlFile};
+use super::super::words::TableUse;
+use super::{As, filter};
+use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 /// The values a place may have; the empty one stands for an absent value.
@@ -9,6 +13,9 @@ pub(in crate::adapter) struct Wanted {
     values: Vec<String>,
     /// What to tell instead of the values.
     why: Option<String>,
+    /// The code table by which what was sent becomes one of the values; a code it lacks is none.
+    table: Option<String>,
+    line: u32,
 }
 
 impl Wanted {
@@ -25,11 +32,24 @@ impl Wanted {
                 let wanted = Self {
                     values: r.texts("is").map(|(texts, _)| texts).unwrap_or_default(),
                     why: r.text("why").map(|(why, _)| why),
+                    table: r.text("as").and_then(|(name, at)| match filter(file, &name, at) {
+                        Some(As::Code(table)) => Some(table),
+                        Some(_) => {
+                            file.fault_at(
+                                at,
+                                "`as` of [accept] names no code table",
+                                "write as = \"code:referral_status\"",
+                            );
+                            None
+                        }
+                        None => None,
+                    }),
+                    line,
                 };
                 r.finish();
                 wanted
             }
-            other => Self { values: texts(other), why: None },
+            other => Self { values: texts(other), why: None, table: None, line },
         };
         if wanted.values.is_empty() {
             file.fault_at(line, "`accept` needs paths and values", format!("write {example}"));
@@ -38,9 +58,30 @@ impl Wanted {
     }
 
     /// Whether these texts, all that stand there, may stand there. `same` compares one of them with a value.
-    pub fn allows<T: AsRef<str>>(&self, texts: &[T], same: impl Fn(&str, &str) -> bool) -> bool {
+    pub fn allows(
+        &self,
+        texts: &[String],
+        tables: &BTreeMap<String, CodeTable>,
+        same: impl Fn(&str, &str) -> bool,
+    ) -> bool {
         let is = |text: &str| self.values.iter().any(|value| same(value, text));
-        if texts.is_empty() { is("") } else { texts.iter().all(|text| is(text.as_ref())) }
+        let is_sent = |text: &String| match &self.table {
+            Some(table) => tables.get(table).and_then(|table| table.ours(text.trim())).is_some_and(is),
+            None => is(text),
+        };
+        if texts.is_empty() { is("") } else { texts.iter().all(is_sent) }
+    }
+
+    /// Its values that are words of no row of the table, so that nothing could ever be one.
+    pub fn strange<'w>(&'w self, tables: &'w BTreeMap<String, CodeTable>) -> Option<(&'w str, &'w CodeTable, u32)> {
+        let table = tables.get(self.table.as_ref()?)?;
+        let value = self.values.iter().find(|value| !value.is_empty() && !table.has(value))?;
+        Some((value, table, self.line))
+    }
+
+    pub fn table_use(&self, file: &str) -> Option<TableUse> {
+        let table = self.table.clone()?;
+        Some(TableUse { table, words: None, reads: true, file: file.to_owned(), line: self.line })
     }
 
     pub fn why(&self) -> Option<&str> {

@@ -115,7 +115,7 @@ fn former(pack: Option<&ActivePack>, version: Option<&str>) -> Result<PackKept, 
     found.cloned().ok_or_else(none)
 }
 
-fn refused(faults: Vec<Fault>) -> Error {
+pub(super) fn refused(faults: Vec<Fault>) -> Error {
     let mut broken = Violations::default();
     for fault in faults.iter().map(show_fault) {
         let place = if fault.line == 0 { fault.file } else { format!("{}:{}", fault.file, fault.line) };

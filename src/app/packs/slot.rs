@@ -1,10 +1,12 @@
 //! One endpoint, as far as its pack is concerned.
 
 use super::{Keeper, PackFolder, named};
-use crate::adapter::{Fault, InUse, Pack, check};
-use crate::api::{Candidate, EndpointPacks, PackStanding};
+use crate::adapter::{Fault, Fitted, InUse, NotKept, Pack, check};
+use crate::api::{Candidate, EndpointPacks, PackStanding, Tried};
 use crate::app::endpoints;
 use crate::config::{Endpoint, Trust};
+use crate::domain::organisation::PackId;
+use crate::domain::policy::Environment;
 use crate::store::record::{PackKept, Raw};
 use crate::verdict::verdict;
 use futures::future::BoxFuture;
@@ -97,11 +99,28 @@ impl Slot {
     }
 
     fn fits(&self, pack: &Arc<Pack>) -> Result<(), Vec<Fault>> {
+        self.fit(&self.endpoint, pack).map(|_| ())
+    }
+
+    fn fit(&self, endpoint: &Endpoint, pack: &Arc<Pack>) -> Result<Fitted, Vec<Fault>> {
         let as_faults = |said: Vec<String>| {
             let place = format!("endpoint {}", self.endpoint.id);
             said.into_iter().map(|what| Fault::new(&place, 0, what, "")).collect()
         };
-        endpoints::fit(&self.endpoint, &self.trust, pack, 0).map(|_| ()).map_err(as_faults)
+        endpoints::fit(endpoint, &self.trust, pack, 0).map_err(as_faults)
+    }
+
+    /// The endpoint with another pack, to see what that would do: a draft, or one of another name, may be looked at anywhere.
+    fn tried(&self, pack: &Arc<Pack>, settings: toml::Table) -> Result<Fitted, Vec<Fault>> {
+        let mut endpoint = self.endpoint.clone();
+        endpoint.environment = Environment::Test;
+        if let Ok(id) = PackId::parse(&pack.manifest.id) {
+            endpoint.adapter = id;
+        }
+        for (name, value) in settings {
+            endpoint.settings.entry(name).or_insert(value);
+        }
+        self.fit(&endpoint, pack)
     }
 
     fn standing(&self, folder: &PackFolder) -> PackStanding {
@@ -142,6 +161,20 @@ impl EndpointPacks for Desk {
             let pack = Pack::kept(&bytes, &kept.fingerprint)
                 .map_err(|e| vec![Fault::new(&kept.to_string(), 0, e.to_string(), "")])?;
             self.slot.fits(&Arc::new(pack))
+        })
+    }
+
+    fn tried(&self, bytes: Vec<u8>, settings: toml::Table) -> BoxFuture<'_, Result<Tried, Vec<Fault>>> {
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || Pack::sent(&bytes)).await;
+            let unreadable = |what: String| vec![Fault::new("pack", 0, what, "send it with `ips-bridge adapter diff`")];
+            let pack = match read {
+                Ok(Ok(pack)) => Arc::new(pack),
+                Ok(Err(NotKept::Faults(faults))) => return Err(faults),
+                Ok(Err(other)) => return Err(unreadable(other.to_string())),
+                Err(_) => return Err(unreadable("the pack could not be read".into())),
+            };
+            Ok(Tried { fitted: self.slot.tried(&pack, settings)?, judge: verdict })
         })
     }
 

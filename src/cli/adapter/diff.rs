@@ -1,4 +1,6 @@
-//! `adapter diff`: what would be sent differently.
+//! `adapter diff`: what would be sent, read and judged differently.
+
+mod received;
 
 use super::{SettingsFile, folder_of, refused};
 use crate::adapter::diff::{Change, changes, packs};
@@ -26,14 +28,14 @@ pub struct Args {
     /// The new pack.
     #[arg(required_unless_present = "endpoint", conflicts_with = "endpoint")]
     new: Option<PathBuf>,
-    /// Compare with what was sent to this endpoint, newest first, instead of with another pack's examples. Texts are masked
+    /// Compare with what was sent to this endpoint and with what came from it, newest first, instead of with another pack's examples. Texts are masked
     /// unless you are also an ips_worker.
     #[arg(long, value_name = "ID")]
     endpoint: Option<String>,
-    /// Only entries accepted from then on, e.g. 2026-03-01T00:00:00Z.
+    /// Only entries accepted, and messages and replies that came, from then on, e.g. 2026-03-01T00:00:00Z.
     #[arg(long, value_name = "TIME", requires = "endpoint")]
     since: Option<Timestamp>,
-    /// At most so many deliveries, 1 to 500.
+    /// At most so many deliveries and so many messages that came, 1 to 500.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "endpoint", value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
     #[command(flatten)]
@@ -56,6 +58,32 @@ struct Row {
     packs: Option<Packs>,
 }
 
+impl Row {
+    fn of(name: String, changes: Vec<Change>) -> Self {
+        Self { name, changes, since_then: Vec::new(), packs: None }
+    }
+}
+
+/// Everything that was compared.
+#[derive(Default)]
+struct Told {
+    sent: Vec<Row>,
+    /// What the packs read of messages that came.
+    read: Vec<Row>,
+    messages: usize,
+    without_bytes: usize,
+    /// What replies mean to them.
+    judged: Vec<Row>,
+    replies: usize,
+    masked: bool,
+}
+
+impl Told {
+    fn differs(&self) -> bool {
+        self.sent.iter().chain(&self.read).chain(&self.judged).any(|r| !r.changes.is_empty())
+    }
+}
+
 /// As `id@version`.
 struct Packs {
     sent: String,
@@ -72,7 +100,7 @@ impl Packs {
 pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     let load = |folder: &Path| Pack::load(folder_of(folder)?).map_err(|faults| refused(&faults));
     let pack = load(&args.pack)?;
-    let (rows, masked, what) = match (&args.new, &args.endpoint) {
+    let (told, what) = match (&args.new, &args.endpoint) {
         (Some(new), _) => {
             let new = load(new)?;
             if pack.format() != new.format() {
@@ -80,27 +108,22 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
                 let what = format!("{}, {}: only packs of one format can be compared", each(&pack), each(&new));
                 return Err(Failure::Refused(what));
             }
-            let compared = packs(&pack, &new);
-            let row = |c: crate::adapter::diff::Compared| Row {
-                changes: c.changes(),
-                name: c.name,
-                since_then: Vec::new(),
-                packs: None,
-            };
-            (compared.into_iter().map(row).collect(), false, "examples")
+            let sent = packs(&pack, &new).into_iter().map(|c| Row::of(c.name.clone(), c.changes())).collect();
+            (Told { sent, ..received::of_examples(&pack, &new) }, "examples")
         }
         (None, Some(endpoint)) => {
-            let (rows, masked) = Box::pin(history(&args, &pack, endpoint)).await?;
-            (rows, masked, "sent messages")
+            let (sent, masked) = Box::pin(history(&args, &pack, endpoint)).await?;
+            let received = Box::pin(received::of_history(&args, &pack, endpoint)).await?;
+            (Told { sent, masked: masked || received.masked, ..received }, "sent messages")
         }
         (None, None) => return Err(Failure::Usage("name a second pack, or an --endpoint".into())),
     };
     if args.json {
-        as_json(&rows, masked, out)?
+        as_json(&told, out)?
     } else {
-        as_text(&rows, masked, what, out)?
+        as_text(&told, what, out)?
     }
-    if rows.iter().all(|r| r.changes.is_empty()) { Ok(()) } else { Err(Failure::Told) }
+    if told.differs() { Err(Failure::Told) } else { Ok(()) }
 }
 
 /// What was sent to an endpoint, made anew by the new pack.
@@ -140,8 +163,7 @@ async fn one(bridge: &Bridge, new: &Pack, own: &toml::Table, d: &Delivery) -> Re
     };
     let sent = if shown.masked { None } else { sent(bridge, &d.id).await? };
     let Some((sent, by)) = sent else {
-        let (changes, since_then) = (differences(&present, &made), Vec::new());
-        return Ok((Row { name, changes, since_then, packs: None }, shown.masked));
+        return Ok((Row::of(name, differences(&present, &made)), shown.masked));
     };
     let packs = Some(Packs { sent: by, active: shown.adapter });
     let sent = Ok(sent);
@@ -190,7 +212,8 @@ fn text(bytes: &[u8]) -> String {
     text.replace('\r', "\n")
 }
 
-fn as_json(rows: &[Row], masked: bool, out: &mut Out) -> Result<(), Failure> {
+fn as_json(told: &Told, out: &mut Out) -> Result<(), Failure> {
+    let (rows, masked) = (&told.sent, told.masked);
     let list = |changes: &[Change]| {
         let one = |c: &Change| json!({ "place": c.place, "old": c.old, "new": c.new });
         changes.iter().map(one).collect::<Vec<_>>()
@@ -203,7 +226,13 @@ fn as_json(rows: &[Row], masked: bool, out: &mut Out) -> Result<(), Failure> {
         })
         .collect();
     let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
-    out.json(&json!({ "compared": rows.len(), "different": different, "masked": masked, "messages": shown }))
+    let received =
+        |rows: &[Row]| rows.iter().map(|r| json!({ "name": r.name, "changes": list(&r.changes) })).collect::<Vec<_>>();
+    out.json(&json!({
+        "compared": rows.len(), "different": different, "masked": masked, "messages": shown,
+        "read": { "compared": told.messages, "different": told.read.len(), "without_bytes": told.without_bytes, "messages": received(&told.read) },
+        "judged": { "compared": told.replies, "different": told.judged.len(), "replies": received(&told.judged) },
+    }))
 }
 
 /// What the pack that is active makes otherwise than was sent, and why: what changed since.
@@ -231,9 +260,10 @@ fn drifted(rows: &[Row]) -> Vec<String> {
     told
 }
 
-fn as_text(rows: &[Row], masked: bool, what: &str, out: &mut Out) -> Result<(), Failure> {
-    let nothing = "(nothing)";
-    for row in rows.iter().filter(|r| !r.changes.is_empty()) {
+fn as_text(told: &Told, what: &str, out: &mut Out) -> Result<(), Failure> {
+    let (rows, nothing) = (&told.sent, "(nothing)");
+    let all = rows.iter().chain(&told.read).chain(&told.judged);
+    for row in all.filter(|r| !r.changes.is_empty()) {
         let name = out.paint(Look::Strong, &row.name);
         out.line(name)?;
         let width = row.changes.iter().map(|c| c.place.len()).max().unwrap_or(0);
@@ -246,10 +276,16 @@ fn as_text(rows: &[Row], masked: bool, what: &str, out: &mut Out) -> Result<(), 
     for told in drifted(rows) {
         out.line(told)?;
     }
-    if masked {
+    if told.masked {
         out.line("masked: letters and figures stand for others of their kind")?;
     }
     let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
     out.line(format!("{different} of {} {what} would be sent differently", rows.len()))?;
-    out.line("compared is what is sent; what the packs read (maps) and what replies mean to them is not")
+    let came = if what == "examples" { "examples of messages" } else { "messages that came" };
+    let without = match told.without_bytes {
+        0 => String::new(),
+        n => format!("; {n} more were kept without their bytes (ignored), and nobody can say"),
+    };
+    out.line(format!("{} of {} {came} would be read differently{without}", told.read.len(), told.messages))?;
+    out.line(format!("{} of {} replies would mean something else", told.judged.len(), told.replies))
 }

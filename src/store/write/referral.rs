@@ -29,6 +29,8 @@ pub struct CreateReferral {
     pub call: Call,
     pub trust: OdsCode,
     pub patient: PatientIs,
+    /// Other family names of a described patient: compared, never taken over.
+    pub other_families: Vec<Private<String>>,
     pub details: ReferralDetails,
     pub received_at: Timestamp,
     /// The endpoint and control id it came with, when it came from an EPR.
@@ -80,12 +82,17 @@ fn nearly(details: &PatientDetails) -> Vec<Near> {
 }
 
 /// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet.
-fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<Option<Patient>, Refusal> {
+fn recognise(
+    view: &View,
+    trust: &OdsCode,
+    details: &PatientDetails,
+    others: &[Private<String>],
+) -> Result<Option<Patient>, Refusal> {
     let by_number = details.nhs_number.and_then(|n| view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())));
     let mut by_local =
         details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
     let found = match (by_number, by_local.next()) {
-        (None, None) => return recognise_nearly(view, trust, details),
+        (None, None) => return recognise_nearly(view, trust, details, others),
         // One identifier says this patient, another says that one.
         (Some(a), Some(b)) if a != b => return Err(Refusal::PatientMismatch),
         (Some(id), _) | (None, Some(id)) => *id,
@@ -94,24 +101,31 @@ fn recognise(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<O
         return Err(Refusal::PatientMismatch);
     }
     let patient = view.patients.get(&found).ok_or(Refusal::NotFound("patient"))?;
-    if agrees(&patient.details, details) { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
+    if agrees(&patient.details, details, others) { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
 }
 
-/// Birth and family name agree, and no NHS number speaks against it.
-fn agrees(known: &PatientDetails, details: &PatientDetails) -> bool {
+/// Birth and one of the family names agree, and no NHS number speaks against it: who has married is still known by the name they had.
+fn agrees(known: &PatientDetails, details: &PatientDetails, others: &[Private<String>]) -> bool {
     let numbers_clash = matches!((known.nhs_number, details.nhs_number), (Some(a), Some(b)) if a != b);
-    let same = known.date_of_birth == details.date_of_birth
-        && folded_name(&known.name.family.0) == folded_name(&details.name.family.0);
-    same && !numbers_clash
+    let family = folded_name(&known.name.family.0);
+    let mut families = std::iter::once(&details.name.family).chain(others);
+    known.date_of_birth == details.date_of_birth
+        && families.any(|told| folded_name(&told.0) == family)
+        && !numbers_clash
 }
 
 /// Known by none of the identifiers as they are called. The same value under another type is the same person if birth and name agree, else
 /// perhaps another kind of number; an NHS number is one whatever it is called.
-fn recognise_nearly(view: &View, trust: &OdsCode, details: &PatientDetails) -> Result<Option<Patient>, Refusal> {
+fn recognise_nearly(
+    view: &View,
+    trust: &OdsCode,
+    details: &PatientDetails,
+    others: &[Private<String>],
+) -> Result<Option<Patient>, Refusal> {
     let mut found: Option<&Patient> = None;
     for near in nearly(details) {
         for patient in merge::nearly(view, trust, &near) {
-            match (agrees(&patient.details, details), &near) {
+            match (agrees(&patient.details, details, others), &near) {
                 (true, _) if found.is_none_or(|f| f.id == patient.id) => found = Some(patient),
                 (true, _) | (false, Near::Number(_)) => return Err(Refusal::PatientMismatch),
                 (false, Near::Value { .. }) => {}
@@ -127,7 +141,7 @@ impl CreateReferral {
         let known = view.referrals.get(&id).ok_or(Refusal::NotFound("referral"))?;
         let patient = match &self.patient {
             PatientIs::Known(id) => Some(*id),
-            PatientIs::Described(details) => recognise(view, &self.trust, details)?.map(|p| p.id),
+            PatientIs::Described(details) => recognise(view, &self.trust, details, &self.other_families)?.map(|p| p.id),
         };
         if patient != Some(known.patient_id) {
             return Err(Refusal::PatientMismatch);
@@ -152,7 +166,7 @@ impl CreateReferral {
                 }
                 Ok((known.clone(), false))
             }
-            PatientIs::Described(details) => match recognise(view, &self.trust, details)? {
+            PatientIs::Described(details) => match recognise(view, &self.trust, details, &self.other_families)? {
                 Some(known) => Ok((known, false)),
                 None => {
                     let id = PatientId::new(ctx.now, ctx.entropy);

@@ -55,6 +55,7 @@ impl Client {
                 ..Default::default()
             }),
             received_at: None,
+            other_family_names: Vec::new(),
         };
         let referral = self
             .referrals()

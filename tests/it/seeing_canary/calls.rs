@@ -97,6 +97,7 @@ pub(super) async fn exercise_api(bridge: &Bridge, heard: &Heard) {
         patient: Some(v1::create_referral_request::Patient::PatientDetails(details)),
         details: Some(form::referral::show_details(&canary_referral())),
         received_at: None,
+        other_family_names: Vec::new(),
     };
     heard.refused(referrals.create_referral(create.clone()).await);
     heard.refused(referrals.create_referral(v1::CreateReferralRequest { trust_ods: FAMILY.into(), ..create }).await);

@@ -122,6 +122,7 @@ impl Bridge {
             call: call(trust),
             trust: trust.clone(),
             patient: PatientIs::Described(Box::new(details)),
+            other_families: Vec::new(),
             details: referred(team),
             received_at: self.now(),
             received_from: None,

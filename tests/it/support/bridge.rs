@@ -385,6 +385,7 @@ impl Bridge {
             call: self.call(),
             trust: trust(),
             patient: PatientIs::Described(Box::new(patient)),
+            other_families: Vec::new(),
             details,
             received_at: self.now(),
             received_from: None,
@@ -611,6 +612,10 @@ impl api::EndpointPacks for NoFolder {
 
     fn fits(&self, _pack: PackKept, _bytes: Vec<u8>) -> BoxFuture<'_, Result<(), Vec<Fault>>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn tried(&self, _bytes: Vec<u8>, _settings: toml::Table) -> BoxFuture<'_, Result<api::Tried, Vec<Fault>>> {
+        Box::pin(async { Err(vec![Fault::new("adapter.toml", 3, "cannot be tried here", "use a whole bridge")]) })
     }
 
     fn take_up(&self) -> BoxFuture<'_, ()> {

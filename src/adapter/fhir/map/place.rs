@@ -1,5 +1,6 @@
 //! Where a row of a map takes its values: JSONPaths through resources, or paths through XML. The rows are the same for both.
 
+use super::super::super::map::Choosing;
 use super::super::super::xml;
 use super::super::resource;
 use roxmltree::{Document, Node};
@@ -62,7 +63,7 @@ impl<'v> Scope<'v> {
     }
 
     /// Whether the element it stands on says the same as another one's.
-    pub(super) fn is_alike(self, other: Self) -> bool {
+    fn is_alike(self, other: Self) -> bool {
         let xml = |document: &Document<'v>, element: Option<Node<'v, 'v>>| {
             element.and_then(|e| document.input_text().get(e.range()).map(str::to_owned))
         };
@@ -132,6 +133,14 @@ impl<'v> Resource<'v> {
 const OTHER_KIND: &str = "is a path of another format";
 
 impl Path {
+    /// Begins at the element that was picked, or that an `[each]` stands on.
+    pub(super) fn begins_at_element(&self) -> bool {
+        match &self.way {
+            Way::Json { from_element, .. } => *from_element,
+            Way::Xml(path) => path.is_from_element(),
+        }
+    }
+
     /// What an `[each]` stands on, one after the other.
     pub(super) fn elements<'v>(&self, scope: Scope<'v>) -> Result<Vec<Scope<'v>>, String> {
         match (&self.way, scope.0) {
@@ -182,5 +191,25 @@ impl Path {
             }
         }
         Ok(texts)
+    }
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// What a `[pick]` chooses one of: elements.
+impl<'m> Choosing<'m> for Path {
+    type Place = Scope<'m>;
+    type Found = Scope<'m>;
+
+    fn found(&self, place: Scope<'m>) -> Result<Vec<Scope<'m>>, String> {
+        self.elements(place)
+    }
+
+    fn says_all_of(_: Scope<'m>, one: &Scope<'m>, other: &Scope<'m>) -> bool {
+        one.is_alike(*other)
     }
 }

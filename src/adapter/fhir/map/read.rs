@@ -1,17 +1,14 @@
 //! Reading `maps/*.toml` of a FHIR or XML pack.
 
 use super::super::super::fault::{Faults, suggest};
-use super::super::super::map::{Wanted, ambiguous, check_constants, constant, filter, find, makes};
+use super::super::super::map::{Picks, Wanted, ambiguous, check_constants, constant, filter, find, makes};
 use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
 use super::super::super::words::Words;
 use super::super::super::xml::{self, Namespaces};
-use super::pick::{Alternative, Pick};
 use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, Way, XML_FILTERS, element_of};
 use serde_json_path::JsonPath;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 /// References one path may follow.
@@ -28,7 +25,7 @@ impl Map {
         let cell = RefCell::new(std::mem::take(faults));
         let map = {
             let file = TomlFile::new(path, &text, &cell);
-            file.root().map(|root| from_table(&mut Of { file: &file, xml, picks: BTreeMap::new() }, &root))
+            file.root().map(|root| from_table(&file, xml, &root))
         };
         *faults = cell.into_inner();
         map
@@ -39,7 +36,7 @@ impl Map {
 struct Of<'f, 'i> {
     file: &'f TomlFile<'i>,
     xml: Option<&'f Namespaces>,
-    picks: BTreeMap<String, Arc<Pick>>,
+    picks: &'f Picks<Path>,
 }
 
 impl<'i> std::ops::Deref for Of<'_, 'i> {
@@ -64,20 +61,18 @@ impl Of<'_, '_> {
     }
 }
 
-fn from_table(file: &mut Of<'_, '_>, root: &DeTable<'_>) -> Map {
-    let head = Reader::new(file.file, root, 1, "the map");
+fn from_table(file: &TomlFile<'_>, xml: Option<&Namespaces>, root: &DeTable<'_>) -> Map {
+    let head = Reader::new(file, root, 1, "the map");
     let makes = makes(file, &head);
-    if let Some((table, _)) = head.table("pick") {
-        file.picks =
-            table.iter().filter_map(|(k, v)| pick(file, k.get_ref(), v.get_ref(), file.line(k.span()))).collect();
-    }
-    let file: &Of<'_, '_> = file;
+    let example = if xml.is_some() { "/Patient/Name[@use='usual']" } else { "$.name[?@.use == 'official']" };
+    let picks = Picks::read(file, &head, example, |text, line| path(file, xml, text, line, false));
+    let file = &Of { file, xml, picks: &picks };
     let current_at = head.text("current_at").and_then(|(text, at)| {
         if file.xml.is_some() {
             file.fault_at(at, "`current_at` is for fhir packs", "remove it: XML has no use and no period of its own");
             return None;
         }
-        path(file, &text, at, false)
+        path(file, file.xml, &text, at, false)
     });
     let mut map = Map {
         file: file.path.into(),
@@ -95,7 +90,7 @@ fn from_table(file: &mut Of<'_, '_>, root: &DeTable<'_>) -> Map {
                 for (key, values) in rows {
                     let line = file.line(key.span());
                     let wanted = Wanted::read(file, values.get_ref(), line, "\"$.status\" = [\"active\"]");
-                    map.accept.extend(path(file, key.get_ref(), line, false).map(|p| (p, wanted)));
+                    map.accept.extend(path(file, file.xml, key.get_ref(), line, false).map(|p| (p, wanted)));
                 }
             }
             ("each", DeValue::Table(lists)) => {
@@ -111,29 +106,8 @@ fn from_table(file: &mut Of<'_, '_>, root: &DeTable<'_>) -> Map {
         }
     }
     map.fields.sort_by_key(|f| f.line);
+    picks.finish(file);
     map
-}
-
-/// `pick.name = ["$.name[?@.use == 'official']", { from = "$.name[?!@.use]", ambiguous = "absent" }]`
-fn pick(file: &Of<'_, '_>, name: &str, value: &DeValue<'_>, line: u32) -> Option<(String, Arc<Pick>)> {
-    let alternative = |value: &DeValue<'_>, line: u32| {
-        let (text, ambiguous_is_absent) = match value {
-            DeValue::Table(table) => {
-                let r = Reader::new(file, table, line, "an alternative of [pick]");
-                let from = r.required("from", "$.name[?@.use == 'official']").map(|(text, _)| text);
-                let absent = ambiguous(&r);
-                r.finish();
-                (from?, absent)
-            }
-            other => (other.as_str().unwrap_or_default().to_owned(), false),
-        };
-        Some(Alternative { path: path(file, &text, line, false)?, ambiguous_is_absent })
-    };
-    let all: Option<Vec<Alternative>> = match value {
-        DeValue::Array(list) => list.iter().map(|i| alternative(i.get_ref(), file.line(i.span()))).collect(),
-        one => alternative(one, line).map(|one| vec![one]),
-    };
-    Some((name.to_owned(), Arc::new(Pick(all?))))
 }
 
 fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
@@ -151,7 +125,7 @@ fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &s
         match (key.get_ref().as_ref(), item.get_ref()) {
             ("from", DeValue::String(text)) => {
                 said = true;
-                over = path(file, text, at, false);
+                over = path(file, file.xml, text, at, false);
             }
             ("only", DeValue::Table(table)) => only = listed(file, table, at).map(|(path, table)| (path, table, at)),
             (name, value) => fields.extend(field(file, name, value, at, &element, true)),
@@ -174,7 +148,7 @@ fn listed(file: &Of<'_, '_>, table: &DeTable<'_>, line: u32) -> Option<(Path, St
         file.fault_at(line, "`only` needs one path and one code table", hint);
         return None;
     };
-    path(file, key.get_ref(), line, true).map(|path| (path, name.to_owned()))
+    path(file, file.xml, key.get_ref(), line, true).map(|path| (path, name.to_owned()))
 }
 
 fn field(file: &Of<'_, '_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
@@ -212,20 +186,13 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         // `?` behind a path: it may be absent.
         let bare = text.strip_suffix('?').map_or(text, str::trim_end);
         *optional |= bare.len() < text.len();
-        let from = From::First(vec![path(file, bare, line, in_each)?]);
+        let from = From::First(vec![path(file, file.xml, bare, line, in_each)?]);
         let (pick, when) = (None, None);
         return Some(Row { from, made: Made::Shared(super::As::Text), pick, when, ambiguous_is_absent: false, line });
     };
     let r = Reader::new(file, table, line, "a row");
-    let pick = match r.text("pick") {
-        Some((name, at)) => {
-            let pick = file.picks.get(&name).cloned();
-            if pick.is_none() {
-                let hint = suggest(&name, file.picks.keys().map(String::as_str));
-                file.fault_at(at, format!("there is no [pick] \"{name}\" that can be used"), hint);
-            }
-            Some(pick?)
-        }
+    let pick = match file.picks.of_row(&r) {
+        Some(pick) => Some(pick?),
         None => None,
     };
     let in_each = in_each || pick.is_some();
@@ -237,7 +204,10 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         ("list", From::List),
     ] {
         if let Some((texts, at)) = r.texts(key) {
-            froms.push(make(texts.iter().filter_map(|t| path(file, t, at, in_each)).collect()));
+            let read =
+                |t: &String| path(file, file.xml, t, at, in_each).filter(|p| pick.is_none() || of_picked(file, p, at));
+            let paths: Option<Vec<Path>> = texts.iter().map(read).collect();
+            froms.push(make(paths?));
         }
     }
     froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
@@ -245,7 +215,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
     let made = r.text("as").map_or(Some(Made::Shared(super::As::Text)), |(name, at)| made(file, &name, at));
     let when = r.text("when").map(|(text, at)| {
         let (text, wanted) = text.strip_prefix('!').map_or((text.as_str(), true), |t| (t, false));
-        path(file, text.trim(), at, in_each).map(|p| (p, wanted))
+        path(file, file.xml, text.trim(), at, in_each).map(|p| (p, wanted))
     });
     let ambiguous_is_absent = ambiguous(&r);
     *optional |= r.flag("optional").unwrap_or(false);
@@ -261,6 +231,21 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         None => None,
     };
     Some(Row { from: froms.remove(0), made: made?, pick, when, ambiguous_is_absent, line })
+}
+
+/// Whether a path begins at what was picked, as in a row with `pick` it has to: what it takes from elsewhere was not chosen.
+fn of_picked(file: &Of<'_, '_>, path: &Path, line: u32) -> bool {
+    let begins = path.begins_at_element();
+    if !begins {
+        let how = if file.xml.is_some() { "./Family" } else { "@.family" };
+        let what = format!("path \"{path}\" does not begin at what was picked");
+        file.fault_at(
+            line,
+            what,
+            format!("write for example \"{how}\"; what does not belong to it stands in a row without pick"),
+        );
+    }
+    begins
 }
 
 fn made(file: &Of<'_, '_>, name: &str, line: u32) -> Option<Made> {
@@ -288,8 +273,8 @@ fn made(file: &Of<'_, '_>, name: &str, line: u32) -> Option<Made> {
 }
 
 /// `$.subject -> $.name[0].family`; in an [each], `@.value` begins at the element.
-fn path(file: &Of<'_, '_>, text: &str, line: u32, in_each: bool) -> Option<Path> {
-    if let Some(namespaces) = file.xml {
+fn path(file: &TomlFile<'_>, xml: Option<&Namespaces>, text: &str, line: u32, in_each: bool) -> Option<Path> {
+    if let Some(namespaces) = xml {
         let path = xml::path_in(file, text, line, namespaces)?;
         if path.is_from_element() && !in_each {
             file.fault_at(line, format!("path \"{text}\" begins with . outside an [each]"), "begin it with /");

@@ -16,7 +16,7 @@ fn map(rows: &str) -> Map {
 
 fn read(rows: &str, resource: &Value) -> Result<Value, Vec<String>> {
     let zone = TimeZone::get("Europe/London").expect("bundled");
-    let around = Around { settings: &JsonMap::new(), tables: &BTreeMap::new(), zone: &zone };
+    let around = Around { settings: &JsonMap::new(), tables: &BTreeMap::new(), zone: &zone, reached: None };
     let scope = Scope::of_resource(resource, None);
     let (mapped, faults) = map(rows).apply(scope, &around);
     if faults.is_empty() { Ok(mapped.value) } else { Err(faults.iter().map(ToString::to_string).collect()) }

@@ -1,17 +1,18 @@
 //! The path grammar.
 
 use super::{Condition, Joint, Names, Path, Select};
+use std::borrow::Cow;
 
 /// Highest field, component or subcomponent number.
 const NUMBER_MAX: usize = 999;
 
 /// Why a path cannot be compiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {what}; {hint}")]
 pub struct PathFault {
     /// Counted in characters from 1.
     pub column: usize,
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     pub hint: &'static str,
 }
 
@@ -19,6 +20,9 @@ const BY_PLACE: (&str, &str) = (
     "a repetition or segment chosen by its place",
     "senders keep to no order: choose by what it says, as in PID-3[5=NH].1",
 );
+
+/// Before a name that nobody explains.
+pub const UNKNOWN_NAME: &str = "[repetitions] of the manifest has no \"";
 
 const CONDITIONS: &str = "write for example 4=NHS|NH or 5=NH";
 
@@ -80,8 +84,8 @@ impl<'s> Cursor<'s> {
         &self.source[self.at..]
     }
 
-    fn fault(&self, what: &'static str, hint: &'static str) -> PathFault {
-        PathFault { column: self.source[..self.at].chars().count() + 1, what, hint }
+    fn fault(&self, what: impl Into<Cow<'static, str>>, hint: &'static str) -> PathFault {
+        PathFault { column: self.source[..self.at].chars().count() + 1, what: what.into(), hint }
     }
 
     fn take(&mut self, token: &str) -> bool {
@@ -154,7 +158,7 @@ impl<'s> Cursor<'s> {
         let name = &rest[..length.unwrap_or(rest.len())];
         let Some(said) = self.names.get(name) else {
             return Err(self.fault(
-                "a name that [repetitions] of the manifest does not have",
+                format!("{UNKNOWN_NAME}{name}\""),
                 "say there what it means, or write a condition such as 4=NHS",
             ));
         };
@@ -194,7 +198,8 @@ impl<'s> Cursor<'s> {
             self.at = start;
             return Err(self.fault("too many parts in a condition", "HL7 ends at subcomponents"));
         }
-        if !self.take("=") {
+        let lacks = self.take("!~");
+        if !lacks && !self.take("=") {
             self.at = start;
             return match self.source.as_bytes()[start..].iter().find(|b| !b.is_ascii_digit()) {
                 Some(b']') => Err(self.fault(BY_PLACE.0, BY_PLACE.1)),
@@ -205,7 +210,7 @@ impl<'s> Cursor<'s> {
         while self.take("|") {
             values.push(self.value()?);
         }
-        Ok(Condition { place, values })
+        Ok(Condition { place, values, lacks })
     }
 
     fn value(&mut self) -> Result<String, PathFault> {

@@ -4,7 +4,7 @@
 
 mod grammar;
 
-pub use grammar::PathFault;
+pub use grammar::{PathFault, UNKNOWN_NAME};
 
 use super::message::{Message, Repeat, Segment};
 use super::reading::Reading;
@@ -52,7 +52,7 @@ impl Choice {
 
     /// Of places (component, subcomponent) and the values each may have: all of them must hold, or one.
     pub fn of(rules: Vec<(Vec<usize>, Vec<String>)>, all: bool) -> Self {
-        let conditions = rules.into_iter().map(|(place, values)| Condition { place, values });
+        let conditions = rules.into_iter().map(|(place, values)| Condition { place, values, lacks: false });
         Self(if all { vec![conditions.collect()] } else { conditions.map(|c| vec![c]).collect() })
     }
 
@@ -67,6 +67,8 @@ impl Choice {
 struct Condition {
     place: Vec<usize>,
     values: Vec<String>,
+    /// None of the values may stand anywhere in what was sent there.
+    lacks: bool,
 }
 
 /// A path found different values where one was asked for. Names the path, never the values.
@@ -86,6 +88,7 @@ impl Path {
     /// PID-5.1   PID-5.1.2             a component, a subcomponent; each whole likewise
     /// PID-3[4=NHS|NH or 5=NH].1       the repetitions whose component 4 is NHS or NH, or whose component 5 is NH
     /// PID-5[7=L|'' and 1='St Test']   '' stands for an absent value; quotes hold spaces and marks
+    /// PID-13[2=PRN and 1!~'@']        !~: that does not stand anywhere in component 1
     /// PRD[1.1=RP]-2.1                 the segments whose field 1, component 1 is RP
     /// NTE-3*                          every repetition of every segment, a line each
     /// OBX[3.1=371532007]-5+           the same, put end to end
@@ -108,9 +111,9 @@ impl Path {
         self.component.is_none() && !self.is_joined() && !self.is_optional()
     }
 
-    /// The components that its brackets look at.
+    /// The components that its brackets choose by.
     pub fn looks_at(&self) -> impl Iterator<Item = usize> {
-        self.repeat_select.iter().flatten().map(|c| c.place.first().copied().unwrap_or(1))
+        self.repeat_select.iter().flatten().filter(|c| !c.lacks).map(|c| c.place.first().copied().unwrap_or(1))
     }
 
     /// Whether the path ends in `?`.
@@ -192,14 +195,21 @@ fn holds(select: &Select, meets: impl Fn(&Condition) -> bool) -> bool {
 
 fn segment_meets(segment: Segment<'_>, condition: &Condition) -> bool {
     let (field, place) = condition.place.split_first().map_or((0, &[][..]), |(field, place)| (*field, place));
-    segment.field(field).repeats().any(|repeat| repeat_meets(repeat, place, condition))
+    let mut repeats = segment.field(field).repeats();
+    match condition.lacks {
+        true => repeats.all(|repeat| repeat_meets(repeat, place, condition)),
+        false => repeats.any(|repeat| repeat_meets(repeat, place, condition)),
+    }
 }
 
 fn repeat_meets(repeat: Repeat<'_>, place: &[usize], condition: &Condition) -> bool {
     let component = repeat.component(place.first().copied().unwrap_or(1));
     let reading = component.subcomponent(place.get(1).copied().unwrap_or(1));
     let sent = reading.value().unwrap_or_default().trim();
-    condition.values.iter().any(|value| value.eq_ignore_ascii_case(sent))
+    match condition.lacks {
+        true => !condition.values.iter().any(|value| sent.contains(value.as_str())),
+        false => condition.values.iter().any(|value| value.eq_ignore_ascii_case(sent)),
+    }
 }
 
 /// An absent repetition is an empty line; nothing sent at all is absent.

@@ -77,6 +77,20 @@ fn null_is_told_from_absent() {
 }
 
 #[test]
+fn what_a_place_must_not_hold_chooses_too() {
+    let text =
+        "MSH|^~\\&|||||||ADT^A31|1|P|2.4\rPID|1||||||||||||a@b.org^PRN~0238^PRN~^PRN^^c@d.org\rNTE|1|x\rNTE|2|y~z\r";
+    let message = Message::read(text.as_bytes(), Charset::Utf8).expect("readable");
+    let read = |path: &str| {
+        let path = Path::parse(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        path.read_all(message.segments()).iter().filter_map(|r| r.value().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(read("PID-13[2=PRN and 1!~'@' and 4!~'@'].1"), ["0238"]);
+    assert_eq!(read("PID-13[1!~'@'|'02'].4"), ["c@d.org"]);
+    assert_eq!(read("NTE[2!~z]-1"), ["1"]);
+}
+
+#[test]
 fn a_wrong_path_names_its_column_and_what_to_write() {
     for (path, column) in [
         ("", 1),

@@ -1,37 +1,8 @@
-//! `[pick]`: one element is chosen first, and several of our fields take their parts from it; and which elements are not looked at at all,
-//! because they do not hold any more.
+//! What is not looked at at all, because it does not hold any more.
 
 use super::super::super::map::Around;
-use super::place::{Path, Scope};
 use jiff::Timestamp;
 use serde_json::Value;
-
-/// A choice by name, from the best to the last.
-#[derive(Debug, Clone)]
-pub(super) struct Pick(pub Vec<Alternative>);
-
-#[derive(Debug, Clone)]
-pub(super) struct Alternative {
-    pub path: Path,
-    /// Several different elements are none, rather than a fault.
-    pub ambiguous_is_absent: bool,
-}
-
-impl Pick {
-    /// The first alternative under which something was sent decides: one element, or none where that cannot be told.
-    pub fn take<'v>(&self, scope: Scope<'v>) -> Result<Option<Scope<'v>>, String> {
-        for alternative in &self.0 {
-            let found = alternative.path.elements(scope)?;
-            let Some(first) = found.first() else { continue };
-            return match found.iter().all(|other| other.is_alike(*first)) {
-                true => Ok(Some(*first)),
-                false if alternative.ambiguous_is_absent => Ok(None),
-                false => Err("has several different ones; choose one by what it says".into()),
-            };
-        }
-        Ok(None)
-    }
-}
 
 /// What has a use and a period in FHIR.
 const WITH_PERIOD: [&str; 4] = ["name", "address", "telecom", "identifier"];
