@@ -45,7 +45,7 @@ pub struct Lookup {
 #[derive(Debug, Clone)]
 enum At {
     Fhir(FhirAt),
-    Xml(xml::AnswerAt),
+    Xml(Box<xml::AnswerAt>),
 }
 
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ impl Lookup {
             Some(spaces) => {
                 (method, body) = by_post(file, &r);
                 headers = own_headers(file, &r, body.is_some());
-                xml::AnswerAt::read(file, &r, gives, nhs_number, spaces).map(At::Xml)
+                xml::AnswerAt::read(file, &r, gives, nhs_number, spaces).map(|at| At::Xml(Box::new(at)))
             }
             None => {
                 let others = ["method", "xml", "safe", "answered", "more", "died"]
@@ -211,7 +211,7 @@ impl Lookup {
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         let (fhir, xml) = match &self.at {
             At::Fhir(at) => (Some(at), None),
-            At::Xml(at) => (None, Some(at)),
+            At::Xml(at) => (None, Some(&**at)),
         };
         let of_fhir = fhir.into_iter().flat_map(|at| at.gives.iter().map(|(name, _)| name.as_str()));
         of_fhir.chain(xml.into_iter().flat_map(xml::AnswerAt::fields))
@@ -459,7 +459,7 @@ impl Pack {
                 let what = format!("[lookup.{}] makes a question that cannot be sent: {e}", lookup.name);
                 RenderError::one(super::super::manifest::FILE, lookup.line, what, "check its path")
             };
-            let body = lookup.body.as_ref().map(|part| print(part)).transpose()?.unwrap_or_default();
+            let body = lookup.body.as_ref().map(print).transpose()?.unwrap_or_default();
             if !body.is_empty()
                 && let Err(why) = xml::read(body.as_bytes())
             {
