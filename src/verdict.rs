@@ -5,10 +5,12 @@ mod hl7;
 mod http;
 mod mesh;
 mod xml;
+mod xml_asked;
 
 pub use folder::of_result;
 pub use http::{ReadBack, read_back};
 pub use mesh::{acknowledgement, of_report, tracked};
+pub use xml_asked::read_back_xml;
 
 use crate::adapter::ReplyRules;
 use crate::domain::verdict::{Meaning, Verdict};

@@ -49,7 +49,7 @@ fn paths(message: &str, before: &str, depth: usize, rows: &mut String) {
             }
             ShapeKind::Message(name) => format!("{list}{name}{null}"),
             ShapeKind::Open if shape.name == "lookup" => {
-                "what the pack's lookups gave, or null: `lookup.patient.id` … (fhir packs)".into()
+                "what the pack's lookups gave, or null: `lookup.patient.id` … (fhir and xml packs)".into()
             }
             ShapeKind::Open => "the endpoint's settings, as the manifest names them: `settings.charset` …".into(),
         };

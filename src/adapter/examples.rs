@@ -7,7 +7,7 @@
 //! | `parse-*` | `message.hl7`, `settings.toml` | `expected.json` or `expected.err` |
 //! | `reply-*` | `reply.hl7`, `reply.toml` (an endpoint's own rows) | `expected.verdict` |
 //!
-//! In an xml pack: `expected.http` (the request as it leaves), `message.xml`, and `reply.http` with `request.http`. In a fhir pack also `lookup.<name>.json`, what a `[lookup]` is answered; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers;
+//! In an xml pack: `expected.http` (the request as it leaves), `message.xml`, and `reply.http` with `request.http`, also `lookup.<name>.xml`, what a `[lookup]` is answered. In a fhir pack `lookup.<name>.json`; `expected.http` (the request, its body indented), `message.json`, and `reply.http` with `request.http`, which it answers;
 //! or `reply.json`, an acknowledgement that comes as a message.
 //! A pack that extends another runs its cases too. One of which it has no file of its own runs with the base's settings, so
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
@@ -144,7 +144,7 @@ pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case
             }
         };
         let files = files_of(format, kind);
-        let is_answer = format == Format::Fhir && kind == CaseKind::Render && lookup_of(file).is_some();
+        let is_answer = kind == CaseKind::Render && is_lookup(file, format);
         if !files.contains(&file) && !is_answer {
             faults.add(path, 0, "is not a file that such a case has", format!("it has {}", files.join(", ")));
         }
@@ -155,9 +155,14 @@ pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case
     cases
 }
 
-/// `lookup.patient.json`: what `[lookup.patient]` is answered in this case.
-fn lookup_of(file: &str) -> Option<&str> {
-    file.strip_prefix("lookup.")?.strip_suffix(".json").filter(|name| !name.is_empty())
+/// How the answer to a lookup ends: `lookup.patient.json` is what `[lookup.patient]` is answered in a case.
+pub(super) fn answer_ending(format: Format) -> &'static str {
+    if format == Format::Xml { "xml" } else { "json" }
+}
+
+fn is_lookup(file: &str, format: Format) -> bool {
+    let name = file.strip_prefix("lookup.").and_then(|f| f.strip_suffix(answer_ending(format))?.strip_suffix('.'));
+    format.is_http() && name.is_some_and(|name| !name.is_empty())
 }
 
 impl Pack {
@@ -232,7 +237,8 @@ impl Pack {
     ) -> Option<Result<(), super::NotLookedUp>> {
         let patient: Option<v1::PatientDetails> = serde_json::from_value(value["patient"].clone()).ok();
         for lookup in self.lookups_of(value) {
-            let path = format!("examples/{}/lookup.{}.json", case.name, lookup.name);
+            let ending = answer_ending(self.manifest.format);
+            let path = format!("examples/{}/lookup.{}.{ending}", case.name, lookup.name);
             if self.sources.bytes(&path).is_none() {
                 continue;
             }

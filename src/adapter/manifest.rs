@@ -1,5 +1,10 @@
 //! `adapter.toml`: what a pack is, what it renders and parses, what a site must give it.
 
+mod parse;
+
+pub use parse::ParseEntry;
+use parse::parse_entry;
+
 use super::codes::Missing;
 use super::document::entry::DocumentEntry;
 use super::fault::{Faults, suggest};
@@ -90,18 +95,6 @@ pub struct RenderEntry {
     pub line: u32,
 }
 
-/// One `[[parse]]`.
-#[derive(Debug, Clone)]
-pub struct ParseEntry {
-    /// `REF^I12`
-    pub message: String,
-    pub map: String,
-    /// For xml packs: where the message names itself.
-    pub id: Option<xml::Path>,
-    pub exempt: Option<String>,
-    pub line: u32,
-}
-
 /// One `[codes.<name>]`.
 #[derive(Debug, Clone)]
 pub struct CodesEntry {
@@ -137,10 +130,14 @@ pub struct Manifest {
     pub namespaces: Namespaces,
     /// A log in before anything else, which gives a token.
     pub session: Option<Session>,
+    /// For xml packs: what senders are told.
+    pub answers: xml::Answers,
     /// What files that come back mean.
     pub result: Option<ResultRules>,
     /// The record can be asked for what was sent, by its identifier.
     pub reads_back: bool,
+    /// The same for xml packs, in their own words.
+    pub read_backs: Vec<xml::XmlReadBack>,
     /// What the record is asked before a message is made.
     pub lookups: Vec<fhir::Lookup>,
     /// Why replies have no examples.
@@ -219,6 +216,7 @@ impl Manifest {
             xml::namespaces(file, t)
         });
         let namespaces = namespaces.unwrap_or_default();
+        let asks = r.table("read_back");
         let manifest = Self {
             id: sources.name.clone(),
             name: name.map(|(n, _)| n).unwrap_or_default(),
@@ -246,9 +244,26 @@ impl Manifest {
                 }
                 Session::read(file, t, line, &settings, &namespaces)
             }),
+            answers: r.table("answer").map_or_else(Default::default, |(t, line)| {
+                if format != Format::Xml {
+                    file.fault_at(
+                        line,
+                        "[answer] is for xml packs",
+                        "remove it: in other formats the answer is the format's own",
+                    );
+                }
+                xml::Answers::read(file, t, line, &settings)
+            }),
+            reads_back: asks.is_some_and(|(t, line)| format == Format::Xml || read_back(file, t, line, format)),
+            read_backs: match asks.filter(|_| format == Format::Xml) {
+                Some((t, _)) => xml::XmlReadBack::read_all(file, t, &settings, &namespaces),
+                None => Vec::new(),
+            },
+            lookups: r
+                .table("lookup")
+                .map(|(t, line)| lookups(file, t, line, &settings, format, &namespaces))
+                .unwrap_or_default(),
             namespaces,
-            reads_back: r.table("read_back").is_some_and(|(t, line)| read_back(file, t, line, format)),
-            lookups: r.table("lookup").map(|(t, line)| lookups(file, t, line, &settings, format)).unwrap_or_default(),
             result: r.table("result").map(|(t, line)| ResultRules::read(file, t, line)),
             reply_exempt: r.text("reply_exempt").map(|(t, _)| t),
             extends: r.text("extends").map(|(t, _)| t),
@@ -289,7 +304,11 @@ impl Manifest {
             earlier.push(entry);
         }
         for (i, parse) in self.parse.iter().enumerate() {
-            if self.parse[..i].iter().any(|p| p.message == parse.message) {
+            let as_it = |p: &ParseEntry| {
+                p.when.is_none()
+                    || p.when.as_ref().map(ToString::to_string) == parse.when.as_ref().map(ToString::to_string)
+            };
+            if self.parse[..i].iter().any(|p| p.message == parse.message && as_it(p)) {
                 file.fault_at(parse.line, format!("{} is parsed twice", parse.message), "keep one [[parse]] for it");
             }
         }
@@ -503,11 +522,16 @@ fn lookups(
     line: u32,
     settings: &Settings,
     format: Format,
+    namespaces: &Namespaces,
 ) -> Vec<fhir::Lookup> {
-    if format != Format::Fhir {
-        file.fault_at(line, "[lookup] is for fhir packs", "remove it: only a FHIR record can be asked first");
+    if !format.is_http() {
+        file.fault_at(
+            line,
+            "[lookup] is for fhir and xml packs",
+            "remove it: only over https a record can be asked first",
+        );
     }
-    fhir::Lookup::read_all(file, table, &|r| when(r, settings))
+    fhir::Lookup::read_all(file, table, (format == Format::Xml).then_some(namespaces), &|r| when(r, settings))
 }
 
 /// `[read_back] by = "identifier"`
@@ -522,50 +546,6 @@ fn read_back(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32, format: Format
     }
     r.finish();
     by.is_some()
-}
-
-fn parse_entry(
-    file: &TomlFile<'_>,
-    table: &DeTable<'_>,
-    line: u32,
-    format: Format,
-    namespaces: &Namespaces,
-) -> Option<ParseEntry> {
-    let r = Reader::new(file, table, line, "[[parse]]");
-    let message = r.required("message", "REF^I12");
-    if let Some((m, line)) = &message {
-        let good = |p: &str| p.len() == 3 && p.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if format == Format::Fhir {
-            if !fhir::resource::is_type(m) {
-                file.fault_at(
-                    *line,
-                    format!("message \"{m}\" is not a resource type"),
-                    "write for example \"ServiceRequest\"",
-                );
-            }
-        } else if format == Format::Xml {
-            if !xml::is_name(m) {
-                let hint = "write the name of the element that is the message, without a prefix: \"Referral\"";
-                file.fault_at(*line, format!("message \"{m}\" is not the name of an element"), hint);
-            }
-        } else if !m.split_once('^').is_some_and(|(a, b)| good(a) && good(b)) {
-            file.fault_at(
-                *line,
-                format!("message \"{m}\" is not a type and a trigger"),
-                "write it as in MSH-9: \"REF^I12\"",
-            );
-        }
-    }
-    let map = r.required("map", "maps/ref_i12.toml");
-    let id = r.text("id").and_then(|(text, at)| {
-        if format != Format::Xml {
-            file.fault_at(at, "id is for xml packs", "remove it: in other formats a message says itself which it is");
-        }
-        xml::path_in(file, &text, at, namespaces)
-    });
-    let exempt = reason(&r, "exempt");
-    r.finish();
-    Some(ParseEntry { message: message?.0, map: map?.0, id, exempt, line })
 }
 
 /// `nhs_number = "4=NHS or 5=NH"`: what maps write as `PID-3[nhs_number].1`.

@@ -17,6 +17,7 @@ pub mod examples;
 mod fault;
 pub mod fhir;
 mod files;
+mod filled;
 mod filters;
 pub mod form;
 pub mod hl7;

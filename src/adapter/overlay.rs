@@ -197,7 +197,8 @@ fn render_key(row: &DeTable<'_>) -> RowKey {
 }
 
 fn parse_key(row: &DeTable<'_>) -> RowKey {
-    (row.get("message").map(|m| text_of(m.get_ref())).unwrap_or_default(), BTreeSet::new())
+    let when = row.get("when").map(|w| ("when".to_owned(), text_of(w.get_ref())));
+    (row.get("message").map(|m| text_of(m.get_ref())).unwrap_or_default(), when.into_iter().collect())
 }
 
 /// A row replaces the base's of the same key; one without `when` replaces all of its entry. New rows stand first, because a

@@ -198,10 +198,14 @@ impl Pack {
         self.manifest.render_entry(entry, settings).is_some()
     }
 
-    /// A request that asks the record whether it holds what this rendering sent (`[read_back]`); `None` where the pack cannot ask.
-    /// `verdict::read_back` judges the reply.
-    pub fn read_back(&self, rendering: &[u8]) -> Option<Vec<u8>> {
-        self.manifest.reads_back.then(|| fhir::read_back(rendering)).flatten()
+    /// A request that asks the record whether it holds what this rendering sent (`[read_back]`); `None` where the pack cannot ask. `settings` are
+    /// the endpoint's, resolved. `verdict::read_back` judges the reply, `verdict::read_back_xml` that of an xml pack.
+    pub fn read_back(&self, rendering: &[u8], settings: &JsonMap<String, Value>) -> Option<Vec<u8>> {
+        match self.manifest.format {
+            _ if !self.manifest.reads_back => None,
+            Format::Xml => xml::question(&self.manifest.read_backs, rendering, settings),
+            Format::Fhir | Format::Hl7v2 | Format::Document => fhir::read_back(rendering),
+        }
     }
 
     /// Whether this entry, under these (resolved) settings, can only be sent with the record's own id of the document it speaks of: without one
@@ -236,7 +240,13 @@ impl Pack {
 
     /// Messages it can parse.
     pub fn parses(&self) -> Vec<&str> {
-        self.manifest.parse.iter().map(|p| p.message.as_str()).collect()
+        let mut all: Vec<&str> = Vec::new();
+        for parse in &self.manifest.parse {
+            if !all.contains(&parse.message.as_str()) {
+                all.push(&parse.message);
+            }
+        }
+        all
     }
 
     /// A message in our words. `settings` are the endpoint's, resolved; `trust_zone` is the trust's IANA time zone, used

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A base and a layer over it, between them with every kind of table.
-const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[lookup.a]\npath = \"a\"\n[namespaces]\n[session]\nsend = {}\nover = {}\n[reply]\n";
+const BASE: &str = "schema = 1\nid = \"base\"\n[settings]\na = { help = \"a\", example = \"a\", choices = [\"a\"] }\nb = { help = \"b\", example = \"b\" }\nc = { help = \"c\", example = 1, type = \"number\" }\nd = { help = \"d\", example = true, type = \"flag\" }\n[[render]]\nentry = \"note.create\"\n[[parse]]\nmessage = \"REF^I12\"\n[codes.a]\nfile = \"codes/a.csv\"\n[lookup.a]\npath = \"a\"\n[namespaces]\n[session]\nsend = {}\nover = {}\n[answer]\ntaken = {}\n[reply]\n";
 const OVER: &str = "schema = 1\nid = \"over\"\nextends = \"base\"\n[without]\nexamples = []\n";
 const MAP: &str = "makes = \"CreateReferralRequest\"\npick.a = [{ from = \"PID-5\" }]\naccept.\"PID-30\" = { is = \"\" }\n\"details.team\" = { from = \"PRD-1\" }\n";
 
@@ -46,14 +46,24 @@ const SAID: &[(&str, &str, &str)] = &[
         "hl7v2 packs: names for what stands between a path's brackets: { nhs_number = \"4=NHS or 5=NH\" } is PID-3[nhs_number] in maps.",
     ),
     ("the manifest", "reply", "What acknowledgements mean: by error code first, then by MSA-1."),
-    ("the manifest", "read_back", "fhir packs: by = \"identifier\" where the record can be asked for what was sent."),
-    ("the manifest", "lookup", "fhir packs: what the record is asked before a message is made."),
+    (
+        "the manifest",
+        "read_back",
+        "Where the record can be asked for what was sent. fhir packs: by = \"identifier\"; xml packs: [read_back.<name>], a question and what its answer must show.",
+    ),
+    ("the manifest", "lookup", "fhir and xml packs: what the record is asked before a message is made."),
     ("the manifest", "namespaces", "xml packs: prefixes that its paths use, each with its namespace."),
     (
         "the manifest",
         "session",
         "fhir and xml packs: the log in of an API's own, which gives a token for every request.",
     ),
+    ("the manifest", "answer", "xml packs: what the sender of a message is told; else a status and a sentence."),
+    ("[answer]", "content_type", "text/xml; charset=utf-8 unless given."),
+    ("[answer]", "taken", "A message that was taken in, or taken note of."),
+    ("[answer]", "refused", "A message that was kept and not taken in."),
+    ("an answer", "status", "The HTTP status: 200 to 299 where it was taken, 400 to 599 where it was not."),
+    ("an answer", "xml", "The body, with {{ message.id }}, {{ message.type }}, {{ answer.why }} and {{ settings.… }}."),
     ("[session]", "path", "Where one logs in, below the endpoint's base_url."),
     ("[session]", "method", "POST, or PUT."),
     ("[session]", "headers", "Fixed texts, e.g. { SOAPAction = '\"urn:login\"' }."),
@@ -72,14 +82,21 @@ const SAID: &[(&str, &str, &str)] = &[
         "over",
         "Beside a 401, what says that the session is over and the message was not looked at: { at = \"/…/faultcode\", is = [\"Expired\"] }.",
     ),
-    ("[lookup.a]", "path", "What is asked: GET this path and query. Values of the input are escaped."),
-    ("[lookup.a]", "one", "JSONPath of the one thing in the answer; none or several stop the message."),
+    ("[lookup.a]", "path", "What is asked: this path and query. Values of the input are escaped."),
     (
         "[lookup.a]",
-        "gives",
-        "What is taken from it, each a JSONPath: { id = \"$.id\" } is lookup.name.id in templates.",
+        "one",
+        "The one thing in the answer: a JSONPath, in xml packs a path; none or several stop the message.",
     ),
-    ("[lookup.a]", "nhs_number", "JSONPath of its NHS number, which must be the patient's."),
+    ("[lookup.a]", "gives", "What is taken from it, each by a path: { id = \"$.id\" } is lookup.name.id in templates."),
+    ("[lookup.a]", "nhs_number", "Where it says its NHS number, which must be the patient's."),
+    ("[lookup.a]", "method", "xml packs: GET, or POST with xml and safe."),
+    ("[lookup.a]", "headers", "xml packs: fixed texts."),
+    ("[lookup.a]", "xml", "xml packs: the body of a POST. Values of the input are escaped."),
+    ("[lookup.a]", "safe", "xml packs: why asking by POST changes nothing."),
+    ("[lookup.a]", "answered", "xml packs, required there: what must stand in the answer, once, for it to be one."),
+    ("[lookup.a]", "more", "xml packs: where the answer says that it shows only some."),
+    ("[lookup.a]", "died", "xml packs: where it says that the patient has died."),
     ("[lookup.a]", "unchecked", "Why its NHS number cannot be compared."),
     ("[lookup.a]", "when", "Settings under which it is asked."),
     ("the manifest", "result", "document packs: what files that come back mean."),
@@ -104,7 +121,16 @@ const SAID: &[(&str, &str, &str)] = &[
         "Type and trigger, as in MSH-9: REF^I12. In fhir packs a resource type, in xml packs the name of the element.",
     ),
     ("[[parse]]", "map", "A file under maps/."),
-    ("[[parse]]", "id", "xml packs: where the message names itself."),
+    (
+        "[[parse]]",
+        "when",
+        "fhir packs: a JSONPath; the row is for resources in which something stands there. The row without one stands last.",
+    ),
+    (
+        "[[parse]]",
+        "id",
+        "xml packs, required there: where the message names itself, so that a repeat is told from another message.",
+    ),
     ("[[parse]]", "exempt", "Why there can be no example."),
     ("[codes.a]", "file", "A file under codes/, with the columns ours,theirs,note."),
     ("[codes.a]", "missing", "What a code that the table lacks does: \"error\", or { replacement = \"…\" }."),
@@ -181,10 +207,16 @@ pub fn manifest() -> Value {
     put("repetitions", json!({ "type": "object", "additionalProperties": { "type": "string" } }));
     put("namespaces", json!({ "type": "object", "additionalProperties": { "type": "string" } }));
     put("session", table(&asked, |t| t == "[session]"));
+    put("answer", table(&asked, |t| t == "[answer]"));
     put("without", table(&asked, |t| t == "[without]"));
     put("render", json!({ "type": "array", "items": table(&asked, |t| t == "[[render]]") }));
     put("parse", json!({ "type": "array", "items": table(&asked, |t| t == "[[parse]]") }));
     put("reply", reply());
+    for key in ["taken", "refused"] {
+        let mut answer = table(&asked, |t| t == "an answer");
+        answer["description"] = root["properties"]["answer"]["properties"][key]["description"].take();
+        root["properties"]["answer"]["properties"][key] = answer;
+    }
     root["properties"]["render"]["items"]["properties"]["entry"]["enum"] = json!(ENTRIES);
     root["properties"]["settings"]["additionalProperties"]["properties"]["type"]["enum"] =
         json!(["text", "flag", "number"]);
@@ -250,7 +282,7 @@ pub fn map() -> Value {
         "properties": {
             "field": { "type": "string", "description": "HL7 v2: the field that repeats, e.g. PID-3." },
             "group": { "type": "string", "description": "HL7 v2: the segment that begins each group, e.g. PID." },
-            "from": { "type": "string", "description": "FHIR: the nodes; @ in the rows is one of them. XML: the elements; in the rows ./ begins at one of them." },
+            "from": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }], "description": "FHIR: the nodes, of one path or of several; @ in the rows is one of them. XML: the elements; in the rows ./ begins at one of them." },
             "once": texts(),
             "only": choice(),
             "unless": choice(),
@@ -335,6 +367,8 @@ mod tests {
             ("[[parse]]", manifest["properties"]["parse"]["items"]["properties"].clone()),
             ("[codes.a]", manifest["properties"]["codes"]["additionalProperties"]["properties"].clone()),
             ("[session]", manifest["properties"]["session"]["properties"].clone()),
+            ("[answer]", manifest["properties"]["answer"]["properties"].clone()),
+            ("an answer", manifest["properties"]["answer"]["properties"]["taken"]["properties"].clone()),
             ("[lookup.a]", manifest["properties"]["lookup"]["additionalProperties"]["properties"].clone()),
             ("setting", manifest["properties"]["settings"]["additionalProperties"]["properties"].clone()),
             ("[without]", manifest["properties"]["without"]["properties"].clone()),

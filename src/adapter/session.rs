@@ -19,6 +19,8 @@ use toml::de::{DeTable, DeValue};
 const LASTS_SECONDS_MAX: i64 = 24 * 60 * 60;
 /// What a form field keeps as it is.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// SOAP 1.1 and 1.2.
+const FAULT_CODES: &[&str] = &["//Fault/faultcode", "//Fault/Code/Value"];
 /// What stands for the token in `send`.
 const TOKEN: &str = "token";
 
@@ -223,6 +225,21 @@ impl Session {
         found
             .filter(|t| !t.is_empty())
             .ok_or_else(|| "and the answer has no token, or several, where [session] looks".into())
+    }
+
+    /// Whether an answer refuses us by a Fault: SOAP says so with 200 or 500. A fault of the service's own refuses nobody.
+    pub fn refuses(&self, body: &[u8]) -> bool {
+        let TokenAt::Xml(_) = &self.token else { return false };
+        let Ok(answer) = xml::read(body) else { return false };
+        let is_fault = answer.descendants().any(|n| n.is_element() && n.tag_name().name() == "Fault");
+        let codes = FAULT_CODES.iter().filter_map(|path| xml::Path::parse(path, &Namespaces::default()).ok());
+        let codes: Vec<String> = codes.flat_map(|path| path.texts(&answer, None).unwrap_or_default()).collect();
+        // SOAP 1.1 has dots behind its own codes: Server.Busy.
+        let is_theirs = |code: &String| {
+            let local = code.rsplit_once(':').map_or(code.as_str(), |(_, local)| local);
+            matches!(local.split('.').next(), Some("Server" | "Receiver"))
+        };
+        is_fault && !codes.is_empty() && !codes.iter().any(is_theirs)
     }
 
     /// Whether a whole reply to a message says that the session is over.

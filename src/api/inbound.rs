@@ -189,15 +189,16 @@ async fn submit_message(c: Caller, m: v1::SubmitMessageRequest) -> Result<v1::Su
     let (field, bytes) = match &m.message {
         Some(Message::Hl7v2(bytes)) => ("hl7v2", bytes.len()),
         Some(Message::Fhir(bytes)) => ("fhir", bytes.len()),
+        Some(Message::Xml(bytes)) => ("xml", bytes.len()),
         None => ("message", 0),
     };
     if bytes == 0 {
-        broken.add(field, if m.message.is_none() { "is required: hl7v2 or fhir" } else { "is empty" });
+        broken.add(field, if m.message.is_none() { "is required: hl7v2, fhir or xml" } else { "is empty" });
     } else if bytes > MESSAGE_BYTES_MAX {
         broken.add(field, "at most 4 MiB");
     }
-    if field == "hl7v2" && !m.message_id.is_empty() {
-        broken.add("message_id", "only with fhir: an HL7 message has MSH-10");
+    if matches!(field, "hl7v2" | "xml") && !m.message_id.is_empty() {
+        broken.add("message_id", "only with fhir: an HL7 message has MSH-10, one of XML names itself");
     }
     let message = m.message;
     whole!(broken; endpoint, message_id, message);
@@ -205,6 +206,7 @@ async fn submit_message(c: Caller, m: v1::SubmitMessageRequest) -> Result<v1::Su
     let (reads, message) = match message {
         Message::Hl7v2(bytes) => (Format::Hl7v2, Submitted::Hl7v2(bytes)),
         Message::Fhir(body) => (Format::Fhir, Submitted::Fhir(body, message_id)),
+        Message::Xml(body) => (Format::Xml, Submitted::Xml(body)),
     };
     if way_in.format() != reads {
         let what = format!("the pack of {endpoint} reads {}, not {}", way_in.format().name(), reads.name());
@@ -213,7 +215,7 @@ async fn submit_message(c: Caller, m: v1::SubmitMessageRequest) -> Result<v1::Su
     c.audit("inbound.submit", [submitted(&c, &endpoint)?]).await?;
     Ok(match way_in.submit(message).await? {
         Told::Hl7v2(answers) => v1::SubmitMessageResponse { answers, ..Default::default() },
-        Told::Fhir(reply) => v1::SubmitMessageResponse {
+        Told::Http(reply) => v1::SubmitMessageResponse {
             http_status: i32::from(reply.status),
             location: reply.headers.get("location").unwrap_or_default().to_owned(),
             answers: vec![reply.body],

@@ -2,7 +2,8 @@
 
 use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
-use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, Status};
+use crate::adapter::fhir;
+use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, ReplyRules, Status};
 use crate::config::{Config, Endpoint, HttpsAuth, Transport, Trust};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
@@ -158,7 +159,11 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     };
     let listens = [
         (endpoint.listen.is_some(), "listen", Format::Hl7v2),
-        (endpoint.listen_https.is_some(), "listen_https", Format::Fhir),
+        (
+            endpoint.listen_https.is_some(),
+            "listen_https",
+            if pack.format() == Format::Xml { Format::Xml } else { Format::Fhir },
+        ),
     ];
     let unfit = std::iter::once((true, "transport", carries)).chain(listens);
     for (_, what, format) in unfit.filter(|(there, _, format)| *there && pack.format() != *format) {
@@ -167,6 +172,23 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
             "the pack {} is of format {is}, and the endpoint's {what} carries {can}; name another pack",
             pack.pin()
         ));
+    }
+    let judged =
+        endpoint.listen_https.iter().flat_map(|l| &l.accept.rules).flat_map(|r| r.messages.iter().map(move |m| (r, m)));
+    for (rule, message) in judged {
+        // Nothing of that name comes: what the rule was meant for would be ignored by it.
+        let known = match pack.format() {
+            Format::Xml => pack.parses().contains(&message.as_str()),
+            Format::Fhir | Format::Hl7v2 | Format::Document => fhir::resource::is_type(message),
+        };
+        if !known {
+            faults.push(format!(
+                "the accept rule \"{}\" judges {message}, which the pack {} does not read; it reads {}",
+                rule.name,
+                pack.pin(),
+                pack.parses().join(", ")
+            ));
+        }
     }
     if matches!(endpoint.transport, Transport::Mesh(_)) && !pack.makes_only(MESSAGE) {
         faults.push(format!(
@@ -233,26 +255,32 @@ fn not_let_in(endpoint: &Endpoint, pack: &Pack) -> Option<String> {
 }
 
 /// How it is asked what became of a message: MESH itself, or the record by the pack, where the pack and the way can.
-pub fn read_back(transport: &Transport, pack: &Arc<Pack>) -> Option<Arc<dyn ReadBack>> {
+pub fn read_back(transport: &Transport, fitted: &Arc<Fitted>) -> Option<Arc<dyn ReadBack>> {
     if matches!(transport, Transport::Mesh(_)) {
         return Some(Arc::new(ByTracking));
     }
     if !transport.can_ask() {
         return None;
     }
-    pack.manifest.reads_back.then(|| Arc::new(ByPack(pack.clone())) as Arc<dyn ReadBack>)
+    fitted.pack.manifest.reads_back.then(|| Arc::new(ByPack(fitted.clone())) as Arc<dyn ReadBack>)
 }
 
 /// A pack asks by the identifier in what was sent, and judges the answer against it.
-struct ByPack(Arc<Pack>);
+struct ByPack(Arc<Fitted>);
 
 impl ReadBack for ByPack {
     fn request(&self, question: Question<'_>) -> Option<Vec<u8>> {
-        self.0.read_back(question.rendering)
+        self.0.pack.read_back(question.rendering, &self.0.settings)
     }
 
     fn judge(&self, reply: &[u8], question: Question<'_>) -> Answer {
-        match verdict::read_back(reply, question.rendering) {
+        let said = match &self.0.reply_rules {
+            ReplyRules::Xml(rules) => {
+                verdict::read_back_xml(reply, question.rendering, &self.0.pack.manifest.read_backs, rules)
+            }
+            ReplyRules::Hl7(_) | ReplyRules::Http(_) => verdict::read_back(reply, question.rendering),
+        };
+        match said {
             verdict::ReadBack::Found { record_id } => Answer::Found { record_id: Some(record_id) },
             verdict::ReadBack::NotFound => Answer::NotFound,
             verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },

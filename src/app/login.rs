@@ -22,6 +22,7 @@ impl Login for PackLogin {
         let fitted = self.in_use.now();
         let session = fitted.pack.manifest.session.clone().ok_or("the pack in use has no [session]")?;
         let who = Who { user: &self.user, password: self.password.expose() };
+        let refuses = session.clone();
         Ok(LoginPlan {
             request: session.request(who, &fitted.settings)?,
             header: session.header.clone(),
@@ -29,6 +30,7 @@ impl Login for PackLogin {
             after: session.after.clone(),
             lasts: Duration::from_secs(session.lasts_seconds.into()),
             token: Box::new(move |body| session.token(body)),
+            refuses: Box::new(move |body| refuses.refuses(body)),
         })
     }
 

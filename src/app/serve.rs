@@ -7,6 +7,7 @@ use super::packs::{self, Keeper, PackFolder, Slot};
 use super::room::{self, Room};
 use super::senders;
 use super::tls;
+use crate::adapter::Format;
 use crate::config::{Config, Endpoint, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
@@ -14,7 +15,7 @@ use crate::domain::organisation::EndpointId;
 use crate::domain::policy::{AckMode, Environment};
 use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
-use crate::inbound::{Batches, Source, receive, receive_fhir, unheard};
+use crate::inbound::{Batches, Source, receive, receive_fhir, receive_xml, unheard, unheard_xml};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
@@ -298,7 +299,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
         in_use: ready.in_use,
         options: ready.options,
         sender: ready.sender,
-        read_back: Box::new(move |pack| endpoints::read_back(&transport, pack)),
+        read_back: Box::new(move |fitted| endpoints::read_back(&transport, fitted)),
         strays: ready.strays,
     }
 }
@@ -380,7 +381,7 @@ pub(super) fn source(
     }
 }
 
-/// The endpoint's own FHIR listener, where it has one.
+/// The endpoint's own listener for FHIR or XML, where it has one.
 async fn listen_https(
     ready: &Ready,
     store: &Store,
@@ -404,17 +405,25 @@ async fn listen_https(
     };
     let listener = https::Listener::new(tcp, settings);
     let address = listener.local_addr().map_err(|e| what(&e))?;
-    let fhir = Arc::new(fhir_source(ready, store, clock, entropy));
+    let taken_in = Arc::new(http_source(ready, store, clock, entropy));
+    let is_xml = ready.in_use.now().pack.format() == Format::Xml;
     let answer = move |arrived| {
-        let fhir = fhir.clone();
-        async move { receive_fhir(&fhir, arrived).await }
+        let source = taken_in.clone();
+        async move {
+            // By the pack that is in use now: another may be activated while we run.
+            match source.in_use.now().pack.format() {
+                Format::Xml => receive_xml(&source, arrived).await,
+                Format::Fhir | Format::Hl7v2 | Format::Document => receive_fhir(&source, arrived).await,
+            }
+        }
     };
-    parts.spawn(listener.run(stop.clone(), unheard, answer));
-    Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how: "FHIR over HTTPS" }))
+    parts.spawn(listener.run(stop.clone(), if is_xml { unheard_xml } else { unheard }, answer));
+    let how = if is_xml { "XML over HTTPS" } else { "FHIR over HTTPS" };
+    Ok(Some(Listening { endpoint: ready.config.id.clone(), address, how }))
 }
 
-/// What taking in a FHIR resource needs to know of an endpoint, whichever way it comes.
-fn fhir_source(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Source {
+/// What taking in a FHIR resource, or a message of XML, needs to know of an endpoint, whichever way it comes.
+fn http_source(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Source {
     source(ready, store, clock, entropy, ready.config.ack_mode, Vec::new())
 }
 
@@ -422,7 +431,7 @@ fn fhir_source(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &A
 fn mailbox(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Option<MeshSource> {
     let (Transport::Mesh(mesh), Sender::Mesh(client)) = (&ready.config.transport, &ready.sender) else { return None };
     Some(MeshSource {
-        source: fhir_source(ready, store, clock, entropy),
+        source: http_source(ready, store, clock, entropy),
         client: client.clone(),
         their_mailbox: mesh.to_mailbox.clone(),
         ack_workflow: mesh.ack_workflow.clone(),

@@ -14,7 +14,8 @@ const MAX_RULES: usize = 50;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Types {
     Hl7,
-    Fhir,
+    /// Resources, or elements of XML: which of the two the pack says.
+    Http,
 }
 
 pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>, types: Types) -> Accept {
@@ -26,8 +27,8 @@ pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>, types: Types
                 let hint = "list the types it judges, e.g. [\"ADT^A31\", \"ADT^A40\"], or [\"ADT^*\"]";
                 s.required_list("messages", hint, message_type)
             }
-            Types::Fhir => {
-                s.required_list("messages", "list the resources it judges, e.g. [\"Patient\"]", resource_type)
+            Types::Http => {
+                s.required_list("messages", "list the resources it judges, e.g. [\"Patient\"]", resource_or_element)
             }
         };
         let teams: Vec<TeamId> = s.list("teams", "[]", named(TeamId::parse));
@@ -69,13 +70,16 @@ fn message_type(node: &Node) -> Parsed<String> {
     }
 }
 
-/// `Patient`: what a Bundle is about, or a resource that stands alone.
-fn resource_type(node: &Node) -> Parsed<String> {
-    let named =
-        |t: &&str| t.starts_with(|c: char| c.is_ascii_uppercase()) && t.bytes().all(|b| b.is_ascii_alphabetic());
+/// `Patient`: what a Bundle is about, or a resource that stands alone; or an element that is a message of XML. Whether it can be one is held against the
+/// pack.
+fn resource_or_element(node: &Node) -> Parsed<String> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let named = |t: &&str| t.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && t.bytes().all(good);
     match node.text().filter(named) {
         Some("Bundle") => wrong("is \"Bundle\", which is judged by what it is about", "write e.g. \"ServiceRequest\""),
         Some(kind) => Ok(kind.to_owned()),
-        None => wrong("must be a type of resource", "write \"ServiceRequest\" or \"Patient\""),
+        None => {
+            wrong("must be a type of resource, or the name of an element", "write \"ServiceRequest\" or \"Patient\"")
+        }
     }
 }

@@ -98,6 +98,7 @@ impl Endpoint {
             evidence_overdue_after: self.evidence_overdue_after,
             back_off: self.back_off,
             asks: self.asks,
+            tracks_after: self.transport.tracks_after(),
             require_verified_nhs_number: self.require_verified_nhs_number,
             require_mapped_staff: self.require_mapped_staff,
             max_text_chars: self.max_text_chars,

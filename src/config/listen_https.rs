@@ -1,4 +1,4 @@
-//! `[endpoint.listen_https]`: where the EPR posts FHIR to us.
+//! `[endpoint.listen_https]`: where the EPR posts FHIR or XML to us.
 
 use super::accept::{self, Types};
 use super::mllp::known_team;
@@ -38,7 +38,7 @@ pub(super) fn read(mut s: Section<'_>, owner: Option<&Trust>) -> Option<ListenHt
     let bearer = s.secret("bearer");
     let default_team = s.optional("default_team", named(TeamId::parse));
     known_team(&s, default_team.as_ref(), owner);
-    let accept = accept::read(&mut s, owner, Types::Fhir);
+    let accept = accept::read(&mut s, owner, Types::Http);
     let listen = ListenHttps {
         accept,
         ignored_raw_retention: s.or("ignored_raw_retention", "\"0s\"", duration(Duration::ZERO..=days(365))),

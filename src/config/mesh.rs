@@ -34,6 +34,8 @@ pub struct Mesh {
     pub chunk_tries: u32,
     pub handshake_every: Duration,
     pub poll_interval: Duration,
+    /// From a message that MESH took to the first question what became of it.
+    pub track_after: Duration,
     pub inbox_page: u32,
     pub inbox_max: usize,
     /// The team a referral goes to that names none of ours.
@@ -87,6 +89,7 @@ pub(super) fn read(mut s: Section<'_>, owner: Option<&Trust>) -> Option<Mesh> {
         chunk_tries: s.or("chunk_tries", "3", int(1..=10)),
         handshake_every: s.or("handshake_every", "\"12h\"", duration(secs(1)..=days(1))),
         poll_interval: s.or("poll_interval", "\"5m\"", duration(Duration::from_millis(100)..=days(1))),
+        track_after: s.or("track_after", "\"30m\"", duration(secs(1)..=days(5))),
         inbox_page: s.or("inbox_page", "100", int(10..=500)),
         inbox_max: s.or("inbox_max", "1000", int(10..=100_000)),
         default_team,

@@ -101,6 +101,14 @@ impl Transport {
         matches!(self, Self::Https(_))
     }
 
+    /// How long after a message was taken it is asked for the first time what became of it, by whoever carries it.
+    pub fn tracks_after(&self) -> Option<Duration> {
+        match self {
+            Self::Mesh(mesh) => Some(mesh.track_after),
+            Self::Mllp(_) | Self::Folder(_) | Self::Https(_) | Self::Feed(_) => None,
+        }
+    }
+
     pub fn has_tls(&self) -> bool {
         match self {
             Self::Mllp(mllp) => mllp.tls.is_some(),

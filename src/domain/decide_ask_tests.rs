@@ -217,6 +217,37 @@ fn what_its_carrier_has_is_received_and_the_records_own_word_is_still_needed() {
 }
 
 #[test]
+fn what_its_carrier_took_is_asked_about_ever_less_often_until_it_is_overdue() {
+    let tracks_after = Some(Duration::from_secs(600));
+    let p = EndpointPolicy { filed_by: FiledBy::ApplicationAck, tracks_after, ..asking_policy() };
+    let taken = |code: &str| Answer::Received { code: code.into() };
+    let mut d = attempt(&p, replied(ca()));
+    assert_eq!((d.state, because(&d)), (State::Accepted, Some(Because::Accepted)));
+    // It was taken at second 10.
+    let (mut now, mut waits) = (10, Vec::new());
+    while let Some(due) = d.ask_at() {
+        waits.push(due.as_second() - at(now).as_second());
+        now += due.as_second() - at(now).as_second();
+        d = ask(&d, &p, now, taken("MESH says accepted"));
+        assert_eq!((d.state, d.attempts, d.unresolved), (State::Accepted, 1, 0));
+    }
+    assert_eq!(waits[0], 600);
+    assert!(waits.windows(2).all(|w| w[0] <= w[1]) && waits.iter().all(|w| *w <= 6 * 3600), "{waits:?}");
+    assert!((5..=20).contains(&waits.len()) && now >= 86_400, "once overdue it is asked no more: {waits:?}");
+    // What is acknowledged there is no proof; what it gave up is parked; its own word files it, and ends the questions.
+    let fresh = attempt(&p, replied(ca()));
+    assert_eq!(ask(&fresh, &p, 700, taken("MESH says acknowledged")).state, State::Accepted);
+    let given_up = ask(&fresh, &p, 700, Answer::NotDelivered { code: "MESH says undeliverable 14".into() });
+    assert_eq!(given_up.state, State::Parked);
+    let filed = after(&fresh, &p, &[late(aa(), &p)]);
+    assert_eq!((filed.state, filed.ask_at()), (State::Filed, None));
+    // Where its receipt is all that the trust asks for there is nothing to ask.
+    let less = EndpointPolicy { filed_by: FiledBy::TransportAck, ..p };
+    let d = attempt(&less, replied(ca()));
+    assert_eq!((d.state, d.asking), (State::Filed, None));
+}
+
+#[test]
 fn what_its_carrier_gave_up_is_parked_and_no_longer_counts_as_received() {
     let p = EndpointPolicy { filed_by: FiledBy::ApplicationAck, ..asking_policy() };
     let d = ask(&attempt(&p, no_answer()), &p, 20, Answer::NotDelivered { code: "MESH says undeliverable 14".into() });

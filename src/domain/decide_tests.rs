@@ -38,6 +38,7 @@ pub fn policy() -> EndpointPolicy {
         evidence_overdue_after: Duration::from_secs(60),
         back_off: BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) },
         asks: AskRules::default(),
+        tracks_after: None,
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 60_000,

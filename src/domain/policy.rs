@@ -1,10 +1,13 @@
 //! What a trust decided about one endpoint: which evidence files an entry, what to do when nobody knows, how long to wait.
 //! Read from config, used by `decide`; nothing here has a default where only the trust can know.
 
-use super::ask::AskRules;
+use super::ask::{AskRules, Asking, Because};
 use super::organisation::{EndpointId, OdsCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// The longest time between questions about what is under way.
+const TRACK_CAP: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Which evidence moves a delivery to FILED. Anything weaker is ACCEPTED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +114,8 @@ pub struct EndpointPolicy {
     pub back_off: BackOff,
     /// How the record is asked, where it can be.
     pub asks: AskRules,
+    /// Whoever carries the messages can be asked what became of one that it took, so long after it took it; then ever less often.
+    pub tracks_after: Option<Duration>,
     /// Hold entries whose NHS number is not verified (status 01).
     pub require_verified_nhs_number: bool,
     /// Hold entries whose author has no staff id of the EPR.
@@ -139,6 +144,7 @@ impl EndpointPolicy {
             evidence_overdue_after: Duration::from_secs(24 * 3600),
             back_off: BackOff { first: Duration::from_secs(60), cap: Duration::from_secs(3600) },
             asks: AskRules::default(),
+            tracks_after: None,
             require_verified_nhs_number: true,
             require_mapped_staff: true,
             max_text_chars: 0,
@@ -150,6 +156,21 @@ impl EndpointPolicy {
     /// Whether this trust has the record itself asked.
     pub fn can_be_asked(&self) -> bool {
         self.after_unknown == AfterUnknown::Query || self.filed_by == FiledBy::ReadBack
+    }
+
+    /// From what was received to the first question about it; `None`: it is not asked about.
+    pub fn confirms_after(&self) -> Option<Duration> {
+        if self.filed_by == FiledBy::ReadBack { Some(self.asks.first_after) } else { self.tracks_after }
+    }
+
+    /// From an answer that settles nothing to the next question.
+    pub fn asks_again(&self, asking: &Asking) -> Duration {
+        match (asking.because, self.tracks_after) {
+            (Because::Accepted, Some(first)) if self.filed_by != FiledBy::ReadBack => {
+                BackOff { first, cap: TRACK_CAP.max(first) }.full(asking.not_found)
+            }
+            _ => self.asks.wait(asking),
+        }
     }
 }
 

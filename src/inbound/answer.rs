@@ -1,8 +1,10 @@
 //! Answers of ours. HL7 v2: original mode one acknowledgement, enhanced mode up to two, errors in the sender's version. FHIR: a status and an
-//! OperationOutcome.
+//! OperationOutcome. XML: what the pack says, else a status and a sentence.
 
 use super::Source;
+use crate::adapter::Fitted;
 use crate::adapter::hl7::{Ack, AckCode, AckError, AckMode as Asked, Envelope};
+use crate::adapter::xml::Said;
 use crate::domain::ids::{ReferralId, random_80_bits};
 use crate::domain::policy::AckMode;
 use crate::store::Refusal;
@@ -11,6 +13,7 @@ use crate::transport::http_message::Reply;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Who is answered, and so in which form.
 #[derive(Clone, Copy)]
@@ -18,6 +21,28 @@ pub enum Caller<'a> {
     Hl7(&'a Envelope),
     /// Somebody who posted a FHIR resource, or sent it by another way as if it had been posted.
     Http,
+    /// Somebody who sent a message of XML.
+    Xml(&'a ToXml),
+}
+
+/// Who sent it, and in whose words they are answered.
+pub struct ToXml {
+    pub fitted: Arc<Fitted>,
+    /// What the sender calls the message; empty where it does not say.
+    pub id: String,
+    pub message_type: String,
+}
+
+/// Sentences of one answer, together, in characters: whoever breaks a thousand rules is not told all of them.
+const WHY_CHARS_MAX: usize = 2_000;
+
+impl ToXml {
+    /// `status`: unless the pack says another.
+    pub fn answer<'w>(&self, taken: bool, status: u16, why: impl IntoIterator<Item = &'w str>) -> Vec<u8> {
+        let why: String = why.into_iter().collect::<Vec<_>>().join("; ").chars().take(WHY_CHARS_MAX).collect();
+        let said = Said { taken, status, id: &self.id, message_type: &self.message_type, why: &why };
+        self.fitted.pack.answer_to_xml(&self.fitted.settings, &said).to_bytes()
+    }
 }
 
 /// How a message was taken.
@@ -51,6 +76,8 @@ impl Caller<'_> {
             Caller::Http if taken == Taken::Yes => {
                 said(200, "information", "informational", ["taken note of"]).to_bytes()
             }
+            Caller::Xml(to) if taken == Taken::Yes => to.answer(true, 200, ["taken note of"]),
+            Caller::Xml(to) => to.answer(false, 422, wrong.iter().map(|w| w.what.as_str())),
             Caller::Http => {
                 let code = match wrong.first().map(|w| w.code) {
                     Some(101 | 102) => "invalid",

@@ -43,7 +43,13 @@ pub async fn receive_fhir(source: &Source, arrived: Arrived) -> Reply {
 
 /// What a caller is told whose request did not come as far as [`receive_fhir`]: no answer of ours is without an OperationOutcome.
 pub fn unheard(why: Unheard) -> Reply {
-    let (code, what) = match why {
+    let (code, what) = said_unheard(why);
+    refusal(why.status(), code, &what)
+}
+
+/// A code of FHIR's issue types, and a sentence.
+pub(super) fn said_unheard(why: Unheard) -> (&'static str, String) {
+    match why {
         Unheard::NotAllowed => ("login", "this needs Authorization: Bearer with the secret that was agreed".to_owned()),
         Unheard::TooLarge { bytes_max } => (
             "too-long",
@@ -53,8 +59,7 @@ pub fn unheard(why: Unheard) -> Reply {
         Unheard::TooSlow => {
             ("timeout", "it could not be answered in time and may have been taken; send it again, as it was".to_owned())
         }
-    };
-    refusal(why.status(), code, &what)
+    }
 }
 
 /// Requests that bring no message: nothing is kept of them.
@@ -187,7 +192,7 @@ async fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<Field
     })
 }
 
-fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {
+pub(super) fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {
     let now = source.clock.now();
     let content = Sha256::digest(&arrived.body).to_vec();
     let sent = arrived.request_id.as_deref().map(str::trim).filter(|id| !id.is_empty());

@@ -15,10 +15,12 @@ pub mod reconcile;
 mod referral;
 mod told;
 mod weigh;
+mod xml;
 
 pub use batches::Batches;
 pub use fhir::{receive_fhir, unheard};
 pub use receive::receive;
+pub use xml::{receive_xml, unheard_xml};
 
 use crate::adapter::InUse;
 use crate::domain::accept::Accept;

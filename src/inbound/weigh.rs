@@ -2,7 +2,8 @@
 
 use super::answer::{Caller, Taken, Wrong};
 use super::{Source, referral, told};
-use crate::adapter::{FieldFault, ParseError, Parsed};
+use crate::adapter::xml::Peeked;
+use crate::adapter::{FieldFault, Fitted, ParseError, Parsed};
 use crate::domain::accept::AcceptRule;
 use crate::domain::organisation::TeamId;
 use crate::domain::rule::Violation;
@@ -24,13 +25,27 @@ static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// By the pack that is in use.
 pub async fn read(source: &Source, bytes: &[u8]) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
-    let (fitted, zone) = (source.in_use.now(), &source.time_zone_name);
+    let zone = source.time_zone_name.clone();
+    by_pack(source, bytes, move |fitted, bytes| fitted.pack.read(bytes, &fitted.settings, &zone)).await
+}
+
+/// What a message of XML shows before a map is asked.
+pub async fn peek_xml(source: &Source, bytes: &[u8]) -> Result<Peeked, ParseError> {
+    by_pack(source, bytes, |fitted, bytes| fitted.pack.peek_xml(bytes)).await
+}
+
+async fn by_pack<T: Send + 'static>(
+    source: &Source,
+    bytes: &[u8],
+    look: impl FnOnce(&Fitted, &[u8]) -> Result<T, ParseError> + Send + 'static,
+) -> Result<T, ParseError> {
+    let fitted = source.in_use.now();
     if bytes.len() <= LARGE_BYTES {
-        return fitted.pack.read(bytes, &fitted.settings, zone);
+        return look(&fitted, bytes);
     }
     let _turn = LARGE_AT_ONCE.acquire().await;
-    let (bytes, zone) = (bytes.to_vec(), zone.clone());
-    let read = tokio::task::spawn_blocking(move || fitted.pack.read(&bytes, &fitted.settings, &zone)).await;
+    let bytes = bytes.to_vec();
+    let read = tokio::task::spawn_blocking(move || look(&fitted, &bytes)).await;
     read.unwrap_or_else(|_| Err(ParseError::Unreadable("reading it broke off".into())))
 }
 

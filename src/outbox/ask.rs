@@ -2,6 +2,7 @@
 //! it carries no note. The lane is held meanwhile, as for a send.
 
 use super::send::Ending;
+use super::wait::told_to_wait;
 use super::{Endpoint, Shared};
 use crate::domain::ask::Answer;
 use crate::domain::decide::Happened;
@@ -46,7 +47,7 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
         let answer = Answer::CannotSay { code: code.to_owned() };
         Ending::without_attempt(Happened::Asked { answer, reply: None }, Feeling::Nothing)
     };
-    let Some(read_back) = (endpoint.read_back)(&endpoint.in_use.now().pack) else {
+    let Some(read_back) = (endpoint.read_back)(&endpoint.in_use.now()) else {
         return cannot("the pack or config has no way to ask any longer");
     };
     let Some(rendering) = &claimed.rendering else { return cannot("nothing was rendered") };
@@ -88,8 +89,9 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(bytes) => {
             let answer = read_back.judge(&bytes, question);
+            let waits = told_to_wait(&bytes, shared.clock.now());
             replies.push(kept(id, bytes, shown(&answer), false));
-            (Happened::Asked { answer, reply: Some(id) }, Feeling::Reached)
+            (Happened::Asked { answer, reply: Some(id) }, waits.unwrap_or(Feeling::Reached))
         }
         // The request itself cannot be sent: trying again would not help.
         Sent::NotSent(e) if e.is_message_fault() => return cannot("the pack's request cannot be sent"),

@@ -17,6 +17,7 @@ mod prepare;
 mod send;
 mod strays;
 mod trace;
+mod wait;
 mod ways;
 mod worker;
 
@@ -26,7 +27,7 @@ pub use look_up::TIME_MAX as LOOK_UP_TIME_MAX;
 pub use ways::WAIT_MAX as TURN_WAIT_MAX;
 pub use worker::run;
 
-use crate::adapter::{InUse, Pack, RenderOptions};
+use crate::adapter::{Fitted, InUse, RenderOptions};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::{EndpointId, StaffId};
 use crate::domain::policy::BackOff;
@@ -87,8 +88,8 @@ pub struct Endpoint {
     pub staff: FindStaff,
 }
 
-/// A pack's way to ask the record.
-pub type FindReadBack = Box<dyn Fn(&Arc<Pack>) -> Option<Arc<dyn ReadBack>> + Send + Sync>;
+/// A pack's way to ask the record, with the endpoint's settings.
+pub type FindReadBack = Box<dyn Fn(&Arc<Fitted>) -> Option<Arc<dyn ReadBack>> + Send + Sync>;
 
 /// The EPR's own id and name for one of our authors.
 pub type FindStaff = Box<dyn Fn(&StaffId) -> Option<(String, String)> + Send + Sync>;

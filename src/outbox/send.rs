@@ -2,6 +2,7 @@
 
 use super::judge::{judge, of_refusal};
 use super::prepare::{Prepared, prepare};
+use super::wait::told_to_wait;
 use super::ways::Ahead;
 use super::{Endpoint, Shared, ask, strays, trace};
 use crate::adapter::Fitted;
@@ -195,11 +196,12 @@ async fn after(
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(heard) => {
             let (verdict, outage) = judge(fitted, &heard, control_id, bytes).await;
+            let waits = told_to_wait(&heard, now);
             let kept = reply(heard, verdict.clone(), false);
             let happened = Happened::Replied { verdict, reply: kept.id };
             replies.push(kept);
             // A gateway that has nothing behind it answers for every note: several in a row close the gate, as silences do.
-            (happened, outage.map_or(Feeling::Reached, Feeling::Silent))
+            (happened, waits.unwrap_or_else(|| outage.map_or(Feeling::Reached, Feeling::Silent)))
         }
         Sent::NotSent(e) => not_sent(&e),
         Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),

@@ -133,7 +133,7 @@ statement!(
     PUT_INBOUND,
     "INSERT INTO inbound (id, trust, endpoint_id, received_at, source, control_id, content, state, bytes, payload, rule) \
      SELECT {0:uuid}, {1:text}, {2:text}, {3:int}, {4:text}, {5:text}, {6:bytes}, {7:text}, {8:heap}, {10:heap_text}, {12:text} FROM {rows} WHERE true \
-     ON CONFLICT (id) DO UPDATE SET state = excluded.state, payload = excluded.payload, rule = excluded.rule, \
+     ON CONFLICT (id) DO UPDATE SET control_id = excluded.control_id, state = excluded.state, payload = excluded.payload, rule = excluded.rule, \
      bytes = CASE WHEN excluded.state = 'IGNORED' THEN excluded.bytes ELSE inbound.bytes END"
 );
 statement!(COUNT, "UPDATE feed SET position = position + $1, open = open + $2, commits = commits + 1 WHERE id = 1");

@@ -60,7 +60,7 @@ fn is_blank(body: &[u8]) -> bool {
     body.iter().all(u8::is_ascii_whitespace)
 }
 
-fn is_yes(row: HttpRow) -> bool {
+pub(super) fn is_yes(row: HttpRow) -> bool {
     matches!(row, HttpRow::Positive | HttpRow::Received)
 }
 
@@ -156,7 +156,7 @@ fn filed(body: &Document<'_>, rules: &XmlRules, has_result: bool, names: bool) -
 }
 
 /// Control and format characters (Cc, Cf), and what breaks lines: two ids that look alike would not be, and what stands behind one could be shown turned round.
-fn is_unseen(c: char) -> bool {
+pub(super) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c),
             0xAD | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E
@@ -165,7 +165,7 @@ fn is_unseen(c: char) -> bool {
 }
 
 /// A Fault anywhere, or anything where the pack says that one stands, be it of a form that gives no code.
-fn has_fault(body: &Document<'_>, rules: &XmlRules) -> bool {
+pub(super) fn has_fault(body: &Document<'_>, rules: &XmlRules) -> bool {
     let says = |found: &xml::Found<'_, '_>| found.text().is_none_or(|text| !text.trim().is_empty());
     body.descendants().any(|n| n.is_element() && n.tag_name().name() == "Fault")
         || rules.fault_at.iter().any(|path| path.find(body, None).map_or(true, |found| found.iter().any(says)))

@@ -68,7 +68,10 @@ fn every_request_names_its_own_document_first_and_can_be_asked_for() {
         let question = Request::parse(&question).expect("a request");
         assert_eq!(question.method, Method::Get);
         assert!(question.target.ends_with(&format!("%7C{own}")), "{name}: {}", question.target);
-        assert_eq!(pack.read_back(&request.to_bytes()).map(|b| b.len()), Some(question.to_bytes().len()));
+        assert_eq!(
+            pack.read_back(&request.to_bytes(), &serde_json::Map::new()).map(|b| b.len()),
+            Some(question.to_bytes().len())
+        );
     }
 }
 
@@ -327,7 +330,9 @@ fn interop_a_fhir_server_of_others_takes_what_we_send_and_the_verdicts_are_right
         assert!(correlates(&reply, &rules, "C1"));
         verdict(&reply, &rules, "C1", bytes)
     };
-    let asked = |bytes: &[u8]| read_back(&send(server.port, &pack.read_back(bytes).expect("a question")), bytes);
+    let asked = |bytes: &[u8]| {
+        read_back(&send(server.port, &pack.read_back(bytes, &serde_json::Map::new()).expect("a question")), bytes)
+    };
 
     // A note: not there, created, and found; sent again it is the same one.
     let note = bytes_of("render-note", None);

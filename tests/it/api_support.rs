@@ -64,6 +64,7 @@ fn policy(id: &str, trust: &str, name: &str) -> EndpointPolicy {
         evidence_overdue_after: Duration::from_secs(3600),
         back_off: BackOff { first: Duration::from_secs(1), cap: Duration::from_secs(60) },
         asks: AskRules::default(),
+        tracks_after: None,
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 100_000,

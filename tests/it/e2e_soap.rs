@@ -270,7 +270,7 @@ async fn a_log_in_that_fails_is_an_outage_and_no_attempt() {
         true => match count.fetch_add(1, Ordering::SeqCst) {
             0 => Act::Say(reply(503, "", "")),
             1 => fault(500, "s:Server"),
-            2 => fault(200, "s:Client"),
+            2 => fault(200, "s:Server.Busy"),
             3 => Act::Say(reply(200, "", "<html><body>Welcome</body></html>")),
             4 => Act::SayAndClose(Vec::new()),
             5 => Act::Hang,
@@ -289,6 +289,57 @@ async fn a_log_in_that_fails_is_an_outage_and_no_attempt() {
     assert_eq!((d.attempts, notes(&epr).len()), (1, 1), "{}", shown(&d));
     assert!(asked.load(Ordering::SeqCst) >= 7);
     bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_refused_by_a_fault_is_not_heard_of_again_for_a_minute() {
+    for (status, code) in [(200, "s:Client"), (500, "s:FailedAuthentication")] {
+        let epr = WebEnd::start(move |_, got| match is_login(got) {
+            true => fault(status, code),
+            false => filed(got, "17"),
+        })
+        .await;
+        let password = password();
+        let stage = Stage::sqlite([over_soap(&epr, &password, "")]);
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        let written = client.write(&client.person(0, "epr").await, "Rang a garden centre.").await;
+        // Accounts are locked by those who insist. The gate's own probes come every 100 ms.
+        let refused = async || client.endpoint("epr").await.closed_because.contains("not asked again before");
+        wait_until(PATIENCE, "the refusal", refused).await;
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        assert_eq!((logins(&epr), notes(&epr).len()), (1, 0), "{status} {code}");
+        assert_eq!(client.delivery(written.id()).await.attempts, 0);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_asks_to_be_left_alone_is() {
+    for status in [429, 503] {
+        let epr = WebEnd::start(move |_, got| match is_login(got) {
+            true => logged_in(1),
+            false => Act::Say(reply(status, "Retry-After: 1800\r\n", &envelope("<Busy/>"))),
+        })
+        .await;
+        let password = password();
+        let own = "after_unknown = \"park\"\nmax_unknown_resends = 0";
+        let stage = Stage::sqlite([over_soap(&epr, &password, own)]);
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        client.write(&client.person(0, "epr").await, "Rang a garden centre.").await;
+        let closed = async || client.endpoint("epr").await.closed_because.contains("to be left alone for 1800 s");
+        wait_until(PATIENCE, "the gate", closed).await;
+        // Its probes would come every 100 ms.
+        let behind = client.write(&client.person(1, "epr").await, "Met at the library.").await;
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        assert_eq!(notes(&epr).len(), 1, "{status}");
+        assert_eq!(
+            (client.endpoint("epr").await.gate(), client.delivery(behind.id()).await.state()),
+            (Gate::Closed, State::Queued)
+        );
+        bridge.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,8 @@ use ips_bridge::adapter::{Fitted, InUse, Pack};
 use ips_bridge::domain::accept::{Accept, AcceptRule};
 use ips_bridge::domain::nhs_number::NhsNumber;
 use ips_bridge::domain::organisation::TeamId;
-use ips_bridge::domain::person::PatientDetails;
+use ips_bridge::domain::person::{LocalIdentifier, PatientDetails};
+use ips_bridge::domain::text::Private;
 use ips_bridge::inbound::{Source, receive_fhir, unheard};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::{Page, PatientBy};
@@ -418,6 +419,81 @@ async fn a_patient_of_ours_is_changed_and_an_older_resource_never_overwrites_a_n
             patient(json!({ "deceasedDateTime": "2026-03-05", "meta": { "lastUpdated": "2026-03-06T09:00:00Z" } }));
         assert_eq!(post("Patient", "died", &died).await.0, 200);
         assert_eq!(fhir.became("died").await.0, InboundState::Applied);
+        fhir.end().await;
+    }
+}
+
+fn mrn(value: &str) -> Value {
+    json!({ "system": "https://epr.example/Id/mrn", "value": value })
+}
+
+/// A record that went into another one, which is named so.
+fn replaced(loser: &str, at: &str, other: Value, contained: Value) -> Value {
+    json!({
+        "resourceType": "Patient", "active": false, "meta": { "lastUpdated": at }, "identifier": [mrn(loser)],
+        "link": [{ "type": "replaced-by", "other": other }], "contained": contained
+    })
+}
+
+#[tokio::test]
+async fn a_patient_that_another_one_replaced_is_merged_where_both_are_named_and_else_held() {
+    for test in stores() {
+        let fhir = start(&test, listening()).await;
+        let post = async |kind, id: &str, body: &Value| {
+            let reply = fhir.post(kind, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
+            (reply.status, fhir.became(id).await.0)
+        };
+        let with_number =
+            json!([{ "system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000026" }, mrn("1001")]);
+        for (id, referral, identifiers) in [("a", "R-1", with_number.clone()), ("b", "R-2", json!([mrn("1002")]))] {
+            let mut request = service_request(referral);
+            request["contained"][0]["identifier"] = identifiers;
+            assert_eq!(post("ServiceRequest", id, &request).await.0, 201);
+        }
+        let known = async |value: &str| {
+            let (value, assigning_authority) = (Private(value.to_owned()), "RZZ-EPR".to_owned());
+            let local = LocalIdentifier { value, assigning_authority, kind: "MR".into() };
+            let by = PatientBy::Local(local);
+            let page = Page { size: 10, after: None };
+            let found = fhir.bridge.store.find_patients(&Scope::system(), &trust(), &by, page).await.expect("read");
+            found.iter().map(|p| p.id).collect::<Vec<_>>()
+        };
+        let (one, two) = (known("1001").await, known("1002").await);
+        assert!(one.len() == 1 && two.len() == 1 && one != two);
+
+        let survivor = json!([{
+            "resourceType": "Patient", "id": "s", "identifier": with_number, "name": [{ "family": "Othertest" }],
+            "birthDate": "1990-01-31"
+        }]);
+        let (inside, bare) = (json!({ "reference": "#s" }), json!({ "reference": "Patient/2" }));
+        let by_number =
+            json!({ "identifier": { "system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000026" } });
+        let first = "2026-03-02T09:00:00Z";
+        // What names no second record for certain, or says more than the merge, is for a person.
+        let mut died = replaced("1002", first, inside.clone(), survivor.clone());
+        died["deceasedBoolean"] = json!(true);
+        let mut both = replaced("1002", first, inside.clone(), survivor.clone());
+        let other = json!({ "type": "replaces", "other": bare.clone() });
+        both["link"].as_array_mut().expect("links").push(other);
+        for (id, body) in [("bare", replaced("1002", first, bare, json!([]))), ("died", died), ("both", both)] {
+            assert_eq!(post("Patient", id, &body).await, (422, InboundState::Parked), "{id}");
+            assert_eq!(known("1002").await, two, "{id}");
+        }
+        let merge = replaced("1002", first, inside, survivor);
+        assert_eq!(post("Patient", "merge", &merge).await, (200, InboundState::Applied));
+        assert_eq!(known("1001").await, one);
+        assert_ne!(known("1002").await, two, "its identifier leads to nobody else any more");
+        // It was done before: taken as done, also by the NHS number that the link itself names.
+        let again = replaced("1002", first, by_number.clone(), json!([]));
+        assert_eq!(post("Patient", "again", &again).await.0, 200);
+        // With itself, and the other way round.
+        let itself = replaced("1001", "2026-03-03T09:00:00Z", json!({ "identifier": mrn("1001") }), json!([]));
+        assert_eq!(post("Patient", "itself", &itself).await, (422, InboundState::Parked));
+        let reversed = replaced("1001", "2026-03-04T09:00:00Z", json!({ "identifier": mrn("1002") }), json!([]));
+        assert_eq!(post("Patient", "reversed", &reversed).await, (422, InboundState::Parked));
+        // Of two whom nobody here knows nothing is kept.
+        let strangers = replaced("8001", first, json!({ "identifier": mrn("8002") }), json!([]));
+        assert_eq!(post("Patient", "strangers", &strangers).await, (200, InboundState::Ignored));
         fhir.end().await;
     }
 }

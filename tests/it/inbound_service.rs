@@ -51,6 +51,25 @@ fn over_fhir() -> toml::Table {
     fhir
 }
 
+/// Nothing is sent there: it is never logged in.
+fn over_xml(password: &tempfile::NamedTempFile) -> toml::Table {
+    let mut xml = endpoint("epr", nobody(), "");
+    for key in ["mllp", "settings"] {
+        xml.remove(key);
+    }
+    let https = format!(
+        "adapter = \"soap-notes\"\ntransport = \"https\"\n[https]\nbase_url = \"http://127.0.0.1:9/api\"\n\
+         [https.auth]\nkind = \"session\"\nuser = \"ips\"\npassword = {{ file = \"{}\" }}\n[settings]\nsystem = \"IPSBRIDGE\"\n",
+        password.path().display()
+    );
+    xml.extend(https.parse::<toml::Table>().expect("TOML"));
+    xml
+}
+
+fn in_xml() -> Vec<u8> {
+    example("soap-notes/examples/parse-referral/message.xml").replace("IPS-NORTH", "newteam").into_bytes()
+}
+
 async fn submit(client: &Client, message: Message) -> v1::SubmitMessageResponse {
     let request =
         v1::SubmitMessageRequest { endpoint_id: "epr".into(), message: Some(message), message_id: String::new() };
@@ -160,6 +179,16 @@ async fn a_parked_resource_becomes_a_referral_when_it_is_run_again_after_it_was_
     let messages = [Message::Fhir(resource())];
     mended(Stage::sqlite([over_fhir()]), &messages, is_created).await;
     mended(Stage::postgres([over_fhir()]), &messages, is_created).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_message_of_xml_becomes_a_referral_when_it_is_run_again_after_it_was_mended() {
+    let mut password = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut password, b"s3cret-of-tests").expect("written");
+    let messages = [Message::Xml(in_xml())];
+    let is_taken = |a: &v1::SubmitMessageResponse| a.http_status == 200 && text(&a.answers).contains("M-20260301-0007");
+    mended(Stage::sqlite([over_xml(&password)]), &messages, is_taken).await;
+    mended(Stage::postgres([over_xml(&password)]), &messages, is_taken).await;
 }
 
 async fn kept(bridge: &small::Bridge, state: InboundState) -> Vec<InboundId> {

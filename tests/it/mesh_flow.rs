@@ -281,6 +281,25 @@ async fn what_mesh_does_not_have_goes_again_byte_for_byte_once_it_has_said_so_of
 }
 
 #[tokio::test]
+async fn what_mesh_took_is_asked_about_by_itself_and_parked_when_it_was_given_up() {
+    for store in stores() {
+        let mut scene = scene(store, "").await;
+        scene.stage.change(ENDPOINT, "mesh = { track_after = \"1s\" }");
+        let bridge = Bridge::start(&scene.stage).await;
+        let person = bridge.client.person(1, ENDPOINT).await;
+        let note = bridge.client.write(&person, "First.").await;
+        bridge.client.until_state(note.id(), State::Accepted).await;
+        let sent = scene.sent().await;
+        scene.mesh.set_status(&sent.id, "undeliverable");
+        // No report comes, and nobody asks for it.
+        let parked = bridge.client.parked(note.id(), v1::ParkReason::Refused).await;
+        assert!(parked.timeline.iter().any(|s| s.what.contains("MESH says undeliverable")), "{}", shown(&parked));
+        assert_eq!((scene.mesh.count(POST), parked.attempts), (1, 1));
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn what_mesh_had_and_gave_up_is_parked_when_it_is_asked() {
     let scene = on_sqlite("").await;
     scene.mesh.harm(POST, Harm::LoseAnswer, 1);

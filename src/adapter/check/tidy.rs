@@ -101,7 +101,7 @@ fn lookups(pack: &Pack, faults: &mut Faults) {
             let what = format!("[lookup.{}] is used by nothing", lookup.name);
             faults.add(FILE, lookup.line, what, "remove it, or use what it gives in a template: lookup.name.field");
         }
-        let answer = format!("/lookup.{}.json", lookup.name);
+        let answer = format!("/lookup.{}.{}", lookup.name, super::super::examples::answer_ending(pack.manifest.format));
         if !pack.sources.under("examples").any(|p| p.ends_with(&answer)) {
             let what = format!("[lookup.{}] has no example of an answer", lookup.name);
             let hint = format!("add examples/render-…{answer} with what the record answers, and one that finds nobody");

@@ -1,11 +1,13 @@
 //! `[lookup.<name>]`: what the record is asked before a message is made, such as its own id of a patient, and what its answer must be. Only one answer
 //! that says one thing, of that patient, is used: of none and of several nothing is chosen.
 
-use super::super::fault::suggest;
+use super::super::fault::{Faults, suggest};
+use super::super::lint;
 use super::super::pack::Pack;
 use super::super::render::RenderError;
 use super::super::request::Part;
 use super::super::table::{Reader, TomlFile};
+use super::super::xml::{self, Namespaces};
 use super::{json, resource};
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::text::Private;
@@ -31,6 +33,25 @@ pub struct Lookup {
     pub name: String,
     pub path: Part,
     pub query: Option<Part>,
+    method: Method,
+    headers: Headers,
+    /// For xml packs: of a question by POST.
+    body: Option<Part>,
+    at: At,
+    /// Settings under which it is asked.
+    pub when: Vec<(String, String)>,
+    pub line: u32,
+}
+
+/// Where an answer says what.
+#[derive(Debug, Clone)]
+enum At {
+    Fhir(FhirAt),
+    Xml(Box<xml::AnswerAt>),
+}
+
+#[derive(Debug, Clone)]
+struct FhirAt {
     /// Where the one thing stands in the answer.
     one: JsonPath,
     /// What is taken from it, by name.
@@ -39,9 +60,6 @@ pub struct Lookup {
     nhs_number: Option<JsonPath>,
     /// Where it says the date of birth, which must be the patient's.
     date_of_birth: Option<JsonPath>,
-    /// Settings under which it is asked.
-    pub when: Vec<(String, String)>,
-    pub line: u32,
 }
 
 /// A question, ready to be sent.
@@ -83,10 +101,11 @@ pub enum NotLookedUp {
 }
 
 impl Lookup {
-    /// Every `[lookup.<name>]`.
+    /// Every `[lookup.<name>]`. `namespaces`: of an xml pack.
     pub fn read_all(
         file: &TomlFile<'_>,
         table: &DeTable<'_>,
+        namespaces: Option<&Namespaces>,
         when: &dyn Fn(&Reader<'_, '_>) -> Vec<(String, String)>,
     ) -> Vec<Self> {
         let mut list = Vec::new();
@@ -100,7 +119,7 @@ impl Lookup {
                 file.fault_at(line, format!("[lookup.{name}] must be a table"), "write path, one and gives in it");
                 continue;
             };
-            list.extend(Self::read(file, t, line, name, when));
+            list.extend(Self::read(file, t, line, name, namespaces, when));
         }
         if let Some(more) = list.get(LOOKUPS_MAX) {
             let what = format!("is one lookup too many: at most {LOOKUPS_MAX}");
@@ -114,6 +133,7 @@ impl Lookup {
         table: &DeTable<'_>,
         line: u32,
         name: String,
+        namespaces: Option<&Namespaces>,
         when: &dyn Fn(&Reader<'_, '_>) -> Vec<(String, String)>,
     ) -> Option<Self> {
         let r = Reader::new(file, table, line, format!("[lookup.{name}]"));
@@ -133,7 +153,6 @@ impl Lookup {
                 })
                 .ok()
         };
-        let one = r.required("one", "$.entry[?@.resource.resourceType == 'Patient'].resource").and_then(json_path);
         let mut gives = Vec::new();
         for (key, item) in r.table("gives").map(|(t, _)| t).into_iter().flatten() {
             let (field, at) = (key.get_ref().to_string(), file.line(key.span()));
@@ -141,7 +160,7 @@ impl Lookup {
                 file.fault_at(at, format!("`gives` has no path for \"{field}\""), "write gives = { id = \"$.id\" }");
                 continue;
             };
-            gives.extend(json_path((text.to_string(), at)).map(|p| (field, p)));
+            gives.push((field, (text.to_string(), at)));
         }
         if gives.is_empty() {
             r.fault(format!("[lookup.{name}] gives nothing"), "add gives = { id = \"$.id\" }");
@@ -161,18 +180,171 @@ impl Lookup {
             }
             _ => {}
         }
-        let nhs_number = nhs_number.map(json_path);
-        let date_of_birth = r.text("date_of_birth").map(json_path);
+        let (mut method, mut headers, mut body) = (Method::Get, Headers::default(), None);
+        let at = match namespaces {
+            Some(spaces) => {
+                (method, body) = by_post(file, &r);
+                headers = own_headers(file, &r, body.is_some());
+                xml::AnswerAt::read(file, &r, gives, nhs_number, spaces).map(|at| At::Xml(Box::new(at)))
+            }
+            None => {
+                let others = ["method", "xml", "safe", "answered", "more", "died"]
+                    .into_iter()
+                    .filter_map(|key| Some((key, r.text(key)?.1)));
+                let others: Vec<_> = others.chain(r.table("headers").map(|(_, at)| ("headers", at))).collect();
+                for (key, at) in others {
+                    file.fault_at(at, format!("{key} is for xml packs"), "remove it: a FHIR record is asked by GET");
+                }
+                headers.add("Accept", "application/fhir+json").expect("a header of ours");
+                FhirAt::read(&r, gives, nhs_number, &json_path).map(At::Fhir)
+            }
+        };
         let when = when(&r);
         r.finish();
-        let (path, at) = path?;
+        let (path, line_of_path) = path?;
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path.to_owned(), Some(query.replace('|', "%7C"))),
             None => (path, None),
         };
         Some(Self {
-            path: Part::new(&path, at, "path", "path"),
-            query: query.map(|q| Part::new(&q, at, "query", "query")),
+            path: Part::new(&path, line_of_path, "path", "path"),
+            query: query.map(|q| Part::new(&q, line_of_path, "query", "query")),
+            method,
+            headers,
+            body,
+            at: at?,
+            when,
+            name,
+            line,
+        })
+    }
+
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        [&self.path].into_iter().chain(&self.query).chain(&self.body)
+    }
+
+    /// Names of what it gives.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let (fhir, xml) = match &self.at {
+            At::Fhir(at) => (Some(at), None),
+            At::Xml(at) => (None, Some(&**at)),
+        };
+        let of_fhir = fhir.into_iter().flat_map(|at| at.gives.iter().map(|(name, _)| name.as_str()));
+        of_fhir.chain(xml.into_iter().flat_map(xml::AnswerAt::fields))
+    }
+
+    /// What the body of an answer gives for this patient.
+    pub fn read_answer(
+        &self,
+        body: &[u8],
+        patient: Option<&v1::PatientDetails>,
+    ) -> Result<(Map<String, Value>, Found), NotLookedUp> {
+        let unclear = |why: String| NotLookedUp::Unclear { name: self.name.clone(), why, found: Found::default() };
+        if body.len() > ANSWER_BYTES_MAX {
+            return Err(unclear(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
+        }
+        match &self.at {
+            At::Fhir(at) => at.read_answer(body, patient, &unclear),
+            At::Xml(at) => at.read_answer(&self.name, body, patient),
+        }
+    }
+
+    /// Whether an answer was said by the record: a gateway that is ill must not have a person look at every patient.
+    fn is_said(&self, body: &[u8]) -> bool {
+        match &self.at {
+            At::Fhir(_) => json::read(body).is_ok_and(|body| resource::type_of(&body).is_some()),
+            At::Xml(at) => at.is_said(body),
+        }
+    }
+}
+
+/// `method`, `xml` and `safe`: a question may be asked any number of times.
+fn by_post(file: &TomlFile<'_>, r: &Reader<'_, '_>) -> (Method, Option<Part>) {
+    let method = r.text("method").and_then(|(word, at)| {
+        let method = Method::parse(&word).filter(|m| *m != Method::Put);
+        if method.is_none() {
+            file.fault_at(at, format!("method \"{word}\" does not ask"), "write \"GET\" or \"POST\"");
+        }
+        method
+    });
+    let method = method.unwrap_or(Method::Get);
+    let (body, safe) = (r.text("xml"), r.text("safe"));
+    let reason = safe.as_ref().is_some_and(|(why, _)| why.trim().len() >= 10);
+    match (method, &body) {
+        (Method::Post, None) => {
+            r.fault("a question by POST has no body", "add xml = \"\"\"…{{ patient.nhs_number }}…\"\"\"")
+        }
+        (Method::Post, Some((_, at))) if !reason => file.fault_at(
+            *at,
+            "a question by POST does not say why it may be asked again and again",
+            "add safe = \"why: FindClient only reads, says the supplier's description\"",
+        ),
+        (Method::Get, Some((_, at))) => {
+            file.fault_at(*at, "a GET has no body", "write method = \"POST\", or leave xml away")
+        }
+        _ => {}
+    }
+    let body = body.map(|(text, at)| {
+        if text.contains("lookup.") {
+            file.fault_at(at, "the question asks by what another lookup gave", "ask by what the input says");
+        }
+        let mut found = Faults::default();
+        let tags = lint::tags(file.path, &text, &mut found);
+        xml::check_places(file.path, &text, &tags, &mut found);
+        found.0.drain(..).for_each(|f| file.fault_at(at, f.what, f.hint));
+        Part::new(text.trim(), at, "xml", "xml")
+    });
+    (method, body)
+}
+
+/// Fixed texts.
+fn own_headers(file: &TomlFile<'_>, r: &Reader<'_, '_>, has_body: bool) -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in r.table("headers").map(|(t, _)| t).into_iter().flatten() {
+        let at = file.line(name.span());
+        let DeValue::String(text) = value.get_ref() else {
+            file.fault_at(at, format!("header \"{}\" must be a text", name.get_ref()), "write it in quotes");
+            continue;
+        };
+        let added = headers
+            .add(name.get_ref(), text)
+            .and_then(|()| Request::new(Method::Get, "x".into(), headers.clone(), Vec::new()));
+        if let Err(e) = added {
+            file.fault_at(at, e.to_string(), "host, credentials and lengths are added by the transport");
+        }
+    }
+    let usual = [("Content-Type", "application/xml; charset=utf-8"), ("Accept", "application/xml, text/xml")];
+    for (name, value) in usual.into_iter().filter(|(name, _)| has_body || *name == "Accept") {
+        if headers.get(name).is_none() {
+            // Where there is no room left, one of the pack's own was refused already.
+            drop(headers.add(name, value));
+        }
+    }
+    headers
+}
+
+impl NotLookedUp {
+    /// What the answer does say, for all that.
+    pub(in crate::adapter) fn saying(self, said: &Found) -> Self {
+        match self {
+            Self::Unclear { name, why, .. } => Self::Unclear { name, why, found: said.clone() },
+            trouble @ Self::Trouble { .. } => trouble,
+        }
+    }
+}
+
+impl FhirAt {
+    fn read(
+        r: &Reader<'_, '_>,
+        gives: Vec<(String, (String, u32))>,
+        nhs_number: Option<(String, u32)>,
+        json_path: &dyn Fn((String, u32)) -> Option<JsonPath>,
+    ) -> Option<Self> {
+        let one = r.required("one", "$.entry[?@.resource.resourceType == 'Patient'].resource").and_then(json_path);
+        let gives = gives.into_iter().filter_map(|(field, row)| Some((field, json_path(row)?))).collect();
+        let nhs_number = nhs_number.map(json_path);
+        let date_of_birth = r.text("date_of_birth").map(json_path);
+        Some(Self {
             one: one?,
             gives,
             nhs_number: match nhs_number {
@@ -183,32 +355,15 @@ impl Lookup {
                 Some(path) => Some(path?),
                 None => None,
             },
-            when,
-            name,
-            line,
         })
     }
 
-    pub fn parts(&self) -> impl Iterator<Item = &Part> {
-        [&self.path].into_iter().chain(&self.query)
-    }
-
-    /// Names of what it gives.
-    pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.gives.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// What the body of an answer gives for this patient.
-    pub fn read_answer(
+    fn read_answer(
         &self,
         body: &[u8],
         patient: Option<&v1::PatientDetails>,
+        unclear: &dyn Fn(String) -> NotLookedUp,
     ) -> Result<(Map<String, Value>, Found), NotLookedUp> {
-        let saying = |found: Found, why: String| NotLookedUp::Unclear { name: self.name.clone(), why, found };
-        let unclear = |why: String| saying(Found::default(), why);
-        if body.len() > ANSWER_BYTES_MAX {
-            return Err(unclear(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
-        }
         let answer = json::read(body).map_err(|_| unclear("the answer is not JSON".into()))?;
         if resource::issues(&answer).iter().any(|i| i.is_error) {
             return Err(unclear("the answer holds an error".into()));
@@ -255,8 +410,9 @@ impl Lookup {
             // It becomes a part of an address: "../x" would be another one.
             let is_id = path.to_string().ends_with(".id") || path.to_string().ends_with("['id']");
             let value = value.filter(|v| !is_id || v.as_str().is_some_and(is_fhir_id));
-            let value = value
-                .ok_or_else(|| saying(found.clone(), format!("what is found gives no single value for \"{field}\"")))?;
+            let value = value.ok_or_else(|| {
+                unclear(format!("what is found gives no single value for \"{field}\"")).saying(&found)
+            })?;
             given.insert(field.clone(), value);
         }
         Ok((given, found))
@@ -282,15 +438,17 @@ fn is_fhir_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
+/// A text of one line, as a value of a template.
+pub(in crate::adapter) fn one_line(text: &str) -> Option<Value> {
+    let good =
+        !text.trim().is_empty() && text.chars().count() <= VALUE_CHARS_MAX && !text.chars().any(char::is_control);
+    good.then(|| Value::String(text.to_owned()))
+}
+
 /// A text of one line, or a whole number.
 fn usable(value: &Value) -> Option<Value> {
     match value {
-        Value::String(text) => {
-            let good = !text.trim().is_empty()
-                && text.chars().count() <= VALUE_CHARS_MAX
-                && !text.chars().any(char::is_control);
-            good.then(|| value.clone())
-        }
+        Value::String(text) => one_line(text),
         Value::Number(n) if n.is_u64() || n.is_i64() => Some(Value::String(n.to_string())),
         _ => None,
     }
@@ -340,9 +498,15 @@ impl Pack {
                 let what = format!("[lookup.{}] makes a question that cannot be sent: {e}", lookup.name);
                 RenderError::one(super::super::manifest::FILE, lookup.line, what, "check its path")
             };
-            let mut headers = Headers::default();
-            headers.add("Accept", "application/fhir+json").map_err(wrong)?;
-            let request = Request::new(Method::Get, target, headers, Vec::new()).map_err(wrong)?.to_bytes();
+            let body = lookup.body.as_ref().map(print).transpose()?.unwrap_or_default();
+            if !body.is_empty()
+                && let Err(why) = xml::read(body.as_bytes())
+            {
+                let what = format!("[lookup.{}] makes a question that cannot be read: {why}", lookup.name);
+                return Err(RenderError::one(super::super::manifest::FILE, lookup.line, what, "check its xml"));
+            }
+            let request = Request::new(lookup.method, target, lookup.headers.clone(), body.into_bytes());
+            let request = request.map_err(wrong)?.to_bytes();
             questions.push(LookupQuestion { name: lookup.name.clone(), request });
         }
         Ok(questions)
@@ -357,8 +521,7 @@ impl Pack {
             return Err(unclear("the pack has no such lookup"));
         };
         let reply = Reply::parse(reply).map_err(|_| unclear("the answer cannot be read"))?;
-        // What is no FHIR was not said by the record: a gateway that is ill must not have a person look at every patient.
-        let is_said = json::read(&reply.body).is_ok_and(|body| resource::type_of(&body).is_some());
+        let is_said = lookup.is_said(&reply.body);
         match reply.status {
             200 if is_said => {}
             404 | 410 if is_said => return Err(unclear("nothing is found")),

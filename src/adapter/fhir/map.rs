@@ -15,6 +15,7 @@ use jiff::{Timestamp, civil::Date, civil::DateTime};
 pub use place::Scope;
 use place::{Path, Way};
 use serde_json::{Map as JsonMap, Value};
+use serde_json_path::JsonPath;
 use std::sync::Arc;
 
 /// Largest message, in bytes.
@@ -116,14 +117,16 @@ struct Field {
     line: u32,
 }
 
-/// A list of ours, an element for each node of a path.
+/// A list of ours, an element for each node of its paths.
 #[derive(Debug, Clone)]
 struct Each {
     ours: String,
-    over: Path,
+    over: Vec<Path>,
     /// Elements whose value here the code table does not list are left out.
     only: Option<(Path, String, u32)>,
     fields: Vec<Field>,
+    /// Lists within an element.
+    each: Vec<Each>,
 }
 
 #[derive(Debug, Clone)]
@@ -343,10 +346,7 @@ impl Map {
             }
         }
         for each in &self.each {
-            match each.over.elements(scope) {
-                Ok(elements) => each.apply(&elements, around, &mut mapped, &mut faults),
-                Err(what) => faults.push(fault(&each.ours, &each.over.shown, &what)),
-            }
+            each.apply(scope, around, &mut mapped.value, &mut faults);
         }
         (mapped, faults)
     }
@@ -364,8 +364,7 @@ impl Map {
             Made::Shared(As::Code(table)) => Some(used(table, f.words, r.line)),
             _ => None,
         });
-        let of_lists =
-            self.each.iter().filter_map(|e| e.only.as_ref()).map(|(_, table, line)| used(table, None, *line));
+        let of_lists = self.lists().filter_map(|e| e.only.as_ref()).map(|(_, table, line)| used(table, None, *line));
         let of_accept = self.accept.iter().filter_map(|(_, wanted)| wanted.table_use(&self.file));
         of_rows.chain(of_lists).chain(of_accept).collect()
     }
@@ -389,8 +388,13 @@ impl Map {
         self.rows().map(|(f, r)| RowNamed { ours: &f.ours, from: r.named(), line: r.line })
     }
 
+    /// Those within others too.
+    fn lists(&self) -> impl Iterator<Item = &Each> {
+        self.each.iter().chain(self.each.iter().flat_map(|e| &e.each))
+    }
+
     fn rows(&self) -> impl Iterator<Item = (&Field, &Row)> {
-        let fields = self.fields.iter().chain(self.each.iter().flat_map(|e| &e.fields));
+        let fields = self.fields.iter().chain(self.lists().flat_map(|e| &e.fields));
         fields.flat_map(|f| f.rows.iter().map(move |r| (f, r)))
     }
 }
@@ -424,28 +428,40 @@ impl Each {
         })
     }
 
-    fn apply(&self, elements: &[Scope<'_>], around: &Around<'_>, mapped: &mut Mapped, faults: &mut Vec<FieldFault>) {
+    fn apply(&self, scope: Scope<'_>, around: &Around<'_>, into: &mut Value, faults: &mut Vec<FieldFault>) {
         let mut list = Vec::new();
+        for over in &self.over {
+            match over.elements(scope) {
+                Ok(elements) => self.add(&elements, around, &mut list, faults),
+                Err(what) => faults.push(FieldFault { field: self.ours.clone(), from: over.shown.clone(), what }),
+            }
+        }
+        if !list.is_empty() {
+            put(into, &self.ours, Value::Array(list));
+        }
+    }
+
+    fn add(&self, elements: &[Scope<'_>], around: &Around<'_>, list: &mut Vec<Value>, faults: &mut Vec<FieldFault>) {
         for scope in elements {
             if !self.takes(*scope, around) {
                 continue;
             }
             let mut element = Value::Object(JsonMap::new());
+            let before = faults.len();
             for field in &self.fields {
-                let before = faults.len();
                 if let Some(value) = field.take(*scope, around, faults) {
                     put(&mut element, &field.ours, value);
                 }
-                for fault in &mut faults[before..] {
-                    fault.field = format!("{}[{}].{}", self.ours, list.len(), fault.field);
-                }
+            }
+            for each in &self.each {
+                each.apply(*scope, around, &mut element, faults);
+            }
+            for fault in &mut faults[before..] {
+                fault.field = format!("{}[{}].{}", self.ours, list.len(), fault.field);
             }
             if !list.contains(&element) {
                 list.push(element);
             }
-        }
-        if !list.is_empty() {
-            put(&mut mapped.value, &self.ours, Value::Array(list));
         }
     }
 }
@@ -487,7 +503,9 @@ fn focus_of<'v>(pack: &Pack, root: &'v Value) -> Result<(&'v Value, Option<&'v V
 
 fn map_of<'p>(pack: &'p Pack, focus: &Value) -> Result<(String, &'p Map), ParseError> {
     let message_type = resource::type_of(focus).unwrap_or_default().to_owned();
-    let entry = pack.manifest.parse.iter().find(|p| p.message == message_type);
+    let is_for = |when: &JsonPath| !when.query(focus).is_empty();
+    let mut of_type = pack.manifest.parse.iter().filter(|p| p.message == message_type);
+    let entry = of_type.find(|p| p.when.as_ref().is_none_or(is_for));
     match entry.and_then(|e| pack.tree_maps.get(&e.map)) {
         Some(map) => Ok((message_type, map)),
         None => Err(ParseError::NoMap(message_type)),

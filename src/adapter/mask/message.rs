@@ -3,6 +3,7 @@
 
 use super::instead_of_char;
 use crate::adapter::fhir::json::without_bom;
+use crate::adapter::xml;
 use serde_json::Value;
 
 /// Fields of MSH that name systems, times and types: up to MSH-12.
@@ -11,14 +12,17 @@ const MSH_FIELDS: usize = 12;
 const KEPT_KEYS: &[(&str, &[&str])] = &[("resourceType", &[""]), ("system", ADDRESSES), ("url", ADDRESSES)];
 const ADDRESSES: &[&str] = &["http://", "https://", "urn:"];
 
-/// HL7 v2: segment names, MSH-1 to MSH-12 and every delimiter stay. JSON: keys stay, and the values that name types and systems. Of anything
-/// else every letter and figure goes.
+/// HL7 v2: segment names, MSH-1 to MSH-12 and every delimiter stay. JSON: keys stay, and the values that name types and systems. XML: names
+/// and namespaces stay. Of anything else every letter and figure goes.
 pub fn masked_message(bytes: &[u8]) -> Vec<u8> {
     if let Ok(mut value) = serde_json::from_slice::<Value>(without_bom(bytes))
         && (value.is_object() || value.is_array())
     {
         mask(&mut value);
         return format!("{value:#}").into_bytes();
+    }
+    if let Some(masked) = xml_masked(bytes) {
+        return masked.into_bytes();
     }
     // One byte a character where it is no UTF-8: what a letter is there cannot be known, so all of it beyond ASCII goes.
     let text = String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| bytes.iter().map(|b| char::from(*b)).collect());
@@ -42,6 +46,63 @@ fn segment(line: &str, separator: Option<char>) -> String {
         _ => name.len(),
     };
     format!("{}{}", &line[..kept], masked(&line[kept..]))
+}
+
+/// Only what can be read as XML has names: of anything that merely looks like it every letter goes.
+fn xml_masked(bytes: &[u8]) -> Option<String> {
+    xml::read(bytes).ok()?;
+    let text = std::str::from_utf8(bytes).ok()?;
+    let hidden = |text: &str| text.chars().map(instead_of_char).collect::<String>();
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('<') {
+        out.push_str(&hidden(&rest[..at]));
+        rest = &rest[at..];
+        let closed = [("<!--", "-->"), ("<![CDATA[", "]]>")].into_iter().find(|(begin, _)| rest.starts_with(begin));
+        let end = match closed {
+            Some((begin, end)) => {
+                let to = begin.len() + rest[begin.len()..].find(end)?;
+                out.push_str(begin);
+                out.push_str(&hidden(&rest[begin.len()..to]));
+                out.push_str(end);
+                to + end.len()
+            }
+            // The declaration, and what is said to programs: kept where it is the declaration alone.
+            None if rest.starts_with("<?") => {
+                let to = rest.find("?>")? + 2;
+                let shown = rest.starts_with("<?xml ");
+                out.push_str(&if shown { rest[..to].to_owned() } else { hidden(&rest[..to]) });
+                to
+            }
+            None => tag_masked(rest, &mut out)?,
+        };
+        rest = &rest[end..];
+    }
+    out.push_str(&hidden(rest));
+    Some(out)
+}
+
+/// One tag: of its attributes the values go, but for namespaces. Gives where it ends.
+fn tag_masked(text: &str, out: &mut String) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let outside = &text[at..];
+        let end = outside.find(['"', '\'', '>'])?;
+        out.push_str(&outside[..=end]);
+        at += end + 1;
+        let quote = match outside.as_bytes()[end] {
+            b'>' => return Some(at),
+            quote => char::from(quote),
+        };
+        let to = text[at..].find(quote)?;
+        let name = outside[..end].trim_end().trim_end_matches('=').trim_end();
+        let name = name.rsplit(char::is_whitespace).next().unwrap_or_default();
+        let value = &text[at..at + to];
+        let is_namespace = name == "xmlns" || name.starts_with("xmlns:");
+        let kept = is_namespace && ADDRESSES.iter().any(|begins| value.starts_with(begins));
+        out.push_str(&if kept { value.to_owned() } else { value.chars().map(instead_of_char).collect() });
+        out.push(quote);
+        at += to + 1;
+    }
 }
 
 fn mask(value: &mut Value) {
@@ -85,6 +146,15 @@ mod tests {
         let masked: Value = serde_json::from_slice(&masked_message(body.as_bytes())).expect("JSON");
         let expected = serde_json::json!({"resourceType":"Patient","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"0000000000"}],"name":[{"family":"Xxxxxxxxxxx"}],"telecom":[{"system":"Xxxxxxxxxxx"}],"age":0,"active":true});
         assert_eq!(masked, expected);
+    }
+
+    #[test]
+    fn of_a_message_of_xml_the_names_stay() {
+        let body = "<?xml version=\"1.0\"?>\n<a:Client xmlns:a='urn:x' use=\"Ann's > \"><!-- Sam -->\n<Id type='MR'>4471920</Id><![CDATA[Sam]]>&lt;Sam&gt;</a:Client>";
+        let expected = "<?xml version=\"1.0\"?>\n<a:Client xmlns:a='urn:x' use=\"Xxx'x > \"><!-- Xxx -->\n<Id type='XX'>0000000</Id><![CDATA[Xxx]]>&xx;Xxx&xx;</a:Client>";
+        assert_eq!(shown(body.as_bytes()), expected);
+        assert_eq!(shown(b"<Sam>Ann"), "<Xxx>Xxx", "no XML: nothing stays");
+        assert_eq!(shown(b"<a xmlns='Testpatient'/>"), "<a xmlns='Xxxxxxxxxxx'/>");
     }
 
     #[test]

@@ -1,20 +1,27 @@
 //! Packs that speak XML over HTTP, SOAP among it: text templates, paths into what was made and what comes back, what replies mean. Pure: no
 //! network.
 
+mod answer;
 mod bounds;
+mod lookup;
 mod named;
 mod parse;
 mod path;
 mod places;
 mod read;
+mod read_back;
 mod render;
 mod reply;
 
+pub use answer::{Answers, Said, plain};
+pub use lookup::AnswerAt;
+pub use parse::Peeked;
 pub(super) use parse::parse;
 pub use path::{Found, Namespaces, Path, Unclear};
 pub use places::check as check_places;
 use read::read_placed;
 pub use read::{is_name, read, read_page, text_of};
+pub use read_back::{ReadBack as XmlReadBack, question, question_for};
 pub(super) use render::render;
 pub use reply::{Echo, XmlRules};
 

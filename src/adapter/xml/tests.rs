@@ -205,8 +205,7 @@ fn a_manifest_that_could_file_nothing_or_names_a_wrong_place_is_refused() {
         ("path = \"/Note/Text\"", "path = \"$.text\"", "not understood"),
         ("path = \"/Note/Text\"", "path = \"/q:Note/Text\"", "not declared"),
         ("text_at = { path = \"/Note/Text\", as = \"text\" }", "", "does not say where the accepted text stands"),
-        ("[reply]", "[read_back]\nby = \"identifier\"\n[reply]", "[read_back] is for fhir packs"),
-        ("[reply]", "[lookup.a]\npath = \"a\"\n[reply]", "[lookup] is for fhir packs"),
+        ("[reply]", "[read_back]\nby = \"identifier\"\n[reply]", "[read_back] by is no question"),
         ("SOAPAction = '", "Authorization = '", "is the transport's"),
         (
             "record_id = \"/Result/Id\"",
@@ -216,6 +215,33 @@ fn a_manifest_that_could_file_nothing_or_names_a_wrong_place_is_refused() {
     ] {
         let manifest = MANIFEST.replacen(from, to, 1);
         let said = load_faults(&manifest, NOTE);
+        assert!(said.iter().any(|f| f.starts_with("adapter.toml:") && f.contains(word)), "{to}: {said:?}");
+    }
+}
+
+#[test]
+fn a_message_of_xml_must_say_where_it_names_itself_and_an_answer_must_be_xml() {
+    let parse = "[[parse]]\nmessage = \"Sent\"\nmap = \"maps/sent.toml\"\n[reply]";
+    for (from, to, word) in [
+        ("[reply]", parse, "does not say where the message names itself"),
+        (
+            "[reply]",
+            "[answer.taken]\nxml = \"<A>{{ entry.text }}</A>\"\n[reply]",
+            "`entry.text` is nothing that an answer has",
+        ),
+        ("[reply]", "[answer.taken]\nxml = \"<A>{{ message.id | upper }}</A>\"\n[reply]", "nothing that an answer has"),
+        ("[reply]", "[answer.taken]\nxml = \"<A>{{ settings.sistem }}</A>\"\n[reply]", "nothing that an answer has"),
+        ("[reply]", "[answer.taken]\nxml = \"<A {{ message.id }}/>\"\n[reply]", "stands in markup"),
+        ("[reply]", "[answer.taken]\nxml = \"<A>{{ message.id }}\"\n[reply]", "cannot be read"),
+        ("[reply]", "[answer.taken]\nstatus = 500\nxml = \"<A/>\"\n[reply]", "does not say that a message was taken"),
+        (
+            "[reply]",
+            "[answer.refused]\nstatus = 200\nxml = \"<A/>\"\n[reply]",
+            "does not say that a message was refused",
+        ),
+        ("[reply]", "[answer]\ncontent_type = \"text/plain\"\n[reply]", "is not that of XML"),
+    ] {
+        let said = load_faults(&MANIFEST.replacen(from, to, 1), NOTE);
         assert!(said.iter().any(|f| f.starts_with("adapter.toml:") && f.contains(word)), "{to}: {said:?}");
     }
 }

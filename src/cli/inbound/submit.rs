@@ -15,7 +15,7 @@ pub struct Args {
     /// The endpoint it is of.
     #[arg(long, value_name = "ID")]
     endpoint: String,
-    /// HL7 v2 (a file whose lines end with LF is sent with CR), or a FHIR resource in JSON, which begins with a brace.
+    /// HL7 v2 (a file whose lines end with LF is sent with CR), a FHIR resource in JSON, which begins with a brace, or XML.
     file: PathBuf,
     /// For FHIR: what X-Request-Id is over HTTPS. Without it the same body is the same message.
     #[arg(long, value_name = "ID")]
@@ -28,8 +28,12 @@ pub struct Args {
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
     let shown = args.file.display();
     let bytes = std::fs::read(&args.file).map_err(|e| Failure::Usage(format!("{shown} cannot be read: {e}")))?;
-    let message_is =
-        if bytes.trim_ascii_start().starts_with(b"{") { Message::Fhir(bytes) } else { Message::Hl7v2(with_cr(bytes)) };
+    let begins = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes).trim_ascii_start().first().copied();
+    let message_is = match begins {
+        Some(b'{') => Message::Fhir(bytes),
+        Some(b'<') => Message::Xml(bytes),
+        _ => Message::Hl7v2(with_cr(bytes)),
+    };
     let request = SubmitMessageRequest {
         endpoint_id: args.endpoint,
         message: Some(message_is),

@@ -6,7 +6,7 @@ use super::{later, park, positive};
 use crate::domain::ask::{Answer, Asking, Because, NotThere};
 use crate::domain::delivery::{Delivery, EvidenceKind, ParkReason, State};
 use crate::domain::ids::ReplyId;
-use crate::domain::policy::{AfterUnknown, EndpointPolicy, FiledBy};
+use crate::domain::policy::{AfterUnknown, EndpointPolicy};
 use crate::domain::verdict::{Level, Meaning, Verdict};
 use jiff::Timestamp;
 
@@ -18,16 +18,16 @@ pub(super) fn ask_first(d: &mut Delivery, policy: &EndpointPolicy, because: Beca
     d.next_attempt_at = Some(later(now, policy.asks.first_after));
 }
 
-/// Received, and only the record's own word files it: asked on a schedule, in no one's way.
+/// Received, and either only the record's own word files it, or whoever carries it knows what becomes of it: asked on a schedule, in no one's way.
 pub(super) fn confirm(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp) {
-    if policy.filed_by != FiledBy::ReadBack {
+    let Some(first_after) = policy.confirms_after() else {
         d.asking = None;
         return;
-    }
+    };
     if d.asking.as_ref().is_none_or(|a| a.because != Because::Accepted) {
         d.asking = Some(Asking::new(Because::Accepted));
     }
-    d.next_attempt_at = Some(later(now, policy.asks.first_after));
+    d.next_attempt_at = Some(later(now, first_after));
 }
 
 /// "Not there" was believed and nothing went since, for the endpoint was closed, paused or away: what the record says may have changed, so it is
@@ -87,10 +87,7 @@ pub(super) fn answered(
                 let said = weigh(d, policy, &Late { verdict: &verdict, evidence, reply, now, random });
                 // Whoever carries it cannot say that it was filed: the record is asked on.
                 return match asking.filter(|_| d.state == State::Accepted) {
-                    Some(asking) => {
-                        let at = later(now, policy.asks.wait(&asking));
-                        Some(again(d, asking, at, "received, and no more is known"))
-                    }
+                    Some(asking) => Some(carried(d, policy, asking, code, now)),
                     None => said,
                 };
             }
@@ -129,6 +126,24 @@ fn spoken(meaning: Meaning, level: Level, code: &str) -> Verdict {
     Verdict { meaning, level, code: code.to_owned(), duplicate: false, record_id: None }
 }
 
+/// Received and not filed for longer than it should take.
+fn is_overdue(d: &Delivery, policy: &EndpointPolicy, now: Timestamp) -> bool {
+    later(d.accepted_at.unwrap_or(now), policy.evidence_overdue_after) <= now
+}
+
+/// It has got so far and no further: asked ever less often, until it is overdue.
+fn carried(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, code: &str, now: Timestamp) -> String {
+    asking.not_found = asking.not_found.saturating_add(1);
+    asking.unheard = 0;
+    if is_overdue(d, policy, now) {
+        d.asking = None;
+        d.next_attempt_at = None;
+        return format!("received ({code}), and not filed when it should be; the list of overdue entries has it");
+    }
+    let at = later(now, policy.asks_again(&asking));
+    again(d, asking, at, &format!("received, and no more is known ({code})"))
+}
+
 fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now: Timestamp) -> String {
     asking.not_found = asking.not_found.saturating_add(1);
     asking.not_found_since = asking.not_found_since.or(Some(now));
@@ -137,13 +152,12 @@ fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now:
     let enough = policy.asks.believes(&asking, now);
     match asking.because {
         Because::Accepted => {
-            let since = d.accepted_at.unwrap_or(now);
-            if later(since, policy.evidence_overdue_after) <= now {
+            if is_overdue(d, policy, now) {
                 d.asking = None;
                 d.next_attempt_at = None;
                 return format!("not found in {} when it should be; the list of overdue entries has it", policy.name);
             }
-            let at = later(now, policy.asks.wait(&asking));
+            let at = later(now, policy.asks_again(&asking));
             again(d, asking, at, "not in the record yet")
         }
         Because::OutcomeUnknown if enough && d.unknown_resends < policy.max_unknown_resends => {

@@ -6,6 +6,7 @@
 
 use super::super::answer::{Caller, Taken, Wrong, unpack_frames};
 use super::super::fhir::{is_resource, mailbox_of, receive_fhir, weigh_again};
+use super::super::xml::{self, is_xml, receive_xml};
 use super::super::{Source, batch, weigh};
 use super::{NO_MESSAGE, weighed};
 use crate::adapter::Format;
@@ -24,6 +25,14 @@ const BATCH_AGAIN: &str = "a frame of several messages is taken whole or not at 
 /// Said of what a mailbox sent that is not the endpoint's: it makes nothing here, however often it is run.
 const ANOTHER_MAILBOX: &str = "it came by MESH from another mailbox than mesh.to_mailbox; nothing of it is taken in";
 
+/// What an HTTP caller would send again is not answered over gRPC either.
+fn stored(reply: Reply) -> Result<Told, WriteError> {
+    match reply.status {
+        503 => Err(StoreError::Unavailable("the message could not be stored".into()).into()),
+        _ => Ok(Told::Http(reply)),
+    }
+}
+
 /// One endpoint's way in.
 pub struct WayIn {
     source: Source,
@@ -37,12 +46,13 @@ pub enum Submitted {
     Hl7v2(Vec<u8>),
     /// The body, and what `X-Request-Id` is over HTTPS.
     Fhir(Vec<u8>, Option<String>),
+    Xml(Vec<u8>),
 }
 
 /// What is answered.
 pub enum Told {
     Hl7v2(Vec<Vec<u8>>),
-    Fhir(Reply),
+    Http(Reply),
 }
 
 impl WayIn {
@@ -81,11 +91,13 @@ impl WayIn {
                 let named = resource.as_ref().and_then(|r| r["resourceType"].as_str()).unwrap_or("Bundle").to_owned();
                 let content_type = "application/fhir+json".into();
                 let arrived = Arrived { method: "POST".into(), path: named, content_type, request_id, body };
-                let reply = receive_fhir(&self.source, arrived).await;
-                if reply.status == 503 {
-                    return Err(StoreError::Unavailable("the resource could not be stored".into()).into());
-                }
-                Ok(Told::Fhir(reply))
+                stored(receive_fhir(&self.source, arrived).await)
+            }
+            Submitted::Xml(body) => {
+                let content_type = "application/xml".into();
+                let (method, path) = ("POST".into(), String::new());
+                let arrived = Arrived { method, path, content_type, request_id: None, body };
+                stored(receive_xml(&self.source, arrived).await)
             }
         }
     }
@@ -118,6 +130,9 @@ impl WayIn {
         if is_resource(&kept) {
             return weigh_again(source, kept).await;
         }
+        if is_xml(&kept) {
+            return xml::weigh_again(source, kept).await;
+        }
         let Some(envelope) = Envelope::peek(&kept.bytes.0) else {
             let reason = if batch::is_one(&kept.bytes.0) { BATCH_AGAIN } else { NO_MESSAGE };
             let inbound = Inbound { state: InboundState::Parked, reason: reason.into(), reply: Raw::default(), ..kept };
@@ -131,7 +146,7 @@ impl WayIn {
 
     /// The answers that are kept with a message, one by one.
     pub fn answers(kept: &Inbound) -> Vec<Vec<u8>> {
-        match (is_resource(kept), kept.reply.0.is_empty()) {
+        match (is_resource(kept) || is_xml(kept), kept.reply.0.is_empty()) {
             (_, true) => Vec::new(),
             (true, false) => vec![kept.reply.0.clone()],
             (false, false) => unpack_frames(&kept.reply.0),

@@ -308,6 +308,8 @@ pub enum Feeling {
     Unreachable(String),
     /// Bytes left and nothing came back.
     Silent(String),
+    /// It answered that it is asked too much, and said for how long it wants to be left alone.
+    ToldToWait { why: String, wait: Duration },
     /// Nothing: no attempt was made.
     Nothing,
 }
@@ -471,6 +473,12 @@ impl Settle {
             Feeling::Reached => {
                 let EndpointState { paused, pack, .. } = state;
                 state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
+            }
+            Feeling::ToldToWait { why, wait } => {
+                let clock = from_micros(view.lease_clock);
+                self.close(&mut state, why, clock);
+                let until = later(clock, *wait);
+                state.until = state.until.max(Some(until));
             }
             Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
             Feeling::Silent(why) => {

@@ -29,6 +29,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// How long a connection above the limit waits for a place: one that is kept open for nothing gives its own up within [`HEAD_TIMEOUT`].
+const PLACE_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long to wait after `accept` failed, e.g. for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -39,7 +41,7 @@ pub struct ListenerSettings {
     pub tls: Option<Arc<ServerTls>>,
     /// What callers must show as `Authorization: Bearer …`; never shown.
     pub bearer: Option<String>,
-    /// Further ones are closed at once.
+    /// As many again wait for a place for a little while; further ones are closed at once.
     pub max_connections: usize,
     /// For a whole request, answering included.
     pub request_timeout: Duration,
@@ -116,6 +118,7 @@ impl Listener {
     {
         let (settings, answer) = (self.settings, Arc::new(answer));
         let permits = Arc::new(Semaphore::new(settings.max_connections.max(1)));
+        let waiting = Arc::new(Semaphore::new(settings.max_connections.max(1)));
         let mut open = JoinSet::new();
         loop {
             let tcp = tokio::select! {
@@ -130,12 +133,34 @@ impl Listener {
                     }
                 },
             };
-            let Ok(permit) = permits.clone().try_acquire_owned() else {
+            // Nothing is read of one that waits.
+            let permit = permits.clone().try_acquire_owned().ok();
+            let wait = if permit.is_none() { waiting.clone().try_acquire_owned().ok() } else { None };
+            if permit.is_none() && wait.is_none() {
                 tracing::warn!(limit = settings.max_connections, "a connection above the limit was closed");
                 continue;
-            };
+            }
             let (settings, answer, stop) = (settings.clone(), answer.clone(), stop.clone());
+            let permits = permits.clone();
             open.spawn(async move {
+                let permit = match permit {
+                    Some(permit) => permit,
+                    None => {
+                        let place = tokio::select! {
+                            () = stop.cancelled() => return,
+                            place = tokio::time::timeout(PLACE_TIMEOUT, permits.acquire_owned()) => place,
+                        };
+                        let Ok(Ok(place)) = place else {
+                            tracing::warn!(
+                                limit = settings.max_connections,
+                                "a connection above the limit found no place in time and was closed"
+                            );
+                            return;
+                        };
+                        place
+                    }
+                };
+                drop(wait);
                 connection(tcp, &settings, &stop, unheard, answer).await;
                 drop(permit);
             });

@@ -29,12 +29,17 @@ pub struct LoginPlan {
     pub request: Request,
     /// The token in an answer's body, or why there is none, in words that quote nothing of it.
     pub token: Box<TokenIn>,
+    /// Whether an answer's body refuses us, where its status does not say so.
+    pub refuses: Box<Refuses>,
     /// The header that carries the token, and what stands around it there.
     pub header: String,
     pub before: String,
     pub after: String,
     pub lasts: Duration,
 }
+
+/// Finds a refusal.
+pub type Refuses = dyn Fn(&[u8]) -> bool + Send;
 
 /// Finds a token.
 pub type TokenIn = dyn Fn(&[u8]) -> Result<String, String> + Send;
@@ -72,6 +77,10 @@ impl Session {
 /// The token and how many seconds it lasts. What is wrong is said without quoting the answer: it may hold the token.
 fn read(plan: &LoginPlan, answer: &[u8]) -> Result<(Credentials, i64), NoToken> {
     let reply = Reply::parse(answer).map_err(|e| e.to_string())?;
+    if matches!(reply.status, 200 | 500) && (plan.refuses)(&reply.body) {
+        let reason = format!("the log in is refused by a Fault, {}; check user and password", reply.status);
+        return Err(NoToken { reason, is_refusal: true });
+    }
     if !(200..300).contains(&reply.status) {
         let what = format!("the log in is answered {}; check user and password", reply.status);
         return Err(NoToken::answered(reply.status, what));

@@ -68,6 +68,7 @@ fn policy(id: &str, of: &str, names: Names) -> (EndpointId, Arc<EndpointPolicy>)
         evidence_overdue_after: Duration::from_secs(3600),
         back_off: BACK_OFF,
         asks: AskRules::default(),
+        tracks_after: None,
         require_verified_nhs_number: false,
         require_mapped_staff: false,
         max_text_chars: 100_000,

@@ -108,6 +108,7 @@ impl Default for Tweaks {
             evidence_overdue_after: Duration::from_secs(3600),
             back_off,
             asks: AskRules::default(),
+            tracks_after: None,
             require_verified_nhs_number: false,
             require_mapped_staff: false,
             max_text_chars: 60_000,

@@ -97,7 +97,7 @@ fn from_table(file: &TomlFile<'_>, xml: Option<&Namespaces>, root: &DeTable<'_>)
                 for (name, list) in lists {
                     let line = file.line(name.span());
                     match list.get_ref().as_table() {
-                        Some(t) => map.each.extend(each(file, name.get_ref(), t, line, &makes)),
+                        Some(t) => map.each.extend(each(file, name.get_ref(), t, line, &makes, false)),
                         None => file.fault_at(line, "[each] needs tables", "write [each.\"details.external_ids\"]"),
                     }
                 }
@@ -110,7 +110,7 @@ fn from_table(file: &TomlFile<'_>, xml: Option<&Namespaces>, root: &DeTable<'_>)
     map
 }
 
-fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str) -> Option<Each> {
+fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &str, in_each: bool) -> Option<Each> {
     let Some(element) = element_of(makes, ours) else {
         let (what, hint) = match find(makes, ours) {
             Err(e) => e,
@@ -119,13 +119,32 @@ fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &s
         file.fault_at(line, what, hint);
         return None;
     };
-    let (mut over, mut only, mut fields, mut said) = (None, None, Vec::new(), false);
+    let (mut over, mut only, mut fields, mut within) = (Vec::new(), None, Vec::new(), Vec::new());
+    let mut said = false;
     for (key, item) in table {
         let at = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
             ("from", DeValue::String(text)) => {
                 said = true;
-                over = path(file, file.xml, text, at, false);
+                over.extend(path(file, file.xml, text, at, in_each));
+            }
+            ("from", DeValue::Array(texts)) => {
+                said = !texts.is_empty();
+                let texts = texts.iter().map(|t| t.get_ref().as_str().unwrap_or_default());
+                over.extend(texts.filter_map(|text| path(file, file.xml, text, at, in_each)));
+            }
+            ("each", DeValue::Table(lists)) if !in_each => {
+                for (name, list) in lists {
+                    let at = file.line(name.span());
+                    match list.get_ref().as_table() {
+                        Some(t) => within.extend(each(file, name.get_ref(), t, at, &element, true)),
+                        None => file.fault_at(
+                            at,
+                            "[each] needs tables",
+                            "write [each.\"merges\".each.\"losing_identifiers\"]",
+                        ),
+                    }
+                }
             }
             ("only", DeValue::Table(table)) => only = listed(file, table, at).map(|(path, table)| (path, table, at)),
             (name, value) => fields.extend(field(file, name, value, at, &element, true)),
@@ -135,7 +154,7 @@ fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &s
         let hint = format!("add from: for example {}", file.element());
         file.fault_at(line, format!("[each.\"{ours}\"] does not say what it repeats over"), hint);
     }
-    Some(Each { ours: ours.into(), over: over?, only, fields })
+    (!over.is_empty()).then(|| Each { ours: ours.into(), over, only, fields, each: within })
 }
 
 /// `{ "@.system" = "code:assigning_authority" }`
