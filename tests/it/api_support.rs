@@ -176,6 +176,7 @@ fn way_in(p: &EndpointPolicy, in_use: &InUse, store: &Store, clock: &Arc<SetCloc
         teams: Vec::new(),
         team_names: Vec::new(),
         default_team: None,
+        is_live: false,
         allowed: Vec::new(),
         accept: Accept::default(),
         keeps_ignored: false,

@@ -521,7 +521,12 @@ async fn a_message_of_ours_that_comes_back_is_never_acknowledged_as_the_record_w
         bridge.wait_filed(written.delivery).await;
         let ours = far.got().remove(0);
         // With rules or without: what is not listed would be answered AA.
-        let rule = AcceptRule { name: "people".into(), messages: vec!["ADT^A31".into()], ..AcceptRule::default() };
+        let rule = AcceptRule {
+            name: "people".into(),
+            messages: vec!["ADT^A31".into()],
+            known_patients_only: true,
+            teams: Vec::new(),
+        };
         for rules in [vec![], vec![rule]] {
             let source = Source { accept: Accept { rules, ..bridge.source().accept }, ..bridge.source() };
             assert_eq!(tell(&source, ours.clone().into_bytes()).await, "AR");
