@@ -424,4 +424,4 @@ impl EvidenceKind {
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

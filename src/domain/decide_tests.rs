@@ -345,6 +345,18 @@ fn what_was_filed_on_the_transports_word_is_contradicted_by_any_no_of_the_applic
     }
 }
 
+/// The first attempt was never answered: the "not now" may be its own.
+#[test]
+fn a_late_not_now_contradicts_nothing_while_another_attempt_is_open() {
+    let p = EndpointPolicy { filed_by: FiledBy::VendorReport, ..policy() };
+    let silent = attempt(&p, Happened::NoAnswer { why: "timeout".into() });
+    let taken = again(&silent, &p, replied(aa()));
+    assert_eq!((taken.state, taken.unresolved), (State::Accepted, 1));
+    assert_eq!(after(&taken, &p, &[late(ae207(), &p)]).state, State::Accepted);
+    let only = attempt(&p, replied(aa()));
+    assert_eq!(reason(&after(&only, &p, &[late(ae207(), &p)])), Some(ParkReason::FilingContradicted));
+}
+
 #[test]
 fn enhanced_mode_files_at_the_late_aa_and_parks_at_the_late_ae() {
     let p = enhanced();

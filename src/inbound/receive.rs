@@ -66,11 +66,7 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
             None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
         }
     }
-    let received = if may_be_ours(&inbound.control_id) && source.store.has_made(&inbound.control_id).await? {
-        weigh::refuse(source, Caller::Hl7(&envelope), inbound, Taken::Never, &[Wrong::new(207, OUR_OWN)])
-    } else {
-        weighed(source, &envelope, inbound).await?
-    };
+    let received = weighed(source, &envelope, inbound).await?;
     Ok(unpack_frames(&source.store.take_in(received).await?))
 }
 
@@ -78,6 +74,10 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
 async fn weighed(source: &Source, envelope: &Envelope, inbound: Inbound) -> Result<Received, StoreError> {
     if let Some((taken, wrong)) = refused_outright(source, envelope, &inbound) {
         return Ok(weigh::refuse(source, Caller::Hl7(envelope), inbound, taken, &[wrong]));
+    }
+    if may_be_ours(&inbound.control_id) && source.store.has_made(&inbound.control_id).await? {
+        let wrong = [Wrong::new(207, OUR_OWN)];
+        return Ok(weigh::refuse(source, Caller::Hl7(envelope), inbound, Taken::Never, &wrong));
     }
     let rule = match source.accept.judge(&inbound.message_type) {
         Judged::Taken(rule) => rule,

@@ -2,7 +2,7 @@
 //! a call and for a list that was left in a folder.
 
 use crate::adapter::{between_columns, text_of_file};
-use crate::domain::delivery::State;
+use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{DeliveryId, EntryId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::reconcile::{DAY_MAX, LISTED_MAX, Listed, Sheet, compare, on_paper};
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Documents filed in one commit: others' writes wait behind it.
 const BATCH: usize = 200;
@@ -57,6 +57,29 @@ pub enum ReconcileError {
     TooMany,
 }
 
+/// What is filed in one commit. All that the list has under one record id stands together: a name that two documents bear must not name one of them, even
+/// for as long as the next commit takes.
+fn parts<'d>(known: &'d [Delivery], listed: &[Listed]) -> Vec<Vec<&'d Delivery>> {
+    let names: HashMap<EntryId, &str> =
+        listed.iter().filter_map(|l| Some((l.entry()?, l.record_id.as_deref()?))).collect();
+    let name = |d: &Delivery| names.get(&d.entry_id).copied();
+    let mut sorted: Vec<&Delivery> = known.iter().collect();
+    sorted.sort_by_key(|d| name(d));
+    let mut parts: Vec<Vec<&Delivery>> = Vec::new();
+    for delivery in sorted {
+        match parts.last_mut() {
+            Some(part)
+                if part.len() < BATCH
+                    || name(delivery).is_some() && part.last().is_some_and(|d| name(d) == name(delivery)) =>
+            {
+                part.push(delivery);
+            }
+            _ => parts.push(vec![delivery]),
+        }
+    }
+    parts
+}
+
 impl From<StoreError> for ReconcileError {
     fn from(e: StoreError) -> Self {
         Self::Write(e.into())
@@ -87,7 +110,7 @@ pub async fn reconcile(
     let known = known(r, &entries).await?;
     let mut filed: Vec<DeliveryId> = Vec::new();
     if !dry_run {
-        for (number, part) in (0u32..).zip(known.chunks(BATCH)) {
+        for (number, part) in (0u32..).zip(parts(&known, listed)) {
             let documents = part.iter().filter_map(|d| {
                 let row = listed.iter().find(|l| l.entry() == Some(d.entry_id))?;
                 let text = format!("{},{}", row.document_id, row.record_id.as_deref().unwrap_or_default());
@@ -203,6 +226,32 @@ fn of_a_spreadsheet(id: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_list_has_under_one_record_id_is_filed_in_one_commit() {
+        let known: Vec<Delivery> = (0..450u32)
+            .map(|n| {
+                let mut d = crate::domain::decide::tests::delivery(n.into(), crate::domain::entry::EntryAction::Create);
+                d.entry_id = EntryId(uuid::Uuid::from_u128(n.into()));
+                d
+            })
+            .collect();
+        // Far apart in the list, one of them without a name at all.
+        let name = |n: usize| (n != 3).then(|| if n % 225 == 7 { "R1".to_owned() } else { format!("S{n:04}") });
+        let listed: Vec<Listed> = (0usize..)
+            .zip(&known)
+            .map(|(n, d)| Listed { document_id: d.entry_id.to_string(), record_id: name(n) })
+            .collect();
+        let parts = parts(&known, &listed);
+        assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 450, "each stands in one");
+        assert!(parts.len() == 3 && parts.iter().all(|p| p.len() <= BATCH + 1));
+        let ones = [7, 232].map(|n| known[n].entry_id);
+        let holds = |part: &Vec<&Delivery>| ones.iter().filter(|id| part.iter().any(|d| d.entry_id == **id)).count();
+        assert!(parts.iter().all(|p| holds(p) != 1), "R1 is in one part");
+        let same: Vec<Listed> =
+            known.iter().map(|d| Listed { document_id: d.entry_id.to_string(), record_id: Some("R".into()) }).collect();
+        assert_eq!(super::parts(&known, &same).len(), 1, "however many");
+    }
 
     #[test]
     fn a_list_is_read_by_its_header_and_a_damaged_one_is_refused_whole() {

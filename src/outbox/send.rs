@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
+/// A record that takes nothing is left alone for so long: on SQLite a claim needs no commit, and would be made again at once.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
 /// What came of a delivery, before it is settled.
 pub(super) struct Ending {
     pub attempt: Option<AttemptId>,
@@ -48,6 +51,7 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed, ahe
             Err(e) => {
                 // Nothing was begun: the lease runs out and the lane is claimed anew.
                 tracing::warn!(reason = %e, "the delivery could not be prepared; it is tried again when its lease ends");
+                tokio::time::sleep(STORE_WAIT).await;
                 return;
             }
         };
@@ -127,8 +131,11 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
         }
         Ok(Begun::Stale) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
         Err(e) => {
-            // Stored or not: no byte has left, and none will.
+            // Stored or not: no byte has left, and none will. Others need neither the connection nor the turn meanwhile.
             tracing::warn!(reason = %e, "an attempt could not be begun; nothing was sent, and it is tried again");
+            drop(way);
+            drop(turn);
+            tokio::time::sleep(STORE_WAIT).await;
             return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
         }
     };

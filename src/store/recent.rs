@@ -82,7 +82,8 @@ pub(super) struct Recent {
 
 impl Recent {
     pub fn forget_all(&mut self) {
-        *self = Self::default();
+        // Nobody else writes where something is carried.
+        *self = Self { carried: self.carried.take(), ..Self::default() };
     }
 
     pub fn keep_entry(&mut self, entry: &Entry) {

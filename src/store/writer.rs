@@ -325,7 +325,14 @@ async fn decide_and_commit(
         recent.carried = Some(view.carried());
         return commit::leave(tx).await;
     }
-    let after = flush::flush(tx, &view, feed, ctx.now, &around.committing).await?;
+    let after = match flush::flush(tx, &view, feed, ctx.now, &around.committing).await {
+        Ok(after) => after,
+        Err(e) => {
+            // Written or not, or what could not be: only the database knows.
+            recent.carried = None;
+            return Err(e);
+        }
+    };
     recent.learn(&view, after);
     let signals = &around.signals;
     signals.open_deliveries.store(after.open, Ordering::Relaxed);

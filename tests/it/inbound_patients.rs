@@ -517,9 +517,6 @@ async fn a_message_of_ours_that_comes_back_is_never_acknowledged_as_the_record_w
         let far = FarEnd::start(|_, m| ack(m, "AA", "")).await;
         let bridge =
             Bridge::start(&store.url, far.addr(), Tweaks { patient: somebody("A1"), ..Tweaks::default() }).await;
-        let written = bridge.write_note("Met at the library.").await;
-        bridge.wait_filed(written.delivery).await;
-        let ours = far.got().remove(0);
         // With rules or without: what is not listed would be answered AA.
         let rule = AcceptRule {
             name: "people".into(),
@@ -527,14 +524,17 @@ async fn a_message_of_ours_that_comes_back_is_never_acknowledged_as_the_record_w
             known_patients_only: true,
             teams: Vec::new(),
         };
-        for rules in [vec![], vec![rule]] {
+        for (n, rules) in [vec![], vec![rule]].into_iter().enumerate() {
+            let written = bridge.write_note("Met at the library.").await;
+            bridge.wait_filed(written.delivery).await;
+            let ours = far.got().remove(n);
             let source = Source { accept: Accept { rules, ..bridge.source().accept }, ..bridge.source() };
             assert_eq!(tell(&source, ours.clone().into_bytes()).await, "AR");
             let kept = last(&bridge).await;
             assert_eq!(kept.state, InboundState::Parked);
             assert!(kept.reason.contains("circle"), "{}", kept.reason);
             // Another's message of that kind is judged as ever.
-            let others = ours.replace(&crate::support::far_end::control_id(&ours), "E1");
+            let others = ours.replace(&crate::support::far_end::control_id(&ours), &format!("E{n}"));
             tell(&source, others.into_bytes()).await;
             assert!(!last(&bridge).await.reason.contains("circle"));
         }

@@ -241,6 +241,25 @@ async fn the_accept_rules_judge_messages_of_xml_by_the_name_of_their_element() {
     xml.end().await;
 }
 
+/// A proxy that brings our own request back must not get an answer that could be the record's.
+#[tokio::test]
+async fn a_message_of_another_api_is_never_answered_in_the_packs_words() {
+    let test = stores().next().expect("SQLite");
+    let rule = AcceptRule {
+        name: "referrals".into(),
+        messages: vec!["ReferralSent".into()],
+        known_patients_only: false,
+        teams: Vec::new(),
+    };
+    for (accept, status) in [(Accept { rules: vec![rule] }, 200), (Accept::default(), 422)] {
+        let xml = start(&test, listening(), accept).await;
+        let (said, head, body) = xml.post(envelope("<AddNote xmlns=\"urn:example:notes:1\"/>").as_bytes()).await;
+        assert_eq!(said, status, "{body}");
+        assert!(head.contains("text/plain") && !body.contains('<'), "{head}: {body}");
+        xml.end().await;
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_the_pack_could_not_read_is_run_again_under_the_name_it_gives_itself() {
     for test in stores() {

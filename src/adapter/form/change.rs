@@ -132,6 +132,8 @@ pub fn is_beside_a_death(field: &str) -> bool {
         "location_shielded",
         "died_on",
         "changed_at",
+        // An XML message's own id.
+        "id",
     ];
     BESIDE.contains(&field) || field.starts_with("address")
 }

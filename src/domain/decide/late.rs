@@ -178,7 +178,9 @@ fn not_taken(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
     }
     if more_than_transport(d) {
         // Of its only attempt the application has said both. Of several, this may be an earlier one's answer.
-        let said = d.evidence.iter().any(|e| e.kind == EvidenceKind::ApplicationAck) && !answered_before(d, 0);
+        let said = d.evidence.iter().any(|e| e.kind == EvidenceKind::ApplicationAck)
+            && !answered_before(d, 0)
+            && d.unresolved == 0;
         let taken = matches!(d.state, State::Filed | State::Accepted);
         return (said && taken).then(|| park(d, ParkReason::FilingContradicted, code));
     }

@@ -340,6 +340,33 @@ async fn on_sqlite_a_claim_is_on_disk_with_what_is_begun_under_it_and_no_sooner(
     }
 }
 
+/// What cannot be read of one endpoint's is no other's trouble.
+#[tokio::test]
+async fn a_batch_that_fails_before_it_writes_voids_no_claim_of_another_endpoint() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let ours = bridge.write(&of, "First.").await.delivery();
+        let to_anew = bridge.refer(&rx9(), person(), "anew").await;
+        let broken = bridge.write(&to_anew, "Second.").await.delivery();
+        bridge.close().await;
+        let bridge = Bridge::on(&test.url).await;
+        let claimed = bridge.claim_only(&epr(), ours).await;
+        let id = hex(broken.0.as_bytes());
+        let at = if bridge.is_sqlite() { format!("x'{id}'") } else { format!("'{id}'::uuid") };
+        raw::execute(&test.url, &format!("UPDATE delivery SET payload = '{{}}' WHERE id = {at}")).await;
+        let claim = ips_bridge::store::write::Claim { endpoint: anew(), limit: 5, lease: SHORT };
+        assert!(bridge.store.claim(claim).await.is_err(), "its payload cannot be read");
+        let attempt = bridge.begin(&claimed).await;
+        assert_eq!(bridge.settle(&claimed, attempt, Sent::Filed).await.state.word(), "FILED");
+        bridge.close().await;
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 #[tokio::test]
 async fn a_claim_that_ended_with_its_process_leaves_nothing_behind_on_sqlite() {
     for test in both().filter(|test| test.url.starts_with("sqlite")) {

@@ -22,7 +22,8 @@ pub async fn a_note_survives(scene: &mut Scene<'_>, client: &Client) -> Result<(
         write(scene, client, note(TEXT, 15, Kind::InterviewPreparation(InterviewPreparation {})), None).await?;
     let closed = noticed(scene).await?;
     scene.check(closed, "the bridge has noticed that the EPR is away")?;
-    let waiting = scene.delivery(&delivery.id, |_| true).await?;
+    // It may be finding out this moment whether the EPR is back.
+    let waiting = scene.until(&delivery.id, DeliveryState::Queued).await?;
     scene.timeline(&waiting)?;
     scene.check(waits(&waiting), format!("the note waits, and its author reads: \"{}\"", waiting.author_sentence))?;
     scene.check(!waiting.may_have_been_received, "not one byte of it has left")?;
