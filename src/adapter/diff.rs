@@ -26,9 +26,16 @@ pub struct Compared {
     pub name: String,
     pub old: Result<String, String>,
     pub new: Result<String, String>,
+    /// No message is what it is to show.
+    pub is_to_fail: bool,
 }
 
 impl Compared {
+    /// Neither pack makes a message, though there should be one: what they would send differently nobody can say.
+    pub fn is_unknown(&self) -> bool {
+        self.old.is_err() && self.new.is_err() && !self.is_to_fail
+    }
+
     pub fn changes(&self) -> Vec<Change> {
         match (&self.old, &self.new) {
             (Ok(old), Ok(new)) => changes(old, new),
@@ -45,32 +52,54 @@ impl Compared {
 
 /// Every render example of either pack, made by both. Each pack uses its own settings, and those of the example that it has.
 pub fn packs(old: &Pack, new: &Pack) -> Vec<Compared> {
-    let mut tried: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let mut tried: BTreeMap<String, Tried> = BTreeMap::new();
     for (pack, mark) in [(old, "old"), (new, "new")] {
         let found = cases(&pack.sources, pack.manifest.format, &mut Faults::default());
         for case in found.into_iter().filter(|c| c.kind == CaseKind::Render) {
-            let text = |file: &str| {
-                pack.sources.text(&format!("examples/{}/{file}", case.name), &mut Faults::default()).unwrap_or_default()
+            let there = |file: &str| {
+                let path = format!("examples/{}/{file}", case.name);
+                pack.sources.bytes(&path).and_then(|_| pack.sources.text(&path, &mut Faults::default()))
             };
-            let both = (text("input.json"), text("settings.toml"));
-            match tried.get(&case.name) {
-                Some(there) if *there == both => {}
-                Some(_) => drop(tried.insert(format!("{} ({mark})", case.name), both)),
-                None => drop(tried.insert(case.name, both)),
+            let this = Tried {
+                input: there("input.json").unwrap_or_default(),
+                settings: there("settings.toml").unwrap_or_default(),
+                answers: pack.answer_files().filter_map(|file| there(&file).map(|text| (file, text))).collect(),
+                is_to_fail: there("expected.err").is_some(),
+            };
+            match tried.get_mut(&case.name) {
+                Some(there) if there.asks_the_same(&this) => there.is_to_fail &= this.is_to_fail,
+                Some(_) => drop(tried.insert(format!("{} ({mark})", case.name), this)),
+                None => drop(tried.insert(case.name, this)),
             }
         }
     }
-    let one = |(name, (input, settings)): (String, (String, String))| Compared {
-        old: old.with_example(&input, &settings),
-        new: new.with_example(&input, &settings),
+    let one = |(name, tried): (String, Tried)| Compared {
+        old: old.with_example(&tried),
+        new: new.with_example(&tried),
+        is_to_fail: tried.is_to_fail,
         name,
     };
     tried.into_iter().map(one).collect()
 }
 
+/// An example, as far as a message is made of it.
+struct Tried {
+    input: String,
+    settings: String,
+    /// What the record is answered, by file.
+    answers: BTreeMap<String, String>,
+    is_to_fail: bool,
+}
+
+impl Tried {
+    fn asks_the_same(&self, other: &Self) -> bool {
+        (&self.input, &self.settings, &self.answers) == (&other.input, &other.settings, &other.answers)
+    }
+}
+
 impl Pack {
-    fn with_example(&self, input: &str, settings: &str) -> Result<String, String> {
-        let given: toml::Table = settings.parse().map_err(|_| "settings.toml is not TOML".to_owned())?;
+    fn with_example(&self, tried: &Tried) -> Result<String, String> {
+        let given: toml::Table = tried.settings.parse().map_err(|_| "settings.toml is not TOML".to_owned())?;
         let mut all = self.manifest.settings.examples();
         for (name, value) in &given {
             let value = super::table::to_json(value);
@@ -80,10 +109,11 @@ impl Pack {
         }
         let said = |faults: Vec<super::Fault>| faults.first().map(ToString::to_string).unwrap_or_default();
         let settings = self.manifest.settings.resolve(&all, "settings").map_err(said)?;
-        let input = input::from_json(input).map_err(|_| "input.json is not a RenderInput".to_owned())?;
+        let input = input::from_json(&tried.input).map_err(|_| "input.json is not a RenderInput".to_owned())?;
         let mut value =
             input::to_json(&input).map_err(|_| "input.json holds a time that no calendar has".to_owned())?;
         value["settings"] = Value::Object(settings);
+        self.looked_up_in(&mut value, &tried.answers).map_err(|e| e.to_string())?;
         self.render_value(&value, &RenderOptions::default()).map(|r| r.text_for_display).map_err(|e| e.to_string())
     }
 }
@@ -237,5 +267,24 @@ mod tests {
     #[test]
     fn other_formats_are_compared_by_lines() {
         assert_eq!(said("{\n\"a\": 1\n}", "{\n\"a\": 2\n}"), ["line 2: \"a\": 1 -> -", "line 2: - -> \"a\": 2"]);
+    }
+
+    #[test]
+    fn what_a_lookup_is_answered_is_part_of_an_example() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/fhir-uk-core");
+        let pack = Pack::load(&folder).expect("a pack");
+        let compared = packs(&pack, &pack);
+        let of = |name: &str| compared.iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no {name}"));
+        assert!(of("render-note-by-lookup").new.as_ref().is_ok_and(|m| m.contains("Patient/")));
+        assert!(of("render-note-by-lookup-none").is_to_fail);
+        assert!(compared.iter().all(|c| !c.is_unknown() && c.changes().is_empty()));
+    }
+
+    #[test]
+    fn what_neither_pack_can_make_is_no_proof_that_nothing_changes() {
+        let failed = || Err("lookup.patient.id is not in the input".to_owned());
+        let one = |is_to_fail| Compared { name: "a".into(), old: failed(), new: failed(), is_to_fail };
+        assert!(one(false).is_unknown());
+        assert!(!one(true).is_unknown(), "an example that shows a failure does so by both");
     }
 }

@@ -25,7 +25,7 @@ use super::sources::Sources;
 use crate::wire::v1;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value, json};
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// What kind of proof a case is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,25 +235,41 @@ impl Pack {
         value: &mut Value,
         faults: &mut Faults,
     ) -> Option<Result<(), super::NotLookedUp>> {
-        let patient: Option<v1::PatientDetails> = serde_json::from_value(value["patient"].clone()).ok();
+        let ending = answer_ending(self.manifest.format);
+        let mut answers = BTreeMap::new();
         for lookup in self.lookups_of(value) {
-            let ending = answer_ending(self.manifest.format);
-            let path = format!("examples/{}/lookup.{}.{ending}", case.name, lookup.name);
-            if self.sources.bytes(&path).is_none() {
-                continue;
-            }
-            let text = self.sources.text(&path, faults)?;
-            match lookup.read_answer(text.as_bytes(), patient.as_ref()) {
-                Ok((given, _)) => {
-                    if !value["lookup"].is_object() {
-                        value["lookup"] = json!({});
-                    }
-                    value["lookup"][&lookup.name] = Value::Object(given);
-                }
-                Err(e) => return Some(Err(e)),
+            let file = format!("lookup.{}.{ending}", lookup.name);
+            let path = format!("examples/{}/{file}", case.name);
+            if self.sources.bytes(&path).is_some() {
+                answers.insert(file, self.sources.text(&path, faults)?);
             }
         }
-        Some(Ok(()))
+        Some(self.looked_up_in(value, &answers))
+    }
+
+    /// Which files may hold what the record is answered, beside an `input.json`.
+    pub(super) fn answer_files(&self) -> impl Iterator<Item = String> {
+        let ending = answer_ending(self.manifest.format);
+        self.manifest.lookups.iter().map(move |lookup| format!("lookup.{}.{ending}", lookup.name))
+    }
+
+    /// The answers that this input's message needs, read as the record's would be and put where templates find them.
+    pub(super) fn looked_up_in(
+        &self,
+        value: &mut Value,
+        answers: &BTreeMap<String, String>,
+    ) -> Result<(), super::NotLookedUp> {
+        let patient: Option<v1::PatientDetails> = serde_json::from_value(value["patient"].clone()).ok();
+        let ending = answer_ending(self.manifest.format);
+        for lookup in self.lookups_of(value) {
+            let Some(text) = answers.get(&format!("lookup.{}.{ending}", lookup.name)) else { continue };
+            let (given, _) = lookup.read_answer(text.as_bytes(), patient.as_ref())?;
+            if !value["lookup"].is_object() {
+                value["lookup"] = json!({});
+            }
+            value["lookup"][&lookup.name] = Value::Object(given);
+        }
+        Ok(())
     }
 
     fn example_settings(&self, case: &Case, faults: &mut Faults) -> Option<JsonMap<String, Value>> {
@@ -583,7 +599,14 @@ fn write(folder: &Path, case: &Case, outcome: &Outcome) -> std::io::Result<()> {
 }
 
 /// Renders one input, for `adapter render`. `settings` are an endpoint's; where it gives none, the manifest's examples stand in.
-pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result<(Format, Rendered), Vec<Fault>> {
+///
+/// `beside`: the folder in which the record's answers stand, as in an example.
+pub fn render(
+    folder: &Path,
+    input_json: &str,
+    settings: &toml::Table,
+    beside: Option<&Path>,
+) -> Result<(Format, Rendered), Vec<Fault>> {
     let pack = Pack::load(folder)?;
     let input = input::from_json(input_json).map_err(|e| {
         let (why, hint) = input::unreadable(&e);
@@ -595,6 +618,9 @@ pub fn render(folder: &Path, input_json: &str, settings: &toml::Table) -> Result
     let mut value = input::to_json(&input)
         .map_err(|_| vec![Fault::new("input", 0, "holds a time that no calendar has", "correct it")])?;
     value["settings"] = Value::Object(settings);
+    let answer = |file: String| Some((file.clone(), fs::read_to_string(beside?.join(file)).ok()?));
+    let answers = pack.answer_files().filter_map(answer).collect();
+    pack.looked_up_in(&mut value, &answers).map_err(|e| vec![Fault::new("input", 0, e.to_string(), "")])?;
     pack.render_value(&value, &RenderOptions::default()).map(|r| (pack.format(), r)).map_err(|e| match e {
         super::RenderError::NotRenderable(faults) => pack.sources.located(faults),
         other => vec![Fault::new("input", 0, other.to_string(), "")],

@@ -463,6 +463,14 @@ fn render_entry(
         Format::Hl7v2 | Format::Document => {}
     }
     let keeps_document_id = r.flag("keeps_document_id").unwrap_or(false);
+    if keeps_document_id && format == Format::Fhir {
+        let at = r.item("keeps_document_id").map_or(line, |(_, at)| at);
+        file.fault_at(
+            at,
+            "keeps_document_id is not for fhir packs: each version is looked for by an identifier of its own, whichever resource holds it",
+            "remove it; a PUT to {{ message.replaces.record_id }} edits the resource that is there",
+        );
+    }
     let exempt = reason(&r, "exempt");
     r.finish();
     Some(RenderEntry {

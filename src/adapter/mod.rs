@@ -29,6 +29,9 @@ mod lint;
 mod manifest;
 mod map;
 mod mask;
+mod named;
+#[cfg(test)]
+mod named_tests;
 mod overlay;
 mod pack;
 mod render;

@@ -8,6 +8,7 @@ use super::filters::Facts;
 use super::hl7::{Charset, Message, Path, rules};
 use super::input;
 use super::manifest::{FILE, Format, RenderEntry};
+use super::named;
 use super::pack::Pack;
 use super::request;
 use super::stop::Stop;
@@ -230,14 +231,15 @@ impl Pack {
                 .map(|f| Fault::new(&file, 0, format!("makes a message in which {}: {}", f.place, f.what), f.hint));
             return Err(RenderError::NotRenderable(faults.collect()));
         }
+        let message = Message::read(bytes, plan.charset).map_err(|e| {
+            RenderError::one(&file, 0, format!("makes a message that cannot be read: {}", e.what), e.hint)
+        })?;
+        named::check(self, plan, &message, input)?;
         let Some(code) = &plan.entry.text_code else { return Ok(()) };
         let code = match code.strip_prefix("settings.") {
             Some(name) => input.pointer(&format!("/settings/{name}")).and_then(Value::as_str).unwrap_or_default(),
             None => code,
         };
-        let message = Message::read(bytes, plan.charset).map_err(|e| {
-            RenderError::one(&file, 0, format!("makes a message that cannot be read: {}", e.what), e.hint)
-        })?;
         let joint = if plan.facts.text.newline == Newline::Break { '+' } else { '*' };
         let path = Path::parse(&format!("OBX[3.1='{code}']-5{joint}")).map_err(|_| {
             RenderError::one(FILE, plan.entry.line, "text_code cannot be looked for", "use a code without quotes")

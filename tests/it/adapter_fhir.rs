@@ -116,7 +116,8 @@ fn every_text_comes_back_exactly_or_is_not_sent() {
                 };
                 let mut input: Value = serde_json::from_str(&input).expect("JSON");
                 input["entry"]["text"] = Value::from(text);
-                let bytes = ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new());
+                let bytes =
+                    ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new(), None);
                 let (_, made) = bytes.unwrap_or_else(|f| panic!("{} {text:?}: {f:?}", pack.pin()));
                 let body = Request::parse(&made.bytes).expect("a request").body;
                 assert!(!body.is_empty());
@@ -320,7 +321,7 @@ fn interop_a_fhir_server_of_others_takes_what_we_send_and_the_verdicts_are_right
         if let Some(id) = record_id {
             input["message"]["replaces"]["record_id"] = Value::from(id);
         }
-        ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new())
+        ips_bridge::adapter::examples::render(&folder, &input.to_string(), &toml::Table::new(), None)
             .expect("rendered")
             .1
             .bytes

@@ -32,7 +32,7 @@ fn rendered(pack: &Path, kind: &str) -> Result<String, String> {
     let note = input["entry"]["note"].as_object_mut().expect("a note");
     note.retain(|key, _| matches!(key.as_str(), "occurred_at" | "text" | "sensitivity" | "contact"));
     note.insert(kind.into(), Value::Object(Default::default()));
-    let bytes = examples::render(pack, &input.to_string(), &toml::Table::new());
+    let bytes = examples::render(pack, &input.to_string(), &toml::Table::new(), None);
     bytes.map(|(_, made)| String::from_utf8(made.bytes).expect("UTF-8")).map_err(|list| format!("{list:?}"))
 }
 

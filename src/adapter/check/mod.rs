@@ -7,6 +7,7 @@ mod tidy;
 
 use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
 use super::fault::Faults;
+use super::manifest::{FILE, Format};
 use super::pack::Pack;
 use super::words;
 use std::path::Path;
@@ -60,6 +61,19 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     for (row, why) in pack.manifest.render.iter().filter_map(|r| Some((r, r.text_exempt.as_ref()?))) {
         done.push(format!("{} with {}: its text is not read back: {why}", row.entry, row.template));
     }
+    done.extend(unconditional(pack));
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
+}
+
+/// Creates that say nothing of repeats: whether the record tells them itself, only its supplier knows.
+fn unconditional(pack: &Pack) -> impl Iterator<Item = String> {
+    let rows = pack.manifest.render.iter().filter(|_| pack.format() == Format::Fhir);
+    rows.filter_map(|row| Some((row, row.request.as_ref()?))).filter(|(_, request)| request.creates_unasked()).map(|(row, _)| {
+        format!(
+            "{}:{}: doubt: {} is a POST without If-None-Exist: a repeat after a lost answer is filed twice unless the record tells repeats by the identifier itself; \
+             ask the supplier",
+            FILE, row.line, row.entry
+        )
+    })
 }

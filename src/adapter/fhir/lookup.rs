@@ -471,6 +471,19 @@ impl Pack {
         asked.filter(speaks_of).collect()
     }
 
+    /// The lookups that find the patient, under these settings.
+    pub(in crate::adapter) fn patient_lookups(&self, input: &Value) -> Vec<&str> {
+        let nothing = Map::new();
+        let settings = input.get("settings").and_then(Value::as_object).unwrap_or(&nothing);
+        let holds = |(name, value): &(String, String)| is_set(settings, name, value);
+        let finds = |l: &&Lookup| match &l.at {
+            At::Fhir(at) => at.nhs_number.is_some() || l.name == "patient",
+            At::Xml(_) => l.name == "patient",
+        };
+        let asked = self.manifest.lookups.iter().filter(|l| l.when.iter().all(holds));
+        asked.filter(finds).map(|l| l.name.as_str()).collect()
+    }
+
     /// Whether there are messages under these (resolved) settings for which the record is asked first.
     pub fn asks_first(&self, settings: &Map<String, Value>) -> bool {
         let holds = |(name, value): &(String, String)| is_set(settings, name, value);

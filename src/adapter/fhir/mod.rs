@@ -4,6 +4,7 @@ mod build;
 pub mod json;
 pub mod lookup;
 pub mod map;
+mod named;
 pub mod outcome;
 pub mod print;
 mod render;

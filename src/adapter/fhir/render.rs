@@ -5,13 +5,11 @@ use super::super::render::{MESSAGE_BYTES_MAX, Plan, RenderError, RenderOptions, 
 use super::super::request::print::IN_QUERY;
 use super::super::request::{carried, head};
 use super::super::stop::Stop;
-use super::{build, resource};
+use super::{build, named, resource};
 use crate::transport::http_message::{Headers, Method, Request};
 use serde_json::Value;
 
 const FHIR_JSON: &str = "application/fhir+json";
-/// The setting that names the system of our documents' identifiers, where a pack has one.
-const IDENTIFIER_SYSTEM: &str = "identifier_system";
 
 pub(in crate::adapter) fn render(
     pack: &Pack,
@@ -38,32 +36,9 @@ pub(in crate::adapter) fn render(
         return Err(RenderError::TooLong { limit });
     }
     carried(plan, &bytes, input)?;
-    named(pack, &file, &body, input)?;
+    named::check(pack, plan, &request, &body, input)?;
     let shown = Request { body: format!("{body:#}\n").into_bytes(), ..request };
     Ok(Rendered { bytes, text_for_display: String::from_utf8_lossy(&shown.to_bytes()).into_owned() })
-}
-
-/// Repeats, replies and read-backs are judged by the first identifier: it names this very version, under our system. In a message Bundle
-/// one of its resources has it.
-fn named(pack: &Pack, file: &str, body: &Value, input: &Value) -> Result<(), RenderError> {
-    let text = |at: &str| input.pointer(at).and_then(Value::as_str).unwrap_or_default();
-    let system = pack.manifest.settings.get(IDENTIFIER_SYSTEM).map(|s| text(&format!("/settings/{}", s.name)));
-    let id = text("/message/document_id");
-    let is_ours = |resource: &Value| {
-        let first = resource::identifiers(resource).into_iter().next();
-        first.is_some_and(|i| i.value == id && system.is_none_or(|system| i.system == system))
-    };
-    let found = match resource::type_of(body) {
-        Some("Bundle") => resource::entries(body).any(is_ours),
-        _ => is_ours(body),
-    };
-    if found && !id.is_empty() {
-        return Ok(());
-    }
-    let what =
-        "makes a resource whose first identifier is not this document's: no repeat and no read-back could find it";
-    let hint = "begin it with \"identifier\": [{ \"system\": \"{{ settings.identifier_system }}\", \"value\": \"{{ message.document_id }}\" }]";
-    Err(RenderError::one(file, 0, what, hint))
 }
 
 /// A request that asks the record for what a rendering sent, by the first identifier in it; `None` where that names nothing.

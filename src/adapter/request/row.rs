@@ -1,5 +1,6 @@
 //! The `request` of a `[[render]]`: what is sent, the template being its body.
 
+use super::super::fault::suggest;
 use super::super::manifest::FILE;
 use super::super::table::{Reader, TomlFile};
 use crate::transport::http_message::{Headers, Method, Request};
@@ -7,6 +8,14 @@ use toml::de::{DeTable, DeValue};
 
 /// Headers that are read as a query, and so escaped like one.
 const QUERY_HEADERS: &[&str] = &["If-None-Exist"];
+
+/// A misspelt `If-None-Exist` is ignored by whoever gets it, and a repeat is filed twice.
+fn near_condition(name: &str) -> Option<String> {
+    let own = QUERY_HEADERS[0];
+    let folded = name.to_ascii_lowercase().replace('_', "-");
+    let is_near = suggest(&folded, [own.to_ascii_lowercase().as_str()]).starts_with("did you mean");
+    (is_near && !name.eq_ignore_ascii_case(own)).then(|| format!("did you mean \"{own}\"?"))
+}
 
 /// A piece of a request that is a text template of its own, kept in the manifest.
 #[derive(Debug, Clone)]
@@ -39,6 +48,13 @@ impl RequestRow {
         [&self.path].into_iter().chain(&self.query).chain(self.headers.iter().map(|(_, part)| part))
     }
 
+    /// A create (no operation such as `$process-message`) that would be made again by a repeat.
+    pub fn creates_unasked(&self) -> bool {
+        let last = self.path.source.trim().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let has = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        self.method == Method::Post && !last.starts_with('$') && !has(QUERY_HEADERS[0])
+    }
+
     pub fn read(file: &TomlFile<'_>, table: &DeTable<'_>, line: u32) -> Option<Self> {
         let r = Reader::new(file, table, line, "`request`");
         let method = r.required("method", "POST").and_then(|(text, at)| {
@@ -56,6 +72,11 @@ impl RequestRow {
                 file.fault_at(at, format!("header \"{name}\" must be a text"), "write it in quotes");
                 continue;
             };
+            if let Some(hint) = near_condition(name) {
+                let what = format!("header \"{name}\" is not the one by which a create is made once only");
+                file.fault_at(at, what, hint);
+                continue;
+            }
             let mut tried = Headers::default();
             let good = tried.add(name, "x").and_then(|()| Request::new(Method::Post, "x".into(), tried, Vec::new()));
             if let Err(e) = good {

@@ -68,6 +68,8 @@ impl Row {
 #[derive(Default)]
 struct Told {
     sent: Vec<Row>,
+    /// Examples that should be a message and are none to either pack.
+    unknown: Vec<String>,
     /// What the packs read of messages that came.
     read: Vec<Row>,
     messages: usize,
@@ -80,7 +82,8 @@ struct Told {
 
 impl Told {
     fn differs(&self) -> bool {
-        self.sent.iter().chain(&self.read).chain(&self.judged).any(|r| !r.changes.is_empty())
+        !self.unknown.is_empty()
+            || self.sent.iter().chain(&self.read).chain(&self.judged).any(|r| !r.changes.is_empty())
     }
 }
 
@@ -108,8 +111,10 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
                 let what = format!("{}, {}: only packs of one format can be compared", each(&pack), each(&new));
                 return Err(Failure::Refused(what));
             }
-            let sent = packs(&pack, &new).into_iter().map(|c| Row::of(c.name.clone(), c.changes())).collect();
-            (Told { sent, ..received::of_examples(&pack, &new) }, "examples")
+            let compared = packs(&pack, &new);
+            let unknown = compared.iter().filter(|c| c.is_unknown()).map(|c| c.name.clone()).collect();
+            let sent = compared.into_iter().map(|c| Row::of(c.name.clone(), c.changes())).collect();
+            (Told { sent, unknown, ..received::of_examples(&pack, &new) }, "examples")
         }
         (None, Some(endpoint)) => {
             let (sent, masked) = Box::pin(history(&args, &pack, endpoint)).await?;
@@ -229,7 +234,7 @@ fn as_json(told: &Told, out: &mut Out) -> Result<(), Failure> {
     let received =
         |rows: &[Row]| rows.iter().map(|r| json!({ "name": r.name, "changes": list(&r.changes) })).collect::<Vec<_>>();
     out.json(&json!({
-        "compared": rows.len(), "different": different, "masked": masked, "messages": shown,
+        "compared": rows.len(), "different": different, "unknown": told.unknown, "masked": masked, "messages": shown,
         "read": { "compared": told.messages, "different": told.read.len(), "without_bytes": told.without_bytes, "messages": received(&told.read) },
         "judged": { "compared": told.replies, "different": told.judged.len(), "replies": received(&told.judged) },
     }))
@@ -281,6 +286,10 @@ fn as_text(told: &Told, what: &str, out: &mut Out) -> Result<(), Failure> {
     }
     let different = rows.iter().filter(|r| !r.changes.is_empty()).count();
     out.line(format!("{different} of {} {what} would be sent differently", rows.len()))?;
+    if !told.unknown.is_empty() {
+        let (n, names) = (told.unknown.len(), told.unknown.join(", "));
+        out.line(format!("{n} could not be made by either, so nothing is known of them: {names}"))?;
+    }
     let came = if what == "examples" { "examples of messages" } else { "messages that came" };
     let without = match told.without_bytes {
         0 => String::new(),

@@ -146,10 +146,12 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
             report(&examples::test(folder_of(&folder)?, bless, verdict), json, out)
         }
         Command::Render { folder, input, settings, raw } => {
+            // What a lookup is answered stands beside an example's input.
+            let beside = if input == Path::new("-") { None } else { input.parent().map(Path::to_owned) };
             let input = String::from_utf8(bytes_of(&input)?)
                 .map_err(|_| Failure::Usage(format!("{} is not UTF-8", input.display())))?;
-            let (format, made) =
-                examples::render(folder_of(&folder)?, &input, &settings.read()?).map_err(|faults| refused(&faults))?;
+            let (format, made) = examples::render(folder_of(&folder)?, &input, &settings.read()?, beside.as_deref())
+                .map_err(|faults| refused(&faults))?;
             match (raw, format) {
                 (true, _) => out.bytes(&made.bytes),
                 // As in expected.files: what a PDF says, not its bytes.
