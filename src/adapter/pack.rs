@@ -314,7 +314,7 @@ impl Pack {
             from: format!("line {}", s.line),
             what: s.why.to_string(),
         });
-        let pieces = super::map::is_a_piece(&message);
+        let pieces = super::map::is_a_piece(&message).into_iter().chain(super::map::undecoded(&message));
         let control_id = envelope.control_id().into_owned();
         let Mapped { value, nulls } = mapped;
         let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls };

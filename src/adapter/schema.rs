@@ -167,7 +167,11 @@ const SAID: &[(&str, &str, &str)] = &[
     ("a row", "value", "A fixed value."),
     ("a row", "setting", "The site's setting of this name."),
     ("a row", "as", "A filter, e.g. hl7_date or code:gender."),
-    ("a row", "when", "\"PID-8\": only if that is there; \"!PID-8\": only if it is not."),
+    (
+        "a row",
+        "when",
+        "\"PID-8\": only if that is there; \"!PID-8\": only if it is not. HL7 v2: of several, each must hold.",
+    ),
     ("a row", "pick", "The [pick] whose repetition the row takes components from."),
     ("a row", "ambiguous", "\"absent\": several different values count as none."),
     ("a row", "unknown", "\"absent\": a code that the table lacks counts as none."),
@@ -272,8 +276,15 @@ pub fn map() -> Value {
             { "type": "object", "additionalProperties": texts() },
         ] })
     };
+    let mut row = table(&asked, |t| t == "a row");
+    row["properties"]["agreed"] = json!({ "type": "array", "items": { "type": "string" }, "description": "FHIR, XML: several paths; all that they give must be one value." });
+    row["properties"]["also"] = json!({
+        "type": "object",
+        "description": "FHIR, XML, beside lines: words of ours, a line each, where something stands at a path.",
+        "additionalProperties": { "type": "string" },
+    });
     root["$defs"] = json!({
-        "row": { "anyOf": [{ "type": "string", "description": "A path, e.g. PID-5.1" }, table(&asked, |t| t == "a row")] },
+        "row": { "anyOf": [{ "type": "string", "description": "A path, e.g. PID-5.1" }, row] },
         "rows": { "anyOf": [{ "$ref": "#/$defs/row" }, { "type": "array", "items": { "$ref": "#/$defs/row" }, "description": "The first that gives a value." }] },
     });
     let mut element = json!({
@@ -307,6 +318,11 @@ pub fn map() -> Value {
     root["properties"]["current_at"] = json!({
         "type": "string",
         "description": "FHIR: where the message says when it was made; names, addresses, telecoms and identifiers that are old, or ended before, are not looked at.",
+    });
+    root["properties"]["valid"] = json!({
+        "type": "object",
+        "description": "HL7 v2: which components of a repetition say from when and until when it holds; one that does not hold at MSH-7 is not looked at.",
+        "additionalProperties": { "type": "object", "properties": { "from": texts(), "until": texts() }, "additionalProperties": false },
     });
     root["properties"]["pick"] = json!({
         "type": "object",

@@ -184,12 +184,32 @@ async fn parsed(source: &Source, arrived: &Arrived) -> Result<(Parsed, Vec<Field
     if arrived.path == PROCESS_MESSAGE && body["type"].as_str() != Some("message") {
         return Err(Refused::new(400, "invalid", "the Bundle is no message: its type is another"));
     }
+    if source.is_live && is_for_testing(&body) {
+        let what =
+            "it is marked as test data (HTEST), and this endpoint is live: nothing of it may reach a person's record";
+        return Err(Refused::new(422, "business-rule", what));
+    }
     weigh::read(source, &arrived.body).await.map_err(|e| match &e {
         ParseError::Unreadable(_) => Refused::new(400, "structure", e.to_string()),
         ParseError::NoMap(_) => Refused::new(422, "not-supported", e.to_string()),
         ParseError::Settings(_) => Refused::new(500, "exception", "the endpoint's settings do not fit its pack"),
         ParseError::Fields(_) => Refused::new(422, "invalid", e.to_string()),
     })
+}
+
+/// Whether a resource, or any within it, is labelled as test data (HL7 v3 ActReason, HTEST). The values of a message are counted when it is read, so
+/// that one of too many costs no more than its bytes.
+fn is_for_testing(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Array(list) => list.iter().any(is_for_testing),
+        Value::Object(members) => {
+            let labels = ["security", "tag"].into_iter().filter_map(|key| members.get("meta")?.get(key)?.as_array());
+            let mut codes = labels.flatten().filter_map(|label| label.get("code")?.as_str());
+            codes.any(|code| code.trim().eq_ignore_ascii_case("HTEST")) || members.values().any(is_for_testing)
+        }
+        _ => false,
+    }
 }
 
 pub(super) fn kept(source: &Source, arrived: &Arrived, from: &str) -> Inbound {

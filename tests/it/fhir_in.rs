@@ -499,6 +499,31 @@ async fn a_patient_that_another_one_replaced_is_merged_where_both_are_named_and_
 }
 
 #[tokio::test]
+async fn test_data_reaches_nobodys_record_where_the_endpoint_is_live() {
+    for test in stores() {
+        let fhir = start(&test, listening()).await;
+        for (is_live, label, status) in [(true, "HTEST", 422), (false, "HTEST", 201), (true, "N", 201)] {
+            let source = Source { is_live, ..source(&fhir.bridge, Accept::default()) };
+            let mut sent = service_request(&format!("REF-{is_live}-{label}"));
+            sent["contained"][0]["meta"] = json!({ "security": [{ "code": label }] });
+            let arrived = Arrived {
+                method: "POST".into(),
+                path: "ServiceRequest".into(),
+                content_type: "application/fhir+json".into(),
+                request_id: None,
+                body: sent.to_string().into_bytes(),
+            };
+            let reply = receive_fhir(&source, arrived).await;
+            assert_eq!(reply.status, status, "{is_live} {label}");
+            if status == 422 {
+                assert!(issue(&reply).1.contains("test data"), "{:?}", issue(&reply));
+            }
+        }
+        fhir.end().await;
+    }
+}
+
+#[tokio::test]
 async fn of_a_patient_whom_nobody_here_knows_nothing_is_kept() {
     let test = stores().next().expect("SQLite");
     let fhir = start(&test, listening()).await;

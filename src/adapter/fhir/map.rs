@@ -6,11 +6,12 @@ mod place;
 mod read;
 
 use super::super::input::{self, Shape, ShapeKind};
-use super::super::map::{Around, As, FieldFault, Mapped, Pick, RowNamed, Wanted, put};
+use super::super::map::{Around, As, FieldFault, Mapped, Pick, RowNamed, TOO_OLD, Wanted, put};
 use super::super::pack::{Pack, ParseError, Parsed};
 use super::super::words::{TableUse, Words};
 use super::{json, resource};
 use crate::adapter::filters::FilterDoc;
+use crate::domain::person::OLDEST_BIRTH_YEAR;
 use jiff::{Timestamp, civil::Date, civil::DateTime};
 pub use place::Scope;
 use place::{Path, Way};
@@ -137,12 +138,16 @@ struct Row {
     pick: Option<Arc<Pick<Path>>>,
     when: Option<(Path, bool)>,
     ambiguous_is_absent: bool,
+    /// With `lines`: words of ours, where something stands there.
+    also: Vec<(Path, String)>,
     line: u32,
 }
 
 #[derive(Debug, Clone)]
 enum From {
     First(Vec<Path>),
+    /// What all of these say together, which is one value.
+    Agreed(Vec<Path>),
     Words(Vec<Path>),
     Lines(Vec<Path>),
     List(Vec<Path>),
@@ -164,7 +169,7 @@ enum Made {
 impl Row {
     fn paths(&self) -> &[Path] {
         match &self.from {
-            From::First(p) | From::Words(p) | From::Lines(p) | From::List(p) => p,
+            From::First(p) | From::Agreed(p) | From::Words(p) | From::Lines(p) | From::List(p) => p,
             From::Value(_) | From::Setting(_) => &[],
         }
     }
@@ -181,6 +186,12 @@ impl Row {
                 }
             }
         }
+    }
+
+    /// Whether one of its places stands behind a reference to something that is not there.
+    fn leads_nowhere(&self, scope: Scope<'_>) -> bool {
+        let picked = self.pick.iter().flat_map(|pick| pick.paths());
+        self.paths().iter().chain(picked).any(|path| path.leads_nowhere(scope))
     }
 
     fn take(&self, scope: Scope<'_>, around: &Around<'_>) -> Result<Option<Value>, String> {
@@ -237,10 +248,26 @@ impl Row {
                 }
                 Ok(None)
             }
+            From::Agreed(paths) => {
+                let mut all = Vec::new();
+                for path in paths {
+                    all.extend(path.texts(scope)?.iter().map(|text| made(text)).collect::<Result<Vec<_>, _>>()?);
+                }
+                match all.as_slice() {
+                    [] => Ok(None),
+                    [one, others @ ..] if others.iter().all(|other| other == one) => Ok(Some(one.clone())),
+                    _ => Err("do not say the same: nobody can tell which of them is meant".into()),
+                }
+            }
             From::Words(paths) | From::Lines(paths) | From::List(paths) => {
                 let mut texts = Vec::new();
                 for path in paths {
                     texts.extend(path.texts(scope)?);
+                }
+                for (path, said) in &self.also {
+                    if path.is_there(scope)? {
+                        texts.push(said.clone());
+                    }
                 }
                 match &self.from {
                     _ if texts.is_empty() => Ok(None),
@@ -303,7 +330,13 @@ fn plain_date(text: &str) -> Result<Date, &'static str> {
     text.parse().ok().filter(|_| shaped).ok_or("is not a whole date, YYYY-MM-DD")
 }
 
+/// A year that lost a figure is refused, as in HL7 v2.
 fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
+    let at = any_time(text, around)?;
+    if at.to_zoned(around.zone.clone()).year() < OLDEST_BIRTH_YEAR { Err(TOO_OLD) } else { Ok(at) }
+}
+
+fn any_time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
     if !text.contains('T') {
         let midnight = plain_date(text)?.to_datetime(jiff::civil::Time::midnight());
         return around.zone.to_timestamp(midnight).map_err(|_| "is not a time that exists");
@@ -336,7 +369,11 @@ impl Map {
             match path.texts(scope) {
                 Ok(texts) if wanted.allows(&texts, around.tables, |a, b| a == b) => {}
                 Ok(_) => faults.push(fault("accept", &path.shown, &wanted.refusal())),
-                Err(what) => faults.push(fault("accept", &path.shown, wanted.why().unwrap_or(&what))),
+                // A reference that cannot be followed is its own reason; something that is no text stands there, and must not.
+                Err(what) => match path.is_there(scope) {
+                    Err(why) => faults.push(fault("accept", &path.shown, &why)),
+                    Ok(_) => faults.push(fault("accept", &path.shown, wanted.why().unwrap_or(&what))),
+                },
             }
         }
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
@@ -348,6 +385,7 @@ impl Map {
         for each in &self.each {
             each.apply(scope, around, &mut mapped.value, &mut faults);
         }
+        place::once_for_each_reference(&mut faults);
         (mapped, faults)
     }
 
@@ -414,7 +452,11 @@ impl Field {
             }
         }
         if !self.optional {
-            faults.push(FieldFault { field: self.ours.clone(), from, what: "is required, and was not sent".into() });
+            let what = match self.rows.iter().any(|row| row.leads_nowhere(scope)) {
+                true => "is required, and was not sent: the reference to it leads to nothing in the message",
+                false => "is required, and was not sent",
+            };
+            faults.push(FieldFault { field: self.ours.clone(), from, what: what.into() });
         }
         None
     }
@@ -532,6 +574,12 @@ fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
         return Err(ParseError::NoMap("a message that answers another".into()));
     }
     bundle_tells(bundle)?;
+    let reasons = header.and_then(|h| h.pointer("/reason/coding")).and_then(Value::as_array).into_iter().flatten();
+    if reasons.filter_map(|r| r.get("code")?.as_str()).any(|code| code.trim().eq_ignore_ascii_case("delete")) {
+        return Err(ParseError::Unreadable(
+            "a message that is to delete what it is about: a person has to look at it".into(),
+        ));
+    }
     let known = |r: &Value| resource::type_of(r).is_some_and(|t| pack.manifest.parse.iter().any(|p| p.message == t));
     let focuses = header.and_then(|h| h.get("focus")).and_then(Value::as_array).into_iter().flatten();
     let pointed: Vec<&Value> = header

@@ -211,7 +211,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         other_families,
         birth_year,
         near: near.clone(),
-        kept: kept(&["family_name", "given_names", "date_of_birth"], &cleared),
+        kept: kept(&["family_name", "given_names", "date_of_birth", "deceased"], &cleared),
     });
     // A day that cannot be is no day; that somebody has died it says all the same.
     let death = change.as_ref().filter(|c| c.tells_a_death() && broken.0.iter().all(|b| is_beside_a_death(&b.field)));

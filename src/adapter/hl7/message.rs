@@ -21,6 +21,8 @@ pub struct Message {
     charset: Charset,
     set_aside: Vec<SetAside>,
     notes: Notes,
+    /// Repetitions that do not count: where their texts begin and end.
+    passed_over: Vec<(usize, usize)>,
 }
 
 /// One segment: where its id begins, its line's number, and its share of `Message::fields`.
@@ -61,6 +63,12 @@ impl Message {
 
     fn parse(mut scan: Scan, default_charset: Charset) -> Result<Self, Unreadable> {
         let charset = charset_of(&mut scan, default_charset)?;
+        if let Some(byte) = charset.looks_like_utf8(&scan.normal) {
+            let (segment, byte) = scan.locate(byte);
+            let what = "bytes that are UTF-8, in a message that says (or is taken) to be in a character set of one byte a letter";
+            let hint = "the sender's MSH-18 is wrong: read as it says, letters become other letters; ask for MSH-18 UNICODE UTF-8";
+            return Err(Unreadable { segment, byte, what, hint });
+        }
         Self::parse_as(scan, charset)
     }
 
@@ -83,7 +91,25 @@ impl Message {
             charset,
             set_aside: scan.set_aside,
             notes,
+            passed_over: Vec::new(),
         })
+    }
+
+    /// The same message, read as if these repetitions of it had not been sent.
+    pub fn without(&self, repeats: &[Repeat<'_>]) -> Self {
+        let passed_over = repeats.iter().filter_map(|repeat| self.range_of(repeat.raw())).collect();
+        Self { passed_over, ..self.clone() }
+    }
+
+    /// Where a part of this very text begins and ends.
+    fn range_of(&self, part: &str) -> Option<(usize, usize)> {
+        let start = part.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
+        let end = start.checked_add(part.len()).filter(|end| *end <= self.text.len())?;
+        (start < end).then_some((start, end))
+    }
+
+    fn passes_over(&self, part: &str) -> bool {
+        !self.passed_over.is_empty() && self.range_of(part).is_some_and(|range| self.passed_over.contains(&range))
     }
 
     /// The segments in the order sent.
@@ -327,10 +353,11 @@ impl<'m> Field<'m> {
         self.raw.message.reading(self.raw.raw)
     }
 
-    /// At least one, if only an empty one.
+    /// At least one, if only an empty one; none where all that were sent are passed over.
     pub fn repeats(&self) -> impl Iterator<Item = Repeat<'m>> + Clone + use<'m> {
         let (delimiter, whole) = (self.raw.message.delimiters.repetition, self.whole);
-        self.raw.split((!whole).then_some(delimiter)).map(move |raw| Repeat(raw, whole))
+        let counts = |raw: &Raw<'m>| !raw.message.passes_over(raw.raw);
+        self.raw.split((!whole).then_some(delimiter)).filter(counts).map(move |raw| Repeat(raw, whole))
     }
 }
 

@@ -9,6 +9,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 mod time;
+mod valid;
 mod wanted;
 mod whole;
 
@@ -18,6 +19,7 @@ pub use read::from_table;
 pub(super) use read::{ambiguous, check_constants, constant, filter, find, makes};
 pub(super) use row::As;
 pub use row::FILTERS;
+pub(super) use time::TOO_OLD;
 pub(super) use wanted::Wanted;
 
 use super::codes::CodeTable;
@@ -28,6 +30,7 @@ use once::Once;
 use row::{Row, Taken};
 use serde_json::{Map as JsonMap, Value};
 use std::collections::BTreeMap;
+use valid::Valid;
 
 /// One `maps/*.toml`.
 #[derive(Debug, Clone)]
@@ -39,6 +42,7 @@ pub struct Map {
     accept: Vec<(Vec<Path>, Wanted)>,
     /// Segments that say whom or what the message is about: a second one would be of somebody else.
     once: Vec<Once>,
+    valid: Vec<Valid>,
     fields: Vec<Field>,
     each: Vec<Each>,
 }
@@ -157,14 +161,35 @@ pub struct FieldFault {
     pub what: String,
 }
 
-/// Why a message is not whole: it goes on in another one (DSC). MSH-14 alone proves nothing, for senders of whole messages fill it with what they
+/// Why a message is not whole: it goes on in another one (DSC), or a segment of it goes on in another segment (ADD). MSH-14 alone proves nothing, for senders of whole messages fill it with what they
 /// like; the later pieces lack what a message must have.
 pub fn is_a_piece(message: &Message) -> Option<FieldFault> {
-    if !message.notes().continues {
-        return None;
+    let fault =
+        |from: &str, what: &str| Some(FieldFault { field: "message".into(), from: from.into(), what: what.into() });
+    if message.notes().continues {
+        let what =
+            "says that it is continued in another message: they cannot be put together here; ask the sender for one";
+        return fault("DSC", what);
     }
-    let what = "says that it is continued in another message: they cannot be put together here; ask the sender for one";
-    Some(FieldFault { field: "message".into(), from: "DSC".into(), what: what.into() })
+    if message.segments_named("ADD").next().is_some() {
+        let what = "goes on with the segment before it, and cannot be put together with it here; ask the sender for whole segments";
+        return fault("ADD", what);
+    }
+    None
+}
+
+/// Fields of PID with letters in them that cannot be read: `\XE9\` is no letter in a message of UTF-8. Of a text the reader would see that; a name would be
+/// taken with it.
+pub fn undecoded(message: &Message) -> Option<FieldFault> {
+    let mut fields =
+        message.segments_named("PID").flat_map(|pid| (1..=pid.field_count()).map(move |n| (n, pid.field(n))));
+    let escape = char::from(message.delimiters().escape);
+    let (number, _) = fields.find(|(_, field)| {
+        let kept = message.unescape(field.raw());
+        kept.kept_literally && kept.text.contains(&format!("{escape}X"))
+    })?;
+    let what = "holds an escape that is no letter in the message's character set";
+    Some(FieldFault { field: "message".into(), from: format!("PID-{number}"), what: what.into() })
 }
 
 /// What a message says in our words.
@@ -185,6 +210,7 @@ impl std::fmt::Debug for Mapped {
 impl Map {
     /// Fills our fields, and says which could not be: all of them.
     pub fn apply(&self, message: &Message, around: &Around<'_>) -> (Mapped, Vec<FieldFault>) {
+        let message = &*valid::only(message, &self.valid, around);
         let everywhere = Where::whole(message);
         let mut faults = Vec::new();
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };

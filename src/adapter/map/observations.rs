@@ -12,15 +12,43 @@ const CODED: [&str; 4] = ["CE", "CWE", "CNE", "CF"];
 const PLAIN: [&str; 9] = ["", "ST", "NM", "DT", "TM", "ID", "IS", "SI", "GTS"];
 /// Documents, or where they lie.
 const ATTACHED: [&str; 2] = ["ED", "RP"];
-/// Told instead of a document.
-const NOT_TAKEN_OVER: &str = "[a document, which is not taken over; it is in the message of the record]";
+/// Told of what stands in the message and not in the text: in our words, with nothing of it.
+const A_DOCUMENT: &str = "a document";
+/// OBX-11 of what its sender does not say any more (HL7 table 0085): posted as wrong, for the wrong patient perhaps; deleted; not to be had.
+const STRUCK: [&str; 3] = ["W", "D", "X"];
+const WITHDRAWN: &str = "an observation that is marked as wrong, deleted or not obtained";
+
+fn also_carried(what: &str, row: Segment<'_>) -> String {
+    let number = one(row, 1, &[1]);
+    let which = if number.bytes().all(|b| b.is_ascii_digit()) { number } else { String::new() };
+    format!(
+        "[The message also carried: {what} ({}), not shown here; see the message in the EPR]",
+        format!("OBX {which}").trim_end()
+    )
+}
 
 /// Every OBX there, in the order sent.
 pub(super) fn text<'m>(place: Where<'m>) -> Reading<'m> {
     let mut lines: Vec<String> = Vec::new();
     let (mut says_something, mut asked) = (false, String::new());
     for row in place.segments().filter(|s| s.id() == "OBX") {
+        if STRUCK.iter().any(|status| one(row, 11, &[1]).eq_ignore_ascii_case(status)) {
+            says_something |= row.field(5).repeats().any(|r| !r.raw().trim().is_empty());
+            lines.push(also_carried(WITHDRAWN, row));
+            asked.clear();
+            continue;
+        }
         let kind = one(row, 2, &[1]);
+        if ATTACHED.contains(&kind.as_str()) {
+            if row.field(5).repeats().any(|r| !r.raw().trim().is_empty()) {
+                says_something = true;
+                let question = one(row, 3, &[2, 5, 1]);
+                let told = also_carried(A_DOCUMENT, row);
+                lines.push(if question.is_empty() { told } else { format!("{question}: {told}") });
+                asked.clear();
+            }
+            continue;
+        }
         if TEXT.contains(&kind.as_str()) {
             let repeats: Vec<String> = row.field(5).repeats().map(|r| value(r.reading())).collect();
             says_something |= repeats.iter().any(|r| !r.trim().is_empty());
@@ -71,13 +99,6 @@ fn answer(kind: &str, repeat: Repeat<'_>) -> String {
         parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(by)
     };
     match kind {
-        _ if ATTACHED.contains(&kind) => {
-            if repeat.raw().is_empty() {
-                String::new()
-            } else {
-                NOT_TAKEN_OVER.to_owned()
-            }
-        }
         _ if CODED.contains(&kind) => first(repeat, &[2, 5, 1, 4]),
         _ if PLAIN.contains(&kind) => value(repeat.reading()).trim().to_owned(),
         "SN" => all(""),

@@ -59,6 +59,10 @@ impl<P> Pick<P> {
         Ok(None)
     }
 
+    pub fn paths(&self) -> impl Iterator<Item = &P> {
+        self.0.iter().map(|alternative| &alternative.path)
+    }
+
     /// Its alternatives in words, for faults.
     pub fn named(&self) -> String
     where

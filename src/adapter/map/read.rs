@@ -10,6 +10,7 @@ use super::super::table::{Reader, TomlFile};
 use super::super::words::Words;
 use super::once::Once;
 use super::row::{As, FILTERS, From, Row, Source};
+use super::valid::Valid;
 use super::whole::Whole;
 use super::{Each, Field, Map, Over, Part, Picks, Wanted};
 use std::cell::RefCell;
@@ -69,13 +70,14 @@ pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map
         makes: makes.clone(),
         accept: Vec::new(),
         once: head.texts("once").map(|(names, at)| once(file, &names, at)).unwrap_or_default(),
+        valid: valid(file, &head),
         fields: Vec::new(),
         each: Vec::new(),
     };
     for (key, item) in root {
         let line = file.line(key.span());
         match (key.get_ref().as_ref(), item.get_ref()) {
-            ("makes" | "once" | "pick", _) => {}
+            ("makes" | "once" | "pick" | "valid", _) => {}
             ("accept", DeValue::Table(rows)) => {
                 for (key, values) in rows {
                     let line = file.line(key.span());
@@ -100,6 +102,39 @@ pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map
     map.fields.sort_by_key(|f| f.line);
     picks.finish(file);
     map
+}
+
+/// `valid."PID-11" = { from = "12.1", until = ["12.2", "14"] }`
+fn valid(file: &Of<'_, '_>, head: &Reader<'_, '_>) -> Vec<Valid> {
+    const EXAMPLE: &str = "write valid.\"PID-11\" = { from = \"12.1\", until = [\"12.2\", \"14\"] }";
+    let mut all = Vec::new();
+    for (key, rule) in head.table("valid").map(|(table, _)| table).into_iter().flatten() {
+        let line = file.line(key.span());
+        let DeValue::Table(table) = rule.get_ref() else {
+            file.fault_at(line, "`valid` needs tables", EXAMPLE);
+            continue;
+        };
+        let r = Reader::new(file, table, line, "valid");
+        let parts = |key: &'static str| -> Vec<Part> {
+            let texts = r.texts(key).map(|(texts, _)| texts).unwrap_or_default();
+            let read = |text: &String| {
+                let part = Part::parse(text);
+                if part.is_none() {
+                    file.fault_at(line, format!("\"{text}\" is no component"), EXAMPLE);
+                }
+                part
+            };
+            texts.iter().filter_map(read).collect()
+        };
+        let (from, until) = (parts("from"), parts("until"));
+        r.finish();
+        let repetitions = path(file, file.names, key.get_ref(), line).filter(Path::is_of_repetitions);
+        match repetitions {
+            Some(repetitions) if !(from.is_empty() && until.is_empty()) => all.push(Valid { repetitions, from, until }),
+            _ => file.fault_at(line, "`valid` needs repetitions, and where they say how long they hold", EXAMPLE),
+        }
+    }
+    all
 }
 
 /// What a `[pick]` chooses of.
@@ -306,7 +341,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
             return None;
         };
         let from = From::First(vec![source(file, text, line, in_each, optional)?]);
-        let (pick, when) = (None, None);
+        let (pick, when) = (None, Vec::new());
         return Some(Row {
             from,
             made: As::Text,
@@ -341,7 +376,8 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
     froms.extend(r.item("value").and_then(|(i, _)| constant(i.get_ref())).map(From::Value));
     froms.extend(r.text("setting").map(|(name, _)| From::Setting(name)));
     let made = r.text("as").map_or(Some(As::Text), |(name, at)| filter(file, &name, at));
-    let when = r.text("when").map(|(text, at)| condition(file, &text, at, of_repetition));
+    let (when, at) = r.texts("when").unwrap_or_default();
+    let when: Option<Vec<_>> = when.iter().map(|text| condition(file, text, at, of_repetition)).collect();
     let ambiguous_is_absent = ambiguous(&r);
     let unknown = r.text("unknown");
     if let Some((_, at)) = unknown.as_ref().filter(|(word, _)| word != "absent") {
@@ -359,7 +395,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         from: froms.remove(0),
         made: made?,
         pick: pick.map_or(Some(None), |found| found.map(Some))?,
-        when: when.map_or(Some(None), |read| read.map(Some))?,
+        when: when?,
         ambiguous_is_absent,
         unknown_is_absent: unknown.is_some(),
         line,
@@ -442,6 +478,7 @@ pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> 
             "hl7_date_if_whole" => As::DateIfWhole,
             "told" => As::Told,
             "year" => As::Year,
+            "country_first" => As::CountryFirst,
             "hl7_time" => As::Time,
             "hl7_time_latest" => As::TimeLatest,
             "nhs_number" => As::NhsNumber,

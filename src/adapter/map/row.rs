@@ -57,6 +57,11 @@ pub const FILTERS: &[FilterDoc] = &[
         example: "as = \"year\"",
         does: "the year that a date, or a part of one, begins with; what is none counts as absent",
     },
+    FilterDoc {
+        name: "country_first",
+        example: "as = \"country_first\"",
+        does: "a phone number that begins with the code of a country, with + before it: 44 7700 900001 as +44 7700 900001; where 0 follows 44, what follows",
+    },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
 ];
@@ -76,6 +81,7 @@ pub(in crate::adapter) enum As {
     Upper,
     Whole,
     Year,
+    CountryFirst,
 }
 
 /// Where a reading comes from.
@@ -109,8 +115,8 @@ pub(super) struct Row {
     pub made: As,
     /// The repetition that it takes components from.
     pub pick: Option<Arc<Pick<Whole>>>,
-    /// The row counts only where this gives a value (or, negated, gives none).
-    pub when: Option<(Source, bool)>,
+    /// The row counts only where each of these gives a value (or, negated, gives none).
+    pub when: Vec<(Source, bool)>,
     /// Several different values count as none, rather than as a fault.
     pub ambiguous_is_absent: bool,
     /// A code that the table lacks counts as none, rather than as a fault.
@@ -181,9 +187,9 @@ impl Row {
             None => None,
         };
         let repeat = picked.as_ref().or(repeat);
-        if let Some((source, wanted)) = &self.when {
+        for (source, wanted) in &self.when {
             let there = match source {
-                Source::Path(path) => path.read_all(place.segments()).iter().any(|r| r.value().is_some()),
+                Source::Path(path) => path.read_all(place.segments()).iter().any(says_something),
                 Source::Part(part) => repeat.is_some_and(|repeat| part.is_there(repeat)),
                 Source::Observations => false,
             };
@@ -288,11 +294,22 @@ impl Row {
     }
 }
 
+fn says_something(reading: &Reading<'_>) -> bool {
+    reading.value().is_some_and(|text| !text.trim().is_empty())
+}
+
 impl As {
     pub(in crate::adapter) fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
         let trimmed = text.trim();
         Ok(match self {
             Self::Text => Value::String(trimmed.to_owned()),
+            Self::CountryFirst => {
+                let number = trimmed.strip_prefix("00").unwrap_or(trimmed).trim_start_matches('+');
+                let (country, rest) = number.split_once(' ').unwrap_or((number, ""));
+                // 0113 is dialled within the country only, and then without its code.
+                let national = country == "44" && rest.starts_with('0');
+                Value::String(if national { rest.to_owned() } else { format!("+{number}") })
+            }
             Self::Upper => Value::String(trimmed.to_uppercase()),
             Self::Year => year_of(trimmed).map_or(Value::Null, |year| Value::String(year.to_owned())),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
@@ -323,5 +340,6 @@ fn of_table<'a>(name: &str, theirs: &str, around: &'a Around<'_>) -> Result<&'a 
 fn year_of(text: &str) -> Option<&str> {
     let year = text.get(..4).filter(|y| y.bytes().all(|b| b.is_ascii_digit()))?;
     let is_date = text.bytes().all(|b| b.is_ascii_digit() || b == b'-') && matches!(text.len(), 4 | 6 | 7 | 8 | 10);
+    let is_date = is_date || date(text).is_ok();
     (is_date && year.parse::<i16>().is_ok_and(|y| (OLDEST_BIRTH_YEAR..=2200).contains(&y))).then_some(year)
 }

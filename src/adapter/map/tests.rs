@@ -95,10 +95,10 @@ fn a_death_is_told_in_many_words_and_another_word_is_refused() {
     }
     for sent in ["", "\"\"", "U", "u"] {
         let said = person(&[(30, sent)]).expect("taken");
-        assert_eq!((said.fields.get("deceased"), said.nulls.len()), (None, 0), "{sent}");
+        assert_eq!((said.fields.get("deceased"), said.nulls.len()), (None, usize::from(sent == "\"\"")), "{sent}");
     }
     for sent in ["X", "DEAD?", "3", "Yes, at home"] {
-        told(person(&[(30, sent)]), "deceased (from PID-30.1): holds a code");
+        told(person(&[(30, sent)]), "deceased (from PID-30.1, PID-30.2): holds a code");
     }
     for flag in ["N", "U", "X", ""] {
         assert_eq!(field(person(&[(29, "20260301"), (30, flag)]), "/deceased"), json!(true), "a date says it: {flag}");
@@ -226,6 +226,11 @@ fn a_phone_is_read_from_whichever_component_holds_it() {
     for (sent, phone) in [
         ("07700 900123^PRN^CP", json!("07700 900123")),
         ("^PRN^PH^^44^0238^0999999", json!("0238 0999999")),
+        ("^PRN^CP^^44^7700^900001", json!("+44 7700 900001")),
+        ("^PRN^CP^^^07700^900001", json!("07700 900001")),
+        ("^PRN^PH^^44^113^2000000^45", Value::Null),
+        ("07700900009^EMR^CP~01132000000^PRN^PH", json!("01132000000")),
+        ("07700900009^WPN^CP", Value::Null),
         ("^PRN^CP^^^^^^^^^07700 900123", json!("07700 900123")),
         ("02380999999^PRN^PH~07700 900123^PRN^CP", json!("07700 900123")),
         ("07700 900123^PRN^CP~07700 900456^PRN^CP", Value::Null),
@@ -323,7 +328,7 @@ fn an_answer_in_a_referral_comes_with_its_question() {
         ("OBX|1|TX|L^Letter||a~~b\rOBX|2|ST|Q^Asked||\rOBX|3|ST|Q^Asked||\"\"", "a\n\nb"),
         (
             "OBX|1|ED|F^Form||^AP^PDF^Base64^JVBERi0=",
-            "Form: [a document, which is not taken over; it is in the message of the record]",
+            "Form: [The message also carried: a document (OBX 1), not shown here; see the message in the EPR]",
         ),
         ("OBX|1|XCN|S^Seen by||17^SMITH^SAM", "Seen by: 17 SMITH SAM"),
     ] {
@@ -399,4 +404,137 @@ fn a_birth_date_with_something_behind_it_is_refused() {
         told(person(&[(7, sent)]), "date_of_birth (from PID-7.1?): is not a date");
     }
     assert_eq!(field(person(&[(7, "1985-04-12")]), "/date_of_birth"), json!("1985-04-12"));
+}
+
+#[test]
+fn what_is_marked_as_wrong_or_deleted_is_never_the_reason_and_never_vanishes() {
+    for status in ["W", "D", "X", "w"] {
+        let rows = format!("OBX|1|TX|L^Letter||Correct.||||||F\rOBX|2|TX|L^Letter||Of somebody else.||||||{status}");
+        let said = field(referral(&format!("{REFERRED}{PID}\r{rows}\r")), "/details/reason");
+        let reason = said.as_str().expect("a reason");
+        assert!(reason.starts_with("Correct.\n[The message also carried: ") && reason.contains("(OBX 2)"), "{reason}");
+        assert!(!reason.contains("somebody"), "{status}");
+        told(
+            parse(&format!("{HEAD}REF^I13{TAIL}{REFERRED}{PID}\r{rows}\r")),
+            "a person has to look at what was told before",
+        );
+    }
+}
+
+#[test]
+fn what_stands_in_the_words_of_a_coded_field_counts() {
+    let with = |from: &str, to: &str| referral(&format!("{}{PID}\r", REFERRED.replacen(from, to, 1)));
+    assert_eq!(field(with("R^Routine^HL70280", "^Urgent"), "/details/priority"), json!("REFERRAL_PRIORITY_URGENT"));
+    told(with("R^Routine^HL70280", "^Whenever"), "holds a code that table \"priority\" lacks");
+    told(referral(&format!("{REFERRED}{PID}{}|^Y\r", "|".repeat(21))), "the patient has died");
+    assert_eq!(field(person(&[(30, "^Y")]), "/deceased"), json!(true));
+}
+
+#[test]
+fn where_a_shielded_patient_lives_gets_in_by_no_way() {
+    let pid = format!("{PID}|||1 New St^^Leeds^^LS1 1AA^^H||07700 900123^PRN^CP");
+    for (shield, is_shielded) in [
+        ("Y", true),
+        ("N~Y", true),
+        ("N\rZU8||||Y", true),
+        ("^Y", true),
+        ("R", true),
+        ("N", false),
+        ("no", false),
+        ("", false),
+    ] {
+        let patient = field(referral(&format!("{REFERRED}{pid}\rZU8||||{shield}\r")), "/patient_details");
+        assert_eq!(patient.get("address").is_none() && patient.get("phone").is_none(), is_shielded, "{shield}");
+        let said = field(adt("A31", &format!("{pid}\rZU8||||{shield}")), "/location_shielded");
+        assert_eq!(said, if shield.is_empty() { Value::Null } else { json!(is_shielded) }, "{shield}");
+    }
+}
+
+#[test]
+fn a_death_is_heard_where_a_stay_ends_by_it_and_not_in_a_blank() {
+    let stay = |disposition: &str| adt("A03", &format!("{PID}\rPV1|1|I{}{disposition}", "|".repeat(34)));
+    for (sent, dead) in [
+        ("79", json!(true)),
+        ("20^Expired", json!(true)),
+        ("^Deceased", json!(true)),
+        ("19", Value::Null),
+        ("", Value::Null),
+    ] {
+        assert_eq!(field(stay(sent), "/deceased"), dead, "{sent}");
+    }
+    assert_eq!(field(person(&[(29, " ")]), "/deceased"), Value::Null);
+    assert_eq!(field(person(&[(29, " "), (30, "N")]), "/deceased"), json!(false));
+    assert_eq!(person(&[(30, "\"\"")]).expect("taken").nulls, ["deceased"]);
+}
+
+#[test]
+fn what_has_ended_or_not_begun_is_not_looked_at() {
+    let old = "Old St^^Leeds^^^^H^^^^^";
+    for sent in ["20100101&20150101", "^20100101^20150101", "^^20260302", "20260401&", "&2015", "^20270101"] {
+        assert_eq!(field(person(&[(11, &format!("{old}{sent}"))]), "/address"), Value::Null, "{sent}");
+        let both = format!("{old}{sent}~New St^^York^^^^H");
+        assert_eq!(field(person(&[(11, &both)]), "/address/city"), json!("York"), "{sent}");
+    }
+    for sent in ["20100101&20260303", "20100101", "^20100101^20270101"] {
+        assert_eq!(field(person(&[(11, &format!("{old}{sent}"))]), "/address/city"), json!("Leeds"), "{sent}");
+    }
+    let ids = field(person(&[(3, "OLD1^^^RZZ^MR^^20100101^20150101~NEW1^^^RZZ^MR")]), "/local_identifiers");
+    assert_eq!(ids, json!([{"value": "NEW1", "assigning_authority": "RZZ", "type": "MR"}]));
+    // Whose it is must be clear: not even an NHS number that has ended is passed over.
+    told(person(&[(3, "9990000018^^^NHS^NH^^20100101^20150101~9990000026^^^NHS^NH")]), "different values");
+}
+
+#[test]
+fn a_time_of_another_age_is_refused() {
+    let message = format!("{HEAD}ADT^A31{}{PID}\r", TAIL.replace("20260303081455", "02260401090000"));
+    told(parse(&message), "in which nothing of a living person's record");
+}
+
+#[test]
+fn a_name_that_cannot_be_read_is_refused_and_a_segment_that_goes_on_too() {
+    told(person(&[(5, "TESTPATIENT^JOS\\XE9\\^^^^^L")]), "PID-5");
+    assert_eq!(field(person(&[(5, "TESTPATIENT^JOS\\XC3A9\\^^^^^L")]), "/given_names"), json!("JOSé"));
+    told(adt("A31", &format!("{PID}\rADD|x")), "(from ADD)");
+    let mine = format!("{HEAD}ADT^A31{}{}\r", TAIL.replace("UNICODE UTF-8", "8859/1"), PID.replace("^SAM", "^SIÂN"));
+    told(parse(&mine), "bytes that are UTF-8");
+}
+
+#[test]
+fn a_line_with_an_ampersand_is_not_cut() {
+    for (sent, lines) in [
+        ("1 High St & Mill^Flat 2", json!(["1 High St & Mill", "Flat 2"])),
+        ("1 High St&High St&1", json!(["1 High St"])),
+        ("1 High St \\T\\ Mill", json!(["1 High St & Mill"])),
+    ] {
+        assert_eq!(
+            field(
+                person(&[(11, &format!("{sent}{}^^^^^H", if sent.contains("Flat") { "" } else { "^" }))]),
+                "/address/lines"
+            ),
+            lines,
+            "{sent}"
+        );
+    }
+}
+
+#[test]
+fn an_alias_alone_is_nobodys_name_and_another_record_is_no_update() {
+    for kind in ["A", "S", "N", "M"] {
+        assert_eq!(field(person(&[(5, &format!("PSEUDO^ANN^^^^^{kind}"))]), "/family_name"), Value::Null, "{kind}");
+    }
+    assert_eq!(field(person(&[(5, "SMITH^ANN^^^^^U")]), "/family_name"), json!("SMITH"));
+    told(adt("A31", &format!("{PID}\rMRG|4471921^^^RZZ^MR")), "it names another record");
+}
+
+#[test]
+fn a_team_that_is_named_is_never_replaced_by_the_default_and_an_oid_is_a_system() {
+    let with = |from: &str, to: &str| referral(&format!("{}{PID}\r", REFERRED.replacen(from, to, 1)));
+    told(with("PRD|RT||||||IPS-NORTH^^RZZ", "PRD|RT|||IPS SOUTH"), "details.team");
+    let said = field(with("REF-88213^EPR", "REF-1^^2.16.840.1.1^ISO"), "/details/external_ids");
+    assert_eq!(said, json!([{"value": "REF-1", "system": "2.16.840.1.1"}]));
+}
+
+#[test]
+fn a_birth_year_is_read_of_a_date_with_a_time() {
+    assert_eq!(field(person(&[(7, "198504121530")]), "/birth_year"), json!("1985"));
 }

@@ -11,6 +11,8 @@ use jiff::{
 const NO_DATE: &str = "is not a date of at least YYYYMMDD";
 const NO_TIME: &str = "is not an HL7 time of at least YYYYMMDD";
 const NO_SUCH_TIME: &str = "is not a time that exists";
+pub(in crate::adapter) const TOO_OLD: &str =
+    "is a time in which nothing of a living person's record can have taken place";
 
 /// A date, perhaps with a time of day, perhaps with an offset from UTC. All of the text is one, or none of it is.
 struct Written {
@@ -41,6 +43,10 @@ pub(super) fn latest(text: &str, around: &Around<'_>) -> Result<Timestamp, &'sta
 }
 
 fn resolved(Written { day, time, offset }: Written, around: &Around<'_>) -> Result<Timestamp, &'static str> {
+    // A year that lost a figure, as in 0226: taken, everything that comes later would be older news than it, or it older than everything.
+    if day.year() < OLDEST_BIRTH_YEAR {
+        return Err(TOO_OLD);
+    }
     let at = DateTime::from_parts(day, time);
     match offset {
         None => around.zone.to_timestamp(at).map_err(|_| NO_SUCH_TIME),
@@ -203,6 +209,8 @@ mod tests {
             "2026",
             "202607",
             "20261301",
+            "02260401090000",
+            "18790101",
             "20260230",
             "20260701250000",
             "2026070109000",

@@ -30,6 +30,9 @@ fn is_over(element: &Value, at: Option<Timestamp>, around: &Around<'_>) -> bool 
     if element.get("use").and_then(Value::as_str) == Some("old") {
         return true;
     }
+    if element.pointer("/period/start").is_some_and(|start| begins_later(start, at, around)) {
+        return true;
+    }
     let Some(end) = element.pointer("/period/end") else { return false };
     let (Some(end), Some(at)) = (end.as_str().map(str::trim), at) else { return true };
     if end.contains('T') {
@@ -39,4 +42,15 @@ fn is_over(element: &Value, at: Option<Timestamp>, around: &Around<'_>) -> bool 
     let day = at.to_zoned(around.zone.clone()).date().to_string();
     let same_length = day.get(..end.len()).filter(|_| matches!(end.len(), 4 | 7 | 10));
     same_length.is_none_or(|day| end < day)
+}
+
+/// Whether it holds only from a time after `at` on: where somebody will live is not where they live.
+fn begins_later(start: &Value, at: Option<Timestamp>, around: &Around<'_>) -> bool {
+    let (Some(start), Some(at)) = (start.as_str().map(str::trim), at) else { return false };
+    if start.contains('T') {
+        return super::time(start, around).is_ok_and(|start| start > at);
+    }
+    let day = at.to_zoned(around.zone.clone()).date().to_string();
+    let same_length = day.get(..start.len()).filter(|_| matches!(start.len(), 4 | 7 | 10));
+    same_length.is_some_and(|day| start > day)
 }

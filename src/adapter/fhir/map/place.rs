@@ -1,12 +1,14 @@
 //! Where a row of a map takes its values: JSONPaths through resources, or paths through XML. The rows are the same for both.
 
-use super::super::super::map::Choosing;
+use super::super::super::map::{Choosing, FieldFault};
 use super::super::super::xml;
 use super::super::resource;
 use roxmltree::{Document, Node};
 use serde_json::Value;
 use serde_json_path::JsonPath;
+use std::collections::BTreeSet;
 
+const SEVERAL_MEANT: &str = "follows a reference that";
 /// Values one path may give.
 const NODES_MAX: usize = 1_000;
 
@@ -101,7 +103,7 @@ impl<'v> Resource<'v> {
             [first, others @ ..] if others.iter().all(|other| other == first) => {
                 Ok(Some((first, if reference.starts_with('#') { within } else { first })))
             }
-            several => Err(format!("follows a reference that {} different resources could be meant by", several.len())),
+            several => Err(format!("{SEVERAL_MEANT} {} different resources could be meant by", several.len())),
         }
     }
 
@@ -129,6 +131,15 @@ impl<'v> Resource<'v> {
     }
 }
 
+/// A reference that cannot be followed is one mistake, however many rows follow it.
+pub(super) fn once_for_each_reference(faults: &mut Vec<FieldFault>) {
+    let mut told = BTreeSet::new();
+    faults.retain(|fault| {
+        let first = fault.from.split(" -> ").next().unwrap_or_default();
+        !fault.what.starts_with(SEVERAL_MEANT) || told.insert(first.to_owned())
+    });
+}
+
 /// A map's paths are of its pack's format, and so is what it reads.
 const OTHER_KIND: &str = "is a path of another format";
 
@@ -139,6 +150,15 @@ impl Path {
             Way::Json { from_element, .. } => *from_element,
             Way::Xml(path) => path.is_from_element(),
         }
+    }
+
+    /// Whether the first reference it follows is there, and what it names is not.
+    pub(super) fn leads_nowhere(&self, scope: Scope<'_>) -> bool {
+        let (Way::Json { from_element, hops }, At::Json(resource)) = (&self.way, scope.0) else { return false };
+        let Some((first, [_, ..])) = hops.split_first() else { return false };
+        let start = resource.nodes(*from_element, std::slice::from_ref(first)).unwrap_or_default();
+        let mut named = start.into_iter().filter(|node| node.get("reference").is_some()).peekable();
+        named.peek().is_some() && named.all(|node| resource.follow(node, resource.resource) == Ok(None))
     }
 
     /// What an `[each]` stands on, one after the other.

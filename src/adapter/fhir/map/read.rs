@@ -207,7 +207,15 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         *optional |= bare.len() < text.len();
         let from = From::First(vec![path(file, file.xml, bare, line, in_each)?]);
         let (pick, when) = (None, None);
-        return Some(Row { from, made: Made::Shared(super::As::Text), pick, when, ambiguous_is_absent: false, line });
+        return Some(Row {
+            from,
+            made: Made::Shared(super::As::Text),
+            pick,
+            when,
+            ambiguous_is_absent: false,
+            also: Vec::new(),
+            line,
+        });
     };
     let r = Reader::new(file, table, line, "a row");
     let pick = match file.picks.of_row(&r) {
@@ -218,6 +226,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
     let mut froms = Vec::new();
     for (key, make) in [
         ("from", From::First as fn(Vec<Path>) -> From),
+        ("agreed", From::Agreed),
         ("words", From::Words),
         ("lines", From::Lines),
         ("list", From::List),
@@ -237,10 +246,11 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         path(file, file.xml, text.trim(), at, in_each).map(|p| (p, wanted))
     });
     let ambiguous_is_absent = ambiguous(&r);
+    let also = also(file, &r, in_each);
     *optional |= r.flag("optional").unwrap_or(false);
     r.finish();
     if froms.len() != 1 {
-        let hint = "give it one of from, words, lines, list, value, setting";
+        let hint = "give it one of from, agreed, words, lines, list, value, setting";
         file.fault_at(line, "a row takes its value from one place", hint);
         return None;
     }
@@ -249,7 +259,24 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         Some(when) => when,
         None => None,
     };
-    Some(Row { from: froms.remove(0), made: made?, pick, when, ambiguous_is_absent, line })
+    Some(Row { from: froms.remove(0), made: made?, pick, when, ambiguous_is_absent, also, line })
+}
+
+/// `{ "$.supportingInfo" = "It also carried …" }`
+fn also(file: &Of<'_, '_>, r: &Reader<'_, '_>, in_each: bool) -> Vec<(Path, String)> {
+    let Some((table, at)) = r.table("also") else { return Vec::new() };
+    if r.item("lines").is_none() {
+        file.fault_at(at, "`also` stands without `lines`", "it adds lines of our own words to those of lines = [ … ]");
+    }
+    let said = table.iter().filter_map(|(key, words)| {
+        let line = file.line(key.span());
+        let words = words.get_ref().as_str().filter(|words| !words.trim().is_empty());
+        if words.is_none() {
+            file.fault_at(line, "`also` needs words", "write also = { \"$.supportingInfo\" = \"[…]\" }");
+        }
+        Some((path(file, file.xml, key.get_ref(), line, in_each)?, words?.to_owned()))
+    });
+    said.collect()
 }
 
 /// Whether a path begins at what was picked, as in a row with `pick` it has to: what it takes from elsewhere was not chosen.

@@ -214,4 +214,63 @@ fn a_bundle_of_answers_former_versions_or_deletions_makes_nothing() {
     assert_eq!(bundle("message", request, "POST").as_deref(), Ok("CreateReferralRequest"));
     assert!(bundle("message", "servicerequest-response", "POST").expect_err("an answer").contains("answers another"));
     assert!(bundle("history", request, "PUT").is_err() && bundle("transaction", request, "DELETE").is_err());
+    let mut deleted: Value = serde_json::from_str(&text).expect("JSON");
+    deleted["entry"][0]["resource"]["reason"] = json!({"coding": [{"code": "delete"}]});
+    assert_eq!(deleted["entry"][0]["resource"]["resourceType"], "MessageHeader");
+    let read = pack.parse(deleted.to_string().as_bytes(), &pack.manifest.settings.examples(), "Europe/London");
+    assert!(read.map(|p| p.makes).expect_err("to be deleted").to_string().contains("a person has to look"));
+}
+
+#[test]
+fn places_that_must_agree_give_one_value_or_none_is_taken() {
+    let rows = "\"details.team\" = { agreed = [\"$.a -> $.id\", \"$.b\"], optional = true }";
+    let of = |a: &str, b: Value| {
+        read(rows, &json!({"contained": [{"id": "x"}, {"id": "y"}], "a": {"reference": a}, "b": b}))
+    };
+    let said = |value: &str| Ok(json!({"details": {"team": value}}));
+    assert_eq!(of("#x", json!("x")), said("x"));
+    assert_eq!(of("#none", json!("x")), said("x"));
+    assert_eq!(of("#x", Value::Null), said("x"));
+    assert_eq!(of("#none", Value::Null), Ok(json!({})));
+    assert!(of("#y", json!("x")).expect_err("two")[0].contains("do not say the same"));
+}
+
+#[test]
+fn what_is_left_out_is_told_in_words_of_the_pack() {
+    let rows = "\"details.reason\" = { lines = [\"$.note\"], also = { \"$.supportingInfo\" = \"[also there]\" }, optional = true }";
+    let of = |resource: Value| read(rows, &resource).expect("read");
+    assert_eq!(of(json!({"note": "a", "supportingInfo": [{}]})), json!({"details": {"reason": "a\n[also there]"}}));
+    assert_eq!(of(json!({"supportingInfo": [{}]})), json!({"details": {"reason": "[also there]"}}));
+    assert_eq!(of(json!({"note": "a"})), json!({"details": {"reason": "a"}}));
+}
+
+#[test]
+fn a_reference_to_two_things_is_its_own_reason_and_not_another() {
+    let rows =
+        "\"details.team\" = \"$.t\"\n[accept]\n\"$.subject -> $.dead\" = { is = \"\", why = \"the patient has died\" }";
+    let two =
+        json!({"t": "x", "contained": [{"id": "p", "a": 1}, {"id": "p", "a": 2}], "subject": {"reference": "#p"}});
+    let faults = read(rows, &two).expect_err("two");
+    assert!(faults.iter().all(|f| f.contains("2 different resources") && !f.contains("died")), "{faults:?}");
+    let dead = json!({"t": "x", "contained": [{"id": "p", "dead": {"a": 1}}], "subject": {"reference": "#p"}});
+    assert!(read(rows, &dead).expect_err("dead")[0].contains("the patient has died"));
+}
+
+#[test]
+fn a_time_of_another_age_is_no_time() {
+    let rows = "\"received_at\" = { from = \"$.t\", as = \"fhir_time\" }";
+    for text in ["0226-04-01T09:00:00Z", "0226-04-01", "1879-12-31T00:00:00"] {
+        assert!(read(rows, &json!({"t": text})).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_told_as_such() {
+    let of = |subject: Value| {
+        let rows = "\"details.referrer_name\" = { pick = \"name\", from = \"@.family\" }\n\"details.team\" = \"$.subject -> $.t\"\npick.name = \"$.subject -> $.name[*]\"";
+        read(rows, &json!({"subject": subject})).expect_err("nothing is there")
+    };
+    let lost = of(json!({"reference": "#p"}));
+    assert!(lost.len() == 2 && lost.iter().all(|f| f.ends_with("leads to nothing in the message")), "{lost:?}");
+    assert!(of(json!({"display": "Sam"})).iter().all(|f| f.ends_with("was not sent")));
 }

@@ -1,6 +1,6 @@
 //! The path grammar.
 
-use super::{Condition, Joint, Names, Path, Select};
+use super::{Condition, How, Joint, Names, Path, Select};
 use std::borrow::Cow;
 
 /// Highest field, component or subcomponent number.
@@ -198,19 +198,20 @@ impl<'s> Cursor<'s> {
             self.at = start;
             return Err(self.fault("too many parts in a condition", "HL7 ends at subcomponents"));
         }
-        let lacks = self.take("!~");
-        if !lacks && !self.take("=") {
+        let how =
+            [("!~", How::Lacks), ("!=", How::IsNot), ("=", How::Is)].into_iter().find(|(mark, _)| self.take(mark));
+        let Some((_, how)) = how else {
             self.at = start;
             return match self.source.as_bytes()[start..].iter().find(|b| !b.is_ascii_digit()) {
                 Some(b']') => Err(self.fault(BY_PLACE.0, BY_PLACE.1)),
                 _ => Err(self.fault("expected = after the place", "write 4=NHS or 4=NHS|NH")),
             };
-        }
+        };
         let mut values = vec![self.value()?];
         while self.take("|") {
             values.push(self.value()?);
         }
-        Ok(Condition { place, values, lacks })
+        Ok(Condition { place, values, how })
     }
 
     fn value(&mut self) -> Result<String, PathFault> {

@@ -52,7 +52,7 @@ impl Choice {
 
     /// Of places (component, subcomponent) and the values each may have: all of them must hold, or one.
     pub fn of(rules: Vec<(Vec<usize>, Vec<String>)>, all: bool) -> Self {
-        let conditions = rules.into_iter().map(|(place, values)| Condition { place, values, lacks: false });
+        let conditions = rules.into_iter().map(|(place, values)| Condition { place, values, how: How::Is });
         Self(if all { vec![conditions.collect()] } else { conditions.map(|c| vec![c]).collect() })
     }
 
@@ -67,8 +67,18 @@ impl Choice {
 struct Condition {
     place: Vec<usize>,
     values: Vec<String>,
-    /// None of the values may stand anywhere in what was sent there.
-    lacks: bool,
+    how: How,
+}
+
+/// How what was sent is held against a condition's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It is one of them.
+    Is,
+    /// It is none of them.
+    IsNot,
+    /// None of them stands anywhere in it.
+    Lacks,
 }
 
 /// A path found different values where one was asked for. Names the path, never the values.
@@ -89,6 +99,7 @@ impl Path {
     /// PID-3[4=NHS|NH or 5=NH].1       the repetitions whose component 4 is NHS or NH, or whose component 5 is NH
     /// PID-5[7=L|'' and 1='St Test']   '' stands for an absent value; quotes hold spaces and marks
     /// PID-13[2=PRN and 1!~'@']        !~: that does not stand anywhere in component 1
+    /// ZU8-4[1!=N|NO|'']               !=: none of these stands there
     /// PRD[1.1=RP]-2.1                 the segments whose field 1, component 1 is RP
     /// NTE-3*                          every repetition of every segment, a line each
     /// OBX[3.1=371532007]-5+           the same, put end to end
@@ -113,7 +124,7 @@ impl Path {
 
     /// The components that its brackets choose by.
     pub fn looks_at(&self) -> impl Iterator<Item = usize> {
-        self.repeat_select.iter().flatten().filter(|c| !c.lacks).map(|c| c.place.first().copied().unwrap_or(1))
+        self.repeat_select.iter().flatten().filter(|c| c.how == How::Is).map(|c| c.place.first().copied().unwrap_or(1))
     }
 
     /// Whether the path ends in `?`.
@@ -196,9 +207,9 @@ fn holds(select: &Select, meets: impl Fn(&Condition) -> bool) -> bool {
 fn segment_meets(segment: Segment<'_>, condition: &Condition) -> bool {
     let (field, place) = condition.place.split_first().map_or((0, &[][..]), |(field, place)| (*field, place));
     let mut repeats = segment.field(field).repeats();
-    match condition.lacks {
-        true => repeats.all(|repeat| repeat_meets(repeat, place, condition)),
-        false => repeats.any(|repeat| repeat_meets(repeat, place, condition)),
+    match condition.how {
+        How::Is => repeats.any(|repeat| repeat_meets(repeat, place, condition)),
+        How::IsNot | How::Lacks => repeats.all(|repeat| repeat_meets(repeat, place, condition)),
     }
 }
 
@@ -206,9 +217,11 @@ fn repeat_meets(repeat: Repeat<'_>, place: &[usize], condition: &Condition) -> b
     let component = repeat.component(place.first().copied().unwrap_or(1));
     let reading = component.subcomponent(place.get(1).copied().unwrap_or(1));
     let sent = reading.value().unwrap_or_default().trim();
-    match condition.lacks {
-        true => !condition.values.iter().any(|value| sent.contains(value.as_str())),
-        false => condition.values.iter().any(|value| value.eq_ignore_ascii_case(sent)),
+    let is_one = || condition.values.iter().any(|value| value.eq_ignore_ascii_case(sent));
+    match condition.how {
+        How::Is => is_one(),
+        How::IsNot => !is_one(),
+        How::Lacks => !condition.values.iter().any(|value| sent.contains(value.as_str())),
     }
 }
 

@@ -87,6 +87,8 @@ fn what_a_place_must_not_hold_chooses_too() {
     };
     assert_eq!(read("PID-13[2=PRN and 1!~'@' and 4!~'@'].1"), ["0238"]);
     assert_eq!(read("PID-13[1!~'@'|'02'].4"), ["c@d.org"]);
+    assert_eq!(read("PID-13[1!='A@B.ORG'|''].1"), ["0238"], "none of these, in small letters as in capitals");
+    assert_eq!(read("NTE[2!=x]-1"), ["2"]);
     assert_eq!(read("NTE[2!~z]-1"), ["1"]);
 }
 
