@@ -170,6 +170,7 @@ pub async fn referrals(channel: Channel, count: u32) -> Vec<(String, String)> {
                 ..v1::ReferralDetails::default()
             }),
             received_at: None,
+            other_family_names: Vec::new(),
         };
         let referral =
             client.create_referral(request).await.expect("a referral").into_inner().referral.expect("a referral");

@@ -177,6 +177,6 @@ fn a_misspelt_condition_and_a_kept_id_are_faults_of_a_fhir_pack() {
 fn a_create_that_says_nothing_of_repeats_is_a_doubt() {
     let exist = "\"If-None-Exist\" = \"identifier={{ settings.identifier_system }}|{{ message.document_id }}\", ";
     let pack = load("fhir-uk-core", Some(("adapter.toml", exist, ""))).expect("a pack");
-    let told = check_loaded(&pack, |_, _, _, _| unreachable!("there is no reply")).done;
+    let told = check_loaded(&pack, |_, _, _, _| panic!("there is no reply")).done;
     assert!(told.iter().any(|l| l.contains("note.create is a POST without If-None-Exist")), "{told:?}");
 }

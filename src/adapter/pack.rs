@@ -249,6 +249,11 @@ impl Pack {
         all
     }
 
+    /// Whether an element of this name stands in what it makes, and is no message that it reads: such a one that comes in is perhaps our own request.
+    pub fn makes_element(&self, name: &str) -> bool {
+        !self.parses().contains(&name) && self.templates.has_element(name)
+    }
+
     /// A message in our words. `settings` are the endpoint's, resolved; `trust_zone` is the trust's IANA time zone, used
     /// unless the settings name one.
     pub fn parse(

@@ -50,6 +50,22 @@ pub struct Printed {
 }
 
 impl Templates {
+    /// Whether an element of this name begins in one of them, whatever its prefix.
+    pub fn has_element(&self, name: &str) -> bool {
+        let begins = |text: &str| {
+            text.match_indices(name).any(|(at, _)| {
+                let before = &text[..at];
+                let prefix = before.rfind('<').map(|open| &before[open + 1..]);
+                let is_named = prefix.is_some_and(|p| {
+                    p.is_empty() || p.ends_with(':') && !p.contains(|c: char| c.is_whitespace() || c == '>')
+                });
+                let ends = text[at + name.len()..].chars().next();
+                is_named && ends.is_some_and(|c| c.is_whitespace() || matches!(c, '>' | '/'))
+            })
+        };
+        !name.is_empty() && self.files.values().any(|(text, _)| begins(text))
+    }
+
     /// Compiles everything under `templates/`, and the `parts` that stand in the manifest. Names of templates are their paths below the
     /// folder.
     pub fn load(

@@ -5,7 +5,6 @@ use super::Source;
 use crate::adapter::Fitted;
 use crate::adapter::hl7::{Ack, AckCode, AckError, AckMode as Asked, Envelope};
 use crate::adapter::xml::Said;
-use crate::adapter::xml::plain;
 use crate::domain::ids::{ReferralId, random_80_bits};
 use crate::domain::policy::AckMode;
 use crate::store::Refusal;
@@ -41,11 +40,6 @@ impl ToXml {
     /// `status`: unless the pack says another.
     pub fn answer<'w>(&self, taken: bool, status: u16, why: impl IntoIterator<Item = &'w str>) -> Vec<u8> {
         let why: String = why.into_iter().collect::<Vec<_>>().join("; ").chars().take(WHY_CHARS_MAX).collect();
-        // Of another's API the pack has no words; ours for a message of it could pass for its own answer, should it have come from us.
-        let is_known = self.message_type.is_empty() || self.fitted.pack.parses().contains(&self.message_type.as_str());
-        if !is_known {
-            return plain(status, &why).to_bytes();
-        }
         let said = Said { taken, status, id: &self.id, message_type: &self.message_type, why: &why };
         self.fitted.pack.answer_to_xml(&self.fitted.settings, &said).to_bytes()
     }

@@ -37,7 +37,7 @@ async fn taken(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteErr
 const NO_MESSAGE: &str = "no MSH segment: not an HL7 v2 message";
 
 /// An acknowledgement of it would look like the record's own.
-const OUR_OWN: &str = "this message is one that this bridge sent itself, and it has come back to it: something sends it in a circle. Check the endpoint's address and the engine's routes";
+pub(super) const OUR_OWN: &str = "this message is one that this bridge sends itself, and it has come back to it: something sends it in a circle. Check the endpoint's address and the engine's routes";
 
 /// One message.
 pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {

@@ -3,6 +3,7 @@
 
 use super::answer::{Caller, ToXml};
 use super::fhir::{self, said_unheard};
+use super::receive::OUR_OWN;
 use super::{Source, weigh};
 use crate::adapter::ParseError;
 use crate::adapter::xml::{Peeked, plain};
@@ -121,6 +122,10 @@ async fn weighed(source: &Source, seen: Seen, mut inbound: Inbound) -> Result<Re
     // Nobody's, or one of ours that went wrong: said only if rules have to say it.
     if peeked.message_type == "?" && !source.accept.rules.is_empty() {
         return Ok(refused(&to, inbound, 422, ODD_NAME.into()));
+    }
+    // Answered as taken, it could pass for the record's own word.
+    if to.fitted.pack.makes_element(&peeked.message_type) {
+        return Ok(refused(&to, inbound, 422, OUR_OWN.into()));
     }
     let rule = match source.accept.judge(&peeked.message_type) {
         Judged::Taken(rule) => rule,

@@ -528,7 +528,7 @@ async fn a_message_of_ours_that_comes_back_is_never_acknowledged_as_the_record_w
             let written = bridge.write_note("Met at the library.").await;
             bridge.wait_filed(written.delivery).await;
             let ours = far.got().remove(n);
-            let source = Source { accept: Accept { rules, ..bridge.source().accept }, ..bridge.source() };
+            let source = Source { accept: Accept { rules }, ..bridge.source() };
             assert_eq!(tell(&source, ours.clone().into_bytes()).await, "AR");
             let kept = last(&bridge).await;
             assert_eq!(kept.state, InboundState::Parked);

@@ -243,7 +243,7 @@ async fn the_accept_rules_judge_messages_of_xml_by_the_name_of_their_element() {
 
 /// A proxy that brings our own request back must not get an answer that could be the record's.
 #[tokio::test]
-async fn a_message_of_another_api_is_never_answered_in_the_packs_words() {
+async fn a_request_of_ours_that_comes_back_is_never_answered_as_taken() {
     let test = stores().next().expect("SQLite");
     let rule = AcceptRule {
         name: "referrals".into(),
@@ -251,11 +251,21 @@ async fn a_message_of_another_api_is_never_answered_in_the_packs_words() {
         known_patients_only: false,
         teams: Vec::new(),
     };
-    for (accept, status) in [(Accept { rules: vec![rule] }, 200), (Accept::default(), 422)] {
+    for (n, accept) in [Accept { rules: vec![rule] }, Accept::default()].into_iter().enumerate() {
         let xml = start(&test, listening(), accept).await;
-        let (said, head, body) = xml.post(envelope("<AddNote xmlns=\"urn:example:notes:1\"/>").as_bytes()).await;
-        assert_eq!(said, status, "{body}");
-        assert!(head.contains("text/plain") && !body.contains('<'), "{head}: {body}");
+        let pack = pack();
+        for name in ["CreateNote", "WithdrawNote", "Othermessage"] {
+            let body = envelope(&format!("<{name} xmlns=\"urn:example:notes:1\" n=\"{n}\"/>"));
+            let (status, _, said) = xml.post(body.as_bytes()).await;
+            let kept = xml.kept().await.pop().expect("kept");
+            assert_eq!(kept.reason.contains("circle"), pack.makes_element(name), "{name}: {said}");
+            assert_eq!(status == 200, kept.state == InboundState::Ignored);
+        }
+        assert!(
+            pack.makes_element("CreateNote")
+                && !pack.makes_element("ReferralSent")
+                && !pack.makes_element("Othermessage")
+        );
         xml.end().await;
     }
 }
