@@ -54,7 +54,7 @@ pub mod xml;
 pub use compose::Input;
 pub use encoding::text_of_file;
 pub use examples::Judge;
-pub use fault::Fault;
+pub use fault::{Fault, suggest};
 pub use fhir::{Died, Found, LookupQuestion, NotLookedUp};
 pub use in_use::{Fitted, InUse};
 pub use keep::NotKept;

@@ -249,6 +249,12 @@ impl Pack {
         all
     }
 
+    /// Those of them that its maps read as merges of patients.
+    pub fn parses_merges(&self) -> Vec<&str> {
+        let merges = |map: &str| self.maps.get(map).is_some_and(|m| m.makes == "PatientMerge");
+        self.manifest.parse.iter().filter(|p| merges(&p.map)).map(|p| p.message.as_str()).collect()
+    }
+
     /// Whether an element of this name stands in what it makes, and is no message that it reads: such a one that comes in is perhaps our own request.
     pub fn makes_element(&self, name: &str) -> bool {
         !self.parses().contains(&name) && self.templates.has_element(name)

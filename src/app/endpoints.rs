@@ -3,8 +3,9 @@
 use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::fhir;
-use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, ReplyRules, Status};
+use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, ReplyRules, Status, suggest};
 use crate::config::{Config, Endpoint, HttpsAuth, Transport, Trust};
+use crate::domain::accept::{self, AcceptRule};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
@@ -125,6 +126,30 @@ fn one(
     })
 }
 
+/// What the HL7 listener's accept rules would throw away with AA: a misspelt type, and merges beside changes. Whose patients' changes are taken and whose merges
+/// are not, their notes go on to a record that is no more.
+fn unheard(endpoint: &Endpoint, pack: &Pack) -> Vec<String> {
+    let rules = endpoint.listen.iter().flat_map(|l| &l.accept.rules);
+    let judged: Vec<(&AcceptRule, &String)> = rules.flat_map(|r| r.messages.iter().map(move |m| (r, m))).collect();
+    let (reads, merges) = (pack.parses(), pack.parses_merges());
+    let unknown = judged.iter().filter(|(_, m)| !reads.iter().any(|read| accept::names(m, read)));
+    let mut faults: Vec<String> = unknown
+        .map(|(rule, m)| {
+            let (pin, hint) = (pack.pin(), suggest(m, reads.iter().copied()));
+            format!("the accept rule \"{}\" lists {m}, which the pack {pin} does not read; {hint}", rule.name)
+        })
+        .collect();
+    let listed = |message: &str| judged.iter().any(|(_, m)| accept::names(m, message));
+    let missing: Vec<&str> = merges.iter().copied().filter(|m| !listed(m)).collect();
+    if judged.iter().any(|(_, m)| m.starts_with("ADT^")) && !missing.is_empty() {
+        faults.push(format!(
+            "the accept rules take changes of patients (ADT), and no rule lists {}: merges would be ignored, and notes go on to a record that is no more; list them too",
+            missing.join(", ")
+        ));
+    }
+    faults
+}
+
 /// A pack held against an endpoint's config: everything of the endpoint that changes with it, or all that does not fit.
 pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64) -> Result<Fitted, Vec<String>> {
     let said = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -190,6 +215,7 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
             ));
         }
     }
+    faults.extend(unheard(endpoint, pack));
     if matches!(endpoint.transport, Transport::Mesh(_)) && !pack.makes_only(MESSAGE) {
         faults.push(format!(
             "MESH carries messages, and the pack {} makes requests to a FHIR server; name one that posts to {MESSAGE}, such as mesh-fhir",

@@ -51,7 +51,8 @@ impl AcceptRule {
     }
 }
 
-fn names(pattern: &str, message_type: &str) -> bool {
+/// Whether a rule that lists `pattern` is for this type of message.
+pub fn names(pattern: &str, message_type: &str) -> bool {
     match pattern.strip_suffix("^*") {
         Some(code) => message_type.split('^').next() == Some(code),
         None => pattern == message_type,

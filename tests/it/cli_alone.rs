@@ -72,9 +72,16 @@ fn what_config_and_pack_say_of_each_other_is_checked_too() {
         env!("CARGO_MANIFEST_DIR")
     );
     let unlike = without_staff.replace("withdraw_as = \"T11\"", "withdraw_as = \"T99\"");
-    let config = file(folder.path(), "c.toml", &(packs + &unlike));
+    let config = file(folder.path(), "c.toml", &(packs.clone() + &unlike));
     let checked = run(&["check-config", &config]).exits(2);
     assert!(checked.out.contains("rz9-rio") && checked.out.contains("withdraw_as"), "{}", checked.out);
+    // What no rule lists is answered AA and thrown away: a merge must not be, for want of a letter.
+    let misspelt = without_staff.replace("\"ADT^A40\"", "\"ATD^A40\"");
+    let config = file(folder.path(), "m.toml", &(packs + &misspelt));
+    let checked = run(&["check-config", &config]).exits(2);
+    for said in ["lists ATD^A40", "did you mean \"ADT^A40\"?", "no rule lists ADT^A40: merges would be ignored"] {
+        assert!(checked.out.contains(said), "{said} is not in\n{}", checked.out);
+    }
 }
 
 #[test]
