@@ -2,7 +2,7 @@
 
 use super::super::fhir::{Died, Found, NotLookedUp, lookup::one_line};
 use super::super::table::{Reader, TomlFile};
-use super::{Namespaces, Path, path_in, read};
+use super::{Namespaces, Path, path_of_document, path_of_element, read};
 use crate::domain::nhs_number::NhsNumber;
 use crate::wire::v1;
 use roxmltree::{Document, Node};
@@ -31,20 +31,8 @@ impl AnswerAt {
         nhs_number: Option<(String, u32)>,
         spaces: &Namespaces,
     ) -> Option<Self> {
-        let whole = |(text, at): (String, u32)| {
-            let path = path_in(file, &text, at, spaces)?;
-            if path.is_from_element() {
-                file.fault_at(at, format!("path \"{text}\" begins at no element"), "begin it with /");
-            }
-            Some(path)
-        };
-        let of_one = |(text, at): (String, u32)| {
-            let path = path_in(file, &text, at, spaces)?;
-            if !path.is_from_element() {
-                file.fault_at(at, format!("path \"{text}\" is not of the `one`"), "begin it with ./");
-            }
-            Some(path)
-        };
+        let whole = |row| path_of_document(file, row, spaces);
+        let of_one = |row| path_of_element(file, row, "one", spaces);
         let answered = r.required("answered", "/Envelope/Body/FindClientResponse").and_then(whole);
         let one = r.required("one", "/Envelope/Body/FindClientResponse/Client").and_then(whole);
         let more = r.text("more").map(whole);

@@ -130,7 +130,7 @@ fn a_lookup_that_could_change_something_or_be_anybodys_is_refused() {
         ("method        = \"POST\"", "method = \"PUT\"", "does not ask"),
         ("nhs_number    = \"./Nhs\"\n", "", "where the answer has its NHS number"),
         ("one           = \"/Found/Client\"", "one = \"./Client\"", "begins at no element"),
-        ("id = \"./@id\"", "id = \"/Found/Client/@id\"", "is not of the `one`"),
+        ("id = \"./@id\"", "id = \"/Found/Client/@id\"", "is not of what `one` finds"),
         ("answered      = \"/Found\"\n", "", "answered"),
         ("<Nhs>{{ patient.nhs_number }}</Nhs>", "<Nhs {{ patient.nhs_number }}/>", "stands in markup"),
         ("{{ patient.nhs_number }}", "{{ patient.nhs_numbr }}", "nhs_numbr"),

@@ -45,6 +45,29 @@ pub fn path_in(file: &TomlFile<'_>, text: &str, line: u32, namespaces: &Namespac
         .ok()
 }
 
+/// One that begins at the document.
+pub fn path_of_document(file: &TomlFile<'_>, (text, line): (String, u32), namespaces: &Namespaces) -> Option<Path> {
+    let path = path_in(file, &text, line, namespaces)?;
+    if path.is_from_element() {
+        file.fault_at(line, format!("path \"{text}\" begins at no element"), "begin it with /");
+    }
+    Some(path)
+}
+
+/// One that begins at an element which the path under the key `whose` finds.
+pub fn path_of_element(
+    file: &TomlFile<'_>,
+    (text, line): (String, u32),
+    whose: &str,
+    namespaces: &Namespaces,
+) -> Option<Path> {
+    let path = path_in(file, &text, line, namespaces)?;
+    if !path.is_from_element() {
+        file.fault_at(line, format!("path \"{text}\" is not of what `{whose}` finds"), "begin it with ./");
+    }
+    Some(path)
+}
+
 /// `[namespaces]`: the prefixes that paths use.
 pub fn namespaces(file: &TomlFile<'_>, table: &DeTable<'_>) -> Namespaces {
     let mut all = Namespaces::default();

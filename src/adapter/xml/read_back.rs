@@ -4,7 +4,7 @@
 use super::super::filled::Filled;
 use super::super::settings::Settings;
 use super::super::table::{Reader, TomlFile};
-use super::{Namespaces, Path, path_in, read};
+use super::{Namespaces, Path, path_of_document, path_of_element, read};
 use crate::transport::http_message::{Headers, Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -70,20 +70,8 @@ impl ReadBack {
         spaces: &Namespaces,
     ) -> Option<Self> {
         let r = Reader::new(file, table, line, format!("[read_back.{name}]"));
-        let absolute = |(text, at): (String, u32)| {
-            let path = path_in(file, &text, at, spaces)?;
-            if path.is_from_element() {
-                file.fault_at(at, format!("path \"{text}\" begins at no element"), "begin it with /");
-            }
-            Some(path)
-        };
-        let of_one = |(text, at): (String, u32)| {
-            let path = path_in(file, &text, at, spaces)?;
-            if !path.is_from_element() {
-                file.fault_at(at, format!("path \"{text}\" is not of one of `each`"), "begin it with ./");
-            }
-            Some(path)
-        };
+        let absolute = |row| path_of_document(file, row, spaces);
+        let of_one = |row| path_of_element(file, row, "each", spaces);
         let of = r.required("of", "/Envelope/Body/CreateNote/Note/Reference").and_then(absolute);
         let answered = r.required("answered", "/Envelope/Body/FindNoteResponse").and_then(absolute);
         let more = r.text("more").map(absolute);
