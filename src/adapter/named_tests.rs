@@ -173,6 +173,31 @@ fn a_misspelt_condition_and_a_kept_id_are_faults_of_a_fhir_pack() {
     }
 }
 
+/// From whom a note is to be kept stands nowhere else.
+#[test]
+fn a_note_that_shows_no_heading_or_not_that_it_is_late_is_a_doubt() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/_template");
+    let doubts = |changed: Option<(&str, &str)>| {
+        let mut files = files("_template");
+        let input = "examples/render-note/input.json";
+        files.push((input.into(), std::fs::read_to_string(folder.join(input)).expect("an input")));
+        if let Some((old, new)) = changed {
+            let note = files.iter_mut().find(|(name, _)| name == "templates/note.hl7").expect("the template");
+            assert!(note.1.contains(old), "{old}");
+            note.1 = note.1.replace(old, new);
+        }
+        let sources = Sources::from_files("_template", files.iter().map(|(n, t)| (n.as_str(), t.as_str())));
+        let pack = Pack::from_sources(sources).expect("a pack");
+        let told = check_loaded(&pack, |_, _, _, _| panic!("there is no reply")).done;
+        told.into_iter().filter(|l| l.contains("does not show")).collect::<Vec<_>>()
+    };
+    assert_eq!(doubts(None), [""; 0]);
+    let loud = doubts(Some(("{% for line in entry.headings %}", "{% for line in [] %}")));
+    assert!(loud.len() == 1 && loud[0].contains("entry.headings"), "{loud:?}");
+    let late = doubts(Some(("{% if message.is_late %}", "{% if false %}")));
+    assert!(late.len() == 1 && late[0].contains("message.is_late"), "{late:?}");
+}
+
 #[test]
 fn a_create_that_says_nothing_of_repeats_is_a_doubt() {
     let exist = "\"If-None-Exist\" = \"identifier={{ settings.identifier_system }}|{{ message.document_id }}\", ";

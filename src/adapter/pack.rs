@@ -478,6 +478,11 @@ mod tests {
         pack.render_value(&value, &RenderOptions::default()).map(|r| r.text_for_display)
     }
 
+    /// Where a line stands that is added below the template.
+    fn below() -> String {
+        format!("templates/note.hl7:{}", NOTE.lines().count() + 2)
+    }
+
     fn stopped(line: &str) -> String {
         render(&format!("{NOTE}\n{line}")).expect_err("stops").to_string()
     }
@@ -486,7 +491,9 @@ mod tests {
     fn the_template_pack_renders() {
         let text = render(NOTE).expect("renders");
         assert!(
-            text.starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|") && text.contains("\nOBX|1|FT|371532007^"),
+            text.starts_with("MSH|^~\\&|IPSBRIDGE|RZZ|EPR|RZZ|")
+                && text.contains("\nOBX|1|FT|IPS-HEADING^")
+                && text.contains("|FT|371532007^"),
             "{text}"
         );
     }
@@ -508,7 +515,7 @@ mod tests {
             assert!(
                 faults(&format!("{NOTE}\n{line}"))
                     .iter()
-                    .any(|f| f.contains(word) && f.starts_with("templates/note.hl7:12:")),
+                    .any(|f| f.contains(word) && f.starts_with(&format!("{}:", below()))),
                 "{line}: {:?}",
                 faults(line)
             );
@@ -545,7 +552,7 @@ mod tests {
                 Ok(_) => stopped(line),
                 Err(faults) => faults[0].to_string(),
             };
-            assert!(said.contains(what) && said.contains("templates/note.hl7:12"), "{line}: {said}");
+            assert!(said.contains(what) && said.contains(&below()), "{line}: {said}");
             assert!(!said.contains("Testpatient"), "{said}");
         }
         assert!(

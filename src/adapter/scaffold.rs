@@ -12,6 +12,14 @@ const TEMPLATE: &[(&str, &str)] = &[
     ("examples/render-note/input.json", include_str!("../../adapters/_template/examples/render-note/input.json")),
     ("examples/render-note/expected.hl7", include_str!("../../adapters/_template/examples/render-note/expected.hl7")),
     (
+        "examples/render-note-kept-from-the-patient/input.json",
+        include_str!("../../adapters/_template/examples/render-note-kept-from-the-patient/input.json"),
+    ),
+    (
+        "examples/render-note-kept-from-the-patient/expected.hl7",
+        include_str!("../../adapters/_template/examples/render-note-kept-from-the-patient/expected.hl7"),
+    ),
+    (
         "examples/render-note-without-nhs-number/input.json",
         include_str!("../../adapters/_template/examples/render-note-without-nhs-number/input.json"),
     ),

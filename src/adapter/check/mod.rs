@@ -2,6 +2,7 @@
 
 mod coverage;
 mod leaf_drop;
+mod marks;
 mod round_trip;
 mod tidy;
 
@@ -10,6 +11,7 @@ use super::fault::Faults;
 use super::manifest::{FILE, Format};
 use super::pack::Pack;
 use super::words;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Checks a pack's folder: manifest and files, README, unused files, an example for every entry (a failing one too), each
@@ -62,6 +64,9 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
         done.push(format!("{} with {}: its text is not read back: {why}", row.entry, row.template));
     }
     done.extend(unconditional(pack));
+    let made = outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed());
+    let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| marks::unsaid(pack, case)).collect();
+    done.extend(unsaid);
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
 }
