@@ -90,6 +90,31 @@ pub enum ChangePlan {
 }
 
 impl PatientChange {
+    /// One that says nothing, of nobody.
+    pub fn nothing(kind: ChangeKind, at: Timestamp) -> Self {
+        Self {
+            kind,
+            at,
+            nhs_number: Sent::Absent,
+            nhs_number_status: None,
+            local_identifiers: Vec::new(),
+            family: None,
+            given: None,
+            prefix: Sent::Absent,
+            date_of_birth: None,
+            gender: None,
+            address: Sent::Absent,
+            phone: Sent::Absent,
+            location_shielded: None,
+            deceased: None,
+            died_on: Sent::Absent,
+            other_families: Vec::new(),
+            birth_year: None,
+            near: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
     /// What it says the patient is recognised by.
     pub fn keys(&self) -> Vec<PatientKey> {
         let number = match &self.nhs_number {

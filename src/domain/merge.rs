@@ -4,7 +4,7 @@
 //! surviving ones. A merge that does not fit is never guessed at. It is held, and those it may concern are put in doubt: nothing is
 //! sent for them until a person has said who they are.
 
-use super::change::NEARLY_KNOWN;
+use super::change::{NEARLY_KNOWN, PatientChange};
 use super::ids::PatientId;
 use super::likeness::Likeness;
 use super::person::{LocalIdentifier, Patient};
@@ -37,6 +37,8 @@ pub struct Merge {
     pub losing_near: Vec<Near>,
     /// When it took place in the EPR.
     pub at: Timestamp,
+    /// That the surviving patient has died, and nothing else of them.
+    pub death: Option<Box<PatientChange>>,
 }
 
 /// What to do about it.

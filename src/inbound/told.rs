@@ -27,8 +27,8 @@ pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
 }
 
 fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {
-    let Read { keys, near, names_somebody, message, death } = read;
-    Read { keys, near, names_somebody, message: message.map(told), death }
+    let Read { keys, near, names_somebody, message, death, doubts } = read;
+    Read { keys, near, names_somebody, message: message.map(told), death, doubts }
 }
 
 /// Takes it in, or says what is wrong with it, or that it is not ours. `faults`: what the map could not read.
@@ -58,8 +58,11 @@ pub async fn take(
                     wrong.extend(more.map(weigh::broken));
                 }
             }
-            if let Some(death) = read.death.filter(|_| faults.iter().all(|f| change::is_beside_a_death(&f.field))) {
-                return Ok(death_alone(source, caller, inbound, rule, death, &wrong));
+            let death = read.death.filter(|_| faults.iter().all(|f| change::is_beside_a_death(&f.field)));
+            let doubted =
+                if read.doubts && knows_any(source, &read.keys).await? { read.keys.clone() } else { Vec::new() };
+            if death.is_some() || !doubted.is_empty() {
+                return Ok(unread(source, caller, inbound, rule, (death, doubted), &wrong));
             }
             return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
         }
@@ -76,23 +79,24 @@ pub async fn take(
     Ok(write.into())
 }
 
-/// A message that cannot be taken in, and tells of a death: whatever else is wrong with it, nothing more may go to the record of who has died.
-fn death_alone(
+/// A message that cannot be taken in, and tells of a death or of a merge: whatever else is wrong with it, nothing more may go to the record of who has
+/// died, nor to one of which nobody knows whose it is now.
+fn unread(
     source: &Source,
     caller: Caller<'_>,
     inbound: Inbound,
     rule: Option<&AcceptRule>,
-    death: Box<PatientChange>,
+    (death, doubted): (Option<Box<PatientChange>>, Vec<PatientKey>),
     wrong: &[Wrong],
 ) -> Received {
     let refused = caller.answer(source, Taken::No, wrong, inbound.received_at);
     let otherwise = caller.of_told(source, inbound.received_at);
     let why = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
-    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %why, "a message that tells of a death cannot be taken in; the death is looked at alone");
+    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %why, tells_a_death = death.is_some(), tells_a_merge = !doubted.is_empty(), "a message that tells of a death or a merge cannot be taken in; whom it names is looked at alone");
     let write = ReceivedTold {
         inbound: Inbound { state: InboundState::Received, ..inbound },
         rules: source.store.rules(),
-        told: Told::Death(death, why),
+        told: Told::Unread { death, doubted, why },
         rule: rule.map(|r| r.name.clone()),
         keeps_ignored: source.keeps_ignored,
         reply: Box::new(move |became| match became {

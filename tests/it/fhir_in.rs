@@ -460,6 +460,8 @@ async fn a_patient_that_another_one_replaced_is_merged_where_both_are_named_and_
         };
         let (one, two) = (known("1001").await, known("1002").await);
         assert!(one.len() == 1 && two.len() == 1 && one != two);
+        let standing =
+            async |id| fhir.bridge.store.patient(&Scope::system(), id).await.expect("read").expect("known").standing;
 
         let survivor = json!([{
             "resourceType": "Patient", "id": "s", "identifier": with_number, "name": [{ "family": "Othertest" }],
@@ -470,18 +472,21 @@ async fn a_patient_that_another_one_replaced_is_merged_where_both_are_named_and_
             json!({ "identifier": { "system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000026" } });
         let first = "2026-03-02T09:00:00Z";
         // What names no second record for certain, or says more than the merge, is for a person.
-        let mut died = replaced("1002", first, inside.clone(), survivor.clone());
-        died["deceasedBoolean"] = json!(true);
         let mut both = replaced("1002", first, inside.clone(), survivor.clone());
         let other = json!({ "type": "replaces", "other": bare.clone() });
         both["link"].as_array_mut().expect("links").push(other);
-        for (id, body) in [("bare", replaced("1002", first, bare, json!([]))), ("died", died), ("both", both)] {
+        for (id, body) in [("bare", replaced("1002", first, bare, json!([]))), ("both", both)] {
             assert_eq!(post("Patient", id, &body).await, (422, InboundState::Parked), "{id}");
             assert_eq!(known("1002").await, two, "{id}");
+            assert!(standing(two[0]).await.doubt.is_some(), "{id}: nothing goes to a record that may be gone");
         }
-        let merge = replaced("1002", first, inside, survivor);
+        // Which of the two says that the person has died is all the same.
+        assert!(!standing(one[0]).await.deceased());
+        let mut merge = replaced("1002", first, inside, survivor);
+        merge["deceasedBoolean"] = json!(true);
         assert_eq!(post("Patient", "merge", &merge).await, (200, InboundState::Applied));
         assert_eq!(known("1001").await, one);
+        assert!(standing(one[0]).await.deceased());
         assert_ne!(known("1002").await, two, "its identifier leads to nobody else any more");
         // It was done before: taken as done, also by the NHS number that the link itself names.
         let again = replaced("1002", first, by_number.clone(), json!([]));

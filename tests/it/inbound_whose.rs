@@ -531,3 +531,76 @@ async fn a_death_in_a_message_that_cannot_be_read_is_nobodys_where_that_leaves_a
         bridge.stop().await;
     }
 }
+
+/// A merge takes over nothing of its PID but this: whose notes they are now is one question, whether the patient lives another.
+#[tokio::test]
+async fn a_death_that_a_merge_tells_of_is_taken_whether_or_not_the_merge_can_be_followed() {
+    let named = |id: &str, birth: &str| format!("PID|1||{id}^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||{birth}{DIED}");
+    for (told, word, says, now) in [
+        // Known under the losing identifier only, and under the surviving one only.
+        (format!("{}\nMRG|A1^^^RZ9^MR", named("B2", "19850412")), "APPLIED", "has died was taken", "B2"),
+        (format!("{}\nMRG|Q9^^^RZ9^MR", named("A1", "19850412")), "APPLIED", "has died was taken", "A1"),
+        // With itself; about somebody else, by name and birth; not to be read.
+        (format!("{}\nMRG|A1^^^RZ9^MR", named("A1", "19850412")), "PARKED", "has died was taken", "A1"),
+        (format!("{}\nMRG|Q9^^^RZ9^MR", named("A1", "12/04/1985")), "PARKED", "has died was taken", "A1"),
+    ] {
+        for store in stores() {
+            let bridge = quiet(&store.url).await;
+            let source = bridge.source();
+            let answer = if word == "APPLIED" { "AA" } else { "AE" };
+            assert_eq!(tell(&source, adt("A40", 5, &told)).await, answer, "{told}");
+            let kept = last(&bridge).await;
+            assert!(kept.state.word() == word && kept.reason.contains(says), "{told}: {}", kept.reason);
+            let dead = patient(&bridge).await;
+            assert!(dead.standing.deceased() && dead.details.local_identifiers == [mrn(now)], "{told}");
+            drop(source);
+            bridge.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_death_of_somebody_else_is_not_taken_from_a_merge() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        for told in [
+            format!("PID|1||A1^^^RZ9^MR||WRONG^EVE^^^^^L||19600101{DIED}\nMRG|Q9^^^RZ9^MR"),
+            format!("PID|1||Z7^^^RZ9^MR||WRONG^EVE^^^^^L||19600101{DIED}\nMRG|Q9^^^RZ9^MR"),
+            format!("{PID}|||||||||||||||||||||||N\nMRG|Q8^^^RZ9^MR"),
+        ] {
+            tell(&source, adt("A40", 5, &told)).await;
+            assert!(!patient(&bridge).await.standing.deceased(), "{told}");
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+/// Whose record a note goes to is not known where a merge about it cannot be read.
+#[tokio::test]
+async fn whom_a_merge_names_that_cannot_be_read_is_in_doubt() {
+    for told in [
+        "PID|1||B2^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||12/04/1985\nMRG|A1^^^RZ9^MR",
+        "PID|1||A1^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412",
+    ] {
+        for store in stores() {
+            let bridge = quiet(&store.url).await;
+            let source = bridge.source();
+            let message = adt("A40", 5, told);
+            assert_eq!(tell(&source, message.clone()).await, "AE", "{told}");
+            let kept = last(&bridge).await;
+            assert!(kept.state.word() == "PARKED" && !kept.bytes.0.is_empty());
+            assert!(kept.reason.contains("nothing is sent for those it names"), "{}", kept.reason);
+            let doubted = patient(&bridge).await;
+            assert!(doubted.standing.doubt.is_some(), "{told}");
+            assert_eq!(tell(&source, message).await, "AE", "a repeat is answered the same");
+            assert_eq!(patient(&bridge).await.version, doubted.version);
+            let strangers = told.replace("A1^", "Y1^").replace("B2^", "Y2^");
+            assert_eq!(tell(&source, adt("A40", 6, &strangers)).await, "AA");
+            assert_eq!(state(&last(&bridge).await).0, "IGNORED");
+            drop(source);
+            bridge.stop().await;
+        }
+    }
+}

@@ -319,7 +319,7 @@ fn is_part_of_a_date(text: &str) -> bool {
 fn without_zone(text: &str) -> &str {
     match text.split_at_checked(10) {
         Some((day, "Z")) => day,
-        Some((day, zone)) if zone.len() == 6 && zone.starts_with(['+', '-']) && zone[3..].starts_with(':') => day,
+        Some((day, zone)) if zone.len() == 6 && zone.starts_with(['+', '-']) && zone.as_bytes()[3] == b':' => day,
         _ => text,
     }
 }

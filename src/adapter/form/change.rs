@@ -32,6 +32,8 @@ pub struct Read<T> {
     pub message: Result<T, NotRead>,
     /// A death that it tells of, should the rest not be taken in: to be looked at for that alone.
     pub death: Option<Box<PatientChange>>,
+    /// Should it not be taken in, nobody knows whose record is whose: who has one of `keys` is in doubt.
+    pub doubts: bool,
 }
 
 /// Why it cannot be taken in.
@@ -52,7 +54,7 @@ pub struct ReferralMessageChange {
 
 impl<T> Read<T> {
     fn shapeless() -> Self {
-        Self { keys: Vec::new(), near: Vec::new(), names_somebody: true, message: Err(NotRead::Shape), death: None }
+        finished(Vec::new(), Vec::new(), true, Err(NotRead::Shape))
     }
 }
 
@@ -135,6 +137,9 @@ pub fn is_beside_a_death(field: &str) -> bool {
         // An XML message's own id.
         "id",
     ];
+    // Of a merge, too, the surviving patient is the one who died.
+    let merged = field.strip_prefix("merges[").and_then(|rest| rest.split_once("].surviving_"));
+    let field = merged.map_or(field, |(_, field)| field);
     BESIDE.contains(&field) || field.starts_with("address")
 }
 
@@ -144,18 +149,12 @@ fn near(number: Option<&str>, ids: &[v1::LocalIdentifier]) -> Vec<Near> {
     number.and_then(|n| NhsNumber::parse(n).ok()).map(Near::Number).into_iter().chain(local).collect()
 }
 
-fn finished<T>(
-    keys: Vec<PatientKey>,
-    near: Vec<Near>,
-    names_somebody: bool,
-    message: Option<T>,
-    broken: Violations,
-) -> Read<T> {
-    let message = match message {
-        Some(message) if broken.is_empty() => Ok(message),
-        _ => Err(NotRead::Broken(broken)),
-    };
-    Read { keys, near, names_somebody, message, death: None }
+fn finished<T>(keys: Vec<PatientKey>, near: Vec<Near>, names_somebody: bool, message: Result<T, NotRead>) -> Read<T> {
+    Read { keys, near, names_somebody, message, death: None, doubts: false }
+}
+
+fn whole<T>(message: Option<T>, broken: Violations) -> Result<T, NotRead> {
+    message.filter(|_| broken.is_empty()).ok_or(NotRead::Broken(broken))
 }
 
 /// `cleared`: the fields sent as null.
@@ -219,7 +218,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         true => PatientChange { deceased: Some(true), died_on: Sent::Absent, ..c },
         false => c,
     });
-    Read { death: death.map(Box::new), ..finished(keys, near, names_somebody, change, broken) }
+    Read { death: death.map(Box::new), ..finished(keys, near, names_somebody, whole(change, broken)) }
 }
 
 pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
@@ -239,19 +238,20 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
         let mut side = |number: &Option<String>, ids: &[v1::LocalIdentifier], names: (&str, &str)| {
             let (number_at, ids_at) = (at(names.0), at(names.1));
             names_somebody |= number.is_some() || !ids.is_empty();
-            let (keys, ..) = keys(number.as_deref(), ids, (&number_at, &ids_at), &mut broken);
+            let (keys, number_read, local) = keys(number.as_deref(), ids, (&number_at, &ids_at), &mut broken);
             if number.is_none() && ids.is_empty() {
                 broken.add(ids_at, "one is required, or an NHS number");
             }
             all.extend_from_slice(&keys);
-            keys
+            (keys, number_read, local)
         };
-        let surviving = side(
+        let (surviving, number, local_identifiers) = side(
             &one.surviving_nhs_number,
             &one.surviving_identifiers,
             ("surviving_nhs_number", "surviving_identifiers"),
         );
-        let losing = side(&one.losing_nhs_number, &one.losing_identifiers, ("losing_nhs_number", "losing_identifiers"));
+        let (losing, ..) =
+            side(&one.losing_nhs_number, &one.losing_identifiers, ("losing_nhs_number", "losing_identifiers"));
         let surviving_near = near(one.surviving_nhs_number.as_deref(), &one.surviving_identifiers);
         let losing_near = near(one.losing_nhs_number.as_deref(), &one.losing_identifiers);
         all_near.extend(surviving_near.iter().chain(&losing_near).cloned());
@@ -261,6 +261,17 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
         let born = f.optional_day("surviving_date_of_birth", one.surviving_date_of_birth.as_deref()).map(Private);
         let other_families = families(&mut f, "surviving_other_family_names", &one.surviving_other_family_names);
         let birth_year = year(&mut f, "surviving_birth_year", one.surviving_birth_year.as_deref());
+        let death = PatientChange {
+            nhs_number: number.map_or(Sent::Absent, Sent::Value),
+            local_identifiers,
+            family: family.clone(),
+            date_of_birth: born,
+            other_families: other_families.clone(),
+            birth_year,
+            near: surviving_near.clone(),
+            deceased: Some([one.surviving_deceased, one.losing_deceased].contains(&Some(true))),
+            ..PatientChange::nothing(ChangeKind::Updated, merged_at)
+        };
         list.extend(kind.map(|kind| Merge {
             kind,
             surviving,
@@ -272,9 +283,12 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
             surviving_near,
             losing_near,
             at: merged_at,
+            death: Some(Box::new(death)).filter(|d| d.tells_a_death()),
         }));
     }
-    finished(all, all_near, names_somebody, Some(list), broken)
+    let readable = broken.0.iter().all(|b| is_beside_a_death(&b.field));
+    let death = list.iter().find_map(|m| m.death.clone()).filter(|_| readable);
+    Read { death, doubts: true, ..finished(all, all_near, names_somebody, whole(Some(list), broken)) }
 }
 
 /// `cleared`: the fields sent as null.
@@ -332,7 +346,7 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
     let keys = patient.clone();
     let near = near(m.patient_nhs_number.as_deref(), &m.patient_identifiers);
     let change = told.map(|told| ReferralMessageChange { external_ids, patient, family, told });
-    finished(keys, near, names_somebody, change, broken)
+    finished(keys, near, names_somebody, whole(change, broken))
 }
 
 /// To compare with only: one that breaks the rule of a name agrees with nobody's.

@@ -53,7 +53,7 @@ pub fn check(file: &str, source: &str, tags: &[Tag], faults: &mut Faults) {
             (At::Quoted(quote), b) if b == quote => (At::Markup, 1),
             (At::Comment, b'-') if rest.starts_with("-->") => (At::Text, 3),
             (At::Instruction, b'?') if rest.starts_with("?>") => (At::Text, 2),
-            (same, _) => (same, 1),
+            (same, _) => (same, rest.chars().next().map_or(1, char::len_utf8)),
         };
         if state == At::Text && next != At::Text {
             opened = line();
@@ -104,6 +104,7 @@ mod tests {
             "<a b=\"{{ x }}\" c='{{ y }}'>{% if z %}<d/>{% endif %}</a>",
             "<a {% if z %}b=\"{{ z }}\"{% endif %}>{% include \"parts/p.xml\" %}</a>",
             "<?xml version=\"1.0\"?>\n<!-- a > b -->{# {{ not printed }} #}<a>{{ x }}</a>",
+            "<a b=\"£ {{ x }}\">’{{ x }}<!-- £ --></a>",
         ] {
             assert_eq!(faults(good), Vec::<String>::new(), "{good}");
         }

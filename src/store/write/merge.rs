@@ -156,8 +156,20 @@ fn lost() -> Became {
 }
 
 /// What cannot be followed waits for a person, and so does all that would go to those it may concern.
-fn hold(view: &mut View, ctx: &Ctx<'_>, actor: &Actor, why: &str, doubt: &[PatientId]) -> Became {
-    for id in doubt {
+fn hold(view: &mut View, ctx: &Ctx<'_>, actor: &Actor, why: &str, whose: &[PatientId]) -> Became {
+    doubt(view, ctx, actor, why, whose);
+    Became::Held { code: 204, what: why.to_owned() }
+}
+
+/// Nothing is sent for them until a person has said who they are.
+pub(super) fn doubt<'p>(
+    view: &mut View,
+    ctx: &Ctx<'_>,
+    actor: &Actor,
+    why: &str,
+    whose: impl IntoIterator<Item = &'p PatientId>,
+) {
+    for id in whose {
         let Some(known) = view.patients.get(id).cloned() else { continue };
         if known.standing.doubt == Some(Doubt::MergeUnclear) {
             continue;
@@ -169,7 +181,6 @@ fn hold(view: &mut View, ctx: &Ctx<'_>, actor: &Actor, why: &str, doubt: &[Patie
         put_patient(view, Some(&known), &doubted);
         tell(view, ctx, actor, &doubted, "patient.doubt", why);
     }
-    Became::Held { code: 204, what: why.to_owned() }
 }
 
 fn tell(view: &mut View, ctx: &Ctx<'_>, actor: &Actor, patient: &Patient, action: &'static str, why: &str) {

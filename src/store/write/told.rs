@@ -9,20 +9,26 @@ use super::inbound::keep;
 use super::referral::put_patient;
 use super::{About, audit, merge};
 use crate::domain::change::{ChangePlan, PatientChange};
-use crate::domain::ids::ReferralId;
+use crate::domain::ids::{PatientId, ReferralId};
 use crate::domain::merge::Merge;
+use crate::domain::organisation::OdsCode;
 use crate::domain::person::Patient;
 use crate::domain::referral::{ExternalId, ReferralTold};
 use crate::domain::standing::PatientKey;
 use crate::domain::text::folded_name;
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the message is about.
 pub enum Told {
     Patient(Box<PatientChange>),
-    /// Nothing of it can be taken in but that the patient has died, and why.
-    Death(Box<PatientChange>, String),
+    /// It cannot be taken in, and why: nothing of it but that its patient has died, and that nobody knows whose is what `doubted` names.
+    Unread {
+        death: Option<Box<PatientChange>>,
+        doubted: Vec<PatientKey>,
+        why: String,
+    },
     /// Each is taken in on its own, in the order told.
     Merges(Vec<Merge>),
     Referral(Box<AboutReferral>),
@@ -94,9 +100,12 @@ impl Write for ReceivedTold {
         let trust = &self.inbound.trust;
         keys.inbound.insert(self.inbound.id);
         match &self.told {
-            Told::Patient(change) | Told::Death(change, _) => {
-                merge::key_needs(view, keys, trust, &change.keys());
-                merge::near_needs(view, keys, trust, &change.near);
+            Told::Patient(change) => change_needs(view, keys, trust, change),
+            Told::Unread { death, doubted, .. } => {
+                if let Some(death) = death {
+                    change_needs(view, keys, trust, death);
+                }
+                merge::key_needs(view, keys, trust, doubted);
             }
             Told::Merges(merges) => merge::needs(view, keys, &self.rules, trust, merges),
             Told::Referral(about) => {
@@ -117,11 +126,8 @@ impl Write for ReceivedTold {
         let actor = Actor { principal: format!("endpoint:{}", inbound.endpoint), role: "epr_system".into() };
         let became = match &self.told {
             Told::Patient(change) => self.change(view, ctx, &actor, change),
-            Told::Death(change, why) => self.death(view, ctx, &actor, change, why),
-            Told::Merges(merges) => {
-                let all = merges.iter().map(|m| merge::decide(view, ctx, &actor, &inbound.trust, m)).collect();
-                worst(all)
-            }
+            Told::Unread { death, doubted, why } => self.unread(view, ctx, &actor, death.as_deref(), doubted, why),
+            Told::Merges(merges) => worst(merges.iter().map(|m| self.merge(view, ctx, &actor, m)).collect()),
             Told::Referral(about) => {
                 inbound.referral_id = about.referral(view, &inbound);
                 about.decide(view, ctx, &actor, &inbound)
@@ -175,7 +181,7 @@ impl ReceivedTold {
         let plan = change.plan(&self.inbound.source, ctx.now, today, found, |near| merge::nearly(view, trust, near));
         let changed = match plan {
             ChangePlan::NotOurs => {
-                return Became::Ignored(Because::NotOurs, "its patient is not known here".into());
+                return unknown();
             }
             ChangePlan::Nothing(why) => return Became::Ignored(Because::Older, why.into()),
             ChangePlan::Hold(why) => return Became::Held { code: 204, what: why.into() },
@@ -197,20 +203,64 @@ impl ReceivedTold {
         Became::Applied(noted("", &change.kept))
     }
 
-    /// It is kept for a person, and what it says beside waits for them; the death does not.
-    fn death(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange, why: &str) -> Became {
+    /// It is kept for a person, and what it says beside waits for them; a death does not, nor does what may go to the wrong record.
+    fn unread(
+        &self,
+        view: &mut View,
+        ctx: &Ctx<'_>,
+        actor: &Actor,
+        death: Option<&PatientChange>,
+        doubted: &[PatientKey],
+        why: &str,
+    ) -> Became {
+        let trust = &self.inbound.trust;
+        let whose: BTreeSet<PatientId> =
+            doubted.iter().filter_map(|key| merge::patient(view, trust, key)).map(|p| p.id).collect();
+        merge::doubt(view, ctx, actor, "a merge that names it could not be read", &whose);
+        let held = |more: &str| Became::Held { code: 102, what: format!("{why}{more}") };
+        let in_doubt = if whose.is_empty() {
+            ""
+        } else {
+            "; nothing is sent for those it names until a person has said who they are"
+        };
+        match death.map(|change| self.death(view, ctx, actor, change)) {
+            None if whose.is_empty() => unknown(),
+            None => held(in_doubt),
+            Some(ChangePlan::NotOurs) if whose.is_empty() => unknown(),
+            Some(ChangePlan::Changed(_)) => held(&format!("; {DIED}, and nothing else{in_doubt}")),
+            Some(ChangePlan::Hold(more) | ChangePlan::Nothing(more)) => held(&format!("; {more}{in_doubt}")),
+            Some(ChangePlan::NotOurs | ChangePlan::Heard(_) | ChangePlan::Broken(_)) => held(in_doubt),
+        }
+    }
+
+    /// What it tells of a death holds whether or not the merge can be followed.
+    fn merge(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, merge: &Merge) -> Became {
+        let became = merge::decide(view, ctx, actor, &self.inbound.trust, merge);
+        let plan = merge.death.as_ref().map(|change| self.death(view, ctx, actor, change));
+        let and = |what: String, more: &str| if what.is_empty() { more.to_owned() } else { format!("{what}; {more}") };
+        match (plan, became) {
+            (Some(ChangePlan::Changed(_)), Became::Applied(what)) => Became::Applied(and(what, DIED)),
+            (Some(ChangePlan::Changed(_)), Became::Ignored(_, what)) => Became::Applied(and(what, DIED)),
+            (Some(ChangePlan::Changed(_)), Became::Held { code, what }) => Became::Held { code, what: and(what, DIED) },
+            (Some(ChangePlan::Changed(_)), Became::Refused { code, what }) => {
+                Became::Refused { code, what: and(what, DIED) }
+            }
+            (Some(ChangePlan::Hold(why)), Became::Applied(what) | Became::Ignored(_, what)) => {
+                let what = and(what, &format!("it tells of a death, and {why}"));
+                Became::Held { code: 204, what }
+            }
+            (_, became) => became,
+        }
+    }
+
+    fn death(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange) -> ChangePlan {
         let trust = &self.inbound.trust;
         let found = |key: &PatientKey| merge::patient(view, trust, key);
-        let held = |more: &str| Became::Held { code: 102, what: format!("{why}{more}") };
-        match change.plan_death(ctx.now, found, |near| merge::nearly(view, trust, near)) {
-            ChangePlan::NotOurs => Became::Ignored(Because::NotOurs, "its patient is not known here".into()),
-            ChangePlan::Changed(dead) => {
-                self.put(view, ctx, actor, &dead);
-                held("; that the patient has died was taken from it, and nothing else")
-            }
-            ChangePlan::Hold(more) | ChangePlan::Nothing(more) => held(&format!("; {more}")),
-            ChangePlan::Heard(_) | ChangePlan::Broken(_) => held(""),
+        let plan = change.plan_death(ctx.now, found, |near| merge::nearly(view, trust, near));
+        if let ChangePlan::Changed(dead) = &plan {
+            self.put(view, ctx, actor, dead);
         }
+        plan
     }
 
     fn put(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, changed: &Patient) {
@@ -226,6 +276,17 @@ impl ReceivedTold {
         };
         audit(view, actor, ctx.now, &about);
     }
+}
+
+const DIED: &str = "that the patient has died was taken from it";
+
+fn unknown() -> Became {
+    Became::Ignored(Because::NotOurs, "its patient is not known here".into())
+}
+
+fn change_needs(view: &View, keys: &mut Keys, trust: &OdsCode, change: &PatientChange) {
+    merge::key_needs(view, keys, trust, &change.keys());
+    merge::near_needs(view, keys, trust, &change.near);
 }
 
 /// What there is to say, with what was sent as null and stays.

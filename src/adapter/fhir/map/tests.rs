@@ -44,6 +44,21 @@ fn a_date_or_time_is_read_as_fhir_writes_it_and_a_part_of_one_is_refused() {
 }
 
 #[test]
+fn a_date_with_a_zone_is_that_day_and_what_only_looks_like_one_is_none() {
+    for (sent, day) in [
+        ("2026-03-02", "2026-03-02"),
+        ("2026-03-02Z", "2026-03-02"),
+        ("2026-03-02+01:00", "2026-03-02"),
+        ("2026-03-02-05:30", "2026-03-02"),
+        ("2026-03-02+01.00", "2026-03-02+01.00"),
+        ("2026-03-02+\u{20ac}12", "2026-03-02+\u{20ac}12"),
+        ("2026-03-0\u{20ac}", "2026-03-0\u{20ac}"),
+    ] {
+        assert_eq!(without_zone(sent), day);
+    }
+}
+
+#[test]
 fn a_reference_is_followed_to_what_is_contained_and_no_further() {
     let rows = "\"details.referrer_name\" = \"$.requester -> $.practitioner -> $.name[0].text\"";
     let contained = json!([{"id": "r", "practitioner": {"reference": "#p"}}, {"id": "p", "name": [{"text": "A B"}]}]);
