@@ -72,6 +72,7 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
         trust,
         patient,
         other_families,
+        location_shielded: m.location_shielded,
         details,
         received_at: received_at.unwrap_or(c.now),
         received_from: None,

@@ -34,6 +34,7 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
         trust: source.trust.clone(),
         patient: PatientIs::Described(Box::new(message.patient)),
         other_families: message.other_families,
+        location_shielded: message.location_shielded,
         details,
         // A clock that runs ahead must not make a referral of tomorrow.
         received_at: message.received_at.map_or(now, |at| at.min(now)),

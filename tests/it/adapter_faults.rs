@@ -284,8 +284,8 @@ fn a_row_with_pick_holds_parts_of_what_was_picked_and_nothing_else() {
         "hl7v2-uk",
         &[(
             "maps/ref_i12.toml",
-            "{ pick = \"address\", when = \"!ZU8-4[shielded]\", from = \"3?\" }",
-            "{ pick = \"address\", when = \"!ZU8-4[shielded]\", from = \"PID-11.3?\" }",
+            "{ pick = \"address\", from = \"3?\" }",
+            "{ pick = \"address\", from = \"PID-11.3?\" }",
         )],
     );
     let said = faults(&pack);

@@ -604,3 +604,34 @@ async fn whom_a_merge_names_that_cannot_be_read_is_in_doubt() {
         }
     }
 }
+
+/// Whoever is referred as shielded is so from then on, known before or not, and by the same referral told again.
+#[tokio::test]
+async fn of_somebody_referred_as_shielded_neither_address_nor_phone_is_kept() {
+    let lives = "|||14 Test Street^Elm Green^Testtown^Testshire^ZZ99 3VZ^^H||07700 900123^PRN^CP";
+    let stranger = format!("PID|1||N1^^^RZ9^MR||NEWCOMER^KIM^^^^^L||19900101|{lives}");
+    let ours = format!("{PID}|{lives}");
+    for (pid, store) in [&stranger, &ours].into_iter().flat_map(|p| stores().map(move |s| (p, s))) {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let told = async |id: &str, shield: &str| {
+            let message = referral(id, bridge::TEAM, &format!("{pid}{shield}"), "Work");
+            assert_eq!(tell(&source, message).await, "AA", "{shield}");
+            let made = last(&bridge).await.referral_id.expect("a referral");
+            let made = bridge.store.referral(&Scope::system(), made).await.unwrap().unwrap();
+            bridge.store.patient(&Scope::system(), made.patient_id).await.unwrap().unwrap()
+        };
+        let open = told("W1", "").await;
+        assert!(!open.standing.location_shielded);
+        let again = told("W1", "\nZU8||||Y").await;
+        let shut =
+            |p: &Patient| p.standing.location_shielded && p.details.address.is_none() && p.details.phone.is_none();
+        assert!(again.id == open.id && shut(&again), "the same referral, told again");
+        let other = told("W2", "").await;
+        assert!(other.id == open.id && shut(&other), "what says nothing of it changes nothing");
+        let audited = "SELECT COUNT(*) FROM audit WHERE action = 'patient.update' AND why LIKE '%where they live'";
+        assert_eq!(raw::number(&store.url, audited).await, 1);
+        drop(source);
+        bridge.stop().await;
+    }
+}

@@ -19,6 +19,7 @@ pub struct ReferralMessage {
     pub patient: PatientDetails,
     /// To recognise them by, beside the name they have.
     pub other_families: Vec<Private<String>>,
+    pub location_shielded: bool,
     pub received_at: Option<Timestamp>,
 }
 
@@ -45,7 +46,8 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
     let received_at = request::optional_time(message.received_at.as_ref(), "received_at", &mut broken).flatten();
     match (details, patient) {
         (Some(details), Some(patient)) if broken.is_empty() => {
-            Ok(ReferralMessage { details, patient, other_families, received_at })
+            let location_shielded = message.location_shielded;
+            Ok(ReferralMessage { details, patient, other_families, location_shielded, received_at })
         }
         _ => Err(NotAReferral::Broken(broken)),
     }

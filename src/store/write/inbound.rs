@@ -120,6 +120,7 @@ impl Write for ReceivedReferral {
                     inbound.referral_id = Some(id);
                     inbound.state = InboundState::Applied;
                     inbound.reason = "the referral was known already".into();
+                    self.referral.shield(view, ctx, known.patient_id);
                     self.answers_to(view, ctx, known);
                     Ok(id)
                 })

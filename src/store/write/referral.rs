@@ -31,6 +31,8 @@ pub struct CreateReferral {
     pub patient: PatientIs,
     /// Other family names of a described patient: compared, never taken over.
     pub other_families: Vec<Private<String>>,
+    /// Nobody may learn where the patient lives.
+    pub location_shielded: bool,
     pub details: ReferralDetails,
     pub received_at: Timestamp,
     /// The endpoint and control id it came with, when it came from an EPR.
@@ -155,6 +157,21 @@ impl CreateReferral {
         }
     }
 
+    /// Of who is referred neither address nor phone is kept, if that is asked.
+    pub(super) fn shield(&self, view: &mut View, ctx: &Ctx<'_>, id: PatientId) {
+        let known = view.patients.get(&id).filter(|p| self.location_shielded && !p.standing.location_shielded).cloned();
+        let Some(known) = known else { return };
+        let mut patient = Patient { version: known.version + 1, updated_at: ctx.now, ..known.clone() };
+        patient.shield();
+        put_patient(view, Some(&known), &patient);
+        self.audit(view, ctx, id, "patient.update", "the referral asks that nobody learns where they live");
+    }
+
+    fn audit(&self, view: &mut View, ctx: &Ctx<'_>, patient: PatientId, action: &'static str, why: &str) {
+        let about = About { trust: &self.trust, action, kind: "patient", id: patient.0, patient: Some(patient), why };
+        audit(view, &self.call.actor, ctx.now, &about);
+    }
+
     fn patient(&self, view: &View, ctx: &Ctx<'_>) -> Result<(Patient, bool), Refusal> {
         match &self.patient {
             PatientIs::Known(id) => {
@@ -251,16 +268,9 @@ impl Write for CreateReferral {
         };
         if new {
             put_patient(view, None, &patient);
-            let about = About {
-                trust: &self.trust,
-                action: "patient.create",
-                kind: "patient",
-                id: patient.id.0,
-                patient: Some(patient.id),
-                why: "",
-            };
-            audit(view, &self.call.actor, ctx.now, &about);
+            self.audit(view, ctx, patient.id, "patient.create", "");
         }
+        self.shield(view, ctx, patient.id);
         for external in &self.details.external_ids {
             view.referrals_by_external.put(external_key(&self.trust, external), referral.id);
         }

@@ -56,6 +56,7 @@ impl Client {
             }),
             received_at: None,
             other_family_names: Vec::new(),
+            location_shielded: false,
         };
         let referral = self
             .referrals()

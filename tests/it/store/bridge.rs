@@ -123,6 +123,7 @@ impl Bridge {
             trust: trust.clone(),
             patient: PatientIs::Described(Box::new(details)),
             other_families: Vec::new(),
+            location_shielded: false,
             details: referred(team),
             received_at: self.now(),
             received_from: None,

@@ -387,6 +387,7 @@ impl Bridge {
             trust: trust(),
             patient: PatientIs::Described(Box::new(patient)),
             other_families: Vec::new(),
+            location_shielded: false,
             details,
             received_at: self.now(),
             received_from: None,
