@@ -2,6 +2,7 @@
 
 use super::ids::PatientId;
 use super::likeness::Likeness;
+use super::merge::Merge;
 use super::nhs_number::NhsNumber;
 use super::person::{Address, Gender, LocalIdentifier, NhsNumberStatus, Patient, PatientDetails};
 use super::rule::Violations;
@@ -64,6 +65,8 @@ pub struct PatientChange {
     /// Compared only, never taken over.
     pub other_families: Vec<Private<String>>,
     pub birth_year: Option<i16>,
+    /// Records that became this one, taken in before the change itself.
+    pub replaces: Vec<Merge>,
     /// What its identifiers may be beside what it calls them.
     pub near: Vec<Near>,
     /// What it sends as null and no record can be without: it stays as it is.
@@ -110,6 +113,7 @@ impl PatientChange {
             died_on: Sent::Absent,
             other_families: Vec::new(),
             birth_year: None,
+            replaces: Vec::new(),
             near: Vec::new(),
             kept: Vec::new(),
         }

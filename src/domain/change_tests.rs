@@ -11,27 +11,7 @@ fn at(second: i64) -> Timestamp {
 const TODAY: Date = jiff::civil::date(2026, 3, 2);
 
 fn change(id: &str, second: i64) -> PatientChange {
-    PatientChange {
-        kind: ChangeKind::Updated,
-        at: at(second),
-        nhs_number: Sent::Absent,
-        nhs_number_status: None,
-        local_identifiers: vec![mrn(id)],
-        family: None,
-        given: None,
-        prefix: Sent::Absent,
-        date_of_birth: None,
-        gender: None,
-        address: Sent::Absent,
-        phone: Sent::Absent,
-        location_shielded: None,
-        deceased: None,
-        died_on: Sent::Absent,
-        other_families: vec![],
-        birth_year: None,
-        near: vec![],
-        kept: vec![],
-    }
+    PatientChange { local_identifiers: vec![mrn(id)], ..PatientChange::nothing(ChangeKind::Updated, at(second)) }
 }
 
 fn line(text: &str) -> Private<String> {

@@ -503,6 +503,67 @@ async fn a_patient_that_another_one_replaced_is_merged_where_both_are_named_and_
     }
 }
 
+/// The record that went on says it, in each of its updates from then on: they are taken all the same, and so is a death.
+#[tokio::test]
+async fn a_patient_that_replaced_another_is_merged_first_and_changed_then() {
+    for test in stores() {
+        let fhir = start(&test, listening()).await;
+        let post = async |kind, id: &str, body: &Value| {
+            let reply = fhir.post(kind, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
+            (reply.status, fhir.became(id).await.0)
+        };
+        for (id, value) in [("a", "1001"), ("b", "1002"), ("c", "1003")] {
+            let mut request = service_request(&format!("R-{id}"));
+            request["contained"][0]["identifier"] = json!([mrn(value)]);
+            assert_eq!(post("ServiceRequest", id, &request).await.0, 201);
+        }
+        let known = async |value: &str| {
+            let (value, assigning_authority) = (Private(value.to_owned()), "RZZ-EPR".to_owned());
+            let by = PatientBy::Local(LocalIdentifier { value, assigning_authority, kind: "MR".into() });
+            let page = Page { size: 10, after: None };
+            fhir.bridge.store.find_patients(&Scope::system(), &trust(), &by, page).await.expect("read").pop()
+        };
+        let survivor = |at: &str, phone: &str, losers: &[Value]| {
+            let links: Vec<Value> = losers.iter().map(|other| json!({ "type": "replaces", "other": other })).collect();
+            let former =
+                json!([{ "resourceType": "Patient", "id": "f", "active": false, "identifier": [mrn("1002")] }]);
+            json!({
+                "resourceType": "Patient", "meta": { "lastUpdated": at }, "identifier": [mrn("1001")], "link": links, "contained": former,
+                "name": [{ "family": "Othertest" }], "birthDate": "1990-01-31", "telecom": [{ "system": "phone", "value": phone }]
+            })
+        };
+        let (one, two) = (known("1001").await.expect("known").id, known("1002").await.expect("known").id);
+        let (inside, named) = (json!({ "reference": "#f" }), json!({ "identifier": mrn("1003") }));
+
+        // What is named by nothing but a reference waits for a person; who has died does not.
+        let mut bare = survivor("2026-03-02T09:00:00Z", "07700 900100", &[json!({ "reference": "Patient/7" })]);
+        assert_eq!(post("Patient", "bare", &bare).await, (422, InboundState::Parked));
+        assert!(known("1001").await.expect("known").details.phone.is_none());
+        bare["deceasedBoolean"] = json!(true);
+        assert_eq!(post("Patient", "bare-died", &bare).await, (422, InboundState::Parked));
+        assert!(known("1001").await.expect("known").standing.deceased());
+
+        for (id, at, losers) in [
+            ("merge", "2026-03-03T09:00:00Z", vec![inside.clone()]),
+            ("again", "2026-03-04T09:00:00Z", vec![inside.clone(), named.clone()]),
+            ("itself", "2026-03-05T09:00:00Z", vec![inside, json!({ "identifier": mrn("1001") }), named]),
+        ] {
+            assert_eq!(post("Patient", id, &survivor(at, at, &losers)).await, (200, InboundState::Applied), "{id}");
+            let now = known("1001").await.expect("known");
+            assert_eq!((now.id, now.details.phone), (one, Some(Private(at.to_owned()))), "{id}");
+            assert!(two != one && known("1002").await.is_some_and(|p| p.id == one), "{id}");
+        }
+        assert!(known("1003").await.is_some_and(|p| p.id == one));
+
+        // A record that went into this one before cannot go on by itself, nor take it in.
+        let mut reversed = survivor("2026-03-06T09:00:00Z", "07700 900300", &[json!({ "identifier": mrn("1001") })]);
+        reversed["identifier"] = json!([mrn("1002")]);
+        assert_eq!(post("Patient", "reversed", &reversed).await, (422, InboundState::Parked));
+        assert!(known("1001").await.expect("known").standing.doubt.is_some());
+        fhir.end().await;
+    }
+}
+
 #[tokio::test]
 async fn test_data_reaches_nobodys_record_where_the_endpoint_is_live() {
     for test in stores() {

@@ -140,7 +140,7 @@ pub fn is_beside_a_death(field: &str) -> bool {
     // Of a merge, too, the surviving patient is the one who died.
     let merged = field.strip_prefix("merges[").and_then(|rest| rest.split_once("].surviving_"));
     let field = merged.map_or(field, |(_, field)| field);
-    BESIDE.contains(&field) || field.starts_with("address")
+    BESIDE.contains(&field) || ["address", "replaces"].iter().any(|of| field.starts_with(of))
 }
 
 /// Whom identifiers may mean, whatever they are called and whether or not they keep the rules.
@@ -167,6 +167,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut broken);
     let near = near(m.nhs_number.as_deref(), &m.local_identifiers);
     let names_somebody = m.nhs_number.is_some() || !m.local_identifiers.is_empty();
+    let replaced = replaced(&m.replaces, &mut broken);
     if !names_somebody {
         broken.add("local_identifiers", "one is required, or nhs_number: nothing says who it is about");
     }
@@ -191,7 +192,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let status = f.keep("nhs_number_status", NhsNumberStatus::from_wire(m.nhs_number_status)).flatten();
     let gender = f.keep("gender", Gender::from_wire(m.gender)).flatten();
     let no_gender = cleared.iter().any(|c| c == "gender").then_some(Gender::NotKnown);
-    let change = kind.map(|kind| PatientChange {
+    let mut change = kind.map(|kind| PatientChange {
         kind,
         at: changed_at,
         nhs_number: sent(number, "nhs_number", &cleared),
@@ -209,6 +210,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         died_on: sent(died_on, "died_on", &cleared),
         other_families,
         birth_year,
+        replaces: Vec::new(),
         near: near.clone(),
         kept: kept(&["family_name", "given_names", "date_of_birth", "deceased"], &cleared),
     });
@@ -218,7 +220,47 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         true => PatientChange { deceased: Some(true), died_on: Sent::Absent, ..c },
         false => c,
     });
-    Read { death: death.map(Box::new), ..finished(keys, near, names_somebody, whole(change, broken)) }
+    let all = keys.iter().chain(replaced.iter().flat_map(|(keys, _)| keys)).cloned().collect();
+    let all_near = near.iter().chain(replaced.iter().flat_map(|(_, near)| near)).cloned().collect();
+    if let Some(change) = &mut change {
+        // Called by nothing else than this one is, it is the same record here.
+        let others = replaced.into_iter().filter(|(losing, _)| losing.iter().any(|key| !keys.contains(key)));
+        change.replaces = others.map(|(losing, near)| into(change, losing, near)).collect();
+    }
+    Read { death: death.map(Box::new), ..finished(all, all_near, names_somebody, whole(change, broken)) }
+}
+
+/// What each record that was replaced is called, and may be meant by it.
+fn replaced(all: &[v1::ReplacedRecord], broken: &mut Violations) -> Vec<(Vec<PatientKey>, Vec<Near>)> {
+    if all.len() > MERGES_MAX {
+        broken.add("replaces", format!("at most {MERGES_MAX}"));
+    }
+    let mut read = |(i, one): (usize, &v1::ReplacedRecord)| {
+        let (number, ids) = (format!("replaces[{i}].nhs_number"), format!("replaces[{i}].local_identifiers"));
+        if one.nhs_number.is_none() && one.local_identifiers.is_empty() {
+            broken.add(&ids, "one is required, or nhs_number: nothing says which record was replaced");
+        }
+        let (keys, ..) = keys(one.nhs_number.as_deref(), &one.local_identifiers, (&number, &ids), broken);
+        (keys, near(one.nhs_number.as_deref(), &one.local_identifiers))
+    };
+    all.iter().take(MERGES_MAX).enumerate().map(&mut read).collect()
+}
+
+/// The merge of a record into the one that a change is about. A death that the change tells of holds whether or not the merge can be followed.
+fn into(change: &PatientChange, losing: Vec<PatientKey>, losing_near: Vec<Near>) -> Merge {
+    Merge {
+        kind: MergeKind::Merge,
+        surviving: change.keys(),
+        losing,
+        family: change.family.clone(),
+        date_of_birth: change.date_of_birth,
+        other_families: change.other_families.clone(),
+        birth_year: change.birth_year,
+        surviving_near: change.near.clone(),
+        losing_near,
+        at: change.at,
+        death: change.tells_a_death().then(|| Box::new(change.clone())),
+    }
 }
 
 pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {

@@ -100,7 +100,10 @@ impl Write for ReceivedTold {
         let trust = &self.inbound.trust;
         keys.inbound.insert(self.inbound.id);
         match &self.told {
-            Told::Patient(change) => change_needs(view, keys, trust, change),
+            Told::Patient(change) => {
+                change_needs(view, keys, trust, change);
+                merge::needs(view, keys, &self.rules, trust, &change.replaces);
+            }
             Told::Unread { death, doubted, .. } => {
                 if let Some(death) = death {
                     change_needs(view, keys, trust, death);
@@ -175,6 +178,12 @@ fn worst(all: Vec<Became>) -> Became {
 impl ReceivedTold {
     fn change(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange) -> Became {
         let trust = &self.inbound.trust;
+        for merge in &change.replaces {
+            let became = self.merge(view, ctx, actor, merge);
+            if matches!(became, Became::Held { .. } | Became::Refused { .. }) {
+                return became;
+            }
+        }
         let zone = ctx.rules.trusts.get(trust).map_or(TimeZone::UTC, |t| t.time_zone.clone());
         let today = ctx.now.to_zoned(zone).date();
         let found = |key: &PatientKey| merge::patient(view, trust, key);
