@@ -172,6 +172,7 @@ pub async fn referrals(channel: Channel, count: u32) -> Vec<(String, String)> {
             received_at: None,
             other_family_names: Vec::new(),
             location_shielded: false,
+            patient_deceased: false,
         };
         let referral =
             client.create_referral(request).await.expect("a referral").into_inner().referral.expect("a referral");

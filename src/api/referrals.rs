@@ -65,6 +65,9 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
     {
         broken.add("received_at", "must not lie in the future, nor more than 10 years back");
     }
+    if m.patient_deceased {
+        broken.add("patient_deceased", referral::HAS_DIED);
+    }
     let other_families = form::other_families(&m.other_family_names, &mut broken);
     whole!(broken; key, trust, patient, details, received_at);
     let create = CreateReferral {

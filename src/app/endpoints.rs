@@ -10,7 +10,7 @@ use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
 use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
 use crate::domain::route::RoutedKind;
-use crate::inbound::Batches;
+use crate::inbound::{Batches, Repeats};
 use crate::outbox::{Question, ReadBack};
 use crate::transport::http_message::{Headers, Method, Request};
 use crate::transport::https::Ambient;
@@ -38,6 +38,7 @@ pub struct Ready {
     pub certificates: Vec<CertificateFacts>,
     /// What comes in several messages at once, whichever way it comes.
     pub batches: Arc<Batches>,
+    pub repeats: Arc<Repeats>,
 }
 
 /// Every endpoint of config with the pack of the packs' folder, or everything that is wrong with them, one sentence each.
@@ -123,6 +124,7 @@ fn one(
         strays,
         certificates,
         batches: Arc::default(),
+        repeats: Arc::default(),
     })
 }
 

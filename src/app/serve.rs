@@ -377,6 +377,7 @@ pub(super) fn source(
         accept: ready.config.accept(),
         keeps_ignored: !ready.config.ignored_raw_retention().is_zero(),
         batches: ready.batches.clone(),
+        repeats: ready.repeats.clone(),
         allowed,
     }
 }

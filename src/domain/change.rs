@@ -71,6 +71,8 @@ pub struct PatientChange {
     pub near: Vec<Near>,
     /// What it sends as null and no record can be without: it stays as it is.
     pub kept: Vec<&'static str>,
+    /// What of it broke a rule and could be left out, and why.
+    pub left_out: Vec<String>,
 }
 
 /// Why a message is held that names nobody known by what it calls its identifiers.
@@ -116,6 +118,7 @@ impl PatientChange {
             replaces: Vec::new(),
             near: Vec::new(),
             kept: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -165,8 +168,8 @@ impl PatientChange {
         ChangePlan::Changed(Box::new(patient))
     }
 
-    /// Only the death of it, where nothing else can be taken: whom it is about must be as certain. Its sender counts as not heard.
-    pub fn plan_death<'p>(
+    /// Only what is urgent in it, where nothing else can be taken: whom it is about must be as certain. Its sender counts as not heard.
+    pub fn plan_urgent<'p>(
         &self,
         now: Timestamp,
         found: impl Fn(&PatientKey) -> Option<&'p Patient>,
@@ -178,17 +181,20 @@ impl PatientChange {
         };
         let mut patient = known.clone();
         self.tell_death(&mut patient);
-        if patient.standing.death == known.standing.death {
-            return ChangePlan::Nothing("no news of a death");
+        if self.location_shielded == Some(true) {
+            patient.shield();
+        }
+        if patient == *known {
+            return ChangePlan::Nothing("no news of a death or of a shielding");
         }
         patient.version += 1;
         patient.updated_at = now;
         ChangePlan::Changed(Box::new(patient))
     }
 
-    /// Whether it tells that the patient has died.
-    pub fn tells_a_death(&self) -> bool {
-        self.deceased == Some(true) || matches!(self.died_on, Sent::Value(_))
+    /// It tells that the patient has died, or that nobody may learn where they live: that waits for nothing.
+    pub fn is_urgent(&self) -> bool {
+        self.deceased == Some(true) || matches!(self.died_on, Sent::Value(_)) || self.location_shielded == Some(true)
     }
 
     /// The one patient whom it is about for certain, or what that makes of it.

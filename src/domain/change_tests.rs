@@ -212,15 +212,15 @@ fn of_a_message_that_cannot_be_taken_only_the_death_is() {
     let known = patient(1, "A");
     let died = PatientChange { deceased: Some(true), phone: Sent::Value(line("1")), ..change("A", 10) };
     let found = |key: &PatientKey| known.holds(key).then_some(&known);
-    let ChangePlan::Changed(dead) = died.plan_death(at(10_000), found, |_| vec![]) else { panic!("a death") };
+    let ChangePlan::Changed(dead) = died.plan_urgent(at(10_000), found, |_| vec![]) else { panic!("a death") };
     assert!(dead.standing.deceased() && dead.details == known.details && dead.standing.told.is_empty());
     let other = PatientChange { family: Some(line("Other")), ..died.clone() };
     assert!(
-        matches!(other.plan_death(at(10_000), found, |_| vec![]), ChangePlan::Hold(_)),
+        matches!(other.plan_urgent(at(10_000), found, |_| vec![]), ChangePlan::Hold(_)),
         "nothing says that it is them"
     );
     let stranger = PatientChange { local_identifiers: vec![mrn("B")], ..died };
-    assert!(matches!(stranger.plan_death(at(10_000), found, |_| vec![]), ChangePlan::NotOurs));
+    assert!(matches!(stranger.plan_urgent(at(10_000), found, |_| vec![]), ChangePlan::NotOurs));
 }
 
 #[test]

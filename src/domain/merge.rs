@@ -37,8 +37,8 @@ pub struct Merge {
     pub losing_near: Vec<Near>,
     /// When it took place in the EPR.
     pub at: Timestamp,
-    /// That the surviving patient has died, and nothing else of them.
-    pub death: Option<Box<PatientChange>>,
+    /// What of the surviving patient is urgent: taken in whatever becomes of the merge.
+    pub urgent: Option<Box<PatientChange>>,
 }
 
 /// What to do about it.

@@ -65,7 +65,7 @@ fn merge(surviving: &[PatientKey], losing: &[PatientKey]) -> Merge {
         surviving_near: vec![],
         losing_near: vec![],
         at: at(100),
-        death: None,
+        urgent: None,
     }
 }
 

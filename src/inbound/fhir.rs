@@ -1,6 +1,7 @@
 //! A FHIR resource that an EPR posts: kept raw in the same commit as what it changes, answered after it, a repeat answered the same.
 
 use super::answer::{Caller, said};
+use super::repeats::told_apart;
 use super::{Source, weigh};
 use crate::adapter::fhir::json::without_bom;
 use crate::adapter::{FieldFault, ParseError, Parsed};
@@ -26,9 +27,12 @@ const SOURCE: &str = "fhir";
 const MESH: &str = "mesh ";
 
 /// The reply. What could not be kept is answered 503, so that the sender sends it again.
-pub async fn receive_fhir(source: &Source, arrived: Arrived) -> Reply {
+pub async fn receive_fhir(source: &Source, mut arrived: Arrived) -> Reply {
     if let Some(refused) = no_message(&arrived) {
         return refused;
+    }
+    if let Some((of, _)) = arrived.path.split_once('/') {
+        arrived.path = of.to_owned();
     }
     match take(source, arrived, SOURCE).await {
         Ok(reply) => {
@@ -66,28 +70,29 @@ pub(super) fn said_unheard(why: Unheard) -> (&'static str, String) {
 fn no_message(arrived: &Arrived) -> Option<Reply> {
     let known = TYPES.contains(&arrived.path.as_str());
     match (known, arrived.method.as_str()) {
-        (false, _) => Some(refusal(404, "not-found", "post to ServiceRequest, Patient, Bundle or $process-message")),
         (true, "POST") => None,
-        (true, _) => Some(refusal(405, "not-supported", "only POST is taken here")),
+        (true, _) => Some(refusal(405, "not-supported", "POST it, or PUT it under its id")),
+        (false, "PUT") if is_put(arrived) => None,
+        (false, _) => Some(refusal(404, "not-found", "post to ServiceRequest, Patient, Bundle or $process-message")),
     }
+}
+
+/// `PUT Patient/7`: how a subscription sends what has changed (FHIR R4, rest-hook). What the resource says counts, its place in the sender's server
+/// does not.
+fn is_put(arrived: &Arrived) -> bool {
+    let named = arrived.path.split_once('/').filter(|(_, id)| !id.is_empty() && !id.contains('/'));
+    named.is_some_and(|(of, _)| of == "Patient" || of == "ServiceRequest")
 }
 
 /// One resource, whichever way it came; `from` says who sent it, as far as the way knows. The answer is what an HTTP caller gets.
 pub(super) async fn take(source: &Source, arrived: Arrived, from: &str) -> Result<Vec<u8>, WriteError> {
-    let mut inbound = kept(source, &arrived, from);
+    let inbound = kept(source, &arrived, from);
+    let _turn = source.repeats.turn(&inbound).await;
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
-    // What was not for us then may be by now: it is looked at again.
-    let answered = |b: &&Inbound| b.content == inbound.content && b.state != InboundState::Ignored;
-    match before.iter().find(answered) {
-        // What was refused may be taken now, when what it was refused for has been mended.
-        Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
-        Some(same) => {
-            tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
-            return Ok(same.reply.0.clone());
-        }
-        // Same id, other bytes: not a repeat. Processed, flagged and counted.
-        None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
-    }
+    let inbound = match told_apart(source, &before, inbound) {
+        Ok(inbound) => inbound,
+        Err(answer) => return Ok(answer),
+    };
     let received = weighed(source, &arrived, inbound).await?;
     source.store.take_in(received).await
 }
@@ -148,6 +153,7 @@ pub(super) fn mailbox_of(kept: &Inbound) -> Option<&str> {
 /// What cannot even be looked at: kept and shown with the reason. The same once more is the same.
 pub(super) async fn keep_unread(source: &Source, arrived: &Arrived, from: &str, why: &str) -> Result<(), WriteError> {
     let mut inbound = kept(source, arrived, from);
+    let _turn = source.repeats.turn(&inbound).await;
     let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
     if before.iter().any(|b| b.content == inbound.content) {
         return Ok(());

@@ -13,6 +13,7 @@ pub mod mesh;
 pub mod receive;
 pub mod reconcile;
 mod referral;
+mod repeats;
 mod told;
 mod weigh;
 mod xml;
@@ -20,6 +21,7 @@ mod xml;
 pub use batches::Batches;
 pub use fhir::{receive_fhir, unheard};
 pub use receive::receive;
+pub use repeats::Repeats;
 pub use xml::{receive_xml, unheard_xml};
 
 use crate::adapter::InUse;
@@ -61,4 +63,6 @@ pub struct Source {
     pub keeps_ignored: bool,
     /// The endpoint's batches under way, by whichever way they came.
     pub batches: Arc<Batches>,
+    /// Its messages in hand.
+    pub repeats: Arc<Repeats>,
 }

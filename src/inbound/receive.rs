@@ -1,7 +1,8 @@
 //! One message: who sent it, whether it came before, what it is, what to answer.
 
 use super::answer::{Caller, Taken, Wrong, unpack_frames};
-use super::{Source, batch, weigh};
+use super::repeats::told_apart;
+use super::{Source, batch, told, weigh};
 use crate::adapter::ParseError;
 use crate::adapter::hl7::Envelope;
 use crate::domain::accept::{Accept, Judged};
@@ -42,7 +43,14 @@ pub(super) const OUR_OWN: &str = "this message is one that this bridge sends its
 /// One message.
 pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
     let Some(envelope) = Envelope::peek(&bytes) else {
-        let inbound = Inbound { reason: NO_MESSAGE.into(), ..arrived(source, None, bytes) };
+        let mut inbound = Inbound { reason: NO_MESSAGE.into(), ..arrived(source, None, bytes) };
+        // Without an id of the sender's own, the same bytes are the same message.
+        inbound.control_id = inbound.content.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let _turn = source.repeats.turn(&inbound).await;
+        let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+        if before.iter().any(|b| b.content == inbound.content) {
+            return Ok(Vec::new());
+        }
         source.store.receive(Receive { inbound }).await?;
         tracing::warn!(endpoint = %source.endpoint, "bytes that are no HL7 message; kept, not answered");
         return Ok(Vec::new());
@@ -51,20 +59,13 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
         return late_acknowledgement(source, &bytes).await;
     }
     let mut inbound = arrived(source, Some(&envelope), bytes);
-    let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+    let _turn = source.repeats.turn(&inbound).await;
     if !inbound.control_id.is_empty() {
-        // What was not for us then may be by now: it is looked at again.
-        let answered = |b: &&Inbound| b.content == inbound.content && b.state != InboundState::Ignored;
-        match before.iter().find(answered) {
-            // What was refused may be taken now, when what it was refused for has been mended.
-            Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
-            Some(same) => {
-                tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
-                return Ok(unpack_frames(&same.reply.0));
-            }
-            // Same id, other bytes: not a repeat. Processed, flagged and counted.
-            None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
-        }
+        let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+        inbound = match told_apart(source, &before, inbound) {
+            Ok(inbound) => inbound,
+            Err(answer) => return Ok(unpack_frames(&answer)),
+        };
     }
     let received = weighed(source, &envelope, inbound).await?;
     Ok(unpack_frames(&source.store.take_in(received).await?))
@@ -90,9 +91,23 @@ async fn weighed(source: &Source, envelope: &Envelope, inbound: Inbound) -> Resu
         Ok((parsed, faults)) => weigh::message(source, caller, inbound, rule, &parsed, faults).await,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);
-            Ok(weigh::refuse(source, caller, inbound, taken, &wrong))
+            Ok(match in_plain_letters(source, &inbound, &e).await {
+                Some(alone) => told::unread(source, caller, inbound, rule, alone, &wrong),
+                None => weigh::refuse(source, caller, inbound, taken, &wrong),
+            })
         }
     }
+}
+
+/// What is urgent in a message whose letters are not what it says they are: read without those that no character set would change.
+async fn in_plain_letters(source: &Source, inbound: &Inbound, why: &ParseError) -> Option<told::Alone> {
+    if !matches!(why, ParseError::Unreadable(_)) || inbound.bytes.0.is_ascii() {
+        return None;
+    }
+    let plain: Vec<u8> = inbound.bytes.0.iter().map(|b| if b.is_ascii() { *b } else { b'?' }).collect();
+    let (parsed, faults) = weigh::read(source, &plain).await.ok()?;
+    let alone = told::Alone::of(&parsed, &faults, inbound.received_at);
+    (alone.urgent.is_some() || !alone.doubted.is_empty()).then_some(alone)
 }
 
 pub(super) fn arrived(source: &Source, envelope: Option<&Envelope>, bytes: Vec<u8>) -> Inbound {

@@ -3,6 +3,7 @@
 use super::answer::{Caller, Taken, Wrong};
 use super::{Source, weigh};
 use crate::adapter::form::change::{self, NotRead, Read};
+use crate::adapter::form::urgent;
 use crate::adapter::{FieldFault, Parsed};
 use crate::domain::accept::AcceptRule;
 use crate::domain::change::PatientChange;
@@ -19,16 +20,16 @@ pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
         "PatientChange" => as_told(change::patient(&parsed.value, &parsed.nulls, now), |c| Told::Patient(Box::new(c))),
         "PatientMerge" => as_told(change::merges(&parsed.value, now), Told::Merges),
         "ReferralChange" => as_told(change::referral(&parsed.value, &parsed.nulls, now), |c| {
-            let change::ReferralMessageChange { external_ids, patient, family, told } = c;
-            Told::Referral(Box::new(AboutReferral { external_ids, patient, family, told }))
+            let change::ReferralMessageChange { external_ids, patient, family, told, urgent } = c;
+            Told::Referral(Box::new(AboutReferral { external_ids, patient, family, told, urgent }))
         }),
         _ => return None,
     })
 }
 
 fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {
-    let Read { keys, near, names_somebody, message, death, doubts } = read;
-    Read { keys, near, names_somebody, message: message.map(told), death, doubts }
+    let Read { keys, near, names_somebody, message, urgent, doubts } = read;
+    Read { keys, near, names_somebody, message: message.map(told), urgent, doubts }
 }
 
 /// Takes it in, or says what is wrong with it, or that it is not ours. `faults`: what the map could not read.
@@ -58,11 +59,17 @@ pub async fn take(
                     wrong.extend(more.map(weigh::broken));
                 }
             }
-            let death = read.death.filter(|_| faults.iter().all(|f| change::is_beside_a_death(&f.field)));
-            let doubted =
-                if read.doubts && knows_any(source, &read.keys).await? { read.keys.clone() } else { Vec::new() };
-            if death.is_some() || !doubted.is_empty() {
-                return Ok(unread(source, caller, inbound, rule, (death, doubted), &wrong));
+            let alone = Alone {
+                urgent: read.urgent.filter(|_| faults.iter().all(|f| urgent::is_beside(&f.field))),
+                doubted: if read.doubts && knows_any(source, &read.keys).await? {
+                    read.keys.clone()
+                } else {
+                    Vec::new()
+                },
+                keeps_strangers: false,
+            };
+            if alone.urgent.is_some() || !alone.doubted.is_empty() {
+                return Ok(unread(source, caller, inbound, rule, alone, &wrong));
             }
             return refuse(source, caller, inbound, rule, (&read.keys, &read.near), read.names_somebody, &wrong).await;
         }
@@ -79,24 +86,50 @@ pub async fn take(
     Ok(write.into())
 }
 
-/// A message that cannot be taken in, and tells of a death or of a merge: whatever else is wrong with it, nothing more may go to the record of who has
-/// died, nor to one of which nobody knows whose it is now.
-fn unread(
+/// What is looked at of a message that cannot be taken in.
+#[derive(Default)]
+pub struct Alone {
+    pub urgent: Option<Box<PatientChange>>,
+    /// Whose record is whose, the message would have said.
+    pub doubted: Vec<PatientKey>,
+    /// It is kept also when it is about nobody of ours.
+    pub keeps_strangers: bool,
+}
+
+impl Alone {
+    /// Of a message that could be read only in part, whatever it is.
+    pub fn of(parsed: &Parsed, faults: &[FieldFault], now: Timestamp) -> Self {
+        let is_beside = faults.iter().all(|f| urgent::is_beside(&f.field));
+        let (urgent, doubted) = match read(parsed, now) {
+            Some(read) => (read.urgent, if read.doubts { read.keys } else { Vec::new() }),
+            None => (urgent::of_referral(&parsed.value, now), Vec::new()),
+        };
+        Self { urgent: urgent.filter(|_| is_beside), doubted, keeps_strangers: true }
+    }
+}
+
+/// A message that cannot be taken in: whatever else is wrong with it, nothing more may go to the record of who has died, nor to one of which nobody knows
+/// whose it is now, and nobody may learn where somebody lives who asks for that.
+pub fn unread(
     source: &Source,
     caller: Caller<'_>,
     inbound: Inbound,
     rule: Option<&AcceptRule>,
-    (death, doubted): (Option<Box<PatientChange>>, Vec<PatientKey>),
+    alone: Alone,
     wrong: &[Wrong],
 ) -> Received {
+    let Alone { urgent, doubted, keeps_strangers } = alone;
+    if urgent.is_none() && doubted.is_empty() {
+        return weigh::refuse(source, caller, inbound, Taken::No, wrong);
+    }
     let refused = caller.answer(source, Taken::No, wrong, inbound.received_at);
     let otherwise = caller.of_told(source, inbound.received_at);
     let why = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
-    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %why, tells_a_death = death.is_some(), tells_a_merge = !doubted.is_empty(), "a message that tells of a death or a merge cannot be taken in; whom it names is looked at alone");
+    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %why, tells_what_is_urgent = urgent.is_some(), tells_a_merge = !doubted.is_empty(), "a message cannot be taken in; a death, a shielding or a merge in it is looked at alone");
     let write = ReceivedTold {
         inbound: Inbound { state: InboundState::Received, ..inbound },
         rules: source.store.rules(),
-        told: Told::Unread { death, doubted, why },
+        told: Told::Unread { urgent, doubted, keeps_strangers, why },
         rule: rule.map(|r| r.name.clone()),
         keeps_ignored: source.keeps_ignored,
         reply: Box::new(move |became| match became {

@@ -73,8 +73,9 @@ pub async fn message(
     if let Some(rule) = elsewhere {
         return Ok(ignore(source, caller, inbound, &rule.name, ANOTHER_TEAM));
     }
+    let alone = || told::Alone::of(parsed, &faults, now);
     if !faults.is_empty() {
-        return Ok(refuse(source, caller, inbound, Taken::No, &wrong(&faults)));
+        return Ok(told::unread(source, caller, inbound, rule, alone(), &wrong(&faults)));
     }
     let referral = match parsed.makes.as_str() {
         "CreateReferralRequest" => referral::read(source, parsed, &inbound, now),
@@ -87,7 +88,7 @@ pub async fn message(
     }
     Ok(match referral {
         Ok(create) => referral::write(inbound, create, caller.of_referral(source, now)).into(),
-        Err(wrong) => refuse(source, caller, inbound, Taken::No, &wrong),
+        Err(wrong) => told::unread(source, caller, inbound, rule, alone(), &wrong),
     })
 }
 

@@ -4,11 +4,12 @@
 use super::answer::{Caller, ToXml};
 use super::fhir::{self, said_unheard};
 use super::receive::OUR_OWN;
+use super::repeats::told_apart;
 use super::{Source, weigh};
 use crate::adapter::ParseError;
 use crate::adapter::xml::{Peeked, plain};
 use crate::domain::accept::{Accept, Judged};
-use crate::store::record::{Inbound, InboundState, Raw};
+use crate::store::record::{Inbound, Raw};
 use crate::store::write::Received;
 use crate::store::{StoreError, WriteError};
 use crate::transport::http_message::Reply;
@@ -55,23 +56,16 @@ async fn take(source: &Source, arrived: Arrived) -> Result<Vec<u8>, WriteError> 
     let by_hash = inbound.control_id.clone();
     named(&mut inbound, &seen);
     let store = &source.store;
+    let _turn = source.repeats.turn(&inbound).await;
     let mut before = store.inbound_before(&source.endpoint, SOURCE, &inbound.control_id).await?;
     if inbound.control_id != by_hash {
         // It came before, when the pack could not read it yet.
         before.extend(store.inbound_before(&source.endpoint, SOURCE, &by_hash).await?);
     }
-    // What was not for us then may be by now: it is looked at again.
-    let answered = |b: &&Inbound| b.content == inbound.content && b.state != InboundState::Ignored;
-    match before.iter().find(answered) {
-        // What was refused may be taken now, when what it was refused for has been mended.
-        Some(same) if same.state == InboundState::Parked => inbound.id = same.id,
-        Some(same) => {
-            tracing::info!(endpoint = %source.endpoint, "a repeat; answered as before");
-            return Ok(same.reply.0.clone());
-        }
-        // Same id, other bytes: not a repeat. Processed, flagged and counted.
-        None => inbound.reused_control_id = before.iter().any(|b| b.content != inbound.content),
-    }
+    let inbound = match told_apart(source, &before, inbound) {
+        Ok(inbound) => inbound,
+        Err(answer) => return Ok(answer),
+    };
     let received = weighed(source, seen, inbound).await?;
     store.take_in(received).await
 }

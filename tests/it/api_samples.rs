@@ -88,6 +88,7 @@ pub fn create(trust: &str, external: &str) -> v1::CreateReferralRequest {
         received_at: at("2026-02-20T09:00:00Z"),
         other_family_names: Vec::new(),
         location_shielded: false,
+        patient_deceased: false,
     }
 }
 

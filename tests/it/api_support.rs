@@ -181,6 +181,7 @@ fn way_in(p: &EndpointPolicy, in_use: &InUse, store: &Store, clock: &Arc<SetCloc
         accept: Accept::default(),
         keeps_ignored: false,
         batches: Default::default(),
+        repeats: Default::default(),
     };
     let of = in_use.now();
     let format = of.pack.format();

@@ -7,8 +7,7 @@ use ips_bridge::adapter::{Fitted, InUse, Pack};
 use ips_bridge::domain::accept::{Accept, AcceptRule};
 use ips_bridge::domain::nhs_number::NhsNumber;
 use ips_bridge::domain::organisation::TeamId;
-use ips_bridge::domain::person::{LocalIdentifier, PatientDetails};
-use ips_bridge::domain::text::Private;
+use ips_bridge::domain::person::PatientDetails;
 use ips_bridge::inbound::{Source, receive_fhir, unheard};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::{Page, PatientBy};
@@ -28,7 +27,7 @@ fn number(nhs: &str) -> Value {
     json!([{ "system": "https://fhir.nhs.uk/Id/nhs-number", "value": nhs }])
 }
 
-fn service_request(value: &str) -> Value {
+pub fn service_request(value: &str) -> Value {
     json!({
         "resourceType": "ServiceRequest", "status": "active", "intent": "order", "authoredOn": "2026-03-01T09:00:00Z",
         "identifier": [{ "system": "https://epr.example/Id/referral", "value": value }],
@@ -48,7 +47,7 @@ fn service_request(value: &str) -> Value {
 }
 
 /// The patient of [`service_request`], with more members.
-fn patient(more: Value) -> Value {
+pub fn patient(more: Value) -> Value {
     let mut whole = json!({
         "resourceType": "Patient", "meta": { "lastUpdated": "2026-03-01T09:00:00Z" }, "identifier": number("9990000026"),
         "name": [{ "family": "Othertest", "given": ["Robin"] }], "birthDate": "1990-01-31"
@@ -69,14 +68,14 @@ fn message(event: &str, header: Value, resource: &Value) -> Value {
     json!({ "resourceType": "Bundle", "type": "message", "entry": entries })
 }
 
-struct In {
-    bridge: Bridge,
+pub struct In {
+    pub bridge: Bridge,
     pool: Pool,
     addr: SocketAddr,
     _stop: DropGuard,
 }
 
-fn listening() -> ListenerSettings {
+pub fn listening() -> ListenerSettings {
     ListenerSettings {
         tls: None,
         bearer: None,
@@ -93,12 +92,12 @@ fn client(addr: SocketAddr) -> ClientSettings {
     }
 }
 
-async fn start(test: &TestStore, settings: ListenerSettings) -> In {
+pub async fn start(test: &TestStore, settings: ListenerSettings) -> In {
     start_with(test, settings, Accept::default()).await
 }
 
 /// The bridge's endpoint with the FHIR pack for its own.
-fn source(bridge: &Bridge, accept: Accept) -> Source {
+pub fn source(bridge: &Bridge, accept: Accept) -> Source {
     let source = bridge.source();
     let now = source.in_use.now();
     let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/fhir-uk-core")).expect("loads");
@@ -125,7 +124,7 @@ async fn start_with(test: &TestStore, settings: ListenerSettings, accept: Accept
 }
 
 impl In {
-    async fn post(&self, path: &str, headers: &str, body: &[u8]) -> Reply {
+    pub async fn post(&self, path: &str, headers: &str, body: &[u8]) -> Reply {
         let head = format!("POST {path}\nContent-Type: application/fhir+json\n{headers}\n");
         send(&self.pool, &[head.as_bytes(), body].concat()).await
     }
@@ -136,20 +135,20 @@ impl In {
     }
 
     /// The state, the rule and the reason of what came under this id.
-    async fn became(&self, id: &str) -> (InboundState, Option<String>, String) {
+    pub async fn became(&self, id: &str) -> (InboundState, Option<String>, String) {
         let kept = self.kept().await.into_iter().find(|i| i.control_id == id).expect("kept");
         (kept.state, kept.rule, kept.reason)
     }
 
     /// What is known of the patient of [`service_request`].
-    async fn known(&self) -> Vec<PatientDetails> {
+    pub async fn known(&self) -> Vec<PatientDetails> {
         let by = PatientBy::NhsNumber(NhsNumber::parse("9990000026").expect("a number"));
         let page = Page { size: 10, after: None };
         let found = self.bridge.store.find_patients(&Scope::system(), &trust(), &by, page).await.expect("read");
         found.into_iter().map(|p| p.details).collect()
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         drop(self._stop);
         // What is in hand holds the store.
         drop(self.pool);
@@ -415,151 +414,17 @@ async fn a_patient_of_ours_is_changed_and_an_older_resource_never_overwrites_a_n
         assert_eq!(post("Patient", "replaced", &replaced).await, (422, "invalid".into()));
         assert_eq!(post("Patient", "undated", &patient(json!({ "meta": {} }))).await, (422, "invalid".into()));
 
+        // A record that is taken out of use for a death tells it.
+        let ended = patient(
+            json!({ "active": false, "deceasedBoolean": true, "meta": { "lastUpdated": "2026-03-05T09:00:00Z" } }),
+        );
+        assert_eq!(post("Patient", "ended", &ended).await, (422, "invalid".into()));
+        assert!(fhir.became("ended").await.2.contains("that the patient has died was taken"));
+
         let died =
             patient(json!({ "deceasedDateTime": "2026-03-05", "meta": { "lastUpdated": "2026-03-06T09:00:00Z" } }));
         assert_eq!(post("Patient", "died", &died).await.0, 200);
         assert_eq!(fhir.became("died").await.0, InboundState::Applied);
-        fhir.end().await;
-    }
-}
-
-fn mrn(value: &str) -> Value {
-    json!({ "system": "https://epr.example/Id/mrn", "value": value })
-}
-
-/// A record that went into another one, which is named so.
-fn replaced(loser: &str, at: &str, other: Value, contained: Value) -> Value {
-    json!({
-        "resourceType": "Patient", "active": false, "meta": { "lastUpdated": at }, "identifier": [mrn(loser)],
-        "link": [{ "type": "replaced-by", "other": other }], "contained": contained
-    })
-}
-
-#[tokio::test]
-async fn a_patient_that_another_one_replaced_is_merged_where_both_are_named_and_else_held() {
-    for test in stores() {
-        let fhir = start(&test, listening()).await;
-        let post = async |kind, id: &str, body: &Value| {
-            let reply = fhir.post(kind, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
-            (reply.status, fhir.became(id).await.0)
-        };
-        let with_number =
-            json!([{ "system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000026" }, mrn("1001")]);
-        for (id, referral, identifiers) in [("a", "R-1", with_number.clone()), ("b", "R-2", json!([mrn("1002")]))] {
-            let mut request = service_request(referral);
-            request["contained"][0]["identifier"] = identifiers;
-            assert_eq!(post("ServiceRequest", id, &request).await.0, 201);
-        }
-        let known = async |value: &str| {
-            let (value, assigning_authority) = (Private(value.to_owned()), "RZZ-EPR".to_owned());
-            let local = LocalIdentifier { value, assigning_authority, kind: "MR".into() };
-            let by = PatientBy::Local(local);
-            let page = Page { size: 10, after: None };
-            let found = fhir.bridge.store.find_patients(&Scope::system(), &trust(), &by, page).await.expect("read");
-            found.iter().map(|p| p.id).collect::<Vec<_>>()
-        };
-        let (one, two) = (known("1001").await, known("1002").await);
-        assert!(one.len() == 1 && two.len() == 1 && one != two);
-        let standing =
-            async |id| fhir.bridge.store.patient(&Scope::system(), id).await.expect("read").expect("known").standing;
-
-        let survivor = json!([{
-            "resourceType": "Patient", "id": "s", "identifier": with_number, "name": [{ "family": "Othertest" }],
-            "birthDate": "1990-01-31"
-        }]);
-        let (inside, bare) = (json!({ "reference": "#s" }), json!({ "reference": "Patient/2" }));
-        let by_number =
-            json!({ "identifier": { "system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000026" } });
-        let first = "2026-03-02T09:00:00Z";
-        // What names no second record for certain, or says more than the merge, is for a person.
-        let mut both = replaced("1002", first, inside.clone(), survivor.clone());
-        let other = json!({ "type": "replaces", "other": bare.clone() });
-        both["link"].as_array_mut().expect("links").push(other);
-        for (id, body) in [("bare", replaced("1002", first, bare, json!([]))), ("both", both)] {
-            assert_eq!(post("Patient", id, &body).await, (422, InboundState::Parked), "{id}");
-            assert_eq!(known("1002").await, two, "{id}");
-            assert!(standing(two[0]).await.doubt.is_some(), "{id}: nothing goes to a record that may be gone");
-        }
-        // Which of the two says that the person has died is all the same.
-        assert!(!standing(one[0]).await.deceased());
-        let mut merge = replaced("1002", first, inside, survivor);
-        merge["deceasedBoolean"] = json!(true);
-        assert_eq!(post("Patient", "merge", &merge).await, (200, InboundState::Applied));
-        assert_eq!(known("1001").await, one);
-        assert!(standing(one[0]).await.deceased());
-        assert_ne!(known("1002").await, two, "its identifier leads to nobody else any more");
-        // It was done before: taken as done, also by the NHS number that the link itself names.
-        let again = replaced("1002", first, by_number.clone(), json!([]));
-        assert_eq!(post("Patient", "again", &again).await.0, 200);
-        // With itself, and the other way round.
-        let itself = replaced("1001", "2026-03-03T09:00:00Z", json!({ "identifier": mrn("1001") }), json!([]));
-        assert_eq!(post("Patient", "itself", &itself).await, (422, InboundState::Parked));
-        let reversed = replaced("1001", "2026-03-04T09:00:00Z", json!({ "identifier": mrn("1002") }), json!([]));
-        assert_eq!(post("Patient", "reversed", &reversed).await, (422, InboundState::Parked));
-        // Of two whom nobody here knows nothing is kept.
-        let strangers = replaced("8001", first, json!({ "identifier": mrn("8002") }), json!([]));
-        assert_eq!(post("Patient", "strangers", &strangers).await, (200, InboundState::Ignored));
-        fhir.end().await;
-    }
-}
-
-/// The record that went on says it, in each of its updates from then on: they are taken all the same, and so is a death.
-#[tokio::test]
-async fn a_patient_that_replaced_another_is_merged_first_and_changed_then() {
-    for test in stores() {
-        let fhir = start(&test, listening()).await;
-        let post = async |kind, id: &str, body: &Value| {
-            let reply = fhir.post(kind, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
-            (reply.status, fhir.became(id).await.0)
-        };
-        for (id, value) in [("a", "1001"), ("b", "1002"), ("c", "1003")] {
-            let mut request = service_request(&format!("R-{id}"));
-            request["contained"][0]["identifier"] = json!([mrn(value)]);
-            assert_eq!(post("ServiceRequest", id, &request).await.0, 201);
-        }
-        let known = async |value: &str| {
-            let (value, assigning_authority) = (Private(value.to_owned()), "RZZ-EPR".to_owned());
-            let by = PatientBy::Local(LocalIdentifier { value, assigning_authority, kind: "MR".into() });
-            let page = Page { size: 10, after: None };
-            fhir.bridge.store.find_patients(&Scope::system(), &trust(), &by, page).await.expect("read").pop()
-        };
-        let survivor = |at: &str, phone: &str, losers: &[Value]| {
-            let links: Vec<Value> = losers.iter().map(|other| json!({ "type": "replaces", "other": other })).collect();
-            let former =
-                json!([{ "resourceType": "Patient", "id": "f", "active": false, "identifier": [mrn("1002")] }]);
-            json!({
-                "resourceType": "Patient", "meta": { "lastUpdated": at }, "identifier": [mrn("1001")], "link": links, "contained": former,
-                "name": [{ "family": "Othertest" }], "birthDate": "1990-01-31", "telecom": [{ "system": "phone", "value": phone }]
-            })
-        };
-        let (one, two) = (known("1001").await.expect("known").id, known("1002").await.expect("known").id);
-        let (inside, named) = (json!({ "reference": "#f" }), json!({ "identifier": mrn("1003") }));
-
-        // What is named by nothing but a reference waits for a person; who has died does not.
-        let mut bare = survivor("2026-03-02T09:00:00Z", "07700 900100", &[json!({ "reference": "Patient/7" })]);
-        assert_eq!(post("Patient", "bare", &bare).await, (422, InboundState::Parked));
-        assert!(known("1001").await.expect("known").details.phone.is_none());
-        bare["deceasedBoolean"] = json!(true);
-        assert_eq!(post("Patient", "bare-died", &bare).await, (422, InboundState::Parked));
-        assert!(known("1001").await.expect("known").standing.deceased());
-
-        for (id, at, losers) in [
-            ("merge", "2026-03-03T09:00:00Z", vec![inside.clone()]),
-            ("again", "2026-03-04T09:00:00Z", vec![inside.clone(), named.clone()]),
-            ("itself", "2026-03-05T09:00:00Z", vec![inside, json!({ "identifier": mrn("1001") }), named]),
-        ] {
-            assert_eq!(post("Patient", id, &survivor(at, at, &losers)).await, (200, InboundState::Applied), "{id}");
-            let now = known("1001").await.expect("known");
-            assert_eq!((now.id, now.details.phone), (one, Some(Private(at.to_owned()))), "{id}");
-            assert!(two != one && known("1002").await.is_some_and(|p| p.id == one), "{id}");
-        }
-        assert!(known("1003").await.is_some_and(|p| p.id == one));
-
-        // A record that went into this one before cannot go on by itself, nor take it in.
-        let mut reversed = survivor("2026-03-06T09:00:00Z", "07700 900300", &[json!({ "identifier": mrn("1001") })]);
-        reversed["identifier"] = json!([mrn("1002")]);
-        assert_eq!(post("Patient", "reversed", &reversed).await, (422, InboundState::Parked));
-        assert!(known("1001").await.expect("known").standing.doubt.is_some());
         fhir.end().await;
     }
 }

@@ -182,7 +182,7 @@ async fn accept_rules_decide_by_type_team_and_patient_under_their_own_names() {
         for (bytes, rule) in [
             (referral, "referrals"),
             (adt("A31", 1, "PID|1||Z9^^^RZ9^MR||STRANGER^S^^^^^L||19700101"), "patients"),
-            (adt("A02", 1, PID), "(no rule)"),
+            (adt("A17", 1, PID), "(no rule)"),
             (message("ORU^R01", 1, PID), "(no rule)"),
         ] {
             assert_eq!(tell(&source, bytes).await, "AA");
@@ -191,7 +191,7 @@ async fn accept_rules_decide_by_type_team_and_patient_under_their_own_names() {
         assert_eq!(tell(&source, adt("A31", 5, &format!("{PID}|F"))).await, "AA");
         assert_eq!(state(&last(&bridge).await), ("APPLIED", None));
         // Without rules a type that the pack does not read is refused, as before.
-        assert_eq!(tell(&bridge.source(), adt("A02", 1, PID)).await, "AR");
+        assert_eq!(tell(&bridge.source(), adt("A17", 1, PID)).await, "AR");
         drop(source);
         bridge.stop().await;
     }

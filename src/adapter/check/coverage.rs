@@ -71,9 +71,19 @@ fn none_carried(pack: &Pack, of_row: &[&(Case, Outcome)], unread: bool) -> Optio
 /// Each row of a map that is the pack's own gives something in an example that is taken.
 fn rows_of_maps(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
     let mut reached: BTreeMap<&str, Reached> = BTreeMap::new();
-    for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Parse && !o.failed()) {
+    let (refused, taken): (Vec<_>, Vec<_>) =
+        outcomes.iter().filter(|(c, _)| c.kind == CaseKind::Parse).partition(|(_, o)| o.failed());
+    for (case, _) in taken {
         if let Some((map, rows)) = pack.rows_of_example(case) {
             reached.entry(map).or_default().add(rows);
+        }
+    }
+    // Of what is refused for a death, the death is taken.
+    for (case, _) in refused {
+        if let Some((map, rows)) = pack.rows_of_example(case)
+            && let Some(reached) = reached.get_mut(map)
+        {
+            reached.add(rows);
         }
     }
     let wanted: BTreeSet<&str> =

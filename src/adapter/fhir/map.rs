@@ -596,14 +596,37 @@ fn focus<'v>(pack: &Pack, bundle: &'v Value) -> Result<&'v Value, ParseError> {
             };
         }
     }
-    let mut found = resource::entries(bundle).filter(|r| known(r));
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(ParseError::NoMap("a Bundle with nothing in it that this pack reads".into())),
-        (Some(_), Some(_)) => Err(ParseError::Unreadable(
+    let found: Vec<&Value> = resource::entries(bundle).filter(|r| known(r)).collect();
+    // A referral's own patient, or the record that another one went into, is sent along.
+    let named: Vec<&Value> = found.iter().flat_map(|r| named_by(r, bundle)).collect();
+    let alone: Vec<&Value> = found.iter().filter(|r| !named.iter().any(|n| std::ptr::eq(*n, **r))).copied().collect();
+    match (alone.as_slice(), found.as_slice()) {
+        ([one], _) => Ok(one),
+        (_, []) => Err(ParseError::NoMap("a Bundle with nothing in it that this pack reads".into())),
+        _ => Err(ParseError::Unreadable(
             "a Bundle with several resources of which each could be meant; it needs a MessageHeader with focus".into(),
         )),
     }
+}
+
+/// The resources of the Bundle that this one refers to, itself apart.
+fn named_by<'v>(resource: &'v Value, bundle: &'v Value) -> Vec<&'v Value> {
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
+        match value {
+            Value::Array(list) => list.iter().for_each(|v| references(v, found)),
+            Value::Object(members) => {
+                if members.get("reference").is_some_and(Value::is_string) {
+                    found.push(value);
+                }
+                members.values().for_each(|v| references(v, found));
+            }
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    references(resource, &mut all);
+    let scope = Scope::of_resource(resource, Some(bundle));
+    all.into_iter().filter_map(|r| scope.follow(r)).filter(|n| !std::ptr::eq(*n, resource)).collect()
 }
 
 /// A Bundle that tells how things are: not how they were, and not that something is to be taken away.

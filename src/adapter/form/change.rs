@@ -3,6 +3,7 @@
 use super::codes::Code;
 use super::field::{Fields, given};
 use super::person::{draft_address, draft_external_id, read_local_identifier};
+use super::urgent;
 use crate::domain::change::{ChangeKind, PatientChange, Sent};
 use crate::domain::merge::{Merge, MergeKind};
 use crate::domain::nhs_number::NhsNumber;
@@ -13,7 +14,7 @@ use crate::domain::rule::Violations;
 use crate::domain::standing::{Near, PatientKey};
 use crate::domain::text::{self, Private};
 use crate::wire::v1;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -30,8 +31,8 @@ pub struct Read<T> {
     /// It names somebody, readable or not.
     pub names_somebody: bool,
     pub message: Result<T, NotRead>,
-    /// A death that it tells of, should the rest not be taken in: to be looked at for that alone.
-    pub death: Option<Box<PatientChange>>,
+    /// What is urgent in it, should the rest not be taken in: to be looked at for that alone.
+    pub urgent: Option<Box<PatientChange>>,
     /// Should it not be taken in, nobody knows whose record is whose: who has one of `keys` is in doubt.
     pub doubts: bool,
 }
@@ -50,6 +51,8 @@ pub struct ReferralMessageChange {
     pub patient: Vec<PatientKey>,
     pub family: Option<String>,
     pub told: ReferralTold,
+    /// What is urgent of the patient.
+    pub urgent: Option<Box<PatientChange>>,
 }
 
 impl<T> Read<T> {
@@ -62,13 +65,21 @@ fn wire<M: DeserializeOwned>(value: &Value) -> Option<M> {
     serde_json::from_value(value.clone()).ok()
 }
 
-/// A time that lies ahead is now: else nothing told later would count.
+/// Clocks and zones differ by less.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// A time that lies a little ahead is now: else nothing told later would count. One of another day is nobody's clock, and what it dates cannot be put in
+/// order with anything.
 fn told_at(f: &mut Fields<'_>, name: &str, at: Option<&crate::wire::Timestamp>, now: Timestamp) -> Timestamp {
-    f.time(name, at).map_or(now, |at| at.min(now))
+    let at = f.time(name, at);
+    if at.is_some_and(|at| at.duration_since(now) > AHEAD_MAX) {
+        f.add(name, "lies more than a day ahead");
+    }
+    at.map_or(now, |at| at.min(now))
 }
 
 /// Those that keep the rules as keys; the broken rules of the others go to `broken`.
-fn keys(
+pub(super) fn keys(
     number: Option<&str>,
     ids: &[v1::LocalIdentifier],
     at: (&str, &str),
@@ -121,36 +132,14 @@ fn kept(names: &[&'static str], cleared: &[String]) -> Vec<&'static str> {
     names.iter().copied().filter(|n| cleared.iter().any(|c| c == n)).collect()
 }
 
-/// Fields that say neither whom a message is about nor whether they died: that one of them cannot be read makes no death less certain.
-pub fn is_beside_a_death(field: &str) -> bool {
-    const BESIDE: &[&str] = &[
-        "date_of_birth",
-        "birth_year",
-        "given_names",
-        "name_prefix",
-        "gender",
-        "phone",
-        "nhs_number_status",
-        "location_shielded",
-        "died_on",
-        "changed_at",
-        // An XML message's own id.
-        "id",
-    ];
-    // Of a merge, too, the surviving patient is the one who died.
-    let merged = field.strip_prefix("merges[").and_then(|rest| rest.split_once("].surviving_"));
-    let field = merged.map_or(field, |(_, field)| field);
-    BESIDE.contains(&field) || ["address", "replaces"].iter().any(|of| field.starts_with(of))
-}
-
 /// Whom identifiers may mean, whatever they are called and whether or not they keep the rules.
-fn near(number: Option<&str>, ids: &[v1::LocalIdentifier]) -> Vec<Near> {
+pub(super) fn near(number: Option<&str>, ids: &[v1::LocalIdentifier]) -> Vec<Near> {
     let local = ids.iter().take(KEYS_MAX).flat_map(|id| Near::of(&id.assigning_authority, &id.r#type, &id.value));
     number.and_then(|n| NhsNumber::parse(n).ok()).map(Near::Number).into_iter().chain(local).collect()
 }
 
 fn finished<T>(keys: Vec<PatientKey>, near: Vec<Near>, names_somebody: bool, message: Result<T, NotRead>) -> Read<T> {
-    Read { keys, near, names_somebody, message, death: None, doubts: false }
+    Read { keys, near, names_somebody, message, urgent: None, doubts: false }
 }
 
 fn whole<T>(message: Option<T>, broken: Violations) -> Result<T, NotRead> {
@@ -163,8 +152,16 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     m.cleared.extend_from_slice(cleared);
     let cleared = m.cleared;
     let mut broken = Violations::default();
+    let (mut of_ids, mut left_out) = (Violations::default(), Vec::new());
     let at = ("nhs_number", "local_identifiers");
-    let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut broken);
+    let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut of_ids);
+    // One that breaks our rules stops nothing where another says who is meant.
+    for wrong in of_ids.0 {
+        match wrong.field.starts_with("local_identifiers[") && !keys.is_empty() {
+            true => left_out.push(format!("{} was left out: {}", wrong.field, wrong.rule)),
+            false => broken.0.push(wrong),
+        }
+    }
     let near = near(m.nhs_number.as_deref(), &m.local_identifiers);
     let names_somebody = m.nhs_number.is_some() || !m.local_identifiers.is_empty();
     let replaced = replaced(&m.replaces, &mut broken);
@@ -213,10 +210,11 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         replaces: Vec::new(),
         near: near.clone(),
         kept: kept(&["family_name", "given_names", "date_of_birth", "deceased"], &cleared),
+        left_out,
     });
     // A day that cannot be is no day; that somebody has died it says all the same.
-    let death = change.as_ref().filter(|c| c.tells_a_death() && broken.0.iter().all(|b| is_beside_a_death(&b.field)));
-    let death = death.cloned().map(|c| match lies_ahead {
+    let urgent = change.as_ref().filter(|c| c.is_urgent() && broken.0.iter().all(|b| urgent::is_beside(&b.field)));
+    let urgent = urgent.cloned().map(|c| match lies_ahead {
         true => PatientChange { deceased: Some(true), died_on: Sent::Absent, ..c },
         false => c,
     });
@@ -227,7 +225,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
         let others = replaced.into_iter().filter(|(losing, _)| losing.iter().any(|key| !keys.contains(key)));
         change.replaces = others.map(|(losing, near)| into(change, losing, near)).collect();
     }
-    Read { death: death.map(Box::new), ..finished(all, all_near, names_somebody, whole(change, broken)) }
+    Read { urgent: urgent.map(Box::new), ..finished(all, all_near, names_somebody, whole(change, broken)) }
 }
 
 /// What each record that was replaced is called, and may be meant by it.
@@ -246,7 +244,7 @@ fn replaced(all: &[v1::ReplacedRecord], broken: &mut Violations) -> Vec<(Vec<Pat
     all.iter().take(MERGES_MAX).enumerate().map(&mut read).collect()
 }
 
-/// The merge of a record into the one that a change is about. A death that the change tells of holds whether or not the merge can be followed.
+/// The merge of a record into the one that a change is about. What is urgent in the change holds whether or not the merge can be followed.
 fn into(change: &PatientChange, losing: Vec<PatientKey>, losing_near: Vec<Near>) -> Merge {
     Merge {
         kind: MergeKind::Merge,
@@ -259,7 +257,7 @@ fn into(change: &PatientChange, losing: Vec<PatientKey>, losing_near: Vec<Near>)
         surviving_near: change.near.clone(),
         losing_near,
         at: change.at,
-        death: change.tells_a_death().then(|| Box::new(change.clone())),
+        urgent: change.is_urgent().then(|| Box::new(change.clone())),
     }
 }
 
@@ -280,20 +278,19 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
         let mut side = |number: &Option<String>, ids: &[v1::LocalIdentifier], names: (&str, &str)| {
             let (number_at, ids_at) = (at(names.0), at(names.1));
             names_somebody |= number.is_some() || !ids.is_empty();
-            let (keys, number_read, local) = keys(number.as_deref(), ids, (&number_at, &ids_at), &mut broken);
+            let (keys, ..) = keys(number.as_deref(), ids, (&number_at, &ids_at), &mut broken);
             if number.is_none() && ids.is_empty() {
                 broken.add(ids_at, "one is required, or an NHS number");
             }
             all.extend_from_slice(&keys);
-            (keys, number_read, local)
+            keys
         };
-        let (surviving, number, local_identifiers) = side(
+        let surviving = side(
             &one.surviving_nhs_number,
             &one.surviving_identifiers,
             ("surviving_nhs_number", "surviving_identifiers"),
         );
-        let (losing, ..) =
-            side(&one.losing_nhs_number, &one.losing_identifiers, ("losing_nhs_number", "losing_identifiers"));
+        let losing = side(&one.losing_nhs_number, &one.losing_identifiers, ("losing_nhs_number", "losing_identifiers"));
         let surviving_near = near(one.surviving_nhs_number.as_deref(), &one.surviving_identifiers);
         let losing_near = near(one.losing_nhs_number.as_deref(), &one.losing_identifiers);
         all_near.extend(surviving_near.iter().chain(&losing_near).cloned());
@@ -303,16 +300,14 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
         let born = f.optional_day("surviving_date_of_birth", one.surviving_date_of_birth.as_deref()).map(Private);
         let other_families = families(&mut f, "surviving_other_family_names", &one.surviving_other_family_names);
         let birth_year = year(&mut f, "surviving_birth_year", one.surviving_birth_year.as_deref());
-        let death = PatientChange {
-            nhs_number: number.map_or(Sent::Absent, Sent::Value),
-            local_identifiers,
-            family: family.clone(),
-            date_of_birth: born,
-            other_families: other_families.clone(),
-            birth_year,
-            near: surviving_near.clone(),
-            deceased: Some([one.surviving_deceased, one.losing_deceased].contains(&Some(true))),
-            ..PatientChange::nothing(ChangeKind::Updated, merged_at)
+        let person = urgent::Person {
+            nhs_number: one.surviving_nhs_number.as_deref(),
+            identifiers: &one.surviving_identifiers,
+            family: one.surviving_family_name.as_deref(),
+            other_families: &one.surviving_other_family_names,
+            date_of_birth: one.surviving_date_of_birth.as_deref(),
+            deceased: [one.surviving_deceased, one.losing_deceased].contains(&Some(true)),
+            shielded: false,
         };
         list.extend(kind.map(|kind| Merge {
             kind,
@@ -325,12 +320,12 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
             surviving_near,
             losing_near,
             at: merged_at,
-            death: Some(Box::new(death)).filter(|d| d.tells_a_death()),
+            urgent: person.urgent(merged_at),
         }));
     }
-    let readable = broken.0.iter().all(|b| is_beside_a_death(&b.field));
-    let death = list.iter().find_map(|m| m.death.clone()).filter(|_| readable);
-    Read { death, doubts: true, ..finished(all, all_near, names_somebody, whole(Some(list), broken)) }
+    let readable = broken.0.iter().all(|b| urgent::is_beside(&b.field));
+    let urgent = list.iter().find_map(|m| m.urgent.clone()).filter(|_| readable);
+    Read { urgent, doubts: true, ..finished(all, all_near, names_somebody, whole(Some(list), broken)) }
 }
 
 /// `cleared`: the fields sent as null.
@@ -384,11 +379,25 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
             Some(ReferralTold::Cancelled { at, reason, text })
         }
     });
+    if m.patient_deceased && kind == Some(ReferralChangeKind::Modified) {
+        broken.add("patient_deceased", super::referral::HAS_DIED);
+    }
     let family = request_family(m.patient_family_name.as_deref());
+    let person = urgent::Person {
+        nhs_number: m.patient_nhs_number.as_deref(),
+        identifiers: &m.patient_identifiers,
+        family: m.patient_family_name.as_deref(),
+        other_families: &[],
+        date_of_birth: None,
+        deceased: m.patient_deceased,
+        shielded: false,
+    };
+    let urgent = person.urgent(at);
     let keys = patient.clone();
     let near = near(m.patient_nhs_number.as_deref(), &m.patient_identifiers);
-    let change = told.map(|told| ReferralMessageChange { external_ids, patient, family, told });
-    finished(keys, near, names_somebody, whole(change, broken))
+    let change = told.map(|told| ReferralMessageChange { external_ids, patient, family, told, urgent: urgent.clone() });
+    let urgent = urgent.filter(|_| broken.0.iter().all(|b| urgent::is_beside(&b.field)));
+    Read { urgent, ..finished(keys, near, names_somebody, whole(change, broken)) }
 }
 
 /// To compare with only: one that breaks the rule of a name agrees with nobody's.

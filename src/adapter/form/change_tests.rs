@@ -48,9 +48,16 @@ fn every_broken_field_is_told_and_who_it_is_about_is_known_all_the_same() {
     }));
     let read = patient(&broken, &[], now());
     let fields = fields(&read);
-    for field in ["nhs_number", "date_of_birth", "phone", "local_identifiers[1].value", "kind"] {
+    for field in ["nhs_number", "date_of_birth", "phone", "kind"] {
         assert!(fields.iter().any(|f| f == field), "{field} in {fields:?}");
     }
+    let known_by_another = change(json!({ "local_identifiers": [id("A1"), id("with space")] }));
+    let left_out = patient(&known_by_another, &[], now()).message.map(|m| (m.local_identifiers.len(), m.left_out));
+    assert!(
+        matches!(left_out, Ok((1, why)) if why.len() == 1 && why[0].starts_with("local_identifiers[1].value was left out"))
+    );
+    let by_no_other = change(json!({ "local_identifiers": [id("with space")] }));
+    assert_eq!(self::fields(&patient(&by_no_other, &[], now())), ["local_identifiers[0].value"]);
     assert_eq!((read.keys.len(), read.names_somebody), (1, true));
     let nobody = patient(&change(json!({ "local_identifiers": [] })), &[], now());
     assert!(!nobody.names_somebody && self::fields(&nobody) == ["local_identifiers"]);
@@ -59,8 +66,9 @@ fn every_broken_field_is_told_and_who_it_is_about_is_known_all_the_same() {
 
 #[test]
 fn a_clock_that_runs_ahead_counts_as_now_and_no_clock_at_all_is_refused() {
-    let ahead = patient(&change(json!({ "changed_at": "2029-08-01T00:00:00Z" })), &[], now());
-    assert_eq!(ahead.message.map(|m| m.at).ok(), Some(now()));
+    let ahead = |by: i64| json!({ "changed_at": (now() + jiff::SignedDuration::from_hours(by)).to_string() });
+    assert_eq!(patient(&change(ahead(24)), &[], now()).message.map(|m| m.at).ok(), Some(now()));
+    assert_eq!(fields(&patient(&change(ahead(25)), &[], now())), ["changed_at"], "nobody's clock");
     let mut none = change(json!({}));
     none.as_object_mut().expect("an object").remove("changed_at");
     assert_eq!(fields(&patient(&none, &[], now())), ["changed_at"]);

@@ -42,6 +42,13 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
             None
         }
     };
+    if message.details.as_ref().is_some_and(|d| d.external_ids.is_empty()) {
+        let rule = "one is required: nothing would tell this referral from another when it comes again, or is changed";
+        broken.add("details.external_ids", rule);
+    }
+    if message.patient_deceased {
+        broken.add("patient_deceased", referral::HAS_DIED);
+    }
     let other_families = super::other_families(&message.other_family_names, &mut broken);
     let received_at = request::optional_time(message.received_at.as_ref(), "received_at", &mut broken).flatten();
     match (details, patient) {

@@ -22,6 +22,7 @@ pub mod patient;
 pub mod person;
 pub mod referral;
 pub mod request;
+pub mod urgent;
 
 #[cfg(test)]
 mod round_trip_tests;

@@ -10,6 +10,9 @@ use crate::domain::rule::Violations;
 use crate::domain::text::{NOTE_MAX_CHARS, Private};
 use crate::wire::v1;
 
+/// Why a referral of somebody who has died is not taken.
+pub const HAS_DIED: &str = "the patient has died, it says: a person has to look at this referral";
+
 /// The longest reason for a referral, in characters: a letter that travels with it is part of it, and may be as long as a note.
 pub const REASON_MAX: usize = NOTE_MAX_CHARS;
 

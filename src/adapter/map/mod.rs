@@ -189,7 +189,7 @@ pub fn undecoded(message: &Message) -> Option<FieldFault> {
         kept.kept_literally && kept.text.contains(&format!("{escape}X"))
     })?;
     let what = "holds an escape that is no letter in the message's character set";
-    Some(FieldFault { field: "message".into(), from: format!("PID-{number}"), what: what.into() })
+    Some(FieldFault { field: "letters".into(), from: format!("PID-{number}"), what: what.into() })
 }
 
 /// What a message says in our words.

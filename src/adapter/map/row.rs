@@ -25,7 +25,7 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc {
         name: "told",
         example: "as = \"told\"",
-        does: "true where anything stands there; zeros alone count as absent",
+        does: "true where anything stands there; zeros, words for nothing (NULL, NONE, NO) and the days from which databases count (1900-01-01) are absent",
     },
     FilterDoc {
         name: "hl7_time",
@@ -298,6 +298,25 @@ fn says_something(reading: &Reading<'_>) -> bool {
     reading.value().is_some_and(|text| !text.trim().is_empty())
 }
 
+/// What senders put where they have nothing to say: zeros, a word for nothing, a no, or the day from which their database counts. UNKNOWN may be said of
+/// the day alone.
+pub(super) fn tells_nothing(text: &str) -> bool {
+    const WORDS: &[&str] = &["NULL", "(NULL)", "NIL", "NONE", "NO", "N", "N/A", "ALIVE", "FALSE", "F"];
+    const FIRST_DAYS: &[&str] =
+        &["00010101", "17530101", "18000101", "18991230", "18991231", "19000101", "19010101", "99991231"];
+    // DD/MM/YYYY as well.
+    const IN_OTHER_ORDER: &[&str] =
+        &["01010001", "01011753", "01011800", "30121899", "31121899", "01011900", "01011901", "31129999"];
+    let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
+    let is_of_words = text.chars().any(char::is_alphabetic) && digits.is_empty();
+    let is_slashed = text.get(2..3).is_some_and(|c| c == "/" || c == "-");
+    let days = if is_slashed { IN_OTHER_ORDER } else { FIRST_DAYS };
+    match is_of_words {
+        true => WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)),
+        false => digits.chars().all(|c| c == '0') || days.contains(&digits.as_str()),
+    }
+}
+
 impl As {
     pub(in crate::adapter) fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
         let trimmed = text.trim();
@@ -315,7 +334,7 @@ impl As {
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
             Self::Date => Value::String(date(trimmed)?.to_string()),
             Self::DateIfWhole if says_no_date(trimmed) || is_part_of_a_date(trimmed) => Value::Null,
-            Self::Told if trimmed.chars().all(|c| c == '0') => Value::Null,
+            Self::Told if tells_nothing(trimmed) => Value::Null,
             Self::Told => Value::Bool(true),
             Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
             Self::TimeLatest => Value::String(latest(trimmed, around)?.to_string()),

@@ -299,11 +299,12 @@ fn a_referral_that_is_over_or_about_somebody_dead_is_refused() {
         let sent = REFERRED.replacen("RF1|P|", &format!("RF1|{status}|"), 1);
         assert!(referral(&format!("{sent}{PID}\r")).is_ok(), "{status}");
     }
-    for (died_on, dead) in [("", "Y"), ("20260301", ""), ("20260301", "N"), ("", "X")] {
-        let pid = format!("{PID}{}{died_on}|{dead}", "|".repeat(21));
-        told(referral(&format!("{REFERRED}{pid}\r")), "the patient has died");
+    let of = |died_on: &str, dead: &str| referral(&format!("{REFERRED}{PID}{}{died_on}|{dead}\r", "|".repeat(21)));
+    for (died_on, dead) in [("", "Y"), ("20260301", ""), ("20260301", "N")] {
+        assert_eq!(field(of(died_on, dead), "/patient_deceased"), json!(true), "{died_on} {dead}");
     }
-    assert!(referral(&format!("{REFERRED}{PID}{}|N\r", "|".repeat(21))).is_ok());
+    told(of("", "X"), "holds a code that table \"death\" lacks");
+    assert_eq!(field(of("", "N"), "/patient_deceased"), json!(false));
 }
 
 #[test]
@@ -426,7 +427,8 @@ fn what_stands_in_the_words_of_a_coded_field_counts() {
     let with = |from: &str, to: &str| referral(&format!("{}{PID}\r", REFERRED.replacen(from, to, 1)));
     assert_eq!(field(with("R^Routine^HL70280", "^Urgent"), "/details/priority"), json!("REFERRAL_PRIORITY_URGENT"));
     told(with("R^Routine^HL70280", "^Whenever"), "holds a code that table \"priority\" lacks");
-    told(referral(&format!("{REFERRED}{PID}{}|^Y\r", "|".repeat(21))), "the patient has died");
+    let died = referral(&format!("{REFERRED}{PID}{}|^Y\r", "|".repeat(21)));
+    assert_eq!(field(died, "/patient_deceased"), json!(true));
     assert_eq!(field(person(&[(30, "^Y")]), "/deceased"), json!(true));
 }
 
@@ -538,4 +540,32 @@ fn a_team_that_is_named_is_never_replaced_by_the_default_and_an_oid_is_a_system(
 #[test]
 fn a_birth_year_is_read_of_a_date_with_a_time() {
     assert_eq!(field(person(&[(7, "198504121530")]), "/birth_year"), json!("1985"));
+}
+
+#[test]
+fn what_says_that_there_is_no_date_tells_of_no_death_and_anything_else_does() {
+    let told = |date: &str| !super::row::tells_nothing(date);
+    for none in [
+        "00000000",
+        "0000-00-00",
+        "00/00/0000",
+        "NULL",
+        "(null)",
+        "N",
+        "none",
+        "17530101",
+        "1753-01-01",
+        "01/01/1900",
+        "19000101000000",
+        "30/12/1899",
+        "99991231",
+        "31/12/9999",
+    ] {
+        assert!(!told(none), "{none}");
+    }
+    for some in
+        ["20260301", "2026", "1/3/26", "UNKNOWN", "Y", "DECEASED", "20260301120000+0000", "01/03/2026", "19010102"]
+    {
+        assert!(told(some), "{some}");
+    }
 }

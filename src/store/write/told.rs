@@ -23,10 +23,12 @@ use std::sync::Arc;
 /// What the message is about.
 pub enum Told {
     Patient(Box<PatientChange>),
-    /// It cannot be taken in, and why: nothing of it but that its patient has died, and that nobody knows whose is what `doubted` names.
+    /// It cannot be taken in, and why: nothing of it but what is urgent, and that nobody knows whose is what `doubted` names.
     Unread {
-        death: Option<Box<PatientChange>>,
+        urgent: Option<Box<PatientChange>>,
         doubted: Vec<PatientKey>,
+        /// It is kept also when it is about nobody of ours.
+        keeps_strangers: bool,
         why: String,
     },
     /// Each is taken in on its own, in the order told.
@@ -41,6 +43,8 @@ pub struct AboutReferral {
     pub patient: Vec<PatientKey>,
     pub family: Option<String>,
     pub told: ReferralTold,
+    /// What is urgent of the patient: taken whatever becomes of the rest.
+    pub urgent: Option<Box<PatientChange>>,
 }
 
 /// Which built-in rule ignored a message.
@@ -104,13 +108,15 @@ impl Write for ReceivedTold {
                 change_needs(view, keys, trust, change);
                 merge::needs(view, keys, &self.rules, trust, &change.replaces);
             }
-            Told::Unread { death, doubted, .. } => {
-                if let Some(death) = death {
-                    change_needs(view, keys, trust, death);
-                }
+            Told::Unread { urgent, doubted, .. } => {
+                urgent.iter().for_each(|change| change_needs(view, keys, trust, change));
                 merge::key_needs(view, keys, trust, doubted);
             }
-            Told::Merges(merges) => merge::needs(view, keys, &self.rules, trust, merges),
+            Told::Merges(merges) => {
+                merge::needs(view, keys, &self.rules, trust, merges);
+                let urgent = merges.iter().filter_map(|m| m.urgent.as_ref());
+                urgent.for_each(|change| change_needs(view, keys, trust, change));
+            }
             Told::Referral(about) => {
                 for external in &about.external_ids {
                     let key = external_key(trust, external);
@@ -120,6 +126,7 @@ impl Write for ReceivedTold {
                 let known = about.referral(view, &self.inbound).and_then(|r| view.referrals.get(&r));
                 keys.patients.extend(known.map(|r| r.patient_id));
                 merge::key_needs(view, keys, trust, &about.patient);
+                about.urgent.iter().for_each(|change| change_needs(view, keys, trust, change));
             }
         }
     }
@@ -129,11 +136,17 @@ impl Write for ReceivedTold {
         let actor = Actor { principal: format!("endpoint:{}", inbound.endpoint), role: "epr_system".into() };
         let became = match &self.told {
             Told::Patient(change) => self.change(view, ctx, &actor, change),
-            Told::Unread { death, doubted, why } => self.unread(view, ctx, &actor, death.as_deref(), doubted, why),
+            Told::Unread { urgent, doubted, keeps_strangers, why } => {
+                match self.unread(view, ctx, &actor, urgent.as_deref(), doubted, why) {
+                    Became::Ignored(..) if *keeps_strangers => Became::Held { code: 102, what: why.clone() },
+                    became => became,
+                }
+            }
             Told::Merges(merges) => worst(merges.iter().map(|m| self.merge(view, ctx, &actor, m)).collect()),
             Told::Referral(about) => {
                 inbound.referral_id = about.referral(view, &inbound);
-                about.decide(view, ctx, &actor, &inbound)
+                let became = about.decide(view, ctx, &actor, &inbound);
+                self.and_urgent(view, ctx, &actor, became, about.urgent.as_deref())
             }
         };
         (inbound.state, inbound.reason) = match &became {
@@ -200,7 +213,7 @@ impl ReceivedTold {
             }
             ChangePlan::Heard(patient) => {
                 view.patients.put(patient.id, *patient);
-                return Became::Applied(noted("nothing in it was new", &change.kept));
+                return Became::Applied(noted("nothing in it was new", change));
             }
             ChangePlan::Changed(changed) => *changed,
         };
@@ -209,16 +222,16 @@ impl ReceivedTold {
             return Became::Held { code: 205, what: what.into() };
         }
         self.put(view, ctx, actor, &changed);
-        Became::Applied(noted("", &change.kept))
+        Became::Applied(noted("", change))
     }
 
-    /// It is kept for a person, and what it says beside waits for them; a death does not, nor does what may go to the wrong record.
+    /// It is kept for a person, and what it says beside waits for them; what is urgent does not, nor does what may go to the wrong record.
     fn unread(
         &self,
         view: &mut View,
         ctx: &Ctx<'_>,
         actor: &Actor,
-        death: Option<&PatientChange>,
+        urgent: Option<&PatientChange>,
         doubted: &[PatientKey],
         why: &str,
     ) -> Became {
@@ -226,50 +239,71 @@ impl ReceivedTold {
         let whose: BTreeSet<PatientId> =
             doubted.iter().filter_map(|key| merge::patient(view, trust, key)).map(|p| p.id).collect();
         merge::doubt(view, ctx, actor, "a merge that names it could not be read", &whose);
-        let held = |more: &str| Became::Held { code: 102, what: format!("{why}{more}") };
-        let in_doubt = if whose.is_empty() {
-            ""
-        } else {
-            "; nothing is sent for those it names until a person has said who they are"
+        let in_doubt = Some("nothing is sent for those it names until a person has said who they are")
+            .filter(|_| !whose.is_empty());
+        let news = urgent.map(|change| self.urgent(view, ctx, actor, change));
+        let told = match news {
+            None | Some(Urgent::NotOurs) if whose.is_empty() => return unknown(),
+            None | Some(Urgent::NotOurs) => None,
+            Some(Urgent::Taken(what)) => Some(format!("{what}, and nothing else")),
+            Some(Urgent::Unsure(why) | Urgent::Nothing(why)) => Some(why.to_owned()),
         };
-        match death.map(|change| self.death(view, ctx, actor, change)) {
-            None if whose.is_empty() => unknown(),
-            None => held(in_doubt),
-            Some(ChangePlan::NotOurs) if whose.is_empty() => unknown(),
-            Some(ChangePlan::Changed(_)) => held(&format!("; {DIED}, and nothing else{in_doubt}")),
-            Some(ChangePlan::Hold(more) | ChangePlan::Nothing(more)) => held(&format!("; {more}{in_doubt}")),
-            Some(ChangePlan::NotOurs | ChangePlan::Heard(_) | ChangePlan::Broken(_)) => held(in_doubt),
-        }
+        let parts = [Some(why.to_owned()), told, in_doubt.map(str::to_owned)];
+        Became::Held { code: 102, what: parts.into_iter().flatten().collect::<Vec<_>>().join("; ") }
     }
 
     /// What it tells of a death holds whether or not the merge can be followed.
     fn merge(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, merge: &Merge) -> Became {
         let became = merge::decide(view, ctx, actor, &self.inbound.trust, merge);
-        let plan = merge.death.as_ref().map(|change| self.death(view, ctx, actor, change));
+        self.and_urgent(view, ctx, actor, became, merge.urgent.as_deref())
+    }
+
+    /// What became of it, with what is urgent beside.
+    fn and_urgent(
+        &self,
+        view: &mut View,
+        ctx: &Ctx<'_>,
+        actor: &Actor,
+        became: Became,
+        urgent: Option<&PatientChange>,
+    ) -> Became {
+        let news = urgent.map(|change| self.urgent(view, ctx, actor, change));
         let and = |what: String, more: &str| if what.is_empty() { more.to_owned() } else { format!("{what}; {more}") };
-        match (plan, became) {
-            (Some(ChangePlan::Changed(_)), Became::Applied(what)) => Became::Applied(and(what, DIED)),
-            (Some(ChangePlan::Changed(_)), Became::Ignored(_, what)) => Became::Applied(and(what, DIED)),
-            (Some(ChangePlan::Changed(_)), Became::Held { code, what }) => Became::Held { code, what: and(what, DIED) },
-            (Some(ChangePlan::Changed(_)), Became::Refused { code, what }) => {
-                Became::Refused { code, what: and(what, DIED) }
-            }
-            (Some(ChangePlan::Hold(why)), Became::Applied(what) | Became::Ignored(_, what)) => {
-                let what = and(what, &format!("it tells of a death, and {why}"));
-                Became::Held { code: 204, what }
+        match (news, became) {
+            (Some(Urgent::Taken(more)), became) => match became {
+                Became::Applied(what) | Became::Ignored(_, what) => Became::Applied(and(what, more)),
+                Became::Held { code, what } => Became::Held { code, what: and(what, more) },
+                Became::Refused { code, what } => Became::Refused { code, what: and(what, more) },
+            },
+            (Some(Urgent::Unsure(why)), Became::Applied(what) | Became::Ignored(_, what)) => {
+                Became::Held { code: 204, what: and(what, &format!("it tells of a death, and {why}")) }
             }
             (_, became) => became,
         }
     }
 
-    fn death(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange) -> ChangePlan {
+    fn urgent(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, change: &PatientChange) -> Urgent {
         let trust = &self.inbound.trust;
         let found = |key: &PatientKey| merge::patient(view, trust, key);
-        let plan = change.plan_death(ctx.now, found, |near| merge::nearly(view, trust, near));
-        if let ChangePlan::Changed(dead) = &plan {
-            self.put(view, ctx, actor, dead);
+        match change.plan_urgent(ctx.now, found, |near| merge::nearly(view, trust, near)) {
+            ChangePlan::Changed(now) => {
+                let before = view.patients.get(&now.id).map(|p| p.standing.clone());
+                let died = before.as_ref().is_none_or(|b| b.death != now.standing.death);
+                let shielded = before.is_none_or(|b| b.location_shielded != now.standing.location_shielded);
+                self.put(view, ctx, actor, &now);
+                Urgent::Taken(match (died, shielded) {
+                    (true, true) => {
+                        "that the patient has died, and that nobody may learn where they live, was taken from it"
+                    }
+                    (true, false) => "that the patient has died was taken from it",
+                    _ => "that nobody may learn where the patient lives was taken from it",
+                })
+            }
+            ChangePlan::NotOurs => Urgent::NotOurs,
+            ChangePlan::Hold(why) => Urgent::Unsure(why),
+            ChangePlan::Nothing(why) => Urgent::Nothing(why),
+            ChangePlan::Heard(_) | ChangePlan::Broken(_) => Urgent::Nothing("nothing in it was new"),
         }
-        plan
     }
 
     fn put(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, changed: &Patient) {
@@ -287,7 +321,14 @@ impl ReceivedTold {
     }
 }
 
-const DIED: &str = "that the patient has died was taken from it";
+/// What became of what is urgent.
+enum Urgent {
+    Taken(&'static str),
+    /// A person has to say whom it is about.
+    Unsure(&'static str),
+    Nothing(&'static str),
+    NotOurs,
+}
 
 fn unknown() -> Became {
     Became::Ignored(Because::NotOurs, "its patient is not known here".into())
@@ -298,11 +339,12 @@ fn change_needs(view: &View, keys: &mut Keys, trust: &OdsCode, change: &PatientC
     merge::near_needs(view, keys, trust, &change.near);
 }
 
-/// What there is to say, with what was sent as null and stays.
-fn noted(what: &str, kept: &[&str]) -> String {
+/// What there is to say, with what was sent as null and stays, and what was left out.
+fn noted(what: &str, change: &PatientChange) -> String {
     let stays = |field: &&str| format!("{field} was sent as null and stays as it is: no record can be without it");
     let said = Some(what).filter(|w| !w.is_empty()).map(str::to_owned);
-    said.into_iter().chain(kept.iter().map(stays)).collect::<Vec<_>>().join("; ")
+    let more = change.kept.iter().map(stays).chain(change.left_out.iter().cloned());
+    said.into_iter().chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether another patient is recognised by what this one is to have.

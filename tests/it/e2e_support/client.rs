@@ -57,6 +57,7 @@ impl Client {
             received_at: None,
             other_family_names: Vec::new(),
             location_shielded: false,
+            patient_deceased: false,
         };
         let referral = self
             .referrals()

@@ -99,6 +99,7 @@ pub(super) async fn exercise_api(bridge: &Bridge, heard: &Heard) {
         received_at: None,
         other_family_names: Vec::new(),
         location_shielded: false,
+        patient_deceased: false,
     };
     heard.refused(referrals.create_referral(create.clone()).await);
     heard.refused(referrals.create_referral(v1::CreateReferralRequest { trust_ods: FAMILY.into(), ..create }).await);

@@ -65,7 +65,7 @@ fn merged(bridge: &Bridge, into: &Episode, from: &Episode) -> Merge {
         surviving_near: vec![],
         losing_near: vec![],
         at: bridge.now(),
-        death: None,
+        urgent: None,
     }
 }
 

@@ -350,6 +350,7 @@ impl Bridge {
             accept: Accept::default(),
             keeps_ignored: false,
             batches: Default::default(),
+            repeats: Default::default(),
         }
     }
 
