@@ -70,15 +70,16 @@ impl CodeTable {
 
     /// Theirs to ours.
     pub fn ours(&self, theirs: &str) -> Option<&str> {
-        self.row(theirs).or(self.replacement())
+        self.listed(theirs).or(self.replacement())
     }
 
     /// Whether the table has a row for this code of theirs.
     pub fn lists(&self, theirs: &str) -> bool {
-        self.row(theirs).is_some()
+        self.listed(theirs).is_some()
     }
 
-    fn row(&self, theirs: &str) -> Option<&str> {
+    /// Theirs to ours, by a row of its own.
+    pub fn listed(&self, theirs: &str) -> Option<&str> {
         let row = self.read.get(theirs).or_else(|| self.capitals.get(&theirs.to_uppercase()));
         row.map(String::as_str)
     }
@@ -195,6 +196,24 @@ fn check_damage(file: &str, rows: &[Row], faults: &mut Faults) {
                     format!("\"{column}\" was turned into a date by a spreadsheet"),
                     "type the code again, as text",
                 );
+            } else if looks_like_a_shown_number(code) {
+                faults.add(
+                    file,
+                    row.line,
+                    format!("\"{column}\" is a number as a spreadsheet shows it"),
+                    "type the code again, as text, without quotes, percent or thousands",
+                );
+            } else if column == "theirs"
+                && row.ours.starts_with("NHS_NUMBER_STATUS_")
+                && is_number(code)
+                && code.len() == 1
+            {
+                faults.add(
+                    file,
+                    row.line,
+                    "\"theirs\" has one digit: its leading zero was lost",
+                    "codes of NHS NUMBER STATUS have two; type them again, as text",
+                );
             } else if code.starts_with('#') && code.ends_with(['!', '?', 'A']) {
                 faults.add(
                     file,
@@ -218,11 +237,30 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// 02-Jan, Jan-26, 01-Feb-26, 01/02/2026, 1/2/26, 2026-02-01, 1:02.
 fn looks_like_date(code: &str) -> bool {
     const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     let month = |t: &str| MONTHS.contains(&t.to_ascii_lowercase().as_str());
-    code.split_once('-')
-        .is_some_and(|(a, b)| (is_number(a) && a.len() <= 2 && month(b)) || (month(a) && is_number(b) && b.len() <= 2))
+    let short = |t: &str| is_number(t) && t.len() <= 2;
+    let year = |t: &str| is_number(t) && matches!(t.len(), 2 | 4);
+    let parts = |by: char| code.split(by).collect::<Vec<_>>();
+    let dashed = match parts('-').as_slice() {
+        [a, b] => (short(a) && month(b)) || (month(a) && short(b)),
+        [a, b, c] => (short(a) && month(b) && year(c)) || (is_number(a) && a.len() == 4 && short(b) && short(c)),
+        _ => false,
+    };
+    let slashed = matches!(parts('/').as_slice(), [a, b, c] if short(a) && short(b) && year(c));
+    let clock = matches!(parts(':').as_slice(), [a, b] if short(a) && is_number(b) && b.len() == 2);
+    dashed || slashed || clock
+}
+
+/// 1,000, 100%, '01 and ="01": what a spreadsheet or its user does to keep or show a number.
+fn looks_like_a_shown_number(code: &str) -> bool {
+    let digits = |t: &str| t.bytes().filter(u8::is_ascii_digit).count();
+    let is_of = |t: &str, more: &[char]| digits(t) > 0 && t.chars().all(|c| c.is_ascii_digit() || more.contains(&c));
+    let quoted = code.strip_prefix('\'').or_else(|| code.strip_prefix("=\"").and_then(|t| t.strip_suffix('"')));
+    let percent = code.strip_suffix('%').is_some_and(is_number);
+    percent || quoted.is_some_and(|t| is_of(t, &['.'])) || (code.contains(',') && is_of(code, &[',', '.']))
 }
 
 /// A word that looks like one of our enum names must be one.

@@ -345,6 +345,19 @@ impl Pack {
         (faults.is_empty() && is_taken).then_some((entry.map.as_str(), reached))
     }
 
+    /// The map that reads a parse case, whether or not it is refused.
+    pub(super) fn map_of_example(&self, case: &Case) -> Option<&str> {
+        let (bytes, settings) = self.example_to_parse(case, &mut Faults::default())?;
+        let (parsed, _) = self.read_noting(&bytes, &settings, ZONE, None).ok()?;
+        let mut of_type = self.manifest.parse.iter().filter(|p| p.message == parsed.message_type);
+        // One type may have several maps: what each makes tells them apart.
+        let makes = |map: &str| match (self.maps.get(map), self.tree_maps.get(map)) {
+            (Some(map), _) => map.makes == parsed.makes,
+            (None, map) => map.is_some_and(|m| m.makes == parsed.makes),
+        };
+        of_type.find(|p| makes(&p.map)).map(|p| p.map.as_str())
+    }
+
     /// What a parse or reply case is about, for a comparison.
     pub(super) fn received_example(&self, case: &Case) -> Option<Received> {
         let mut faults = Faults::default();

@@ -141,6 +141,9 @@ pub const FILTERS: &[FilterDoc] = &[
 ];
 
 /// Filters that only one format has a use for.
+/// Parts of one list that is put together.
+const APPENDED_MAX: usize = 2000;
+
 const HL7_ONLY: &[&str] = &["hl7_time", "hl7_date", "obx_text", "components"];
 const HTTP_ONLY: &[&str] = &["base64", "sha1", "byte_count"];
 const FHIR_ONLY: &[&str] = &["fhir_time"];
@@ -264,6 +267,10 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
         match more.kind() {
             ValueKind::Seq | ValueKind::Iterable => all.extend(list(&more)?),
             _ => all.push(text(&more)?),
+        }
+        if all.len() > APPENDED_MAX {
+            let what = format!("makes a list of more than {APPENDED_MAX}");
+            return Err(Stop::fault(what, "append what is in the input, once").into());
         }
         Ok(all)
     });

@@ -53,6 +53,12 @@ enum Token<'s> {
     Mark(char),
 }
 
+/// The longest tag.
+const TAG_BYTES_MAX: usize = 1000;
+/// Tags in one template, and branches of one condition.
+const TAGS_MAX: usize = 3000;
+const BRANCHES_MAX: usize = 100;
+
 /// Every tag of a template; unclosed ones are faults.
 pub fn tags(file: &str, source: &str, faults: &mut Faults) -> Vec<Tag> {
     let mut tags = Vec::new();
@@ -79,9 +85,23 @@ pub fn tags(file: &str, source: &str, faults: &mut Faults) -> Vec<Tag> {
             return tags;
         };
         if close != "#}" {
+            // What is nested more deeply than anybody writes by hand is more than the engine's own reader can bear.
+            if end - start > TAG_BYTES_MAX {
+                let hint = "say parts of it before, with {% set name = … %}";
+                faults.add(file, line, format!("a tag is longer than {TAG_BYTES_MAX} bytes"), hint);
+                return Vec::new();
+            }
             tags.push(Tag { range: start..end + 2, inner: start + 2..end, is_block, line });
         }
         at = end + 2;
+    }
+    let branches =
+        tags.iter().filter(|t| source[t.inner.clone()].trim_matches(['-', '+', ' ']).starts_with("elif")).count();
+    for (has, most, what) in [(tags.len(), TAGS_MAX, "tags"), (branches, BRANCHES_MAX, "{% elif %}")] {
+        if has > most {
+            faults.add(file, 0, format!("has more than {most} {what}"), "a code table says which is written for which");
+            return Vec::new();
+        }
     }
     tags
 }

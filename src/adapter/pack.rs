@@ -371,7 +371,14 @@ fn named_file(sources: &Sources, path: &str, line: u32, folder: &str, faults: &m
         return None;
     }
     if sources.bytes(path).is_none() {
-        faults.add(FILE, line, format!("{path} is missing"), suggest(path, sources.under(folder)));
+        let same = sources.under(folder).find(|there| there.eq_ignore_ascii_case(path)).map(str::to_owned);
+        let hint = match same {
+            Some(there) => format!("{there} is there: capitals count; rename the file, or write it so"),
+            None if folder != "maps" => suggest(path, sources.under(folder)),
+            // Another map is another message's: it would read something else.
+            None => format!("add the file; {folder}/ holds {}", sources.under(folder).collect::<Vec<_>>().join(", ")),
+        };
+        faults.add(FILE, line, format!("{path} is missing"), hint);
         return None;
     }
     sources.text(path, faults)

@@ -188,6 +188,12 @@ impl Hl7Rules {
                 let codes = "error codes hold a digit (204) or are a word of 3 to 20 characters that begins with a capital (LOCKED)";
                 return Err((format!("unknown key \"{key}\" in [reply]"), format!("{hint}; {codes}")));
             }
+            if row == Row::Positive && key.bytes().all(|b| b.is_ascii_digit()) {
+                return Err((
+                    format!("\"{key}\" can never be positive"),
+                    "an error code is refused, retry, query or unknown".into(),
+                ));
+            }
             self.errors.insert(key.to_owned(), row);
         }
         Ok(())

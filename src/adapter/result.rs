@@ -70,10 +70,12 @@ impl ResultRules {
             match (name.as_str(), item.get_ref().as_str(), item.get_ref().as_table()) {
                 ("statuses", _, Some(list)) => {
                     for (status, means) in list {
+                        let line = file.line(status.span());
                         match means.get_ref().as_str().and_then(row) {
+                            Some(Row::Positive) if is_of_a_failure(status.get_ref()) => never(file, status.get_ref(), line),
                             Some(row) => drop(statuses.insert(status.get_ref().to_string(), row)),
                             None => file.fault_at(
-                                file.line(status.span()),
+                                line,
                                 "a status has an unknown meaning",
                                 "positive, refused, duplicate or unknown",
                             ),
@@ -81,6 +83,7 @@ impl ResultRules {
                     }
                 }
                 (ending, Some(word), _) if is_ending(ending) => match row(word) {
+                    Some(Row::Positive) if is_of_a_failure(ending) => never(file, ending, line),
                     Some(row) => drop(endings.insert(name.clone(), ResultFile::Means(row))),
                     None => file.fault_at(
                         line,
@@ -131,6 +134,19 @@ impl ResultRules {
         };
         Some(says)
     }
+}
+
+/// Whether a word is one for what went wrong, in whatever spelling.
+fn is_of_a_failure(word: &str) -> bool {
+    const SAID: &[&str] = &["err", "rej", "refus", "fail", "nack", "inval", "bad", "dead", "den", "warn", "*"];
+    let word = word.to_ascii_lowercase();
+    word == "nak" || word.starts_with("not") || word.starts_with("un") || SAID.iter().any(|said| word.contains(said))
+}
+
+fn never(file: &TomlFile<'_>, word: &str, line: u32) {
+    let hint =
+        "a document counts as filed by what says so: positive is for an ending or a status that means it was taken";
+    file.fault_at(line, format!("\"{word}\" in [result] can never be positive"), hint);
 }
 
 fn is_ending(text: &str) -> bool {

@@ -121,14 +121,25 @@ impl Templates {
                 files.insert(path["templates/".len()..].to_owned(), (String::new(), Vec::new()));
                 continue;
             };
+            let name = path["templates/".len()..].to_owned();
+            let before = faults.0.len();
             let tags = lint::tags(path, &text, faults);
+            if faults.0.len() > before {
+                // The engine's own reader would say it worse, or not bear it.
+                names.extend(lint::loop_names(&text));
+                files.insert(name, (String::new(), Vec::new()));
+                continue;
+            }
             if format == Format::Xml {
                 xml::check_places(path, &text, &tags, faults);
             }
-            files.insert(path["templates/".len()..].to_owned(), (text, tags));
+            files.insert(name, (text, tags));
         }
         for part in parts {
-            files.insert(part.name.clone(), (part.source.clone(), lint::tags(FILE, &part.source, faults)));
+            let before = faults.0.len();
+            let tags = lint::tags(FILE, &part.source, faults);
+            let source = if faults.0.len() > before { String::new() } else { part.source.clone() };
+            files.insert(part.name.clone(), (source, tags));
         }
         names.extend(files.values().flat_map(|(text, tags)| lint::names(text, tags)));
         let table_uses = RefCell::default();

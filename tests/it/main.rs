@@ -12,6 +12,7 @@ mod adapter_packs;
 mod adapter_proofs;
 mod adapter_text;
 mod adapter_tools;
+mod adapter_unseen;
 mod adapter_words;
 mod api_calls;
 mod api_feed;

@@ -33,6 +33,7 @@ pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], unread: &[CaseKind], fau
         }
     }
     rows_of_maps(pack, outcomes, faults);
+    refusals(pack, outcomes, faults);
     kinds(pack, outcomes, faults);
 }
 
@@ -102,6 +103,25 @@ fn rows_of_maps(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) 
                 format!("no example shows \"{}\" taken from {}", row.ours, row.from),
                 "add examples/parse-… with a message in which this row gives the value, then adapter test --bless; or remove the row",
             );
+        }
+    }
+}
+
+/// Each row of `accept` that is the pack's own refuses an example: one that never refuses is not there, whatever it says.
+fn refusals(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
+    let failed = outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Parse && o.failed());
+    let refused: Vec<(&str, &str)> =
+        failed.filter_map(|(c, o)| Some((pack.map_of_example(c)?, o.text.as_str()))).collect();
+    let of_maps = pack.maps.iter().map(|(file, map)| (file, map.refusals()));
+    let all = of_maps.chain(pack.tree_maps.iter().map(|(file, map)| (file, map.refusals())));
+    for (file, rows) in all.filter(|(file, _)| pack.sources.is_own(file)) {
+        for (path, line) in rows {
+            let said = format!("accept (from {path}): ");
+            if !refused.iter().any(|(map, text)| map == file && text.lines().any(|l| l.starts_with(&said))) {
+                let hint =
+                    "add examples/parse-… with a message that it refuses, then adapter test --bless; or remove the row";
+                faults.add(file, line, format!("no example is refused by accept on {path}"), hint);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod leaf_drop;
 mod marks;
 mod round_trip;
 mod tidy;
+mod typed;
 
 use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
 use super::fault::Faults;
@@ -54,6 +55,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     }
     done.push(format!("{} examples run", outcomes.len()));
     coverage::check(pack, &outcomes, &unread, &mut faults);
+    typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);
     let mut tries = 0;
     for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
         tries += leaf_drop::check(pack, case, &mut faults);

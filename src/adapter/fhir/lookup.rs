@@ -8,6 +8,7 @@ use super::super::render::RenderError;
 use super::super::request::Part;
 use super::super::table::{Reader, TomlFile};
 use super::super::xml::{self, Namespaces};
+use super::json_path;
 use super::{json, resource};
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::text::Private;
@@ -141,10 +142,16 @@ impl Lookup {
         if let Some((text, at)) = path.as_ref().filter(|(text, _)| text.contains("lookup.")) {
             file.fault_at(*at, format!("\"{text}\" asks by what another lookup gave"), "ask by what the input says");
         }
+        if let Some((text, at)) =
+            path.as_ref().filter(|(text, _)| text.split('?').next().is_some_and(|p| p.contains("://")))
+        {
+            let hint = "write what stands behind the endpoint's own address: Patient?identifier=…";
+            file.fault_at(*at, format!("\"{text}\" is not a path below the endpoint's address"), hint);
+        }
         let json_path = |(text, at): (String, u32)| {
-            JsonPath::parse(&text)
-                .map_err(|e| {
-                    let what = format!("\"{text}\" is not a JSONPath: {}", e.message());
+            json_path(&text)
+                .map_err(|why| {
+                    let what = format!("\"{text}\" is not a JSONPath: {why}");
                     file.fault_at(
                         at,
                         what,

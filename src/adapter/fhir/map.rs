@@ -421,6 +421,11 @@ impl Map {
         self.accept.iter().map(|(_, wanted)| wanted)
     }
 
+    /// What is told of a message that a row of `accept` refuses, and the row's line.
+    pub fn refusals(&self) -> Vec<(String, u32)> {
+        self.accept.iter().map(|(path, wanted)| (path.shown.clone(), wanted.line())).collect()
+    }
+
     /// Every row, for `adapter check`.
     pub(in crate::adapter) fn named_rows(&self) -> impl Iterator<Item = RowNamed<'_>> {
         self.rows().map(|(f, r)| RowNamed { ours: &f.ours, from: r.named(), line: r.line })

@@ -37,5 +37,52 @@ pub fn template(path: &str, text: String, faults: &mut Faults) -> Option<String>
     }
 }
 
+/// The longest JSONPath, and how deeply its brackets may lie in one another: more than anybody writes, and less than its reader can bear.
+const PATH_CHARS_MAX: usize = 1000;
+const PATH_DEPTH_MAX: usize = 20;
+
+/// A JSONPath (RFC 9535), or what is wrong with it.
+pub(super) fn json_path(text: &str) -> Result<serde_json_path::JsonPath, String> {
+    if text.chars().count() > PATH_CHARS_MAX {
+        return Err(format!("it is longer than {PATH_CHARS_MAX} characters"));
+    }
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for c in text.chars() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    if deepest > PATH_DEPTH_MAX || text.matches('!').count() > PATH_DEPTH_MAX {
+        return Err(format!("it nests more than {PATH_DEPTH_MAX} deep"));
+    }
+    let path =
+        serde_json_path::JsonPath::parse(text).map_err(|e| format!("{} at character {}", e.message(), e.position()))?;
+    for expression in expressions(text) {
+        if let Err(e) = regex::Regex::new(&expression) {
+            let why = e.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            return Err(format!("'{expression}' is no regular expression: {why}"));
+        }
+    }
+    Ok(path)
+}
+
+/// What match() and search() of a path compare with.
+fn expressions(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("match(").chain(text.match_indices("search(")) {
+        let rest = text.get(at..).unwrap_or_default();
+        let Some((_, argument)) = rest.split_once(',') else { continue };
+        let argument = argument.trim_start();
+        let Some(quote) = argument.chars().next().filter(|c| matches!(c, '\'' | '"')) else { continue };
+        let inside = argument.get(1..).unwrap_or_default();
+        found.extend(inside.split_once(quote).map(|(expression, _)| expression.to_owned()));
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use super::super::fhir;
 use super::super::table::{Reader, TomlFile};
 use super::super::xml::{self, Namespaces};
 use super::{Format, reason};
+use crate::adapter::fhir::json_path;
 use serde_json_path::JsonPath;
 use toml::de::DeTable;
 
@@ -70,9 +71,9 @@ pub(super) fn parse_entry(
         if format != Format::Fhir {
             file.fault_at(at, "when is for fhir packs", "remove it: in other formats a message has one map");
         }
-        JsonPath::parse(&text)
-            .map_err(|e| {
-                let what = format!("\"{text}\" is not a JSONPath: {}", e.message());
+        json_path(&text)
+            .map_err(|why| {
+                let what = format!("\"{text}\" is not a JSONPath: {why}");
                 file.fault_at(at, what, "write it as in RFC 9535: $.link[?@.type == 'replaced-by']");
             })
             .ok()

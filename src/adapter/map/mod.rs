@@ -192,6 +192,10 @@ pub fn undecoded(message: &Message) -> Option<FieldFault> {
     Some(FieldFault { field: "letters".into(), from: format!("PID-{number}"), what: what.into() })
 }
 
+fn shown(paths: &[Path]) -> String {
+    paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" else ")
+}
+
 /// What a message says in our words.
 #[derive(Clone, PartialEq)]
 pub struct Mapped {
@@ -223,8 +227,7 @@ impl Map {
             let sent = paths.iter().map(said).find(|said| !said.is_empty()).unwrap_or_default();
             if !wanted.allows(&sent, around.tables, str::eq_ignore_ascii_case) {
                 let what = wanted.refusal();
-                let from = paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" else ");
-                faults.push(FieldFault { field: "accept".into(), from, what });
+                faults.push(FieldFault { field: "accept".into(), from: shown(paths), what });
             }
         }
         faults.extend(self.once.iter().filter_map(|once| once.in_message(message)));
@@ -268,6 +271,11 @@ impl Map {
     /// What it must say, for the message to be one that this map is for.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
         self.accept.iter().map(|(_, wanted)| wanted)
+    }
+
+    /// What is told of a message that a row of `accept` refuses, and the row's line.
+    pub fn refusals(&self) -> Vec<(String, u32)> {
+        self.accept.iter().map(|(paths, wanted)| (shown(paths), wanted.line())).collect()
     }
 
     /// Every row, for `adapter check`.

@@ -290,7 +290,7 @@ impl Row {
 
     fn is_unknown(&self, text: &str, around: &Around<'_>) -> bool {
         let As::Code(name) = &self.made else { return false };
-        self.unknown_is_absent && around.tables.get(name).is_some_and(|table| table.ours(text.trim()).is_none())
+        self.unknown_is_absent && around.tables.get(name).is_some_and(|table| !table.lists(text.trim()))
     }
 }
 

@@ -66,7 +66,8 @@ impl Wanted {
     ) -> bool {
         let is = |text: &str| self.values.iter().any(|value| same(value, text));
         let is_sent = |text: &String| match &self.table {
-            Some(table) => tables.get(table).and_then(|table| table.ours(text.trim())).is_some_and(is),
+            // What a table puts in place of a code it lacks is no word of the sender's.
+            Some(table) => tables.get(table).and_then(|table| table.listed(text.trim())).is_some_and(is),
             None => is(text),
         };
         if texts.is_empty() { is("") } else { texts.iter().all(is_sent) }
@@ -82,6 +83,10 @@ impl Wanted {
     pub fn table_use(&self, file: &str) -> Option<TableUse> {
         let table = self.table.clone()?;
         Some(TableUse { table, words: None, reads: true, file: file.to_owned(), line: self.line })
+    }
+
+    pub fn line(&self) -> u32 {
+        self.line
     }
 
     pub fn why(&self) -> Option<&str> {

@@ -6,8 +6,8 @@ use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
 use super::super::super::words::Words;
 use super::super::super::xml::{self, Namespaces};
+use super::super::json_path;
 use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, Way, XML_FILTERS, element_of};
-use serde_json_path::JsonPath;
 use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
 
@@ -336,12 +336,12 @@ fn path(file: &TomlFile<'_>, xml: Option<&Namespaces>, text: &str, line: u32, in
     let mut hops = Vec::new();
     for (i, part) in text.split(" -> ").map(str::trim).enumerate() {
         let whole = if i == 0 && from_element { part.replacen('@', "$", 1) } else { part.to_owned() };
-        match JsonPath::parse(&whole) {
+        match json_path(&whole) {
             Ok(hop) => hops.push(hop),
-            Err(e) => {
+            Err(why) => {
                 file.fault_at(
                     line,
-                    format!("path \"{text}\": {} at character {}", e.message(), e.position()),
+                    format!("path \"{text}\": {why}"),
                     "write it as in RFC 9535, e.g. $.name[?@.use=='official'].family; -> follows a reference",
                 );
                 return None;
