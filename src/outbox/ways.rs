@@ -56,7 +56,9 @@ impl Ways {
         let is_stuck = unused == 0 && freed.elapsed() > SLOW;
         let may_wait = if self.is_slow.load(Ordering::Relaxed) || is_stuck { unused } else { self.count };
         let ahead = self.ahead.load(Ordering::Relaxed);
-        (self.count * IN_HAND_PER_WAY).saturating_sub(in_hand).min(may_wait.saturating_sub(ahead))
+        let room = (self.count * IN_HAND_PER_WAY).saturating_sub(in_hand).min(may_wait.saturating_sub(ahead));
+        // Taking up costs the record a look each time: not for every one that goes, while others are ready.
+        if ahead > 0 && room * 2 < self.count { 0 } else { room }
     }
 
     /// One is taken up.
@@ -109,6 +111,19 @@ mod tests {
         assert_eq!((ways.room(3), ways.room(8)), (1, 0), "what is being settled counts");
         drop(turns);
         assert!(third.turn().await.is_some());
+    }
+
+    #[test]
+    fn while_some_are_ready_others_are_taken_up_several_at_a_time() {
+        let ways = Ways::new(4);
+        let mut ready: Vec<Ahead> = (0..4).map(|_| ways.ahead()).collect();
+        assert_eq!(ways.room(4), 0);
+        ready.truncate(3);
+        assert_eq!(ways.room(4), 0, "one for three that are ready is not worth a look");
+        ready.truncate(2);
+        assert_eq!(ways.room(4), 2);
+        ready.clear();
+        assert_eq!(ways.room(15), 1, "with nothing ready, for every one");
     }
 
     #[test]

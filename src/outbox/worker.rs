@@ -31,6 +31,8 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     let ways = Ways::new(endpoint.max_in_flight);
     let mut looked_twice = false;
     let mut left_behind_at = Instant::now();
+    // Nothing more is due before then, unless the bell rings: a delivery that ends frees a connection, and brings nothing to send.
+    let mut nothing_until: Option<Instant> = None;
     tracing::info!(endpoint = %id, "outbox worker started");
     while !stop.is_cancelled() {
         let mut changed = pin!(shared.store.lanes_changed(&id));
@@ -44,12 +46,15 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         // A pack that was activated elsewhere is taken up first: what is claimed before could not begin.
         let closed = alone || (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
         let limit = if closed { 0 } else { pace.allowance(free, now) };
+        let rest = nothing_until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if alone && left_behind_at <= Instant::now() {
             // Nobody to send to: everything waits where it is. What a worker that is gone left behind must not wait with it.
             left_behind_at = Instant::now() + LEFT_BEHIND_EVERY;
             if let Err(e) = shared.store.claim(Claim { endpoint: id.clone(), limit: 0, lease: endpoint.lease }).await {
                 tracing::warn!(endpoint = %id, reason = %e, "what was left behind could not be settled; trying again");
             }
+        } else if limit > 0 && !rest.is_zero() {
+            wait = rest;
         } else if limit > 0 {
             match shared.store.claim(Claim { endpoint: id.clone(), limit, lease: endpoint.lease }).await {
                 Ok(claimed) => {
@@ -62,13 +67,14 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
                     if count == limit && count < free {
                         continue;
                     }
-                    if count == 0 {
+                    if count < limit {
                         // What is due may have come while this one looked: then the gate does not hold it, and it must not wait.
                         if !looked_twice && changed.as_mut().now_or_never().is_some() {
                             looked_twice = true;
                             continue;
                         }
                         wait = until_due(&shared, &id).await;
+                        nothing_until = Some(Instant::now() + wait);
                         // What is in hand and not begun yet is due as well, as far as anybody can see.
                         held = wait == NOT_YET && in_hand.is_empty();
                     }
@@ -79,7 +85,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
             wait = NOT_YET;
         }
         tokio::select! {
-            () = &mut changed, if !held && !alone => {}
+            () = &mut changed, if !held && !alone => nothing_until = None,
             () = arrival, if alone => {}
             () = tokio::time::sleep(wait) => {}
             Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
