@@ -135,7 +135,12 @@ impl Write for ReceivedTold {
         let mut inbound = self.inbound.clone();
         let actor = Actor { principal: format!("endpoint:{}", inbound.endpoint), role: "epr_system".into() };
         let became = match &self.told {
-            Told::Patient(change) => self.change(view, ctx, &actor, change),
+            Told::Patient(change) => match self.change(view, ctx, &actor, change) {
+                became @ (Became::Held { .. } | Became::Refused { .. }) if change.is_urgent() => {
+                    self.and_urgent(view, ctx, &actor, became, Some(change))
+                }
+                became => became,
+            },
             Told::Unread { urgent, doubted, keeps_strangers, why } => {
                 match self.unread(view, ctx, &actor, urgent.as_deref(), doubted, why) {
                     Became::Ignored(..) if *keeps_strangers => Became::Held { code: 102, what: why.clone() },
@@ -252,7 +257,7 @@ impl ReceivedTold {
         Became::Held { code: 102, what: parts.into_iter().flatten().collect::<Vec<_>>().join("; ") }
     }
 
-    /// What it tells of a death holds whether or not the merge can be followed.
+    /// What is urgent holds whether or not the merge can be followed.
     fn merge(&self, view: &mut View, ctx: &Ctx<'_>, actor: &Actor, merge: &Merge) -> Became {
         let became = merge::decide(view, ctx, actor, &self.inbound.trust, merge);
         self.and_urgent(view, ctx, actor, became, merge.urgent.as_deref())
@@ -276,7 +281,7 @@ impl ReceivedTold {
                 Became::Refused { code, what } => Became::Refused { code, what: and(what, more) },
             },
             (Some(Urgent::Unsure(why)), Became::Applied(what) | Became::Ignored(_, what)) => {
-                Became::Held { code: 204, what: and(what, &format!("it tells of a death, and {why}")) }
+                Became::Held { code: 204, what: and(what, &format!("it tells of a death or a shielding, and {why}")) }
             }
             (_, became) => became,
         }
