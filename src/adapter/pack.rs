@@ -13,6 +13,7 @@ use super::sources::Sources;
 use super::template::Templates;
 use super::words::TableUse;
 use super::{inherited, settings, table, words, xml};
+use crate::domain::nhs_number::NhsNumber;
 use crate::transport::http_message::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
@@ -52,6 +53,8 @@ pub struct Parsed {
     pub value: Value,
     /// Fields sent as null: delete what you have.
     pub nulls: Vec<String>,
+    /// NHS numbers that stand where HL7 2.1 to 2.3 has them (PID-2, PID-4, PID-19) and no map reads them: whom they may mean, and no more.
+    pub elsewhere: Vec<NhsNumber>,
 }
 
 impl std::fmt::Debug for Parsed {
@@ -328,7 +331,8 @@ impl Pack {
         let pieces = super::map::is_a_piece(&message).into_iter().chain(super::map::undecoded(&message));
         let control_id = envelope.control_id().into_owned();
         let Mapped { value, nulls } = mapped;
-        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls };
+        let elsewhere = super::map::numbers_elsewhere(&message);
+        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere };
         Ok((parsed, torn.chain(pieces).chain(faults).collect()))
     }
 }

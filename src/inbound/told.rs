@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 /// What a message is about, read as far as it goes; `None`: the pack's map makes something else.
 pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
-    Some(match parsed.makes.as_str() {
+    let mut read = match parsed.makes.as_str() {
         "PatientChange" => as_told(change::patient(&parsed.value, &parsed.nulls, now), |c| Told::Patient(Box::new(c))),
         "PatientMerge" => as_told(change::merges(&parsed.value, now), Told::Merges),
         "ReferralChange" => as_told(change::referral(&parsed.value, &parsed.nulls, now), |c| {
@@ -24,7 +24,18 @@ pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
             Told::Referral(Box::new(AboutReferral { external_ids, patient, family, told, urgent }))
         }),
         _ => return None,
-    })
+    };
+    let elsewhere: Vec<Near> = parsed.elsewhere.iter().copied().map(Near::Number).collect();
+    read.near.extend_from_slice(&elsewhere);
+    match &mut read.message {
+        Ok(Told::Patient(change)) => change.near.extend_from_slice(&elsewhere),
+        Ok(Told::Merges(merges)) if merges.len() == 1 => merges[0].surviving_near.extend_from_slice(&elsewhere),
+        _ => {}
+    }
+    if let Some(urgent) = &mut read.urgent {
+        urgent.near.extend_from_slice(&elsewhere);
+    }
+    Some(read)
 }
 
 fn as_told<T>(read: Read<T>, told: impl FnOnce(T) -> Told) -> Read<Told> {

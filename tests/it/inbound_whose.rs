@@ -635,3 +635,33 @@ async fn of_somebody_referred_as_shielded_neither_address_nor_phone_is_kept() {
         bridge.stop().await;
     }
 }
+
+/// Old versions have the number there, and no map reads it: what may be about one of ours is never forgotten.
+#[tokio::test]
+async fn a_number_of_ours_in_a_field_of_old_versions_keeps_a_message_for_a_person() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        for pid in [
+            "PID|1|9990000018|Z7^^^OLD^MR||TESTPATIENT^ALEX^^^^^L||19850412|",
+            "PID|1||Z7^^^OLD^MR|999 000 0018|TESTPATIENT^ALEX^^^^^L||19850412|",
+            "PID|1||Z7^^^OLD^MR||TESTPATIENT^ALEX^^^^^L||19850412||||||||||||9990000018",
+        ] {
+            let died = format!("{pid}{}|Y", "|".repeat(29 - pid.matches('|').count()));
+            assert_eq!(tell(&source, adt("A31", 5, &died)).await, "AE", "{pid}");
+            let kept = last(&bridge).await;
+            assert!(kept.state.word() == "PARKED" && !kept.bytes.0.is_empty(), "{pid}: {}", kept.reason);
+            let merge = format!("{pid}\nMRG|Z8^^^OLD^MR");
+            assert_eq!(tell(&source, adt("A40", 6, &merge)).await, "AE", "{pid}");
+            assert_eq!(last(&bridge).await.state.word(), "PARKED");
+        }
+        // A number that is nobody's here, or no NHS number, is a stranger's.
+        for number in ["9990000026", "9990000019", "AB123456C"] {
+            let stranger = format!("PID|1|{number}|Z7^^^OLD^MR||STRANGER^KIM^^^^^L||19700101{DIED}");
+            assert_eq!(tell(&source, adt("A31", 7, &stranger)).await, "AA", "{number}");
+            assert_eq!(state(&last(&bridge).await).0, "IGNORED");
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}

@@ -25,6 +25,7 @@ pub(super) use wanted::Wanted;
 use super::codes::CodeTable;
 use super::hl7::{Message, Path, Reading, Repeat, Segment, path::Choice};
 use super::words::{TableUse, Words};
+use crate::domain::nhs_number::NhsNumber;
 use jiff::tz::TimeZone;
 use once::Once;
 use row::{Row, Taken};
@@ -190,6 +191,14 @@ pub fn undecoded(message: &Message) -> Option<FieldFault> {
     })?;
     let what = "holds an escape that is no letter in the message's character set";
     Some(FieldFault { field: "letters".into(), from: format!("PID-{number}"), what: what.into() })
+}
+
+/// NHS numbers in the fields of PID that are kept for old versions: any ten digits there with the right check digit.
+pub fn numbers_elsewhere(message: &Message) -> Vec<NhsNumber> {
+    let fields = message.segments_named("PID").flat_map(|pid| [2, 4, 19].map(|n| pid.field(n)));
+    let firsts =
+        fields.flat_map(|field| field.repeats().map(|r| message.unescape(r.component(1).raw()).text.into_owned()));
+    firsts.filter_map(|text| NhsNumber::parse(text.trim()).ok()).collect()
 }
 
 fn shown(paths: &[Path]) -> String {
