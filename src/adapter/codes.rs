@@ -203,17 +203,6 @@ fn check_damage(file: &str, rows: &[Row], faults: &mut Faults) {
                     format!("\"{column}\" is a number as a spreadsheet shows it"),
                     "type the code again, as text, without quotes, percent or thousands",
                 );
-            } else if column == "theirs"
-                && row.ours.starts_with("NHS_NUMBER_STATUS_")
-                && is_number(code)
-                && code.len() == 1
-            {
-                faults.add(
-                    file,
-                    row.line,
-                    "\"theirs\" has one digit: its leading zero was lost",
-                    "codes of NHS NUMBER STATUS have two; type them again, as text",
-                );
             } else if code.starts_with('#') && code.ends_with(['!', '?', 'A']) {
                 faults.add(
                     file,
@@ -260,7 +249,11 @@ fn looks_like_a_shown_number(code: &str) -> bool {
     let is_of = |t: &str, more: &[char]| digits(t) > 0 && t.chars().all(|c| c.is_ascii_digit() || more.contains(&c));
     let quoted = code.strip_prefix('\'').or_else(|| code.strip_prefix("=\"").and_then(|t| t.strip_suffix('"')));
     let percent = code.strip_suffix('%').is_some_and(is_number);
-    percent || quoted.is_some_and(|t| is_of(t, &['.'])) || (code.contains(',') && is_of(code, &[',', '.']))
+    // 1,000: what lies behind the first comma is threes of digits. 1,2 is two codes.
+    let mut parts = code.split(',');
+    let first = parts.next().is_some_and(|p| is_number(p) && p.len() <= 3);
+    let thousands = code.contains(',') && first && parts.all(|p| is_number(p) && p.len() == 3);
+    percent || quoted.is_some_and(|t| is_of(t, &['.'])) || thousands
 }
 
 /// A word that looks like one of our enum names must be one.

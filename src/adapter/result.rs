@@ -136,11 +136,14 @@ impl ResultRules {
     }
 }
 
-/// Whether a word is one for what went wrong, in whatever spelling.
-fn is_of_a_failure(word: &str) -> bool {
-    const SAID: &[&str] = &["err", "rej", "refus", "fail", "nack", "inval", "bad", "dead", "den", "warn", "*"];
-    let word = word.to_ascii_lowercase();
-    word == "nak" || word.starts_with("not") || word.starts_with("un") || SAID.iter().any(|said| word.contains(said))
+/// Whether one of its words says that something went wrong. By how they begin: TRANSFERRED and IDENTIFIED hold the letters of others.
+fn is_of_a_failure(status: &str) -> bool {
+    const BEGIN: &[&str] =
+        &["err", "rej", "refus", "fail", "nack", "inval", "denied", "declin", "dead", "unable", "unfiled", "unmatched"];
+    const WORDS: &[&str] = &["nak", "bad", "not", "no", "notfiled", "notfound", "notaccepted", "unknown"];
+    let lower = status.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    status == "*" || words.any(|word| WORDS.contains(&word) || BEGIN.iter().any(|begin| word.starts_with(begin)))
 }
 
 fn never(file: &TomlFile<'_>, word: &str, line: u32) {
@@ -203,6 +206,22 @@ mod tests {
     const RULES: &str = "id = \"document_id\"\nok = \"positive\"\nerr = \"refused\"\n\
         xml = { status = \"Status\", record_id = \"DocumentId\" }\ncsv = { status = \"status\" }\n\
         statuses = { FILED = \"positive\", REJECTED = \"refused\" }\n";
+
+    #[test]
+    fn a_word_of_failure_is_never_positive_and_one_that_only_holds_its_letters_may_be() {
+        let said = |status: &str| {
+            let statuses = format!("statuses = {{ \"{status}\" = \"positive\" }}");
+            read(&RULES.replace("statuses = { FILED = \"positive\", REJECTED = \"refused\" }", &statuses)).1
+        };
+        for failure in
+            ["ERROR", "Err_07", "REJECTED", "Not filed", "NotFound", "Failed", "*", "Filed with errors", "NAK"]
+        {
+            assert!(said(failure).iter().any(|f| f.contains("can never be positive")), "{failure}");
+        }
+        for taken in ["FILED", "TRANSFERRED", "Noted", "NOTIFIED", "IDENTIFIED", "Filed with warnings", "UNIQUE"] {
+            assert!(said(taken).is_empty(), "{taken}: {:?}", said(taken));
+        }
+    }
 
     #[test]
     fn an_ending_or_a_listed_status_says_it_and_nothing_else_is_positive() {

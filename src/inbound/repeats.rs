@@ -5,7 +5,7 @@ use crate::store::record::{Inbound, InboundState};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// So many messages are taken beside each other without one of them ever waiting for another's place by chance.
+/// Two messages wait for each other by chance as rarely as two of so many are the same.
 const PLACES: usize = 1024;
 
 /// One endpoint's messages in hand: two of one sender and id wait for each other. Who waits finds what became of the first.

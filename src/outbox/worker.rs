@@ -86,7 +86,7 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         }
         tokio::select! {
             () = &mut changed, if !held && !alone => nothing_until = None,
-            () = arrival, if alone => {}
+            () = arrival, if alone => nothing_until = None,
             () = tokio::time::sleep(wait) => {}
             Some(done) = in_hand.join_next(), if !in_hand.is_empty() => finished(done),
             () = ways.moved(), if !held && !alone && free == 0 => {}

@@ -55,7 +55,9 @@ pub(super) fn json_path(text: &str) -> Result<serde_json_path::JsonPath, String>
         }
         deepest = deepest.max(depth);
     }
-    if deepest > PATH_DEPTH_MAX || text.matches('!').count() > PATH_DEPTH_MAX {
+    // A denial denies what follows it; != compares.
+    let denials = text.matches('!').count() - text.matches("!=").count();
+    if deepest > PATH_DEPTH_MAX || denials > PATH_DEPTH_MAX {
         return Err(format!("it nests more than {PATH_DEPTH_MAX} deep"));
     }
     let path =
@@ -70,7 +72,7 @@ pub(super) fn json_path(text: &str) -> Result<serde_json_path::JsonPath, String>
     Ok(path)
 }
 
-/// What match() and search() of a path compare with.
+/// What match() and search() of a path compare with. One with an escape in it is read by the path's own rules first, and passed over here.
 fn expressions(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("match(").chain(text.match_indices("search(")) {
@@ -79,7 +81,8 @@ fn expressions(text: &str) -> Vec<String> {
         let argument = argument.trim_start();
         let Some(quote) = argument.chars().next().filter(|c| matches!(c, '\'' | '"')) else { continue };
         let inside = argument.get(1..).unwrap_or_default();
-        found.extend(inside.split_once(quote).map(|(expression, _)| expression.to_owned()));
+        let expression = inside.split_once(quote).map(|(expression, _)| expression.to_owned());
+        found.extend(expression.filter(|e| !e.contains('\\')));
     }
     found
 }
