@@ -263,6 +263,9 @@ impl PatientChange {
             _ => {}
         }
         if self.kind == ChangeKind::Removed {
+            if self.location_shielded == Some(true) {
+                patient.shield();
+            }
             return Ok(());
         }
         self.numbers_over(&mut patient.details);

@@ -97,6 +97,44 @@ async fn a_death_that_a_referral_tells_of_is_taken_whatever_becomes_of_the_refer
     }
 }
 
+/// ITK says it in ZU8, HL7 in PD1; how a stay ended stands in PV1.
+#[tokio::test]
+async fn a_shielding_or_a_death_beside_a_referral_a_merge_or_a_removal_is_taken() {
+    let stay = format!("PV1|1|I{}79", "|".repeat(34));
+    for (event, more, refused) in [
+        ("REF^I13", "PD1||||||||||||Y", false),
+        ("REF^I13", "ZU8||||Y", false),
+        ("REF^I13", stay.as_str(), true),
+        ("REF^I14", "ZU8||||Y", false),
+        ("REF^I14", stay.as_str(), false),
+        ("ADT^A40", "PD1||||||||||||Y", false),
+        ("ADT^A40", stay.as_str(), false),
+        ("ADT^A29", "ZU8||||Y", false),
+        ("ADT^A29", stay.as_str(), false),
+    ] {
+        for store in stores() {
+            let bridge = quiet(&store.url).await;
+            let source = bridge.source();
+            let named = match event {
+                "ADT^A40" => format!("{PID}\n{more}\nMRG|B7^^^RZ9^MR"),
+                _ => format!("{PID}\n{more}"),
+            };
+            let told = if event.starts_with("REF") {
+                assert_eq!(tell(&source, referral("REF^I12", PID)).await, "AA");
+                referral(event, &named)
+            } else {
+                message(event, 5, &named)
+            };
+            assert_eq!(tell(&source, told).await, if refused { "AE" } else { "AA" }, "{event} {more}");
+            let (kept, standing) = (last(&bridge).await, patient(&bridge).await.standing);
+            let taken = if more == stay { standing.deceased() } else { standing.location_shielded };
+            assert!(taken, "{event} {more}: {}", kept.reason);
+            drop(source);
+            bridge.stop().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_referral_of_somebody_unknown_who_has_died_is_kept_and_makes_nobody() {
     for store in stores() {

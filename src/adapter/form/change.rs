@@ -307,7 +307,7 @@ pub fn merges(value: &Value, now: Timestamp) -> Read<Vec<Merge>> {
             other_families: &one.surviving_other_family_names,
             date_of_birth: one.surviving_date_of_birth.as_deref(),
             deceased: [one.surviving_deceased, one.losing_deceased].contains(&Some(true)),
-            shielded: false,
+            shielded: one.location_shielded == Some(true),
         };
         list.extend(kind.map(|kind| Merge {
             kind,
@@ -390,7 +390,7 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
         other_families: &[],
         date_of_birth: None,
         deceased: m.patient_deceased,
-        shielded: false,
+        shielded: m.patient_location_shielded,
     };
     let urgent = person.urgent(at);
     let keys = patient.clone();

@@ -29,6 +29,8 @@ pub fn is_beside(field: &str) -> bool {
         "merged_at",
         "received_at",
         "patient_deceased",
+        "patient_location_shielded",
+        "location_shielded",
         "team",
         "kind",
         // An XML message's own id.
