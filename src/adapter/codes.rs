@@ -1,7 +1,7 @@
 //! Code tables: one CSV each, `ours,theirs,note`, read both ways. A row that a spreadsheet damaged is refused.
 
 use super::fault::{Fault, Faults, suggest};
-use super::input;
+use super::{crossed, input};
 use std::collections::{BTreeMap, HashMap};
 
 /// Rows one table may have.
@@ -42,6 +42,8 @@ impl CodeTable {
         let rows = rows(file, text, faults);
         check_damage(file, &rows, faults);
         check_words(file, &rows, faults);
+        let pairs: Vec<crossed::Row<'_>> = rows.iter().map(|r| (r.ours.as_str(), r.theirs.as_str(), r.line)).collect();
+        crossed::check(file, &pairs, faults);
         let write = one_way(file, &rows, |r| (&r.ours, &r.theirs), "[write]", "ours", faults);
         let read = one_way(file, &rows, |r| (&r.theirs, &r.ours), "[read]", "theirs", faults);
         let mut lines = BTreeMap::new();

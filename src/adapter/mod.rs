@@ -8,6 +8,7 @@ pub mod check;
 mod codes;
 pub mod compare;
 pub mod compose;
+mod crossed;
 pub mod diff;
 pub mod docs;
 pub mod document;
