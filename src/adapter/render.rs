@@ -5,14 +5,14 @@ use super::fault::Fault;
 use super::fhir;
 use super::files;
 use super::filters::Facts;
-use super::hl7::{Charset, Message, Path, rules};
+use super::hl7::{Charset, Message, Path, TOO_MANY_DELIMITERS, rules};
 use super::input;
 use super::manifest::{FILE, Format, RenderEntry};
 use super::named;
 use super::pack::Pack;
 use super::request;
 use super::stop::Stop;
-use super::template::{Printed, Stopped};
+use super::template::{Printed, Stopped, TOO_MUCH};
 use super::text::{Newline, TextRules};
 use super::xml;
 use crate::wire::v1::RenderInput;
@@ -90,6 +90,18 @@ impl From<Box<Stopped>> for RenderError {
     }
 }
 
+/// A pack that makes too much of a short text does so of every one.
+const LONG: usize = 5_000;
+
+fn is_long(input: &Value) -> bool {
+    let text = input.pointer("/entry/text").and_then(Value::as_str).unwrap_or_default();
+    text.chars().count() > LONG
+}
+
+fn is_too_much(faults: &[Fault]) -> bool {
+    faults.iter().any(|f| f.what.contains(TOO_MANY_DELIMITERS) || f.what.contains(TOO_MUCH))
+}
+
 /// What the settings say about making bytes.
 pub(super) struct Plan<'p> {
     pub entry: &'p RenderEntry,
@@ -102,6 +114,10 @@ impl Pack {
     pub fn render(&self, input: &RenderInput, options: &RenderOptions) -> Result<Rendered, RenderError> {
         let value = self.as_templates_see(input)?;
         self.render_value(&value, options).map_err(|e| match e {
+            // Only its author can shorten it.
+            RenderError::NotRenderable(faults) if is_too_much(&faults) && is_long(&value) => {
+                RenderError::NotCarriable { what: "so many lines or marks that one message cannot hold them".into() }
+            }
             RenderError::NotRenderable(faults) => RenderError::NotRenderable(self.sources.located(faults)),
             other => other,
         })

@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
+/// What is said of a template that was stopped.
+pub(super) const TOO_MUCH: &str = "makes too much work or text";
 const FUEL: u64 = 400_000;
 /// Depth of includes and loops: minijinja counts an include as ten.
 const RECURSION: usize = 100;
@@ -281,9 +283,7 @@ impl Templates {
             ErrorKind::UndefinedError => {
                 Stop::fault("is not in the input", "check the path; inside an empty message ask with {% if … %} first")
             }
-            ErrorKind::OutOfFuel => {
-                Stop::fault("makes too much work or text", "the template repeats itself; check its loops")
-            }
+            ErrorKind::OutOfFuel => Stop::fault(TOO_MUCH, "the template repeats itself; check its loops"),
             ErrorKind::TemplateNotFound => {
                 Stop::fault("names a template that is missing", "check the name under templates/")
             }

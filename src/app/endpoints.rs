@@ -310,6 +310,7 @@ impl ReadBack for ByPack {
         };
         match said {
             verdict::ReadBack::Found { record_id } => Answer::Found { record_id: Some(record_id) },
+            verdict::ReadBack::Misfiled { record_id } => Answer::Misfiled { record_id },
             verdict::ReadBack::NotFound => Answer::NotFound,
             verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },
         }

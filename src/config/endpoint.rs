@@ -64,6 +64,8 @@ pub struct Endpoint {
     pub require_verified_nhs_number: bool,
     pub require_mapped_staff: bool,
     pub max_text_chars: u32,
+    /// Where the same record was reached before, as [`Transport::place`] writes it.
+    pub same_record_as: Vec<String>,
     /// Handed to the pack's templates.
     pub settings: toml::Table,
     /// Laid over the pack's `[reply]`.
@@ -103,6 +105,8 @@ impl Endpoint {
             require_mapped_staff: self.require_mapped_staff,
             max_text_chars: self.max_text_chars,
             names,
+            place: self.transport.place(),
+            same_record_as: self.same_record_as.clone(),
             fingerprint,
         }
     }
@@ -201,6 +205,7 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
         require_verified_nhs_number: s.or("require_verified_nhs_number", "true", boolean),
         require_mapped_staff: s.or("require_mapped_staff", "false", boolean),
         max_text_chars: s.or("max_text_chars", "100_000", int(100..=100_000)),
+        same_record_as: s.list("same_record_as", "[]", text(500)),
         settings: s.free_table("settings"),
         reply: s.free_table("reply"),
         places: Places { id: s.place_of("id"), environment: s.place_of("environment") },

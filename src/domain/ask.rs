@@ -62,6 +62,11 @@ pub enum Answer {
         /// Codes only.
         code: String,
     },
+    /// It holds the document, in the record of somebody else.
+    Misfiled {
+        /// Its own id of the document.
+        record_id: String,
+    },
     /// It says clearly that it does not. A record that indexes late says so too.
     NotFound,
     /// It answered, and the answer says neither.
@@ -77,7 +82,7 @@ impl Answer {
     /// Whether it says something of the message that was not known before, whoever hears it.
     pub fn is_news(&self) -> bool {
         match self {
-            Self::Found { .. } | Self::Received { .. } | Self::NotDelivered { .. } => true,
+            Self::Found { .. } | Self::Received { .. } | Self::NotDelivered { .. } | Self::Misfiled { .. } => true,
             Self::NotFound | Self::CannotSay { .. } | Self::NotHeard { .. } => false,
         }
     }

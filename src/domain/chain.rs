@@ -123,6 +123,13 @@ pub fn overtaken(later: &[Delivery]) -> bool {
     later.iter().any(|l| l.may_have_been_received() || withdraws(l))
 }
 
+/// It is filed, as is only known now that a newer version has gone: that one was made without it, so both stand in the record. `later`: the chain's
+/// deliveries newer than it. A withdrawal takes back what may have arrived as well as what has.
+pub fn stands_beside(filed: &Delivery, later: &[Delivery]) -> bool {
+    let is_document = |d: &Delivery| d.action != EntryAction::Withdraw;
+    is_document(filed) && later.iter().any(|l| is_document(l) && gone(l))
+}
+
 /// Its bytes may have reached the endpoint, or are about to.
 fn gone(d: &Delivery) -> bool {
     d.state == State::Sending || d.may_have_been_received()

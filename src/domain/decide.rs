@@ -6,7 +6,7 @@ mod late;
 mod names;
 
 use super::ask::Answer;
-use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
+use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, Since, State};
 use super::ids::{RenderingId, ReplyId};
 use super::person::Identity;
 use super::policy::{AfterUnknown, EndpointPolicy};
@@ -14,6 +14,9 @@ use super::text::Private;
 use super::verdict::{Meaning, Verdict};
 use jiff::Timestamp;
 use std::time::Duration;
+
+/// Turns of a delivery that came to nothing because of itself, before a person looks.
+const NOT_NOW_MAX: u32 = 10;
 
 /// What happened to a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,8 @@ pub enum Happened {
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
     /// Certain: no byte left, and why has to do with this very message, as far as anybody can tell. Its turn comes again later, after others'.
-    NotNow { why: String },
+    /// `others_pass`: others were answered meanwhile, so that it is known to be this one.
+    NotNow { why: String, others_pass: bool },
     /// The reply to the attempt in hand. Only the holder of the lane's lease may say so: under a stale token it is [`Happened::late`].
     Replied { verdict: Verdict, reply: ReplyId },
     /// Bytes left, and no usable reply came.
@@ -45,6 +49,10 @@ pub enum Happened {
     NamedLikeAnother { kind: EvidenceKind, record_id: String, reply: ReplyId },
     /// Another document was answered with its id of the record's.
     NameInDoubt,
+    /// It was filed, and a newer version had gone without it.
+    StandsBeside,
+    /// A newer version of it was filed as well.
+    Passed(Since),
     /// A person sends it again, the same bytes.
     Retried { may_be_in_record_acknowledged: bool },
     /// A person has it made anew. `identity_now`: who the patient is at that moment, which they approve if that is why it was held.
@@ -127,12 +135,21 @@ pub fn decide(
             d.next_attempt_at = None;
             "not sent: the endpoint could not be reached; still queued".to_owned()
         }
-        Happened::NotNow { why } => {
+        Happened::NotNow { why, others_pass } => {
             needs(before, "putting it back", "SENDING", &[State::Sending])?;
             not_begun(&mut d);
-            d.state = State::Queued;
-            d.next_attempt_at = Some(later(now, policy.back_off.wait(1, random)));
-            format!("not sent: {why}; still queued")
+            d.not_now = d.not_now.saturating_add(u32::from(*others_pass));
+            if d.not_now >= NOT_NOW_MAX {
+                park(
+                    &mut d,
+                    ParkReason::LookupUnclear,
+                    &format!("{why}; {NOT_NOW_MAX} times, while others were answered"),
+                )
+            } else {
+                d.state = State::Queued;
+                d.next_attempt_at = Some(later(now, policy.back_off.wait(d.not_now.max(1), random)));
+                format!("not sent: {why}; still queued")
+            }
         }
         Happened::Replied { verdict, reply } if before.state == State::Sending && before.begun => {
             d.begun = false;
@@ -183,6 +200,22 @@ pub fn decide(
             Some(step) => step,
             None => return Ok(Decision { delivery: before.clone(), step: String::new() }),
         },
+        Happened::Passed(since) => {
+            needs(before, "passing it", "FILED", &[State::Filed])?;
+            d.since = Some(*since);
+            match since {
+                Since::Replaced => "a newer version took its place in the record".to_owned(),
+                Since::Withdrawn => "withdrawn in the record".to_owned(),
+            }
+        }
+        Happened::StandsBeside => {
+            needs(before, "doubting it", "FILED", &[State::Filed])?;
+            park(
+                &mut d,
+                ParkReason::FilingContradicted,
+                "it reached the record after a newer version had gone without it",
+            )
+        }
         Happened::Retried { may_be_in_record_acknowledged } => {
             needs(before, "a retry", "PARKED", &[State::Parked])?;
             // Where the record recognises repeats, or is asked first, the same bytes do no harm; elsewhere they may stand there twice.
@@ -300,6 +333,7 @@ fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
 }
 
 fn requeue(d: &mut Delivery) {
+    d.not_now = 0;
     d.state = State::Queued;
     d.park = None;
     d.asking = None;
@@ -353,6 +387,7 @@ fn replied(
         Meaning::Positive => {
             positive(d, policy, EvidenceKind::of(verdict, policy.acknowledged_by), verdict, reply, now)
         }
+        Meaning::Misfiled => misfiled(d, &verdict.code),
         Meaning::Refused if verdict.duplicate => may_already_be_filed(d, verdict),
         // An earlier attempt of unknown outcome stays one: this answers only the attempt in hand.
         Meaning::Refused => park(d, ParkReason::Refused, &verdict.code),
@@ -380,6 +415,13 @@ fn may_already_be_filed(d: &mut Delivery, verdict: &Verdict) -> String {
     park(d, ParkReason::MayAlreadyBeFiled, &verdict.code)
 }
 
+/// The record shows it with somebody else. Another one would stand there as well: nothing goes again before a person has taken it out.
+fn misfiled(d: &mut Delivery, code: &str) -> String {
+    d.begun = false;
+    d.unresolved = d.unresolved.max(1);
+    park(d, ParkReason::Misfiled, code)
+}
+
 /// The only place that sets FILED.
 fn positive(
     d: &mut Delivery,
@@ -395,6 +437,7 @@ fn positive(
     d.accepted_at = d.accepted_at.or(Some(now));
     if verdict.record_id.is_some() {
         d.record_id.clone_from(&verdict.record_id);
+        d.record_place = Some(policy.place.clone());
     }
     if kind.files(policy.filed_by) {
         // Weaker evidence says nothing of the other attempts; this settles them all.

@@ -5,7 +5,8 @@ use crate::domain::ask::{Answer, Asking, Because};
 
 const STATES: [State; 7] =
     [State::Queued, State::Sending, State::BackingOff, State::Accepted, State::Filed, State::Parked, State::Cancelled];
-const MEANINGS: [Meaning; 4] = [Meaning::Positive, Meaning::Refused, Meaning::Retry, Meaning::Unknown];
+const MEANINGS: [Meaning; 5] =
+    [Meaning::Positive, Meaning::Refused, Meaning::Retry, Meaning::Unknown, Meaning::Misfiled];
 const LEVELS: [Level; 2] = [Level::Transport, Level::Application];
 const KINDS: [EvidenceKind; 5] = [
     EvidenceKind::TransportAck,
@@ -16,7 +17,7 @@ const KINDS: [EvidenceKind; 5] = [
 ];
 const FILED_BY: [FiledBy; 5] =
     [FiledBy::TransportAck, FiledBy::ApplicationAck, FiledBy::ReadBack, FiledBy::VendorReport, FiledBy::Reconciled];
-const REASONS: [ParkReason; 20] = [
+const REASONS: [ParkReason; 21] = [
     ParkReason::IdentityChanged,
     ParkReason::IdentityChangedAfterSend,
     ParkReason::EndpointChangedAfterSend,
@@ -37,6 +38,7 @@ const REASONS: [ParkReason; 20] = [
     ParkReason::Deceased,
     ParkReason::Merged,
     ParkReason::LookupUnclear,
+    ParkReason::Misfiled,
 ];
 
 fn policies() -> Vec<EndpointPolicy> {
@@ -120,7 +122,8 @@ fn happenings() -> Vec<Happened> {
         begun(),
         Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() },
         Happened::NotSent,
-        Happened::NotNow { why: "lookup patient: answered 500".into() },
+        Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false },
+        Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: true },
         no_answer(),
         Happened::LeaseExpired,
         retried(),
@@ -133,6 +136,9 @@ fn happenings() -> Vec<Happened> {
         Happened::Nameable,
         Happened::NamedLikeAnother { kind: EvidenceKind::ApplicationAck, record_id: "17".into(), reply: reply() },
         Happened::NameInDoubt,
+        Happened::StandsBeside,
+        Happened::Passed(Since::Replaced),
+        Happened::Asked { answer: Answer::Misfiled { record_id: "17".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::Found { record_id: None }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: None },
@@ -379,7 +385,7 @@ fn the_table_of_states() {
         (Happened::Claimed,         [Some(S), None,    Some(S), None,    None,    None,    None]),
         (begun(),                   [None,    None,    None,    None,    None,    None,    None]),
         (Happened::NotSent,         [None,    Some(Q), None,    None,    None,    None,    None]),
-        (Happened::NotNow { why: String::new() },
+        (Happened::NotNow { why: String::new(), others_pass: false },
                                     [None,    Some(Q), None,    None,    None,    None,    None]),
         (no_answer(),               [None,    Some(B), None,    None,    None,    None,    None]),
         (Happened::LeaseExpired,    [None,    Some(B), None,    None,    None,    None,    None]),

@@ -43,6 +43,8 @@ pub fn policy() -> EndpointPolicy {
         require_mapped_staff: false,
         max_text_chars: 60_000,
         names: Names::OwnId,
+        place: "epr.example:2575".into(),
+        same_record_as: Vec::new(),
         fingerprint: "pack@1".into(),
     }
 }
@@ -74,18 +76,21 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        not_now: 0,
         asking: None,
         not_there: None,
         overridden: vec![],
         approved: None,
         sent_for_others: false,
         record_id: None,
+        record_place: None,
         release_at: None,
         next_attempt_at: None,
         created_at: at(0),
         accepted_at: None,
         filed_at: None,
         cancelled: None,
+        since: None,
         trace: None,
     }
 }
@@ -170,7 +175,7 @@ fn reason(d: &Delivery) -> Option<ParkReason> {
 #[test]
 fn what_could_not_be_asked_about_waits_and_lets_others_go_first() {
     let claimed = after(&fresh(), &policy(), &[Happened::Claimed]);
-    let not_now = Happened::NotNow { why: "lookup patient: answered 500".into() };
+    let not_now = Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false };
     let d = decide(&claimed, &policy(), &not_now, at(10), u64::MAX / 2).expect("it can happen").delivery;
     assert_eq!((d.state, d.attempts, d.may_have_been_received()), (State::Queued, 0, false));
     assert!(d.due_at() > at(10), "{:?}", d.due_at());
@@ -550,4 +555,70 @@ fn what_waits_for_its_name_again_asks_first_where_the_record_can_be_asked() {
         let unseen = Delivery { unresolved: 0, ..d };
         assert!(decide(&unseen, &p, &Happened::Nameable, at(1), 0).is_err());
     }
+}
+
+/// In either order the same two facts exclude each other.
+#[test]
+fn a_positive_answer_after_a_refusal_contradicts_it_whatever_files() {
+    for filed_by in [FiledBy::VendorReport, FiledBy::Reconciled, FiledBy::ReadBack] {
+        for acknowledged_by in [AcknowledgedBy::Record, AcknowledgedBy::Engine] {
+            let p = EndpointPolicy { filed_by, acknowledged_by, ..policy() };
+            let d = after(&attempt(&p, replied(ae())), &p, &[late(aa(), &p)]);
+            assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::FilingContradicted), true));
+            assert_eq!(d.evidence.len(), 1);
+            // A receipt of the transport says nothing against the application's refusal.
+            let refused = attempt(&p, replied(ae()));
+            assert_eq!(after(&refused, &p, &[late(ca(), &p)]), refused);
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_after_all_does_not_go_again_whatever_files() {
+    for filed_by in [FiledBy::VendorReport, FiledBy::Reconciled] {
+        let p = EndpointPolicy { filed_by, after_unknown: AfterUnknown::Park, ..policy() };
+        let not_now = attempt(&p, replied(ae207()));
+        assert_eq!(not_now.state, State::BackingOff);
+        let d = after(&not_now, &p, &[late(aa(), &p)]);
+        assert_eq!((d.state, d.evidence.len(), d.next_attempt_at), (State::Accepted, 1, None));
+        // An engine that says both says neither.
+        let p = EndpointPolicy { acknowledged_by: AcknowledgedBy::Engine, ..p };
+        let d = after(&attempt(&p, replied(ae207())), &p, &[late(aa(), &p)]);
+        assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::OutcomeUnknown), true));
+    }
+}
+
+#[test]
+fn what_the_record_shows_with_somebody_else_waits_for_a_person_and_never_goes_again_by_itself() {
+    let misfiled = verdict(Meaning::Misfiled, Level::Application);
+    for after_unknown in [AfterUnknown::Resend, AfterUnknown::Query, AfterUnknown::Park] {
+        let p = EndpointPolicy { after_unknown, max_unknown_resends: 9, ..policy() };
+        let d = attempt(&p, replied(misfiled.clone()));
+        assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::Misfiled), true));
+        // Asked about an unknown outcome, or heard late.
+        let unknown = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Query, ..p.clone() }, no_answer());
+        let answer = Answer::Misfiled { record_id: "17".into() };
+        let found = after(&unknown, &p, &[Happened::Asked { answer, reply: Some(reply()) }]);
+        assert_eq!((reason(&found), found.record_id.as_deref()), (Some(ParkReason::Misfiled), None));
+        let filed = after(&fresh(), &p, &[Happened::Claimed, begun(), replied(aa())]);
+        assert_eq!(reason(&after(&filed, &p, &[late(misfiled.clone(), &p)])), Some(ParkReason::FilingContradicted));
+    }
+}
+
+#[test]
+fn a_message_that_alone_comes_to_nothing_waits_for_a_person_in_the_end() {
+    let turn =
+        |others_pass| [Happened::Claimed, Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass }];
+    let p = policy();
+    let mut d = fresh();
+    for _ in 0..100 {
+        d = after(&d, &p, &turn(false));
+        assert_eq!((d.state, d.attempts), (State::Queued, 0), "an outage of everybody parks nothing");
+    }
+    for n in 1..=NOT_NOW_MAX {
+        d = after(&d, &p, &turn(true));
+        assert_eq!(d.state == State::Parked, n == NOT_NOW_MAX);
+    }
+    assert_eq!(reason(&d), Some(ParkReason::LookupUnclear));
+    assert_eq!(after(&d, &p, &[retried()]).not_now, 0, "a person has looked");
 }

@@ -41,6 +41,14 @@ impl State {
     }
 }
 
+/// What a newer version, filed itself, did to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Since {
+    Replaced,
+    Withdrawn,
+}
+
 /// Why a delivery waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ParkReason {
@@ -64,6 +72,7 @@ pub enum ParkReason {
     Deceased,
     Merged,
     LookupUnclear,
+    Misfiled,
 }
 
 impl ParkReason {
@@ -89,6 +98,7 @@ impl ParkReason {
             Self::Deceased => "DECEASED",
             Self::Merged => "MERGED",
             Self::LookupUnclear => "LOOKUP_UNCLEAR",
+            Self::Misfiled => "MISFILED",
         }
     }
 
@@ -104,6 +114,11 @@ impl ParkReason {
             | Self::Merged => WaitingFor::TeamLead,
             _ => WaitingFor::Integrator,
         }
+    }
+
+    /// The far end said that it did not take it.
+    pub fn says_it_is_not_there(self) -> bool {
+        matches!(self, Self::Refused | Self::RetriesExhausted)
     }
 
     /// A person who re-renders says: I have looked, this hold need not stop it. The other reasons are mended elsewhere and checked again.
@@ -227,6 +242,9 @@ pub struct Delivery {
     pub refused_retries: u32,
     /// Resends after unknown outcomes since the last person looked.
     pub unknown_resends: u32,
+    /// Turns that came to nothing because of this very one, since the last person looked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_now: u32,
     /// At its next turn the record is asked whether it has it; nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<Asking>,
@@ -244,14 +262,24 @@ pub struct Delivery {
     pub sent_for_others: bool,
     /// The EPR's own id of the document.
     pub record_id: Option<String>,
+    /// Where its messages went when the record told that id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_place: Option<String>,
     pub release_at: Option<Timestamp>,
     pub next_attempt_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub accepted_at: Option<Timestamp>,
     pub filed_at: Option<Timestamp>,
     pub cancelled: Option<Cancelled>,
+    /// What a newer version did to it in the record since it was filed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
     /// W3C traceparent of the call that wrote it, so that the trace goes on after a restart.
     pub trace: Option<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Delivery {

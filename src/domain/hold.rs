@@ -58,6 +58,8 @@ pub struct Facts<'a> {
     pub late_now: bool,
     /// What speaks of an earlier document, where documents are named by the record's own ids: the id it has to name now, if there is one.
     pub names: Option<Option<&'a str>>,
+    /// That id is of a record that was reached at another place than the endpoint has now.
+    pub named_elsewhere: bool,
     /// Of the rendering that would be sent again, when there is one.
     pub made_from: Option<&'a MadeFrom>,
 }
@@ -111,6 +113,13 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     }
     if super::chain::blocked(f.delivery.action, f.predecessor) {
         return Clearance::Hold(ParkReason::PredecessorUnresolved);
+    }
+    // Under the same id another record may hold somebody else's document.
+    if f.named_elsewhere {
+        return Clearance::Hold(match f.delivery.action {
+            EntryAction::Withdraw => ParkReason::WithdrawalCannotNameDocument,
+            EntryAction::Create | EntryAction::Replace => ParkReason::EndpointChangedAfterSend,
+        });
     }
     if let Some(now) = f.names {
         let made_with = f.made_from.and_then(|made| made.names.as_deref());

@@ -38,6 +38,7 @@ struct Case {
     author_mapped: bool,
     late_now: bool,
     names: Option<Option<&'static str>>,
+    named_elsewhere: bool,
     made_from: Option<MadeFrom>,
 }
 
@@ -114,6 +115,7 @@ impl Case {
             author_mapped: true,
             late_now: false,
             names: None,
+            named_elsewhere: false,
             made_from: None,
         }
     }
@@ -130,6 +132,7 @@ impl Case {
             author_mapped: self.author_mapped,
             late_now: self.late_now,
             names: self.names,
+            named_elsewhere: self.named_elsewhere,
             made_from: self.made_from.as_ref(),
         })
     }
@@ -434,4 +437,20 @@ fn a_replacement_that_was_made_for_another_id_never_goes_as_it_is() {
     assert_eq!(replaces(None).clearance(), Clearance::Go);
     assert_eq!(replaces(None).rendered().clearance(), Clearance::Go);
     assert_eq!(replaces(Some("17")).sent().clearance(), Clearance::Go);
+}
+
+#[test]
+fn an_id_of_a_record_that_was_reached_elsewhere_names_nothing_here() {
+    let mut case = Case::new();
+    case.names = Some(Some("17"));
+    case.named_elsewhere = true;
+    case.delivery.action = EntryAction::Replace;
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
+    case.delivery.action = EntryAction::Withdraw;
+    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument), "an alarm");
+
+    let policy = EndpointPolicy { place: "b:1".into(), same_record_as: vec!["a:1".into()], ..policy() };
+    for (place, known) in [(None, true), (Some("b:1"), true), (Some("a:1"), true), (Some("c:1"), false)] {
+        assert_eq!(policy.knows_ids_of(place), known, "{place:?}");
+    }
 }

@@ -123,6 +123,10 @@ pub struct EndpointPolicy {
     /// Longest text the endpoint can carry in one entry, in characters.
     pub max_text_chars: u32,
     pub names: Names,
+    /// Where its messages go now: an id that the record gave to a document means that document there.
+    pub place: String,
+    /// Where the same record was reached before.
+    pub same_record_as: Vec<String>,
     /// The pack it is pinned to, `id@version`, and a fingerprint of everything that shapes the bytes (pack files, settings, address).
     pub fingerprint: String,
 }
@@ -149,8 +153,15 @@ impl EndpointPolicy {
             require_mapped_staff: true,
             max_text_chars: 0,
             names: Names::OwnId,
+            place: "retired".into(),
+            same_record_as: Vec::new(),
             fingerprint: "retired".into(),
         }
+    }
+
+    /// Whether an id that was told by the record at `place` names the same document where messages go now. Told before places were noted, it is taken to.
+    pub fn knows_ids_of(&self, place: Option<&str>) -> bool {
+        place.is_none_or(|place| place == self.place || self.same_record_as.iter().any(|p| p == place))
     }
 
     /// Whether this trust has the record itself asked.

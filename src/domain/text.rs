@@ -43,10 +43,22 @@ fn first_control(text: &str) -> Option<(usize, char)> {
     text.chars().enumerate().find(|(_, c)| c.is_control() && !matches!(c, '\t' | '\n'))
 }
 
+/// Whether a reader sees anything of it: spaces, joiners, marks of direction and fillers show nothing (Unicode, White_Space and Default_Ignorable_Code_Point).
+fn shows_something(text: &str) -> bool {
+    let is_unseen = |c: char| {
+        c.is_whitespace()
+            || matches!(c,
+                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    !text.chars().all(is_unseen)
+}
+
 /// A text of one line, trimmed, of 1 to `max` characters.
 pub fn line(text: &str, max: usize) -> Result<Private<String>, BrokenText> {
     let text = text.trim();
-    if text.is_empty() {
+    if !shows_something(text) {
         return Err(BrokenText::Empty);
     }
     if text.chars().count() > max {
@@ -78,7 +90,7 @@ pub const NOTE_MAX_BYTES: usize = 400 * 1024;
 
 /// Text of several lines. CRLF and CR become LF here, once; from then on it is carried exactly or refused.
 pub fn paragraphs(text: &str, max_chars: usize) -> Result<Private<String>, BrokenText> {
-    if text.trim().is_empty() {
+    if !shows_something(text) {
         return Err(BrokenText::Empty);
     }
     if text.len() > NOTE_MAX_BYTES {
@@ -154,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn what_shows_nothing_is_empty() {
+        for unseen in ["\u{200b}", "\u{2060} \u{200b}\n", "\u{feff}", "\u{ad}", "\u{3164}", "\u{e0020}", "\u{a0}"] {
+            assert_eq!(paragraphs(unseen, 10), Err(BrokenText::Empty), "{unseen:?}");
+            assert_eq!(line(unseen, 10), Err(BrokenText::Empty), "{unseen:?}");
+        }
+        for seen in ["a\u{200b}", ".", "\u{1f600}", "\u{5d0}"] {
+            assert_eq!(line(seen, 10).expect("seen").0, seen);
+        }
+    }
+
+    #[test]
     fn a_note_has_a_limit_in_characters_and_in_bytes() {
         assert_eq!(paragraphs(&"é".repeat(100), 99), Err(BrokenText::TooLong(99)));
         assert_eq!(paragraphs(&"😀".repeat(103_000), 1_000_000), Err(BrokenText::TooLarge(NOTE_MAX_BYTES)));
@@ -171,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_has_no_letter_and_no_digit_is_no_family_name() {
-        for bad in ["---", "'", "\u{200b}", "🙂", "\u{301}"] {
+        for bad in ["---", "'", "🙂", "\u{301}"] {
             assert_eq!(family_name(bad, 80), Err(BrokenText::NoLetter), "{bad}");
         }
         for good in ["O", "Ng", "李", "Ó"] {

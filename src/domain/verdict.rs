@@ -13,6 +13,8 @@ pub enum Meaning {
     Retry,
     /// Says nothing we can rely on.
     Unknown,
+    /// Shows it in the record of somebody else.
+    Misfiled,
 }
 
 /// Who speaks: the transport that carried the bytes, or the application they are for.

@@ -112,6 +112,9 @@ fn shown(answer: &Answer) -> Verdict {
             return Verdict { level: Level::Transport, ..said(Meaning::Positive, format!("asked: {code}"), None) };
         }
         Answer::NotDelivered { code } => (Meaning::Refused, format!("asked: {code}"), None),
+        Answer::Misfiled { record_id } => {
+            (Meaning::Misfiled, "asked: in somebody else's record".to_owned(), Some(record_id.clone()))
+        }
         Answer::NotFound => (Meaning::Unknown, "asked: not there".to_owned(), None),
         Answer::CannotSay { code } => (Meaning::Unknown, format!("asked: {code}"), None),
         Answer::NotHeard { .. } => (Meaning::Unknown, "asked: no answer".to_owned(), None),
@@ -129,6 +132,7 @@ pub(super) fn word(answer: &Answer) -> &'static str {
         Answer::Found { .. } => "found",
         Answer::Received { .. } => "received",
         Answer::NotDelivered { .. } => "not_delivered",
+        Answer::Misfiled { .. } => "misfiled",
         Answer::NotFound => "not_found",
         Answer::CannotSay { .. } => "unclear",
         Answer::NotHeard { .. } => "unheard",

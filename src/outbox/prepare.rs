@@ -34,6 +34,9 @@ pub enum Prepared {
     NotNow(String),
 }
 
+/// What a person does about it.
+const NAMED_ELSEWHERE: &str = "the record's id of the document is from where the endpoint sent before; where the same record is there and here, name the earlier place in same_record_as";
+
 pub async fn prepare(
     shared: &Shared,
     endpoint: &Endpoint,
@@ -49,6 +52,8 @@ pub async fn prepare(
     // A replacement that speaks of nothing goes as a create.
     let speaks = spoken_of.is_some() || delivery.action == EntryAction::Withdraw;
     let names = (by_record_id && speaks).then(|| spoken_of.and_then(|d| d.record_id.as_deref()));
+    let named_elsewhere = names.is_some()
+        && spoken_of.is_some_and(|d| d.record_id.is_some() && !fitted.policy.knows_ids_of(d.record_place.as_deref()));
     let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
@@ -61,6 +66,7 @@ pub async fn prepare(
         author_mapped: staff.is_some(),
         late_now,
         names,
+        named_elsewhere,
         made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
     };
     let seen = Seen {
@@ -70,6 +76,7 @@ pub async fn prepare(
         activation: fitted.activation,
     };
     match (clearance(&facts), &claimed.rendering) {
+        (Clearance::Hold(reason), _) if named_elsewhere => Ok(hold(reason, NAMED_ELSEWHERE)),
         (Clearance::Hold(reason), _) => Ok(hold(reason, "")),
         (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {
             bytes: rendering.bytes.0.clone(),

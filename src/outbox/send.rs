@@ -74,7 +74,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
     // Its turn comes again, and says nothing of the endpoint.
     let no_turn = || {
         let why = "every connection was in use".to_owned();
-        Ending::without_attempt(Happened::NotNow { why }, Feeling::Nothing)
+        Ending::without_attempt(Happened::NotNow { why, others_pass: false }, Feeling::Nothing)
     };
     if claimed.delivery.asking.is_some() {
         let Some(_turn) = ahead.turn().await else { return Ok(no_turn()) };
@@ -101,7 +101,10 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
         Prepared::NotSent(feeling) => return Ok(Ending::without_attempt(Happened::NotSent, feeling)),
         // Several in a row close the gate, as silences do: one patient's trouble is not the endpoint's.
         Prepared::NotNow(why) => {
-            return Ok(Ending::without_attempt(Happened::NotNow { why: why.clone() }, Feeling::Silent(why)));
+            return Ok(Ending::without_attempt(
+                Happened::NotNow { why: why.clone(), others_pass: false },
+                Feeling::Silent(why),
+            ));
         }
         Prepared::Send { bytes, control_id, with, seen } => (bytes, control_id, with, seen),
     };
@@ -290,6 +293,7 @@ fn word(happened: &Happened) -> &'static str {
             Meaning::Refused => "refused",
             Meaning::Retry => "retry",
             Meaning::Unknown => "unknown",
+            Meaning::Misfiled => "misfiled",
         },
         Happened::NoAnswer { .. } => "unknown",
         Happened::Held { .. } => "held",

@@ -1,6 +1,6 @@
 //! The author's sentence: what is known, who has it now, and whether to do anything. Written for an employment specialist, not for us.
 
-use crate::domain::delivery::{Cancelled, Delivery, EvidenceKind, Park, ParkReason, State};
+use crate::domain::delivery::{Cancelled, Delivery, EvidenceKind, Park, ParkReason, Since, State};
 use crate::domain::entry::EntryAction;
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::{AcknowledgedBy, EndpointPolicy};
@@ -134,6 +134,11 @@ impl Told<'_> {
                 format!("{there_on_trust} on the trust's word ({by}); {name} itself has not confirmed it.")
             }
         };
+        match self.d.since {
+            Some(Since::Replaced) => return format!("Was in {name}, and a newer version took its place there."),
+            Some(Since::Withdrawn) => return format!("Was in {name}, and was withdrawn there."),
+            None => {}
+        }
         if let Some(cancelled) = &self.d.cancelled {
             text.push_str(&format!(" It had been cancelled by {} and reached the record all the same.", cancelled.by));
         }
@@ -175,6 +180,7 @@ impl Told<'_> {
         let may = self.d.may_have_been_received();
         match (self.withdraws, reason) {
             (false, ParkReason::MayAlreadyBeFiled) => format!("Probably in {name}"),
+            (false, ParkReason::Misfiled) => format!("In somebody else's record in {name}"),
             (false, ParkReason::FilingContradicted) => format!("Uncertain whether it is in {name}"),
             (false, _) if may => format!("Perhaps in {name}"),
             (false, _) => format!("Not in {name}"),
@@ -208,8 +214,8 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             lead("checks in which record it stands"),
         ),
         ParkReason::EndpointChangedAfterSend => (
-            format!("how {name} is reached was changed after it had been sent, and no answer came before"),
-            team(" and finds out whether it arrived"),
+            format!("how {name} is reached was changed after it, or the version before it, had been sent"),
+            team(" and finds out what stands in the record"),
         ),
         ParkReason::NhsNumberUnverified => (
             format!("{name} takes verified NHS numbers only, and this patient's is not verified yet"),
@@ -256,6 +262,10 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ParkReason::LookupUnclear => (
             format!("{name} was asked for this patient first, and does not show exactly this one{detail}"),
             team(", puts that in order and then sends it again"),
+        ),
+        ParkReason::Misfiled => (
+            format!("{name} answered that it put it there{detail}"),
+            team(", was alerted at once, has it taken out there and then sends it again"),
         ),
         ParkReason::ByPerson => (format!("somebody stopped it{detail}"), team("")),
         ParkReason::WithdrawalCannotNameDocument => (

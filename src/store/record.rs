@@ -109,10 +109,16 @@ pub struct EndpointState {
     pub gate: Gate,
     /// While closed: no claim before. While probing: the probe is given up then.
     pub until: Option<Timestamp>,
+    /// It asked to be left alone until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_until: Option<Timestamp>,
     /// In a row, since it last answered.
     pub failures: u32,
-    /// In a row: bytes left and no answer came.
+    /// In a row, each of another delivery: bytes left and no answer came.
     pub silences: u32,
+    /// Of which deliveries, the newest [`SILENT_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<DeliveryId>,
     pub because: String,
     pub paused: Option<Paused>,
     /// What it works with, once a pack was activated.
@@ -170,14 +176,19 @@ pub struct Paused {
     pub at: Timestamp,
 }
 
+/// Deliveries whose silence is remembered.
+pub const SILENT_MAX: usize = 32;
+
 impl EndpointState {
     pub fn new(id: EndpointId) -> Self {
         Self {
             id,
             gate: Gate::Open,
             until: None,
+            told_until: None,
             failures: 0,
             silences: 0,
+            silent: Vec::new(),
             because: String::new(),
             paused: None,
             pack: None,

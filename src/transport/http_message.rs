@@ -209,13 +209,20 @@ impl Reply {
     /// From a client's parts: of the headers those in [`REPLY_HEADERS`] are kept, where their values are visible ASCII on one line.
     pub fn new<'h>(status: u16, headers: impl IntoIterator<Item = (&'h str, &'h str)>, body: Vec<u8>) -> Self {
         let mut kept = Headers::default();
+        let mut several = Vec::new();
         for (name, value) in headers {
             let name = name.to_ascii_lowercase();
+            // Of two that say different things neither says anything.
+            if kept.get(&name).is_some_and(|before| before != value.trim()) {
+                several.push(name);
+                continue;
+            }
             if REPLY_HEADERS.contains(&name.as_str()) || name.starts_with(MESH_HEADERS) || name == PACKED {
                 // What cannot be kept as it came says nothing that we could rely on.
                 drop(kept.add(&name, value.trim()));
             }
         }
+        kept.0.retain(|(name, _)| !several.contains(name));
         Self { status, headers: kept, body }
     }
 

@@ -25,6 +25,8 @@ pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
     let meaning = match row {
         Row::Positive => Meaning::Positive,
         Row::Refused | Row::Duplicate => Meaning::Refused,
+        // It names a document of the record's beside: to send again might make another one.
+        Row::Retry if record_id(reply, rules).is_some() => Meaning::Unknown,
         Row::Retry => Meaning::Retry,
         Row::Unknown => Meaning::Unknown,
     };

@@ -1,11 +1,13 @@
 //! HTTP and FHIR: status, OperationOutcome, and whether what came back is what was sent.
 
 use super::{RECORD_ID_CHARS_MAX, shorten};
-use crate::adapter::fhir::resource::{self, Asked, Issue};
+use crate::adapter::fhir::asked::{Asked, Whose};
+use crate::adapter::fhir::resource::{self, Issue};
 use crate::adapter::fhir::{HttpRow, HttpRules, ISSUE_TYPES, json};
 use crate::domain::verdict::{Level, Meaning, Verdict};
 use crate::transport::http_message::{Method, Reply};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What a reply to this request means. `duplicate` beside [`Meaning::Unknown`] says: ask the record ([`read_back`]) before anything else is done.
 pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
@@ -24,8 +26,12 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
         (2, HttpRow::Positive | HttpRow::Received) if issues.iter().any(|i| i.is_error) => (HttpRow::Unknown, None),
         (2, HttpRow::Positive) => match filed(&reply, &content, request) {
             Ok(id) => (HttpRow::Positive, Some(id)),
-            Err(why) => {
+            Err(Doubt { why, misfiled_as }) => {
                 code = format!("{}, {why}", reply.status);
+                if misfiled_as.is_some() {
+                    let record_id = misfiled_as;
+                    return Verdict { meaning: Meaning::Misfiled, code, record_id, ..Verdict::unreadable() };
+                }
                 (HttpRow::Unknown, None)
             }
         },
@@ -62,34 +68,60 @@ fn content(body: &[u8]) -> Content {
     json::read(body).map_or(Content::Other, Content::Json)
 }
 
-/// The record's id of what was sent, when the reply proves that it is there; else why it does not, in words that are safe to show.
-fn filed(reply: &Reply, content: &Content, request: &[u8]) -> Result<String, &'static str> {
+/// Why a reply proves nothing, in words that are safe to show.
+struct Doubt {
+    why: &'static str,
+    /// The record's id of our document in somebody else's record.
+    misfiled_as: Option<String>,
+}
+
+impl From<&'static str> for Doubt {
+    fn from(why: &'static str) -> Self {
+        Self { why, misfiled_as: None }
+    }
+}
+
+/// The record's id of what was sent, when the reply proves that it is there; else why it does not.
+fn filed(reply: &Reply, content: &Content, request: &[u8]) -> Result<String, Doubt> {
     let asked = Asked::of(request).ok_or("to a request that cannot be read")?;
     let returned = match content {
         Content::Json(value) if resource::type_of(value) == Some(&asked.kind) => Some(value),
         Content::Json(value) if resource::type_of(value) == Some("OperationOutcome") => None,
         Content::Nothing => None,
-        Content::Json(_) | Content::Other => return Err("with something else than the resource"),
+        Content::Json(_) | Content::Other => return Err("with something else than the resource".into()),
     };
     let addresses = ["location", "content-location"].into_iter().filter_map(|name| reply.headers.get(name));
-    let located = addresses.filter_map(resource::type_and_id).find(|(kind, _)| *kind == asked.kind).map(|(_, id)| id);
-    let id = returned.and_then(resource::id_of).or(located).ok_or("without the record's id")?;
-    if located.is_some_and(|l| l != id) {
-        return Err("with two different ids");
+    let located = addresses.filter_map(resource::type_and_id).filter(|(kind, _)| *kind == asked.kind).map(|(_, id)| id);
+    let ids: BTreeSet<&str> = returned.and_then(resource::id_of).into_iter().chain(located).collect();
+    let id = match ids.iter().collect::<Vec<_>>().as_slice() {
+        [one] => **one,
+        [] => return Err("without the record's id".into()),
+        _ => return Err("with two different ids".into()),
+    };
+    // An answer that shows another person's document, whatever its number, is no proof for this one.
+    match returned.map_or(Whose::TheSame, |r| asked.whose(r)) {
+        Whose::TheSame => {}
+        Whose::SomebodyElse => {
+            return Err(Doubt { why: "in somebody else's record", misfiled_as: Some(id.to_owned()) });
+        }
+        Whose::Unsaid => return Err("without saying whose it is".into()),
     }
     let carries = |r: &Value| asked.identifier.as_ref().is_some_and(|own| resource::identifiers(r).contains(own));
     match asked.method {
         // An update of that very resource, and as we wrote it.
-        Method::Put if asked.id.as_deref() != Some(id) => return Err("of another resource"),
+        Method::Put if asked.id.as_deref() != Some(id) => return Err("of another resource".into()),
         Method::Put if returned.is_some_and(|r| status_of(r) != asked.status.as_deref()) => {
-            return Err("with another status");
+            return Err("with another status".into());
         }
-        Method::Put if returned.is_some_and(|r| !carries(r)) => return Err("with another identifier"),
-        // An answer that shows another person's document, whatever its number, is no proof for this one.
-        _ if returned.is_some_and(|r| !asked.is_about_the_same(r)) => return Err("of somebody else's document"),
+        Method::Put if returned.is_some_and(|r| !carries(r)) => return Err("with another identifier".into()),
         // 200 to a conditional create: nothing was created, one was there. Ours only if it says so itself.
-        Method::Post if reply.status == 200 && !returned.is_some_and(carries) => return Err("of what may not be ours"),
+        Method::Post if reply.status == 200 && !returned.is_some_and(carries) => {
+            return Err("of what may not be ours".into());
+        }
         Method::Get | Method::Post | Method::Put => {}
+    }
+    if let Some(why) = returned.and_then(|r| asked.contradicted_by(r)) {
+        return Err(why.into());
     }
     Ok(id.chars().take(RECORD_ID_CHARS_MAX).collect())
 }
@@ -116,6 +148,8 @@ fn shown<'c>(code: &'c str, rules: &HttpRules) -> &'c str {
 pub enum ReadBack {
     /// It is there, once, as we sent it: evidence `read_back`.
     Found { record_id: String },
+    /// It is there, once, in the record of somebody else.
+    Misfiled { record_id: String },
     /// It is not there now. Right after a silence it may still be on its way: wait before sending again.
     NotFound,
     /// The answer proves neither; why, in words that are safe to show.
@@ -124,14 +158,10 @@ pub enum ReadBack {
 
 /// Judges the reply to a read-back. `sent` are the bytes of the rendering that was asked about.
 pub fn read_back(reply: &[u8], sent: &[u8]) -> ReadBack {
-    match found(reply, sent) {
-        Ok(Some(record_id)) => ReadBack::Found { record_id },
-        Ok(None) => ReadBack::NotFound,
-        Err(why) => ReadBack::CannotSay { why },
-    }
+    found(reply, sent).unwrap_or_else(|why| ReadBack::CannotSay { why })
 }
 
-fn found(reply: &[u8], sent: &[u8]) -> Result<Option<String>, &'static str> {
+fn found(reply: &[u8], sent: &[u8]) -> Result<ReadBack, &'static str> {
     let reply = Reply::parse(reply).map_err(|_| "the answer cannot be read")?;
     let asked = Asked::of(sent).ok_or("what was sent cannot be read")?;
     let own = asked.identifier.clone().ok_or("what was sent has no identifier")?;
@@ -148,13 +178,23 @@ fn found(reply: &[u8], sent: &[u8]) -> Result<Option<String>, &'static str> {
     let mut ours = resource::entries(&bundle)
         .filter(|r| resource::type_of(r) == Some(&asked.kind) && resource::identifiers(r).contains(&own));
     match (ours.next(), ours.next()) {
-        (Some(one), None) if !asked.is_about_the_same(one) => {
-            Err("it is there for another patient, or for one that cannot be compared")
-        }
-        (Some(one), None) if status_of(one) != asked.status.as_deref() => Err("it is there with another status"),
         (Some(one), None) => {
             let id = resource::id_of(one).ok_or("it is there without an id")?;
-            Ok(Some(id.to_owned()))
+            match asked.whose(one) {
+                Whose::TheSame => {}
+                Whose::SomebodyElse => return Ok(ReadBack::Misfiled { record_id: id.to_owned() }),
+                Whose::Unsaid => return Err("it is there, and does not say for which patient"),
+            }
+            if status_of(one) != asked.status.as_deref() {
+                return Err("it is there with another status");
+            }
+            if asked.contradicted_by(one).is_some() {
+                return Err("it is there with another text, docStatus or identifier");
+            }
+            if asked.lacks_text(one) {
+                return Err("it is there without its text");
+            }
+            Ok(ReadBack::Found { record_id: id.to_owned() })
         }
         (Some(_), Some(_)) => Err("it is there more than once"),
         (None, _) => {
@@ -163,7 +203,11 @@ fn found(reply: &[u8], sent: &[u8]) -> Result<Option<String>, &'static str> {
             let more = links.filter_map(|l| l.get("relation")?.as_str()).any(|r| r == "next");
             let counted = bundle.get("total").and_then(Value::as_u64).unwrap_or(0);
             let others = resource::entries(&bundle).any(|r| resource::type_of(r) == Some(&asked.kind));
-            if more || others || counted > 0 { Err("the answer lists others and not ours") } else { Ok(None) }
+            if more || others || counted > 0 {
+                Err("the answer lists others and not ours")
+            } else {
+                Ok(ReadBack::NotFound)
+            }
         }
     }
 }

@@ -242,16 +242,59 @@ fn a_document_of_somebody_else_under_our_identifier_proves_nothing() {
         Reply::new(200, [], json!({"resourceType": "Bundle", "entry": [{"resource": r}]}).to_string().into_bytes())
             .to_bytes()
     };
-    for (subject, same) in [
-        (number("9990000018"), true),
-        (number("9990000026"), false),
+    for (subject, meaning) in [
+        (number("9990000018"), Meaning::Positive),
+        (number("9990000026"), Meaning::Misfiled),
         // A reference of the record's own says nothing we can compare.
-        (json!({"reference": "Patient/4"}), false),
+        (json!({"reference": "Patient/4"}), Meaning::Unknown),
     ] {
-        let answered = judge_by(&rules, 200, &[], &there(subject.clone()), &sent);
-        assert_eq!(answered.meaning, if same { Meaning::Positive } else { Meaning::Unknown }, "{subject}");
+        for status in [200, 201] {
+            let answered = judge_by(&rules, status, &[], &there(subject.clone()), &sent);
+            assert_eq!(answered.meaning, meaning, "{subject}");
+            assert_eq!(answered.record_id.is_some(), meaning != Meaning::Unknown, "to find it there");
+        }
         let found = read_back(&bundle(&there(subject.clone())), &sent);
-        assert_eq!(matches!(found, ReadBack::Found { .. }), same, "{subject}");
-        assert!(same || matches!(found, ReadBack::CannotSay { .. }));
+        let as_asked = match found {
+            ReadBack::Found { .. } => Meaning::Positive,
+            ReadBack::Misfiled { .. } => Meaning::Misfiled,
+            ReadBack::CannotSay { .. } | ReadBack::NotFound => Meaning::Unknown,
+        };
+        assert_eq!(as_asked, meaning, "{subject}");
+    }
+}
+
+#[test]
+fn a_created_document_that_contradicts_what_was_sent_is_not_filed() {
+    let mut sent = resource(None, "D1", "current");
+    sent["content"] = json!([{"attachment": {"data": "U2VlbiB0b2RheS4=", "size": 11}}]);
+    let request = request(Method::Post, "DocumentReference", &sent);
+    let rules = HttpRules::default();
+    let shown = |key: &str, value: Value| {
+        let mut r = sent.clone();
+        (r["id"], r[key]) = (json!("17"), value);
+        r
+    };
+    let location = [("Location", "DocumentReference/17")];
+    let judge = |body: &Value| judge_by(&rules, 201, &location, body, &request);
+    assert_eq!(judge(&shown("status", json!("current"))).meaning, Meaning::Positive);
+    for (key, value, why) in [
+        ("status", json!("entered-in-error"), "201, with another status"),
+        ("identifier", json!([{"system": SYSTEM, "value": "D9"}]), "201, with another identifier"),
+        ("content", json!([{"attachment": {"data": "U2Vlbg==", "size": 4}}]), "201, with another text"),
+    ] {
+        let v = judge(&shown(key, value));
+        assert_eq!((v.meaning, v.code.as_str(), v.record_id), (Meaning::Unknown, why, None));
+    }
+    let two = [("Location", "DocumentReference/17"), ("Location", "DocumentReference/18")];
+    let v = judge_by(&rules, 201, &two, &Value::Null, &request);
+    assert_eq!((v.meaning, v.code.as_str()), (Meaning::Unknown, "201, without the record's id"));
+    // Asked for, the record must show the same.
+    let found = |r: &Value| {
+        let bundle = json!({"resourceType": "Bundle", "entry": [{"resource": r}]}).to_string().into_bytes();
+        read_back(&Reply::new(200, [], bundle).to_bytes(), &request)
+    };
+    assert!(matches!(found(&shown("status", json!("current"))), ReadBack::Found { .. }));
+    for content in [json!([]), json!([{"attachment": {"data": "U2Vlbg=="}}])] {
+        assert!(matches!(found(&shown("content", content)), ReadBack::CannotSay { .. }));
     }
 }

@@ -10,7 +10,7 @@ use ips_bridge::status::{Epr, sentence};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-const REASONS: [ParkReason; 20] = [
+const REASONS: [ParkReason; 21] = [
     ParkReason::IdentityChanged,
     ParkReason::IdentityChangedAfterSend,
     ParkReason::EndpointChangedAfterSend,
@@ -31,6 +31,7 @@ const REASONS: [ParkReason; 20] = [
     ParkReason::Deceased,
     ParkReason::Merged,
     ParkReason::LookupUnclear,
+    ParkReason::Misfiled,
 ];
 
 fn delivery(state: State) -> Delivery {
@@ -56,18 +57,21 @@ fn delivery(state: State) -> Delivery {
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        not_now: 0,
         asking: None,
         not_there: None,
         overridden: vec![],
         approved: None,
         sent_for_others: false,
         record_id: None,
+        record_place: None,
         release_at: None,
         next_attempt_at: None,
         created_at: Timestamp::UNIX_EPOCH,
         accepted_at: None,
         filed_at: None,
         cancelled: None,
+        since: None,
         trace: None,
     }
 }
@@ -79,6 +83,7 @@ fn parked(reason: ParkReason) -> Delivery {
             | ParkReason::EndpointChangedAfterSend
             | ParkReason::OutcomeUnknown
             | ParkReason::MayAlreadyBeFiled
+            | ParkReason::Misfiled
     );
     let detail = match reason {
         ParkReason::Refused | ParkReason::FilingContradicted => "AE 204",

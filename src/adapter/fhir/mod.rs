@@ -1,5 +1,6 @@
 //! Packs that speak FHIR over HTTP: tree templates, requests, what replies mean, maps of what comes in. Pure: no network.
 
+pub mod asked;
 mod build;
 pub mod json;
 pub mod lookup;

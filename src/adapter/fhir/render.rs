@@ -43,7 +43,7 @@ pub(in crate::adapter) fn render(
 
 /// A request that asks the record for what a rendering sent, by the first identifier in it; `None` where that names nothing.
 pub fn read_back(rendering: &[u8]) -> Option<Vec<u8>> {
-    let asked = resource::Asked::of(rendering)?;
+    let asked = super::asked::Asked::of(rendering)?;
     let by = asked.identifier?;
     let encode = |text: &str| percent_encoding::utf8_percent_encode(text, IN_QUERY).to_string();
     let target = format!("{}?identifier={}%7C{}", asked.kind, encode(&by.system), encode(&by.value));

@@ -1,6 +1,5 @@
 //! What every FHIR resource says about itself: type, id, identifiers; and what an OperationOutcome says.
 
-use crate::transport::http_message::{Method, Request};
 use serde_json::Value;
 
 /// FHIR R4, datatype id: 1 to 64 of A-Z, a-z, 0-9, `-` and `.`.
@@ -59,56 +58,6 @@ pub fn identifiers(resource: &Value) -> Vec<Identifier> {
     };
     let text = |i: &Value, key: &str| i.get(key).and_then(Value::as_str).map(str::to_owned);
     list.into_iter().filter_map(|i| Some(Identifier { system: text(i, "system")?, value: text(i, "value")? })).collect()
-}
-
-fn subject(resource: &Value) -> Option<&Value> {
-    resource.get("subject").or_else(|| resource.get("for"))
-}
-
-/// What a rendered request asks for, as far as its reply has to be held against it.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    pub method: Method,
-    pub kind: String,
-    /// For PUT: the id in the target.
-    pub id: Option<String>,
-    /// The first identifier of what is sent: it names this very document, and no other.
-    pub identifier: Option<Identifier>,
-    pub status: Option<String>,
-    /// Whom it is about: `subject`, or `for` in a Task.
-    subject: Option<Value>,
-}
-
-impl Asked {
-    /// From the bytes of a rendering; `None` when they are no request with a resource.
-    pub fn of(request: &[u8]) -> Option<Self> {
-        let request = Request::parse(request).ok()?;
-        let body = super::json::read(&request.body).ok()?;
-        let path = request.target.split('?').next().unwrap_or_default();
-        Some(Self {
-            method: request.method,
-            kind: type_of(&body)?.to_owned(),
-            id: type_and_id(path).map(|(_, id)| id.to_owned()),
-            identifier: identifiers(&body).into_iter().next(),
-            status: body.get("status").and_then(Value::as_str).map(str::to_owned),
-            subject: subject(&body).cloned(),
-        })
-    }
-
-    /// Whether a resource of the record is about the person that ours is about. What cannot be compared is not.
-    pub fn is_about_the_same(&self, other: &Value) -> bool {
-        let Some(ours) = &self.subject else { return true };
-        let Some(theirs) = subject(other) else { return false };
-        let text = |v: &Value, at: &str| v.pointer(at).and_then(Value::as_str).map(str::to_owned);
-        let number =
-            |v: &Value| Some((text(v, "/identifier/system")?.to_ascii_lowercase(), text(v, "/identifier/value")?));
-        let reference =
-            |v: &Value| text(v, "/reference").and_then(|r| type_and_id(&r).map(|(k, i)| format!("{k}/{i}")));
-        match (number(ours), number(theirs)) {
-            (Some(a), Some(b)) => a == b,
-            _ => reference(ours).is_some_and(|a| reference(theirs) == Some(a)),
-        }
-    }
 }
 
 /// One issue of an OperationOutcome.

@@ -37,7 +37,8 @@ pub struct Undecodable {
 /// A character the endpoint's character set lacks. Names the character, never the text around it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "character {character_index} ({hint}) does not exist in {charset}; reword it or let the endpoint use UNICODE UTF-8"
+    "character {} ({hint}) does not exist in {charset}; reword it or let the endpoint use UNICODE UTF-8",
+    character_index + 1
 )]
 pub struct Uncarriable {
     /// Counted in characters from 0.

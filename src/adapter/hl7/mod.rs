@@ -29,6 +29,7 @@ pub use message::{Component, Field, Message, Repeat, Segment};
 pub use path::Path;
 pub use reading::Reading;
 pub use reply::{NotAReply, Reply, ReplyError, Withheld};
+pub(super) use scan::TOO_MANY_DELIMITERS;
 pub use scan::{DELIMITERS_MAX, MESSAGE_BYTES_MAX, Notes, Odd, SEGMENTS_MAX, SetAside, Unreadable};
 pub use write::{Ack, AckCode, AckError, Location};
 

@@ -189,7 +189,9 @@ impl Found {
             self.text(repeat.component(2).reading());
         }
         self.errors[own..].iter_mut().for_each(|e| e.is_own = true);
-        if self.errors.len() == before && matches!(severity, Some('E' | 'F')) {
+        // Words alone are an error too, unless the sender calls them less.
+        let worded = [7, 8].into_iter().any(|n| said(err.field(n).reading()).is_some());
+        if self.errors.len() == before && (matches!(severity, Some('E' | 'F')) || worded && severity.is_none()) {
             self.errors.push(ReplyError { code: String::new(), severity, location: place, is_own: false });
         }
         self.text(err.field(7).reading());

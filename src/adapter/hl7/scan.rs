@@ -11,6 +11,8 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const SEGMENTS_MAX: usize = 10_000;
 /// Most delimiters in a message. Each costs hl7-parser up to 700 bytes of tree, so this bounds its memory at about 70 MB.
 pub const DELIMITERS_MAX: usize = 100_000;
+/// What is said of a message that has more.
+pub(in crate::adapter) const TOO_MANY_DELIMITERS: &str = "more than 100,000 delimiters";
 
 /// Why a message cannot be read, and where. Static texts: they never hold anything from the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -272,7 +274,7 @@ fn check_delimiters(scan: &Scan) -> Result<(), Unreadable> {
         return Ok(());
     }
     let hint = "ask the sender to send it in parts";
-    Err(Unreadable { segment: 0, byte: 0, what: "more than 100,000 delimiters", hint })
+    Err(Unreadable { segment: 0, byte: 0, what: TOO_MANY_DELIMITERS, hint })
 }
 
 #[cfg(test)]

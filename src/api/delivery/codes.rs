@@ -31,13 +31,13 @@ twins! {
     ParkReason = ParkReason {
         IdentityChanged, IdentityChangedAfterSend, EndpointChangedAfterSend, NhsNumberUnverified, ReferralClosed, TextNotCarriable, TextTooLong,
         NoMappedStaffId, PredecessorUnresolved, Refused, RetriesExhausted, OutcomeUnknown, MayAlreadyBeFiled, FilingContradicted, NotRenderable,
-        ByPerson, WithdrawalCannotNameDocument, Deceased, Merged, LookupUnclear,
+        ByPerson, WithdrawalCannotNameDocument, Deceased, Merged, LookupUnclear, Misfiled,
     }
     WaitingFor = WaitingFor { Nobody, Author, TeamLead, Integrator }
     EvidenceKind = EvidenceKind { TransportAck, ApplicationAck, ReadBack, VendorReport, Reconciled }
     EntryKind = EntryKind { Note, Outcome, ReferralReply }
     EntryAction = EntryAction { Create, Replace, Withdraw }
-    Meaning = VerdictKind { Positive, Refused, Retry, Unknown }
+    Meaning = VerdictKind { Positive, Refused, Retry, Unknown, Misfiled }
     Gate = EndpointGate { Open, Probing, Closed }
 }
 
@@ -56,12 +56,12 @@ mod tests {
     #[test]
     fn every_code_has_one_twin() {
         both_ways::<State>(7);
-        both_ways::<ParkReason>(20);
+        both_ways::<ParkReason>(21);
         both_ways::<WaitingFor>(4);
         both_ways::<EvidenceKind>(5);
         both_ways::<EntryKind>(3);
         both_ways::<EntryAction>(3);
-        both_ways::<Meaning>(4);
+        both_ways::<Meaning>(5);
         both_ways::<Gate>(3);
     }
 

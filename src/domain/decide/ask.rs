@@ -2,7 +2,7 @@
 //! enough; anything else is asked again, and parked in the end.
 
 use super::late::{Late, weigh};
-use super::{later, park, positive};
+use super::{later, misfiled, park, positive};
 use crate::domain::ask::{Answer, Asking, Because, NotThere};
 use crate::domain::delivery::{Delivery, EvidenceKind, ParkReason, State};
 use crate::domain::ids::ReplyId;
@@ -104,6 +104,13 @@ pub(super) fn answered(
         }
         (Answer::Received { .. } | Answer::NotDelivered { .. }, Some(asking), None) => {
             Some(unclear(d, policy, asking, "an answer that was not kept", now, random))
+        }
+        (Answer::Misfiled { .. }, Some(_), _) => {
+            Some(misfiled(d, "the record was asked and shows it with somebody else"))
+        }
+        (Answer::Misfiled { .. }, None, Some(reply)) => {
+            let verdict = spoken(Meaning::Misfiled, Level::Application, "asked: in somebody else's record");
+            weigh(d, policy, &Late { verdict: &verdict, evidence: None, reply, now, random })
         }
         (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
         (Answer::CannotSay { code }, Some(asking), _) => Some(unclear(d, policy, asking, code, now, random)),

@@ -1,7 +1,7 @@
 //! Evidence outside the attempt in hand. It answers *a* rendering by its control id, not a known attempt of it: where that leaves a
 //! doubt, the delivery goes on counting as possibly received.
 
-use super::{back_off, may_already_be_filed, park, positive, unknown};
+use super::{back_off, may_already_be_filed, misfiled, park, positive, unknown};
 use crate::domain::delivery::{Delivery, Evidence, EvidenceKind, ParkReason, State};
 use crate::domain::ids::ReplyId;
 use crate::domain::policy::{AckMode, EndpointPolicy};
@@ -23,7 +23,22 @@ pub(super) fn weigh(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) 
         Meaning::Refused if late.verdict.duplicate => has_it(d, policy, late.verdict),
         Meaning::Refused => refused(d, policy, late.verdict),
         Meaning::Retry => not_taken(d, policy, late),
+        Meaning::Misfiled => elsewhere(d, &late.verdict.code),
         Meaning::Unknown => None,
+    }
+}
+
+/// Wherever else it stands, it stands in the record of somebody else as well.
+fn elsewhere(d: &mut Delivery, code: &str) -> Option<String> {
+    match d.state {
+        _ if d.attempts == 0 => None,
+        State::Filed => Some(park(d, ParkReason::FilingContradicted, code)),
+        State::Parked if d.park.as_ref().is_some_and(|p| p.reason == ParkReason::Misfiled) => None,
+        State::Cancelled => {
+            d.unresolved = d.unresolved.max(1);
+            Some(format!("cancelled, and yet the far end shows it in somebody else's record ({code})"))
+        }
+        _ => Some(misfiled(d, code)),
     }
 }
 
@@ -46,13 +61,13 @@ fn confirmed(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
         State::Filed if under_another_id(d, kind, late.verdict) => {
             Some(park(d, ParkReason::FilingContradicted, "filed under another record id as well"))
         }
-        State::Filed => one_more(d, kind, late),
+        State::Filed => one_more(d, policy, kind, late),
         _ if kind.files(policy.filed_by) => {
             d.begun = false;
             file_or_accept(d)
         }
-        State::Cancelled => one_more(d, kind, late),
-        State::Accepted if d.evidence.iter().any(|e| e.kind == kind) => one_more(d, kind, late),
+        State::Cancelled => one_more(d, policy, kind, late),
+        State::Accepted if d.evidence.iter().any(|e| e.kind == kind) => one_more(d, policy, kind, late),
         State::Accepted => file_or_accept(d),
         // It answers one of the attempts that nobody knew about. Where there is none, it came after the stronger word that settled it.
         State::Queued | State::BackingOff if d.unresolved > 0 => {
@@ -63,9 +78,25 @@ fn confirmed(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
             d.unresolved = d.unresolved.saturating_sub(1);
             file_or_accept(d)
         }
+        // What was not to be taken was taken: what says so is weaker than what files, and more than nothing. It does not go again.
+        State::Queued | State::BackingOff if kind > EvidenceKind::TransportAck && d.attempts > 0 => file_or_accept(d),
+        // An engine that says both says neither.
+        State::BackingOff if is_of_the_application(late) && d.attempts > 0 => {
+            Some(unknown(d, policy, "not now, and then taken", late.now, late.random))
+        }
+        State::Parked if is_of_the_application(late) && parked_as.is_some_and(ParkReason::says_it_is_not_there) => {
+            d.unresolved = d.unresolved.max(1);
+            one_more(d, policy, kind, late);
+            Some(park(d, ParkReason::FilingContradicted, "refused, and then taken"))
+        }
         // While bytes are on their way, the answer to *them* decides; what is parked for another reason stays so.
         State::Sending | State::Queued | State::BackingOff | State::Parked => None,
     }
+}
+
+/// A transport's receipt says nothing against what the application has said.
+fn is_of_the_application(late: &Late<'_>) -> bool {
+    late.verdict.level == Level::Application
 }
 
 /// The vendor reports it again, under another id than the vendor reported before. Ids that others gave (an acknowledgement, a list) may be written
@@ -77,7 +108,7 @@ fn under_another_id(d: &Delivery, kind: EvidenceKind, verdict: &Verdict) -> bool
 }
 
 /// Evidence that moves nothing. A far end that repeats itself for ever adds nothing.
-fn one_more(d: &mut Delivery, kind: EvidenceKind, late: &Late<'_>) -> Option<String> {
+fn one_more(d: &mut Delivery, policy: &EndpointPolicy, kind: EvidenceKind, late: &Late<'_>) -> Option<String> {
     let names_it = d.record_id.is_none() && late.verdict.record_id.is_some();
     if !names_it && d.evidence.iter().any(|e| e.kind == kind) {
         return None;
@@ -86,6 +117,7 @@ fn one_more(d: &mut Delivery, kind: EvidenceKind, late: &Late<'_>) -> Option<Str
     d.evidence.push(Evidence { kind, at: late.now, reply_id: Some(late.reply), record_id });
     if names_it {
         d.record_id.clone_from(&late.verdict.record_id);
+        d.record_place = Some(policy.place.clone());
     }
     let cancelled = if d.state == State::Cancelled { "cancelled, and yet: " } else { "" };
     Some(format!("{cancelled}more evidence: {} ({})", kind.words(), late.verdict.code))

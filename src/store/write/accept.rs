@@ -7,7 +7,7 @@ use super::super::writer::Ctx;
 use super::names;
 use crate::domain::chain::{self, AfterSettling, Plan};
 use crate::domain::decide::{Decision, Happened, decide};
-use crate::domain::delivery::{Delivery, Park, ParkReason, State};
+use crate::domain::delivery::{Delivery, Park, ParkReason, Since, State};
 use crate::domain::entry::{Entry, EntryAction, EntryKind};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::{EndpointId, OdsCode};
@@ -203,18 +203,21 @@ fn add(
         attempts: 0,
         refused_retries: 0,
         unknown_resends: 0,
+        not_now: 0,
         asking: None,
         not_there: None,
         overridden: Vec::new(),
         approved: None,
         sent_for_others: false,
         record_id: None,
+        record_place: None,
         release_at: accepting.release_at,
         next_attempt_at: None,
         created_at: ctx.now,
         accepted_at: None,
         filed_at: None,
         cancelled: None,
+        since: None,
         trace: accepting.trace.map(str::to_owned),
     };
     if cannot_name {
@@ -264,7 +267,20 @@ pub(in crate::store) fn happen(
     });
     view.put_delivery(delivery.clone());
     names::keep(view, ctx, &delivery, happened, &policy)?;
+    let reason = |d: &Delivery| d.park.as_ref().map(|p| p.reason);
+    if reason(&delivery) == Some(ParkReason::Misfiled) && reason(before) != Some(ParkReason::Misfiled) {
+        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it stands in the record of somebody else; a person must have it taken out there now");
+    }
     follow(view, ctx, before, &delivery)?;
+    if before.filed_at.is_none() && delivery.state == State::Filed {
+        let mut later = view.chain(delivery.subject.uuid(), &delivery.endpoint);
+        later.retain(|d| d.lane_seq > delivery.lane_seq);
+        if chain::stands_beside(&delivery, &later) {
+            tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it reached the record after a newer version had gone without it: both may stand there, and a person must look now");
+            let filed = view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery);
+            return happen(view, ctx, &filed, &Happened::StandsBeside, "bridge");
+        }
+    }
     // What follows can change it once more.
     Ok(view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery))
 }
@@ -301,6 +317,9 @@ fn follow_pair(view: &mut View, ctx: &Ctx<'_>, older: DeliveryId, newer: Deliver
     let names = policy(ctx, &older.endpoint, &older.trust).names;
     let follows: &[(&Delivery, Happened)] = match chain::after_settling(&older, &newer, &before, names) {
         AfterSettling::Nothing => &[],
+        AfterSettling::GivesWay if newer.action == EntryAction::Withdraw => {
+            &[(&older, Happened::Superseded { why: "withdrawn" })]
+        }
         AfterSettling::GivesWay => &[(&older, Happened::Superseded { why: "a newer version takes its place" })],
         AfterSettling::BothEnd => &[
             (&newer, Happened::Superseded { why: "what it withdraws never reached the record" }),
@@ -308,6 +327,10 @@ fn follow_pair(view: &mut View, ctx: &Ctx<'_>, older: DeliveryId, newer: Deliver
         ],
         AfterSettling::SuccessorNameable => &[(&newer, Happened::Nameable)],
     };
+    if newer.state == State::Filed && older.state == State::Filed && older.since.is_none() {
+        let since = if newer.action == EntryAction::Withdraw { Since::Withdrawn } else { Since::Replaced };
+        happen(view, ctx, &older, &Happened::Passed(since), "bridge")?;
+    }
     for (delivery, happened) in follows.iter().filter(|(d, _)| d.state != State::Cancelled) {
         happen(view, ctx, delivery, happened, "bridge")?;
     }

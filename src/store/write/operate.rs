@@ -1,7 +1,7 @@
 //! What people do to deliveries and endpoints.
 
 use super::super::error::{Refusal, StoreError, WriteError};
-use super::super::record::{Answer, Answered, EndpointState, Paused};
+use super::super::record::{Answer, Answered, EndpointState, Gate, Paused};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::{self, Accepting, happen};
@@ -164,6 +164,10 @@ impl Write for SetPaused {
             view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let by = self.call.actor.principal.clone();
         state.paused = self.paused.then(|| Paused { by, why: Private(self.reason.clone()), at: ctx.now });
+        // Who resumes it says that it is worth a try now, whatever closed it.
+        if !self.paused && state.gate == Gate::Closed {
+            (state.until, state.told_until) = (None, None);
+        }
         view.endpoints.put(self.endpoint.clone(), state);
         let action = if self.paused { "endpoint.pause" } else { "endpoint.resume" };
         let about = About {

@@ -1,7 +1,7 @@
 //! The outbox's side of the record: claim lanes, begin attempts, settle them, take late evidence.
 
 use super::super::error::{StoreError, WriteError};
-use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Rendering, Reply};
+use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Rendering, Reply, SILENT_MAX};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
@@ -84,6 +84,11 @@ impl Write for Claim {
         let mut room = gate_room(&state, clock, self.limit);
         let probing = room == 1 && state.gate != Gate::Open;
         let mut claimed = Vec::new();
+        let mut claimable = claimable;
+        if probing {
+            // One whose silence is known finds out nothing.
+            claimable.sort_by_key(|c| c.head.is_some_and(|head| state.silent.contains(&head)));
+        }
         for c in claimable {
             let key = (self.endpoint.clone(), c.patient_id);
             let Some(mut lane) = view.lanes.get(&key).cloned() else { continue };
@@ -372,6 +377,7 @@ impl Write for Settle {
         }
         self.end_attempt(view, ctx);
         view.replies.extend_from_slice(&self.replies);
+        let others_pass = self.others_pass(view);
         self.feel(view, lease.as_ref());
         // Without the token this is no longer the sender speaking: only what was *heard* counts, as late evidence.
         let answered = self.attempt.and_then(|a| view.attempts.get(&a)).map(|a| a.rendering_id);
@@ -391,7 +397,7 @@ impl Write for Settle {
             {
                 Happened::EarlierConfirmed { verdict: found_earlier(None) }
             }
-            (happened, true) => happened.clone(),
+            (happened, true) => alone(happened, others_pass),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
             (asked @ Happened::Asked { answer, .. }, false) if answer.is_news() => asked.clone(),
             (_, false) => return Ok(before),
@@ -411,6 +417,17 @@ impl Write for Settle {
         let settled = happen(view, ctx, &before, &happened, "bridge")?;
         super::merge::lead_on(view, ctx, &key);
         Ok(view.deliveries.get(&settled.id).cloned().unwrap_or(settled))
+    }
+}
+
+/// What is answered to others and not to this one comes to an end: a person looks.
+fn alone(happened: &Happened, others_pass: bool) -> Happened {
+    match happened {
+        Happened::NotNow { why, .. } => Happened::NotNow { why: why.clone(), others_pass },
+        Happened::Asked { answer: Answer::NotHeard { why }, reply } if others_pass => {
+            Happened::Asked { answer: Answer::CannotSay { code: why.clone() }, reply: *reply }
+        }
+        other => other.clone(),
     }
 }
 
@@ -458,6 +475,13 @@ impl Settle {
         view.attempts.put(attempt.id, attempt);
     }
 
+    /// Others were answered since this one was not: whatever is the matter is its own. The first time nobody can know.
+    fn others_pass(&self, view: &View) -> bool {
+        let state = view.endpoints.get(&self.endpoint);
+        matches!(self.feeling, Feeling::Silent(_))
+            && state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
+    }
+
     /// Open, closed until, and back: only a change is written.
     fn feel(&self, view: &mut View, lease: Option<&Lease>) {
         let before =
@@ -470,19 +494,36 @@ impl Settle {
                 state.until = None;
             }
             Feeling::Nothing => return,
+            // An answer that was on its way when it asked to be left alone does not end that.
+            Feeling::Reached if state.told_until.is_some_and(|until| until > from_micros(view.lease_clock)) => {
+                (state.failures, state.silences) = (0, 0);
+                state.silent.clear();
+            }
             Feeling::Reached => {
                 let EndpointState { paused, pack, .. } = state;
                 state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
             }
             Feeling::ToldToWait { why, wait } => {
                 let clock = from_micros(view.lease_clock);
+                let until = Some(later(clock, *wait));
+                let longer = state.because.clone();
+                let is_shorter = state.gate == Gate::Closed && state.until >= until;
                 self.close(&mut state, why, clock);
-                let until = later(clock, *wait);
-                state.until = state.until.max(Some(until));
+                // The reason that is shown is that of the longest wait.
+                if is_shorter {
+                    state.because = longer;
+                }
+                state.until = state.until.max(until);
+                state.told_until = state.told_until.max(until);
             }
             Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
             Feeling::Silent(why) => {
-                state.silences += 1;
+                // One that is never answered says nothing of the endpoint, however often it is tried.
+                if !state.silent.contains(&self.delivery_id) {
+                    state.silences += 1;
+                    state.silent.insert(0, self.delivery_id);
+                    state.silent.truncate(SILENT_MAX);
+                }
                 if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
                     self.close(&mut state, why, from_micros(view.lease_clock));
                 }
@@ -520,7 +561,7 @@ impl Write for Knock {
     fn decide(&mut self, view: &mut View, _ctx: &Ctx<'_>) -> Result<(), WriteError> {
         let state = view.endpoints.get(&self.endpoint).filter(|s| s.gate == Gate::Closed && s.until.is_some());
         if let Some(state) = state.cloned() {
-            view.endpoints.put(self.endpoint.clone(), EndpointState { until: None, ..state });
+            view.endpoints.put(self.endpoint.clone(), EndpointState { until: None, told_until: None, ..state });
         }
         Ok(())
     }

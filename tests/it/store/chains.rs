@@ -1,5 +1,6 @@
 //! Replace and withdraw (invariant 7), each case with real claims, attempts and answers.
 
+use super::evidence::aa;
 use super::*;
 use ips_bridge::domain::delivery::ParkReason;
 use ips_bridge::domain::entry::EntryAction;
@@ -245,6 +246,48 @@ async fn each_endpoint_has_a_chain_of_its_own() {
         bridge.claim_only(&epr(), withdrawals[0]).await;
         assert!(bridge.claim(&anew(), 10).await.is_empty());
         bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+/// The person who gave it up could not know; nor could the replacement, which went without it.
+#[tokio::test]
+async fn a_version_that_proves_to_be_in_the_record_beside_a_newer_one_waits_for_a_person() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, first) = begin(&bridge, "east").await;
+        bridge.send(first.delivery(), Sent::Silence).await;
+        bridge.operate(first.delivery(), Operation::Park).await.unwrap();
+        let cancel = Operation::Cancel { may_be_in_record_acknowledged: true };
+        bridge.operate(first.delivery(), cancel).await.unwrap();
+        let control_id = bridge.control_id(first.delivery()).await;
+        let second = bridge.replace(&of, first.note, "Second.").await.unwrap()[0];
+        bridge.send(second, Sent::Filed).await;
+        assert_eq!(bridge.late(&epr(), &control_id, aa()).await, Some(first.delivery()));
+        assert_eq!(bridge.parked(first.delivery()).await, Some(ParkReason::FilingContradicted));
+        assert_eq!(bridge.state(second).await, "FILED");
+        // The withdrawal takes back what it can name; the other one goes on waiting for a person.
+        let third = bridge.withdraw(&of, first.note).await.unwrap()[0];
+        bridge.send(third, Sent::Filed).await;
+        assert_eq!(bridge.parked(first.delivery()).await, Some(ParkReason::FilingContradicted));
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+/// What withdraws it was sent after it.
+#[tokio::test]
+async fn a_version_that_proves_to_be_in_the_record_after_its_withdrawal_is_filed() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, first) = begin(&bridge, "east").await;
+        bridge.send(first.delivery(), Sent::Silence).await;
+        bridge.operate(first.delivery(), Operation::Park).await.unwrap();
+        let control_id = bridge.control_id(first.delivery()).await;
+        let second = bridge.withdraw(&of, first.note).await.unwrap()[0];
+        bridge.send(second, Sent::Filed).await;
+        bridge.late(&epr(), &control_id, aa()).await;
+        assert_eq!((bridge.state(first.delivery()).await, bridge.state(second).await), ("FILED", "FILED"));
         bridge.close().await;
     }
 }

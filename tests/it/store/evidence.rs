@@ -8,7 +8,7 @@ use ips_bridge::domain::verdict::{Level, Meaning};
 use ips_bridge::store::write::{Feeling, Operation, Settle};
 use std::time::Duration;
 
-fn aa() -> ips_bridge::domain::verdict::Verdict {
+pub fn aa() -> ips_bridge::domain::verdict::Verdict {
     verdict(Meaning::Positive, Level::Application, "AA")
 }
 

@@ -239,3 +239,75 @@ async fn one_endpoints_trouble_is_no_others() {
         bridge.close().await;
     }
 }
+
+#[tokio::test]
+async fn one_that_is_never_answered_does_not_close_the_endpoint_however_often_it_is_tried() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 1).await;
+        let not_now = Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false };
+        for n in 1..=5 {
+            let claimed = bridge.claim(&epr(), 10).await.remove(0);
+            let silent = Feeling::Silent("lookup patient: answered 500".into());
+            let settle = bridge.settling(&claimed, None, not_now.clone(), silent);
+            assert_eq!(bridge.store.settle(settle).await.unwrap().state.word(), "QUEUED");
+            let state = state(&bridge).await;
+            assert_eq!((state.gate, state.silences), (Gate::Open, 1), "{n}");
+            bridge.clock.advance(Duration::from_secs(3600));
+        }
+        bridge.close().await;
+    }
+}
+
+/// Others are answered between its turns: whatever is the matter is its own.
+#[tokio::test]
+async fn one_that_alone_comes_to_nothing_waits_for_a_person_in_the_end() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 1).await;
+        let not_now = Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false };
+        let mut turns = 0;
+        let parked = loop {
+            let claimed = bridge.claim(&epr(), 10).await.remove(0);
+            let silent = Feeling::Silent("lookup patient: answered 500".into());
+            let settled = bridge.store.settle(bridge.settling(&claimed, None, not_now.clone(), silent)).await.unwrap();
+            turns += 1;
+            if settled.state.word() == "PARKED" {
+                break settled;
+            }
+            assert!(turns < 50);
+            let of = bridge.episode().await;
+            let other = bridge.write(&of, "Note.").await;
+            bridge.send(other.delivery(), Sent::Filed).await;
+            bridge.clock.advance(Duration::from_secs(3600));
+        };
+        assert_eq!((turns, parked.attempts), (10, 0));
+        assert_eq!(parked.park.map(|p| p.reason), Some(ParkReason::LookupUnclear));
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_to_be_left_alone_is_until_its_time_is_over_or_a_person_says_otherwise() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 4).await;
+        let mut claimed = bridge.claim(&epr(), 4).await.into_iter();
+        let told = |why: &str, seconds| Feeling::ToldToWait { why: why.into(), wait: Duration::from_secs(seconds) };
+        fails(&bridge, &claimed.next().unwrap(), told("for an hour", 3600)).await;
+        // A shorter wait, and an answer, that were on their way.
+        fails(&bridge, &claimed.next().unwrap(), told("for a moment", 1)).await;
+        let closed = state(&bridge).await;
+        assert_eq!((closed.gate, closed.because.as_str()), (Gate::Closed, "for an hour"));
+        let answered = claimed.next().unwrap();
+        let attempt = bridge.begin(&answered).await;
+        bridge.settle(&answered, attempt, Sent::Filed).await;
+        assert_eq!((state(&bridge).await.gate, state(&bridge).await.until), (Gate::Closed, closed.until));
+        let of = bridge.episode().await;
+        bridge.write(&of, "Note.").await;
+        assert!(bridge.claim(&epr(), 10).await.is_empty());
+        pause(&bridge, &epr(), false).await;
+        assert_eq!(bridge.claim(&epr(), 10).await.len(), 1, "one finds out");
+        bridge.close().await;
+    }
+}

@@ -23,7 +23,7 @@ pub enum LineFeeds {
 
 /// A character that must not reach the wire. Names its place and code point, never the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("character {character_index} is the control character U+{code_point:04X}; {hint}")]
+#[error("character {} is the control character U+{code_point:04X}; {hint}", character_index + 1)]
 pub struct Unescapable {
     /// Counted in characters from 0.
     pub character_index: usize,
