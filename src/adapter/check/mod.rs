@@ -1,8 +1,12 @@
 //! `adapter check`: everything that can be said of a pack without its EPR, every fault at once.
 
+mod cancels;
 mod coverage;
+mod ids;
 mod leaf_drop;
+mod left_out;
 mod marks;
+mod merges;
 mod round_trip;
 mod tidy;
 mod typed;
@@ -55,6 +59,9 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     }
     done.push(format!("{} examples run", outcomes.len()));
     coverage::check(pack, &outcomes, &unread, &mut faults);
+    merges::check(pack, &outcomes, &mut faults);
+    cancels::check(pack, &mut faults);
+    ids::check(pack, &outcomes, &mut faults);
     typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);
     let mut tries = 0;
     for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
@@ -66,6 +73,10 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
         done.push(format!("{} with {}: its text is not read back: {why}", row.entry, row.template));
     }
     done.extend(unconditional(pack));
+    done.extend(cancels::doubts(pack));
+    done.extend(left_out::doubts(pack));
+    done.extend(left_out::cut(pack));
+    done.extend(ids::doubts(pack));
     let made = outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed());
     let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| marks::unsaid(pack, case)).collect();
     done.extend(unsaid);
