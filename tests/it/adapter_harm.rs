@@ -141,6 +141,79 @@ fn a_text_of_a_referral_that_would_be_cut_unseen_is_doubted() {
     assert!(!doubts(&pack).iter().any(|d| d.contains("NTE-4")));
 }
 
+fn refused_rows(pack: &Path, rows: &[&str], why: &str) {
+    let pack = Pack::load(pack).expect("loads");
+    for row in rows {
+        let said = pack.reply_rules(&row.parse().expect("TOML")).expect_err(row);
+        assert!(said.iter().any(|f| f.what.contains(why)), "{row}: {said:?}");
+    }
+}
+
+const UNTOLD: &str = "nobody can tell whether the note was filed before";
+
+#[test]
+fn what_may_have_been_filed_is_never_called_refused_and_never_sent_again_by_a_status() {
+    let statuses = ["500", "502", "504", "408", "\"5xx\"", "\"3xx\""];
+    let rows = |meaning: &str| statuses.map(|s| format!("{s} = \"{meaning}\""));
+    let (refused, retried) = (rows("refused"), rows("retry"));
+    let (_folder, xml) = invented("beck", &[]);
+    let (_other, fhir) = changed("fhir-uk-core", &[]);
+    refused_rows(&xml, &refused.each_ref().map(String::as_str), UNTOLD);
+    refused_rows(&xml, &retried.each_ref().map(String::as_str), UNTOLD);
+    refused_rows(&fhir, &refused.each_ref().map(String::as_str), UNTOLD);
+    for pack in [&xml, &fhir] {
+        refused_rows(pack, &["202 = \"refused\"", "\"2xx\" = \"refused\"", "202 = \"retry\""], "can never be");
+        let pack = Pack::load(pack).expect("loads");
+        assert!(pack.reply_rules(&"503 = \"retry\"\n409 = \"refused\"".parse().expect("TOML")).is_ok());
+    }
+    // By FHIR's own rules a repeat under the same identifier is told from a second note.
+    assert!(Pack::load(&fhir).expect("loads").reply_rules(&retried.join("\n").parse().expect("TOML")).is_ok());
+}
+
+#[test]
+fn a_fault_that_soap_says_of_whatever_went_wrong_proves_nothing() {
+    let (_folder, pack) = invented("beck", &[]);
+    for code in ["Server", "Receiver", "\"env:Receiver\"", "\"soap:Server\""] {
+        let rows = ["refused", "retry"].map(|meaning| format!("fault.{code} = \"{meaning}\""));
+        refused_rows(&pack, &rows.each_ref().map(String::as_str), UNTOLD);
+    }
+    let rules = |rows: &str| Pack::load(&pack).expect("loads").reply_rules(&rows.parse().expect("TOML"));
+    assert!(rules("fault.Server = \"unknown\"\nfault.\"Server.Locked\" = \"retry\"").is_ok());
+    let over = "over          = { at = \"/Envelope/Body/Fault/faultcode\", is = [\"Server\"] }";
+    let session = "[session]\npath = \"session\"\nxml = \"<L><P>{{ login.password }}</P></L>\"\ntoken = \"/L/T\"\nlasts_seconds = 60\n\
+                   send = { header = \"Authorization\", value = \"S {{ token }}\" }\n";
+    let (_folder, pack) = invented("beck", &[("adapter.toml", "[reply]\n", &format!("{session}{over}\n\n[reply]\n"))]);
+    told(&faults(&pack), "adapter.toml:", &["\"Server\" ends a session", UNTOLD]);
+}
+
+#[test]
+fn a_code_is_a_code_and_no_pattern_and_a_word_of_what_went_wrong_is_no_proof() {
+    let (_folder, pack) = invented("beck", &[]);
+    refused_rows(&pack, &["result.\"*\" = \"positive\"", "fault.\"*\" = \"refused\""], "there is no wildcard");
+    let (_folder, pack) = invented("tarn", &[]);
+    refused_rows(&pack, &["NOPAT = \"positive\"", "204 = \"positive\""], "can never be positive");
+    assert!(Pack::load(&pack).expect("loads").reply_rules(&"I001 = \"positive\"".parse().expect("TOML")).is_ok());
+}
+
+#[test]
+fn what_names_a_message_is_no_id_of_a_document() {
+    let (_folder, pack) = invented("tarn", &[]);
+    refused_rows(&pack, &["record_id = \"MSH-10\"", "record_id = \"MSA-2\""], "names a message and no document");
+    let (_folder, pack) =
+        invented("beck", &[("adapter.toml", "record_id = \"/b:Filed/@id\"", "record_id = \"/b:Filed/@ref\"")]);
+    told(&faults(&pack), "adapter.toml:", &["one place for record_id and echo_at"]);
+    let own = ("examples/reply-aa/reply.hl7", "ZTA|", "ZTA|1|01JNBRZC5M8Q4T7V9XA2E3F4G1\nZTX|");
+    let (_folder, pack) = invented("tarn", &[own]);
+    told(&faults(&pack), "examples/reply-aa/expected.verdict", &["an id that we gave for the record's own"]);
+    let rows = (
+        "adapter.toml",
+        "record_id = \"/b:Filed/@id\"\necho_at   = \"/b:Filed/@ref\"\necho_of   = \"/*/b:Ref\"\n",
+        "result_at = \"/b:Filed/@ok\"\nresult.1 = \"positive\"\n",
+    );
+    let (_folder, pack) = invented("beck", &[rows]);
+    told(&doubts(&pack), "adapter.toml", &["neither record_id nor echo_at"]);
+}
+
 #[test]
 fn an_id_of_a_message_or_a_patient_is_none_of_a_referral_and_a_visit_is_no_patient() {
     for (field, whose) in [("MSH-10", "names a message"), ("PID-3", "names a patient")] {
