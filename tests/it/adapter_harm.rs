@@ -227,3 +227,40 @@ fn an_id_of_a_message_or_a_patient_is_none_of_a_referral_and_a_visit_is_no_patie
         told(&doubts(&pack), "maps/referral.toml:", &[&format!("takes {field} for a number of the patient")]);
     }
 }
+
+#[test]
+fn a_number_of_a_patient_that_is_typed_into_a_template_or_a_map_is_a_fault() {
+    let print = "{{ patient.nhs_number | nhs_number }}";
+    for put in [
+        "{{ patient.nhs_number | default(\"9990000042\") | nhs_number }}",
+        "{{ patient.nhs_number | default(\"999 000 0042\") }}",
+    ] {
+        let (_folder, pack) = invented("tarn", &[("templates/parts/head.hl7", print, put)]);
+        told(&faults(&pack), "templates/parts/head.hl7:3: an NHS number is typed here", &["print it"]);
+    }
+    let row = "{ from = \"PID-3[4=NHS].1\", as = \"nhs_number\" }";
+    let (_folder, pack) = invented("tarn", &[("maps/referral.toml", row, "{ value = \"9990000042\" }")]);
+    told(&faults(&pack), "maps/referral.toml:", &["an NHS number is typed here"]);
+    let (_folder, pack) = invented(
+        "beck",
+        &[("templates/note.xml", "{{ lookup.client.id }}", "{{ lookup.client.id | default(\"4471920\") }}")],
+    );
+    told(&faults(&pack), "templates/note.xml:1: patient.local_identifiers.value of example", &["is typed here"]);
+}
+
+#[test]
+fn a_date_that_is_none_of_hl7_and_a_text_that_is_called_a_number_are_never_sent() {
+    let born = "{{ patient.date_of_birth | hl7_date }}";
+    for (find, put, field) in [
+        (born, "{{ patient.date_of_birth | uk_date }}", "PID-7"),
+        (born, "{{ patient.date_of_birth }}", "PID-7"),
+        ("PN|TX|{{ entry.occurred_at | hl7_time }}", "PN|TX|{{ entry.occurred_at | uk_time }}", "TXA-4"),
+        ("EVN||{{ message.time | hl7_time }}", "EVN||{{ message.time }}", "EVN-2"),
+    ] {
+        let (_folder, pack) = changed("_template", &[("templates/note.hl7", find, put)]);
+        told(&faults(&pack), "examples/render-note/expected.hl7", &[field, "is no date or time of HL7"]);
+        assert!(Pack::load(&pack).expect("loads").render_example("render-note", &Default::default()).is_none());
+    }
+    let (_folder, pack) = changed("_template", &[("templates/note.hl7", "FT|371532007", "NM|371532007")]);
+    told(&faults(&pack), "examples/render-note/expected.hl7", &["OBX-5", "is called a number (NM) in OBX-2"]);
+}

@@ -63,6 +63,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     cancels::check(pack, &mut faults);
     ids::check(pack, &outcomes, &mut faults);
     typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);
+    typed::numbers(pack, &mut faults);
     let mut tries = 0;
     for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
         tries += leaf_drop::check(pack, case, &mut faults);
