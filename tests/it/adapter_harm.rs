@@ -264,3 +264,103 @@ fn a_date_that_is_none_of_hl7_and_a_text_that_is_called_a_number_are_never_sent(
     let (_folder, pack) = changed("_template", &[("templates/note.hl7", "FT|371532007", "NM|371532007")]);
     told(&faults(&pack), "examples/render-note/expected.hl7", &["OBX-5", "is called a number (NM) in OBX-2"]);
 }
+
+#[test]
+fn what_says_whose_note_it_is_changes_with_the_patient() {
+    let family = "{{ patient.name.family }}";
+    let born = "{{ patient.date_of_birth | hl7_date }}";
+    let gender = "{{ patient.gender | code(\"gender\") }}";
+    for (find, put, said) in [
+        (family, "{{ author.author.display_name }}", "PID-5.1 is not the patient's family name"),
+        ("^{{ patient.name.given }}^", "^Client^", "PID-5.2 is not the patient's given name"),
+        (born, "19010101", "PID-7 is not the patient's date of birth"),
+        (born, "{{ entry.occurred_at | hl7_date }}", "PID-7 is not the patient's date of birth"),
+        (gender, "F", "PID-8 says the same of every patient"),
+    ] {
+        let (_folder, pack) = changed("_template", &[("templates/note.hl7", find, put)]);
+        told(&faults(&pack), "templates/note.hl7: note.create: ", &[said]);
+        // Who means it so says why, and a reviewer sees that.
+        let why = "patient_exempt = \"the receiver takes no names; its supplier, 2 March\"\ntext_code = ";
+        let (_folder, pack) =
+            changed("_template", &[("templates/note.hl7", find, put), ("adapter.toml", "text_code = ", why)]);
+        assert!(!faults(&pack).iter().any(|f| f.contains(said)));
+        told(&doubts(&pack), "adapter.toml:", &[said, "its supplier, 2 March"]);
+    }
+    for (put, good) in [
+        ("{{ patient.name.family | upper }}", true),
+        ("{{ patient.name.family }}&van", true),
+        ("van&{{ patient.name.family }}", false),
+    ] {
+        let (_folder, pack) = changed("_template", &[("templates/note.hl7", family, put)]);
+        assert_eq!(!faults(&pack).iter().any(|f| f.contains("PID-5.1 is not")), good, "{put}");
+    }
+    let no_lookup = ("templates/note.xml", "{{ lookup.client.id }}", "{{ patient.local_identifiers[0].value }}");
+    let (_folder, pack) = invented("beck", &[no_lookup]);
+    told(
+        &faults(&pack),
+        "templates/note.xml: note.create: ",
+        &["neither the patient's family name nor the date of birth"],
+    );
+}
+
+#[test]
+fn a_number_that_another_organisation_gave_is_never_passed_off_as_the_records_own() {
+    let nhs = "{{ patient.nhs_number | nhs_number }}^^^NHS^NH";
+    let each = |inner: &str| format!("{nhs}{{% for id in patient.local_identifiers %}}~{inner}{{% endfor %}}");
+    for (inner, good) in [
+        ("{{ id.value }}^^^RZZ^MR", false),
+        ("{{ id.value }}", false),
+        ("{{ id.value }}^^^{{ id.assigning_authority }}^MR", true),
+    ] {
+        let (_folder, pack) = changed("_template", &[("templates/note.hl7", nhs, &each(inner))]);
+        let said = faults(&pack).iter().any(|f| f.contains("printed as if this record had given it"));
+        assert_eq!(!said, good, "{inner}");
+    }
+    let (_folder, pack) =
+        changed("_template", &[("templates/note.hl7", nhs, &each("{{ id.value }}^^^{{ id.assigning_authority }}^MR"))]);
+    told(&doubts(&pack), "adapter.toml:", &["one of the same kind (PID-3.5)"]);
+    let first = ("templates/note.xml", "<Ref>", "<Local>{{ patient.local_identifiers[0].value }}</Local><Ref>");
+    let (_folder, pack) = invented("beck", &[first]);
+    told(&faults(&pack), "templates/note.xml: note.create: ", &["printed as if this record had given it"]);
+}
+
+#[test]
+fn what_msh_and_obx_say_of_the_bytes_is_so_under_every_setting() {
+    for (find, put, said) in [
+        ("||||||UNICODE UTF-8", "", "MSH-18 is empty, and the bytes are UNICODE UTF-8"),
+        ("UNICODE UTF-8", "8859/1", "made of a text with £, é"),
+        ("FT|371532007", "ST|371532007", "OBX-2 is ST beside the author's text"),
+        ("FT|371532007", "CE|371532007", "OBX-2 is CE beside the author's text"),
+    ] {
+        let (_folder, pack) = changed("_template", &[("templates/note.hl7", find, put)]);
+        told(&faults(&pack), "templates/note.hl7: ", &[said]);
+    }
+    let set = "receiving_facility    = ";
+    let row = format!(
+        "charset = {{ help = \"MSH-18\", example = \"UNICODE UTF-8\", choices = [\"UNICODE UTF-8\", \"8859/15\"] }}\n{set}"
+    );
+    let (_folder, pack) = changed("_template", &[("adapter.toml", set, &row)]);
+    let said = faults(&pack);
+    assert!(said.iter().any(|f| f.starts_with("templates/note.hl7: ") && f.contains("note.create")), "{said:#?}");
+    let follows = ("templates/note.hl7", "UNICODE UTF-8", "{{ settings.charset }}");
+    let (_folder, pack) = changed("_template", &[("adapter.toml", set, &row), follows]);
+    assert!(!faults(&pack).iter().any(|f| f.starts_with("templates/note.hl7")));
+}
+
+#[test]
+fn what_withdraws_a_note_names_the_version_that_is_there() {
+    let former = "{{ message.replaces.document_id }}";
+    let first = "{{ message.first_document_id }}";
+    let (_folder, pack) = invented("tarn", &[("templates/withdrawn.hl7", former, first)]);
+    told(
+        &faults(&pack),
+        "templates/withdrawn.hl7: note.withdraw of a note that was replaced before names the wrong version",
+        &["first version's"],
+    );
+    let (_folder, pack) = invented("beck", &[("templates/withdrawn.xml", former, first)]);
+    told(
+        &faults(&pack),
+        "templates/withdrawn.xml: note.withdraw of a note that was replaced before names the wrong version",
+        &[],
+    );
+}

@@ -5,11 +5,15 @@ mod coverage;
 mod ids;
 mod leaf_drop;
 mod left_out;
+mod letters;
 mod marks;
 mod merges;
 mod round_trip;
 mod tidy;
 mod typed;
+mod variants;
+mod versions;
+mod who;
 
 use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
 use super::fault::Faults;
@@ -68,6 +72,8 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
         tries += leaf_drop::check(pack, case, &mut faults);
         round_trip::check(pack, case, &mut faults);
+        letters::check(pack, case, &mut faults);
+        versions::check(pack, case, &mut faults);
     }
     done.push(format!("{tries} inputs with one value dropped"));
     for (row, why) in pack.manifest.render.iter().filter_map(|r| Some((r, r.text_exempt.as_ref()?))) {
@@ -79,7 +85,8 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     done.extend(left_out::cut(pack));
     done.extend(ids::doubts(pack));
     let made = outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed());
-    let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| marks::unsaid(pack, case)).collect();
+    let said = |case: &Case, faults: &mut Faults| [marks::unsaid(pack, case), who::check(pack, case, faults)].concat();
+    let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| said(case, &mut faults)).collect();
     done.extend(unsaid);
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
