@@ -2,7 +2,7 @@
 
 use crate::adapter_breaks::copy;
 use crate::adapter_words::{changed, faults};
-use ips_bridge::adapter::{Pack, check::check};
+use ips_bridge::adapter::{Pack, check::check, examples};
 use ips_bridge::verdict::verdict;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -363,4 +363,27 @@ fn what_withdraws_a_note_names_the_version_that_is_there() {
         "templates/withdrawn.xml: note.withdraw of a note that was replaced before names the wrong version",
         &[],
     );
+}
+
+#[test]
+fn a_blessing_under_which_nothing_is_carried_says_so() {
+    let (_folder, pack) = changed("_template", &[("templates/note.hl7", "PV1|1|O", "PV1|1|{{ patient.phone }}")]);
+    for case in fs::read_dir(pack.join("examples")).expect("examples").map(|c| c.expect("a case").path()) {
+        let _ = fs::remove_file(case.join("expected.hl7"));
+    }
+    let done = examples::test(&pack, true, verdict).done;
+    assert!(done.iter().any(|d| d.contains("none of the 3 render examples is carried")), "{done:?}");
+    let (_folder, pack) = changed("_template", &[]);
+    assert!(!examples::test(&pack, true, verdict).done.iter().any(|d| d.contains("is carried")));
+}
+
+#[test]
+fn an_each_over_a_whole_list_says_what_is_missing() {
+    let of = (
+        "maps/service_request.toml",
+        "from = \"$.subject -> $.identifier[?@.value]\"",
+        "from = \"$.subject -> $.identifier\"",
+    );
+    let (_folder, pack) = changed("fhir-uk-core", &[of]);
+    assert!(faults(&pack).iter().any(|f| f.contains("write [*] behind it")));
 }
