@@ -92,6 +92,8 @@ pub struct RenderEntry {
     pub exempt: Option<String>,
     /// Why the accepted text is not read back from it.
     pub text_exempt: Option<String>,
+    /// Why it does not say the patient's name and date of birth as they are.
+    pub patient_exempt: Option<String>,
     pub line: u32,
 }
 
@@ -472,6 +474,7 @@ fn render_entry(
         );
     }
     let exempt = reason(&r, "exempt");
+    let patient_exempt = reason(&r, "patient_exempt");
     r.finish();
     Some(RenderEntry {
         entry: entry?,
@@ -484,6 +487,7 @@ fn render_entry(
         document,
         exempt,
         text_exempt,
+        patient_exempt,
         line,
     })
 }

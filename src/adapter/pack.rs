@@ -329,11 +329,14 @@ impl Pack {
             what: s.why.to_string(),
         });
         let pieces = super::map::is_a_piece(&message).into_iter().chain(super::map::undecoded(&message));
+        // A map that refuses it by a row of its own has said so.
+        let says = |f: &FieldFault| f.from.starts_with("MRG");
+        let merge = super::map::is_a_merge(&message, &map.makes).filter(|_| !faults.iter().any(says));
         let control_id = envelope.control_id().into_owned();
         let Mapped { value, nulls } = mapped;
         let elsewhere = super::map::numbers_elsewhere(&message);
         let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere };
-        Ok((parsed, torn.chain(pieces).chain(faults).collect()))
+        Ok((parsed, torn.chain(pieces).chain(merge).chain(faults).collect()))
     }
 }
 

@@ -154,6 +154,13 @@ impl Hl7Rules {
         if key == "record_id" {
             let path =
                 Path::parse(value).map_err(|e| (format!("record_id is not a path: {}", e.what), e.hint.to_owned()))?;
+            // What names the reply, or the message it answers, is no document: a later version would be filed over nothing.
+            if path.segment_id() == "MSH" || (path.segment_id(), path.field()) == ("MSA", 2) {
+                return Err((
+                    format!("record_id is {path}, which names a message and no document of the record"),
+                    "name the field in which the EPR gives its own id of the document, or leave record_id away".into(),
+                ));
+            }
             self.record_id = Some(path);
             return Ok(());
         }
@@ -188,10 +195,12 @@ impl Hl7Rules {
                 let codes = "error codes hold a digit (204) or are a word of 3 to 20 characters that begins with a capital (LOCKED)";
                 return Err((format!("unknown key \"{key}\" in [reply]"), format!("{hint}; {codes}")));
             }
-            if row == Row::Positive && key.bytes().all(|b| b.is_ascii_digit()) {
+            // A code of letters alone says in a word what went wrong (NOPAT); HL7's own codes of table 0357 are figures.
+            let digits = key.bytes().filter(u8::is_ascii_digit).count();
+            if row == Row::Positive && (digits == key.len() || digits == 0) {
                 return Err((
                     format!("\"{key}\" can never be positive"),
-                    "an error code is refused, retry, query or unknown".into(),
+                    "an error code is refused, retry, duplicate or unknown".into(),
                 ));
             }
             self.errors.insert(key.to_owned(), row);

@@ -114,6 +114,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[[render]]", "text_at", "fhir and xml packs: where the accepted text stands, so that it can be read back."),
     ("[[render]]", "document", "The document that is made before the message: page, kind, name, index."),
     ("[[render]]", "exempt", "Why there can be no example."),
+    ("[[render]]", "patient_exempt", "Why what is sent does not say the patient's name and date of birth as they are."),
     ("[[render]]", "text_exempt", "Why the accepted text is not read back from what is sent."),
     (
         "[[parse]]",

@@ -275,6 +275,13 @@ impl Session {
             file.fault_at(over.line, what, hint);
         }
         let Some(rules) = rules else { return };
+        for word in over.is.iter().filter(|word| xml::XmlRules::is_generic(word)) {
+            let what = format!(
+                "\"{word}\" ends a session, and SOAP says it of whatever went wrong: nobody can tell whether the note was filed before"
+            );
+            let hint = "name the fault that the supplier promises to send before a message is looked at";
+            file.fault_at(over.line, what, hint);
+        }
         for word in &over.is {
             let is_result = rules.result_at.as_ref() == Some(&over.at) && rules.result(word).is_some();
             let may_be_filed = matches!(rules.fault(word), Some(HttpRow::Unknown | HttpRow::Query));

@@ -136,7 +136,7 @@ fn what_could_be_a_name_or_number_of_a_person_is_not_shown() {
 #[test]
 fn an_endpoint_changes_single_rows_and_a_no_can_never_become_a_yes() {
     let own: toml::Table =
-        "\"500\" = \"retry\"\nfault.Busy = \"refused\"\n[result]\nFINE = \"positive\"".parse().expect("TOML");
+        "\"503\" = \"retry\"\nfault.Busy = \"refused\"\n[result]\nFINE = \"positive\"".parse().expect("TOML");
     let ReplyRules::Xml(changed) = ReplyRules::Xml(Box::new(rules(ROWS))).with(&own).expect("good rows") else {
         panic!("xml rules")
     };

@@ -25,6 +25,9 @@ fn a_new_pack_passes_its_check_whether_from_nothing_or_over_another() {
     assert!(
         text("my-epr/adapter.toml").contains("id      = \"my-epr\"") && !text("my-epr/README.md").contains("_template")
     );
+    let nowhere = folder.path().join("nowhere").display().to_string();
+    let said = run(&["adapter", "new", "my-epr", "--in", &nowhere]).exits(2).err;
+    assert!(said.contains("there is no folder") && said.contains("name their folder with --in"), "{said}");
     made(&["my-epr"]).exits(2);
     made(&["../odd"]).exits(2);
     assert!(made(&["other", "--extends", "nobody"]).exits(2).err.contains("not a pack's folder"));

@@ -6,6 +6,7 @@
 mod adapter_breaks;
 mod adapter_faults;
 mod adapter_fhir;
+mod adapter_harm;
 mod adapter_interop;
 mod adapter_overlay;
 mod adapter_packs;

@@ -1,11 +1,19 @@
 //! `adapter check`: everything that can be said of a pack without its EPR, every fault at once.
 
+mod cancels;
 mod coverage;
+mod ids;
 mod leaf_drop;
+mod left_out;
+mod letters;
 mod marks;
+mod merges;
 mod round_trip;
 mod tidy;
 mod typed;
+mod variants;
+mod versions;
+mod who;
 
 use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
 use super::fault::Faults;
@@ -55,19 +63,30 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     }
     done.push(format!("{} examples run", outcomes.len()));
     coverage::check(pack, &outcomes, &unread, &mut faults);
+    merges::check(pack, &outcomes, &mut faults);
+    cancels::check(pack, &mut faults);
+    ids::check(pack, &outcomes, &mut faults);
     typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);
+    typed::numbers(pack, &mut faults);
     let mut tries = 0;
     for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
         tries += leaf_drop::check(pack, case, &mut faults);
         round_trip::check(pack, case, &mut faults);
+        letters::check(pack, case, &mut faults);
+        versions::check(pack, case, &mut faults);
     }
     done.push(format!("{tries} inputs with one value dropped"));
     for (row, why) in pack.manifest.render.iter().filter_map(|r| Some((r, r.text_exempt.as_ref()?))) {
         done.push(format!("{} with {}: its text is not read back: {why}", row.entry, row.template));
     }
     done.extend(unconditional(pack));
+    done.extend(cancels::doubts(pack));
+    done.extend(left_out::doubts(pack));
+    done.extend(left_out::cut(pack));
+    done.extend(ids::doubts(pack));
     let made = outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed());
-    let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| marks::unsaid(pack, case)).collect();
+    let said = |case: &Case, faults: &mut Faults| [marks::unsaid(pack, case), who::check(pack, case, faults)].concat();
+    let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| said(case, &mut faults)).collect();
     done.extend(unsaid);
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }

@@ -4,15 +4,15 @@ use super::super::examples::Case;
 use super::super::fault::{Faults, line_of};
 use super::super::lint;
 use super::super::pack::Pack;
+use crate::domain::nhs_number::NhsNumber;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Where what is somebody's, or one message's, stands in an input. Of a list every element.
+/// Where what is somebody's, or one message's, stands in an input. Of a list every element. NHS numbers are looked for by themselves.
 const PLACES: &[&str] = &[
     "patient.name.family",
     "patient.name.given",
     "patient.date_of_birth",
-    "patient.nhs_number",
     "patient.local_identifiers.value",
     "patient.address.postcode",
     "patient.phone",
@@ -26,6 +26,10 @@ const PLACES: &[&str] = &[
 ];
 /// Shorter ones are words of a language sooner or later.
 const CHARS_MIN: usize = 3;
+/// Numbers of a patient, which stand in no tag either: `| default("…")` would give one patient's to another.
+const NUMBERS: &[&str] = &["patient.local_identifiers.value", "patient_id"];
+/// In a tag shorter ones may be a count or a year.
+const NUMBER_CHARS_MIN: usize = 5;
 
 pub fn check<'c>(pack: &Pack, cases: impl Iterator<Item = &'c Case>, faults: &mut Faults) {
     // Each value once, with the first example that has it.
@@ -44,9 +48,29 @@ pub fn check<'c>(pack: &Pack, cases: impl Iterator<Item = &'c Case>, faults: &mu
         let Some(source) = pack.sources.text(file, &mut Faults::default()) else { continue };
         let literal = outside_tags(file, &source);
         for (value, (place, example)) in &known {
-            let Some(at) = whole_word(&literal, value) else { continue };
+            let is_number = NUMBERS.contains(place) && value.chars().count() >= NUMBER_CHARS_MIN;
+            let text = if is_number { &source } else { &literal };
+            let Some(at) = whole_word(text, value) else { continue };
             let what = format!("{place} of example {example} is typed here: every message would have it");
             faults.add(file, line_of(&source, at), what, format!("print it: {{{{ {place} }}}}"));
+        }
+    }
+}
+
+/// An NHS number in a template or a map, be it of the test range: whoever it is, the messages of all patients would have it.
+pub fn numbers(pack: &Pack, faults: &mut Faults) {
+    let files = pack.sources.under("templates").chain(pack.sources.under("maps"));
+    for file in files.filter(|file| pack.sources.is_own(file)) {
+        let Some(source) = pack.sources.text(file, &mut Faults::default()) else { continue };
+        for (at, line) in source.lines().enumerate().filter(|(_, line)| NhsNumber::stands_in(line)) {
+            // What may be a real one is told of every file already.
+            let plain = line.split(|c: char| !c.is_ascii_digit());
+            if plain.filter_map(|run| NhsNumber::parse(run).ok()).any(|n| !n.is_test_range()) {
+                continue;
+            }
+            let what = "an NHS number is typed here: every message would have it";
+            let hint = "print it: {{ patient.nhs_number }}; in a map name the path that it stands at";
+            faults.add(file, u32::try_from(at + 1).unwrap_or(0), what, hint);
         }
     }
 }

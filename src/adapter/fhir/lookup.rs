@@ -230,6 +230,14 @@ impl Lookup {
         [&self.path].into_iter().chain(&self.query).chain(&self.body)
     }
 
+    /// Whether the record's answer is held against the patient's NHS number.
+    pub fn compares(&self) -> bool {
+        match &self.at {
+            At::Fhir(at) => at.nhs_number.is_some(),
+            At::Xml(at) => at.compares(),
+        }
+    }
+
     /// Names of what it gives.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         let (fhir, xml) = match &self.at {

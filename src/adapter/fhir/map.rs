@@ -1,6 +1,7 @@
 //! Maps of messages that are trees: which place of theirs becomes which field of ours. In FHIR a place is a JSONPath (RFC 9535), and ` -> ` follows
 //! a reference to a resource that is contained, or in the same Bundle; in XML it is a path (`adapter/xml/path.rs`). Rows only, no other logic.
 
+mod asked;
 mod ended;
 mod place;
 mod read;

@@ -18,6 +18,7 @@ pub use lookup::{Died, Found, Lookup, LookupQuestion, NotLookedUp};
 pub use render::read_back;
 pub(super) use render::render;
 pub use reply::{HttpRow, HttpRules, ISSUE_TYPES, meanings as reply_meanings};
+pub(in crate::adapter) use reply::{is_untold, untold};
 
 use super::fault::Faults;
 

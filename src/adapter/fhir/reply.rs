@@ -83,6 +83,22 @@ pub struct HttpRules {
     acks: BTreeMap<String, HttpRow>,
 }
 
+/// Statuses under which nobody can tell what became of a request: whoever calls such a note refused says that it is not in the record, and somebody writes
+/// it again.
+const UNTOLD: &[&str] = &["500", "502", "504", "408", "5xx", "3xx"];
+
+/// What is said of a row that claims to know it, and what to do.
+pub(in crate::adapter) fn untold(key: &str, value: &str) -> (String, String) {
+    (
+        format!("\"{key}\" can never be {value}: nobody can tell whether the note was filed before"),
+        "leave it unknown; or name the code that the supplier promises to send before anything is filed".into(),
+    )
+}
+
+pub(in crate::adapter) fn is_untold(status: &str) -> bool {
+    UNTOLD.contains(&status)
+}
+
 impl Default for HttpRules {
     /// RFC 9110 and FHIR R4 (RESTful API). A gateway that got no answer (502, 504) cannot say what became of the request: unknown. 401 comes
     /// here only when a fresh token did not help; it is the endpoint's trouble, not the message's.
@@ -178,6 +194,9 @@ impl HttpRules {
         if !fits {
             let hint = "2xx is positive, received or unknown; anything else is refused, retry, query or unknown";
             return Err((format!("\"{key}\" can never be {value}"), hint.into()));
+        }
+        if row == HttpRow::Refused && is_untold(key) {
+            return Err(untold(key, value));
         }
         self.statuses.insert(key.to_owned(), row);
         Ok(())

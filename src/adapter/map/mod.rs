@@ -1,5 +1,7 @@
 //! Maps: what of their message becomes which field of ours. Rows only, each a path and a filter; no other logic.
 
+mod asked;
+mod merged;
 mod observations;
 mod once;
 mod pick;
@@ -13,6 +15,8 @@ mod valid;
 mod wanted;
 mod whole;
 
+pub use merged::is_a_merge;
+pub(super) use merged::{Outside, outside};
 pub(super) use pick::{Choosing, Pick, Picks};
 pub(super) use reached::{Reached, RowNamed};
 pub use read::from_table;

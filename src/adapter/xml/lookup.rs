@@ -23,6 +23,11 @@ pub struct AnswerAt {
 }
 
 impl AnswerAt {
+    /// Whether an answer is held against the patient's NHS number.
+    pub fn compares(&self) -> bool {
+        self.nhs_number.is_some()
+    }
+
     /// The rows of `[lookup.<name>]` that say so; `gives` are its own, and what it says of the NHS number is checked where the others are.
     pub fn read(
         file: &TomlFile<'_>,

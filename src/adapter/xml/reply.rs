@@ -1,7 +1,7 @@
 //! `[reply]` of an XML pack: what a status means, what a Fault or a result code in the body means, and what a reply must show before it counts.
 
 use super::super::fault::suggest;
-use super::super::fhir::{HttpRow, HttpRules};
+use super::super::fhir::{HttpRow, HttpRules, is_untold, untold};
 use super::path::{Namespaces, Path};
 use std::collections::BTreeMap;
 
@@ -41,11 +41,11 @@ impl Default for XmlRules {
 }
 
 impl XmlRules {
-    /// The usual rows of HTTP, but for 5xx: SOAP answers 500 to whatever went wrong, before or after it was filed, and nothing here makes a
+    /// The usual rows of HTTP, but for 5xx and 408: SOAP answers 500 to whatever went wrong, before or after it was filed, and nothing here makes a
     /// repeat harmless. Fault codes: SOAP's own for a message that was not understood are refused.
     pub fn new(namespaces: Namespaces) -> Self {
         let mut http = HttpRules::default();
-        for status in ["5xx", "502", "504"] {
+        for status in ["5xx", "502", "504", "408"] {
             http.statuses.insert(status.into(), HttpRow::Unknown);
         }
         let faults = ["VersionMismatch", "MustUnderstand"].map(|code| (code.to_owned(), HttpRow::Refused));
@@ -76,6 +76,12 @@ impl XmlRules {
         self.faults.get(code).or_else(|| self.faults.get(local)).copied()
     }
 
+    /// SOAP's word for whatever went wrong on the far side, before a note was filed or after. What stands behind a dot (`Server.Busy`) is a service's own.
+    pub fn is_generic(code: &str) -> bool {
+        let local = code.rsplit_once(':').map_or(code, |(_, local)| local);
+        matches!(local, "Server" | "Receiver")
+    }
+
     /// What is wrong with the whole, once every row is read.
     pub fn wanting(&self) -> Option<(&'static str, &'static str)> {
         match (&self.result_at, &self.record_id, &self.echo.at, &self.echo.of) {
@@ -86,6 +92,10 @@ impl XmlRules {
             (Some(_), _, _, _) if self.results.is_empty() => Some((
                 "[reply] has result_at and no result it could say",
                 "add result.OK = \"positive\" and what else it may say",
+            )),
+            (_, Some(record), Some(echo), _) if record == echo => Some((
+                "[reply] has one place for record_id and echo_at: our own name for the document is none that the record gave it",
+                "name the place where the record's own id stands, or leave record_id away where it gives none",
             )),
             (_, _, Some(_), None) | (_, _, None, Some(_)) => Some((
                 "[reply] has one of echo_at and echo_of",
@@ -125,6 +135,13 @@ impl XmlRules {
                 if code.is_empty() || code.len() > 100 || code.contains(char::is_control) {
                     return Err((format!("\"{key}\" names no code"), "write result.OK = \"positive\"".into()));
                 }
+                if code == "*" {
+                    let hint = "list each code that the service sends; what no row lists is unknown";
+                    return Err((format!("\"{key}\" names no code: there is no wildcard"), hint.into()));
+                }
+                if of == "fault" && Self::is_generic(code) && matches!(row, HttpRow::Refused | HttpRow::Retry) {
+                    return Err(untold(key, value));
+                }
                 if of == "fault" && matches!(row, HttpRow::Positive | HttpRow::Received) {
                     let hint = "a fault is refused, retry, query or unknown";
                     return Err((format!("\"{key}\" can never be {value}"), hint.into()));
@@ -133,6 +150,7 @@ impl XmlRules {
                 rows.insert(code.to_owned(), row);
                 Ok(())
             }
+            "" if value == "retry" && is_untold(code) => Err(untold(key, value)),
             "" => self.http.set(key, value).map_err(|(what, hint)| match what.starts_with("unknown key") {
                 true => {
                     let hint = format!(

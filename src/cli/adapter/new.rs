@@ -24,7 +24,12 @@ pub fn run(args: &Args, out: &mut Out) -> Result<(), Failure> {
     if PackId::parse(&args.id).is_err() {
         return Err(Failure::Usage(format!("\"{}\" is no id for a pack: use 1 to 40 of a-z, 0-9 and -", args.id)));
     }
-    super::folder_of(&args.folder)?;
+    if !args.folder.is_dir() {
+        return Err(Failure::Usage(format!(
+            "there is no folder {} here; go to where the packs lie, or name their folder with --in",
+            args.folder.display()
+        )));
+    }
     let folder = args.folder.join(&args.id);
     if folder.exists() {
         return Err(Failure::Usage(format!("{} is there already; choose another id", folder.display())));

@@ -166,6 +166,10 @@ impl Path {
         match (&self.way, scope.0) {
             (Way::Json { from_element, hops }, At::Json(resource)) => {
                 let nodes = resource.nodes(*from_element, hops)?;
+                if nodes.iter().any(|node| node.is_array()) {
+                    let hint = "gives a list in one piece; write [*] behind it, so that each of its elements is one";
+                    return Err(hint.into());
+                }
                 Ok(nodes.into_iter().map(|n| Scope(At::Json(Resource { element: Some(n), ..resource }))).collect())
             }
             (Way::Xml(path), At::Xml { document, element }) => {

@@ -142,6 +142,11 @@ impl Path {
         &self.segment
     }
 
+    /// The field it looks at in them.
+    pub fn field(&self) -> usize {
+        self.field
+    }
+
     /// The one value in the whole message. Equal values count as one; different ones are an error, since taking the first
     /// would be a choice by place.
     pub fn read<'m>(&self, message: &'m Message) -> Result<Reading<'m>, Ambiguous> {

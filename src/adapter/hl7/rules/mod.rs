@@ -1,6 +1,7 @@
 //! What a rendered message must hold before it is sent: the wire, the standard's order, required fields, lengths and tables,
 //! and NHS numbers that can be right. Used by `adapter check` and before every send.
 
+mod dates;
 mod order;
 mod tables;
 
@@ -88,6 +89,7 @@ pub fn check(bytes: &[u8], charset: Charset, limits: Limits) -> Vec<Fault> {
         }
         None => faults.push(fault(at(message.msh(), 12), "is a version without rules here", "2.4 and 2.5.1 have them")),
     }
+    dates::of_message(&message, &mut faults);
     for segment in message.segments() {
         escapes_of(segment, &mut faults);
         nhs_numbers_of(segment, &mut faults);

@@ -1,0 +1,28 @@
+//! What a map looks at and what it gives, told without a message: for `adapter check`.
+
+use super::{Each, Field, Map};
+
+impl Map {
+    /// Whether a message is refused, or a row counts, by what stands at this place (`$.status`), or below it.
+    pub fn asks(&self, place: &str) -> bool {
+        let is = |shown: &str| {
+            let rest = shown.trim().strip_prefix(place);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        };
+        let when = self.rows().filter_map(|(_, row)| row.when.as_ref()).map(|(path, _)| path);
+        self.accept.iter().map(|(path, _)| path).chain(when).any(|path| is(&path.shown))
+    }
+
+    /// Whether it refuses any message for what that says.
+    pub fn refuses(&self) -> bool {
+        !self.accept.is_empty()
+    }
+
+    /// Whether a row gives this field of ours; within a list, `merges.surviving_deceased`.
+    pub fn gives(&self, ours: &str) -> bool {
+        let named = |list: &str, fields: &[Field]| fields.iter().any(|f| format!("{list}{}", f.ours) == ours);
+        let of_list = |each: &Each, before: &str| named(&format!("{before}{}.", each.ours), &each.fields);
+        let within = |each: &Each| each.each.iter().any(|e| of_list(e, &format!("{}.", each.ours)));
+        named("", &self.fields) || self.each.iter().any(|each| of_list(each, "") || within(each))
+    }
+}

@@ -1,0 +1,114 @@
+//! What a map looks at and what it gives, told without a message: for `adapter check`.
+
+use super::row::{From, Row, Source};
+use super::{Around, Each, Field, Map, Over, Reached, Taken, Where};
+use crate::adapter::codes::CodeTable;
+use crate::adapter::hl7::{Charset, Message, Path};
+use jiff::tz::TimeZone;
+use serde_json::{Map as JsonMap, Value};
+use std::collections::BTreeMap;
+
+impl Map {
+    /// Whether a message is refused, or a row counts, by what stands in this field.
+    pub fn asks(&self, segment: &str, field: usize) -> bool {
+        let is = |path: &Path| path.segment_id() == segment && path.field() == field;
+        let of_rows = self.all_fields().flat_map(|f| &f.rows).flat_map(|row| &row.when);
+        let when = of_rows.filter_map(|(source, _)| source.path());
+        self.accept.iter().flat_map(|(paths, _)| paths).chain(when).any(is)
+    }
+
+    /// Whether a row takes something of this field; its line.
+    pub fn reads(&self, segment: &str, field: usize) -> Option<u32> {
+        let takes = |row: &&Row| row.places(None).any(|place| (place.0.as_str(), place.1) == (segment, field));
+        self.all_fields().flat_map(|f| &f.rows).find(takes).map(|row| row.line)
+    }
+
+    /// Whether it refuses any message for what that says.
+    pub fn refuses(&self) -> bool {
+        !self.accept.is_empty()
+    }
+
+    /// Whether a row gives this field of ours; within a list, `merges.surviving_deceased`.
+    pub fn gives(&self, ours: &str) -> bool {
+        self.row_for(ours).is_some()
+    }
+
+    /// The line of the first row that gives this field of ours.
+    pub fn row_for(&self, ours: &str) -> Option<u32> {
+        self.named_fields().find(|(name, _)| name == ours).map(|(_, field)| field.line)
+    }
+
+    /// Where the rows for this field of ours look: segment, field and the row's line.
+    pub fn places_of(&self, ours: &str) -> Vec<(String, usize, u32)> {
+        let mut found = Vec::new();
+        for (name, field) in self.named_fields().filter(|(name, _)| name == ours) {
+            let list = name.rsplit_once('.').map_or("", |(list, _)| list);
+            for row in &field.rows {
+                let over = self.lists().find(|(name, _)| name == list).and_then(|(_, each)| each.place());
+                found.extend(row.places(over).map(|(segment, field)| (segment, field, row.line)));
+            }
+        }
+        found
+    }
+
+    /// What it calls a message that says no more than which event it is.
+    pub fn kind_of(&self, message: &str, tables: &BTreeMap<String, CodeTable>) -> Option<String> {
+        let bare = format!("MSH|^~\\&|A|B|C|D|20260101120000||{message}|1|T|2.4\rPID|1\r");
+        let bare = Message::read(bare.as_bytes(), Charset::Utf8).ok()?;
+        let settings = JsonMap::new();
+        let around = Around { settings: &settings, tables, zone: &TimeZone::UTC, reached: None::<&Reached> };
+        let field = self.fields.iter().find(|f| f.ours == "kind")?;
+        match field.take(Where::whole(&bare), None, &around, &mut Vec::new())? {
+            Taken::Value(Value::String(kind)) => Some(kind),
+            _ => None,
+        }
+    }
+
+    fn lists(&self) -> impl Iterator<Item = (String, &Each)> {
+        self.each.iter().flat_map(|each| {
+            let inner = each.each.iter().map(|e| (format!("{}.{}", each.ours, e.ours), e));
+            std::iter::once((each.ours.clone(), each)).chain(inner)
+        })
+    }
+
+    fn named_fields(&self) -> impl Iterator<Item = (String, &Field)> {
+        let of_lists = self.lists().flat_map(|(list, each)| {
+            let named = move |f: &Field| format!("{list}.{}", f.ours);
+            each.fields.iter().map(move |f| (named(f), f))
+        });
+        self.fields.iter().map(|f| (f.ours.clone(), f)).chain(of_lists)
+    }
+}
+
+impl Each {
+    fn place(&self) -> Option<(&str, usize)> {
+        match &self.over {
+            Over::Field { segment, field } => Some((segment, *field)),
+            Over::Group(_) => None,
+        }
+    }
+}
+
+impl Row {
+    /// `over`: the field that components are of.
+    fn places<'r>(&'r self, over: Option<(&'r str, usize)>) -> impl Iterator<Item = (String, usize)> + 'r {
+        let list = match &self.from {
+            From::First(s) | From::Words(s) | From::Lines(s) | From::List(s) => s.as_slice(),
+            From::Value(_) | From::Setting(_) => &[],
+        };
+        list.iter().filter_map(move |source| match source {
+            Source::Path(path) => Some((path.segment_id().to_owned(), path.field())),
+            Source::Part(_) => over.map(|(segment, field)| (segment.to_owned(), field)),
+            Source::Observations => Some(("OBX".to_owned(), 5)),
+        })
+    }
+}
+
+impl Source {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Part(_) | Self::Observations => None,
+        }
+    }
+}
