@@ -470,6 +470,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         (
             "AdapterService/ActivateAdapter",
             v1::ActivateAdapterRequest {
+                same_version: false,
                 request_id: request_id(),
                 endpoint_id: RIO.into(),
                 reason: why(),

@@ -224,7 +224,11 @@ pub(super) async fn exercise_reasons(bridge: &Bridge, heard: &Heard) {
             backfill_deliveries,
             BackfillDeliveriesRequest { endpoint_id: endpoint_id_, recorded_from, ..Default::default() }
         );
-        said!(adapters, activate_adapter, ActivateAdapterRequest { endpoint_id: epr.clone(), version: String::new() });
+        said!(
+            adapters,
+            activate_adapter,
+            ActivateAdapterRequest { endpoint_id: epr.clone(), version: String::new(), same_version: false }
+        );
         said!(adapters, rollback_adapter, RollbackAdapterRequest { endpoint_id: epr.clone(), version: String::new() });
         let inbound_message_id = message.clone();
         said!(inbound, reprocess_inbound_message, ReprocessInboundMessageRequest { inbound_message_id });
