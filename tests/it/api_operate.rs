@@ -1,5 +1,6 @@
 //! What people do to deliveries and endpoints, and the backlog they can print.
 
+use crate::api_lists::audited;
 use crate::api_samples::*;
 use crate::api_support::{Bridge, RIO, SPARE, reason_of};
 use crate::support::stores;
@@ -85,8 +86,11 @@ async fn what_may_be_in_the_record_is_not_cancelled_or_made_anew_unseen() {
         let would = |acknowledge| v1::CancelDeliveryRequest { dry_run: true, ..cancel(acknowledge) };
         let refused = bridge.reason("integrator", "DeliveryService/CancelDelivery", &would(false)).await;
         assert_eq!(refused, "MAY_BE_IN_RECORD");
+        let reads = async || audited(&store.url).await.iter().filter(|row| row.2 == "delivery.read").count();
+        let read_before = reads().await;
         let could: v1::CancelDeliveryResponse =
             bridge.done("integrator", "DeliveryService/CancelDelivery", &would(true)).await;
+        assert_eq!(reads().await, read_before + 1, "what it shows is a read like any other");
         assert_eq!(could.delivery.map(|d| (d.state(), d.version)), Some((before.state(), before.version)));
         let rerender = v1::RerenderDeliveryRequest { dry_run: true, ..rerender };
         let refused = bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await;

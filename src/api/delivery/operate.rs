@@ -206,7 +206,9 @@ async fn single<Q: Changing>(
         let there = c.store().deliveries_by_id(&c.scope, &[id]).await?.pop();
         let delivery = there.ok_or_else(|| Error::not_found("delivery"))?;
         could(c, &delivery, &operation)?;
-        return show::with_timeline(c, &delivery).await;
+        let shown = show::with_timeline(c, &delivery).await?;
+        c.audit("delivery.read", [&delivery]).await?;
+        return Ok(shown);
     }
     let operate = Operate { call: c.write(key), deliveries: vec![id], operation, reason: reason.0, single: true };
     let answered = c.store().operate(operate).await?;
