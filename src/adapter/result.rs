@@ -5,6 +5,8 @@ use super::fault::suggest;
 use super::reply::Row;
 use super::table::{Reader, TomlFile};
 use super::xml;
+use crate::domain::ids::EntryId;
+use crate::domain::record_id;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
 
@@ -20,8 +22,8 @@ pub enum ResultId {
 pub enum ResultFile {
     /// That it is there says it all.
     Means(Row),
-    /// XML: texts of the first element of that name. CSV: columns of that name in its one row.
-    Reads { status: String, record_id: Option<String> },
+    /// XML: texts of the one element of that name. CSV: columns of that name in its one row.
+    Reads { status: String, record_id: Option<String>, document_id: Option<String> },
 }
 
 /// The rules for one pack.
@@ -41,6 +43,31 @@ pub struct ResultSays {
     /// The status word or the ending. Only what the pack lists is named.
     pub code: String,
     pub record_id: Option<String>,
+    /// The document that it names inside, as it stands there: the file's name must mean the same.
+    pub document_id: Option<String>,
+    /// Why nothing can be taken from it, where that is not merely a word that nobody listed.
+    pub unread: Option<String>,
+}
+
+impl ResultSays {
+    fn word(row: Row, code: &str) -> Self {
+        Self { row, code: code.to_owned(), record_id: None, document_id: None, unread: None }
+    }
+
+    fn unread(code: &str, why: impl Into<String>) -> Self {
+        Self { unread: Some(why.into()), ..Self::word(Row::Unknown, code) }
+    }
+
+    /// The same, unless it speaks of another document than the one its name means.
+    pub fn about(self, document: EntryId) -> Self {
+        let named =
+            self.document_id.as_deref().map(|id| id.split('^').next().unwrap_or_default().trim().parse::<EntryId>());
+        match named {
+            None => self,
+            Some(Ok(id)) if id == document => self,
+            Some(_) => Self::unread("another document", "it names another document inside than by its file's name"),
+        }
+    }
 }
 
 const ROWS: [(&str, Row); 4] =
@@ -95,8 +122,10 @@ impl ResultRules {
                     let r = Reader::new(file, inner, line, format!("[result] {name}"));
                     let status = r.required("status", "Status");
                     let record_id = r.text("record_id").map(|(t, _)| t);
+                    let document_id = r.text("document_id").map(|(t, _)| t);
                     r.finish();
-                    endings.extend(status.map(|(status, _)| (name.clone(), ResultFile::Reads { status, record_id })));
+                    let reads = status.map(|(status, _)| ResultFile::Reads { status, record_id, document_id });
+                    endings.extend(reads.map(|reads| (name.clone(), reads)));
                 }
                 _ => file.fault_at(
                     line,
@@ -119,16 +148,24 @@ impl ResultRules {
     pub fn says(&self, ending: &str, bytes: &[u8]) -> Option<ResultSays> {
         let ending = ending.to_ascii_lowercase();
         let says = match self.endings.get(&ending)? {
-            ResultFile::Means(row) => ResultSays { row: *row, code: ending, record_id: None },
-            ResultFile::Reads { status, record_id } => {
-                let names = [Some(status.as_str()), record_id.as_deref()];
+            ResultFile::Means(row) => ResultSays::word(*row, &ending),
+            ResultFile::Reads { status, record_id, document_id } => {
+                let names = [Some(status.as_str()), record_id.as_deref(), document_id.as_deref()];
                 let Ok(text) = text_of_file(bytes) else {
-                    return Some(ResultSays { row: Row::Unknown, code: "no UTF-8, no UTF-16".into(), record_id: None });
+                    return Some(ResultSays::word(Row::Unknown, "no UTF-8, no UTF-16"));
                 };
-                let [found, id] = inside(&ending, &text, names);
-                match found.and_then(|f| self.statuses.get(&f).map(|row| (f, *row))) {
-                    Some((word, row)) => ResultSays { row, code: word, record_id: id },
-                    None => ResultSays { row: Row::Unknown, code: "unlisted".into(), record_id: None },
+                let [found, record_id, document_id] = match inside(&ending, &text, names) {
+                    Ok(found) => found,
+                    Err(why) => return Some(ResultSays::unread("stands twice", why)),
+                };
+                let Some((word, row)) = found.and_then(|f| self.statuses.get(&f).map(|row| (f, *row))) else {
+                    return Some(ResultSays::word(Row::Unknown, "unlisted"));
+                };
+                match record_id.as_deref().map(record_id::check) {
+                    Some(Err(what)) if row == Row::Positive => {
+                        ResultSays::unread("no record id", format!("as the document's record id it gives {what}"))
+                    }
+                    _ => ResultSays { record_id, document_id, ..ResultSays::word(row, &word) },
                 }
             }
         };
@@ -162,31 +199,43 @@ pub fn between_columns(text: &str) -> u8 {
     [b';', b'\t'].into_iter().find(|b| first.as_bytes().contains(b)).unwrap_or(b',')
 }
 
-/// The values of these names in an XML or CSV file; what is there twice is not there.
-fn inside(ending: &str, text: &str, names: [Option<&str>; 2]) -> [Option<String>; 2] {
-    let nothing = [const { None }; 2];
+/// The values of three names in an XML or CSV file.
+type Values = [Option<String>; 3];
+
+/// # Errors
+/// One of them stands twice: which of the two is meant nobody can say.
+fn inside(ending: &str, text: &str, names: [Option<&str>; 3]) -> Result<Values, &'static str> {
+    let nothing = [const { None }; 3];
     if ending == "csv" {
         let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(text)).from_reader(text.as_bytes());
-        let Ok(head) = reader.headers().cloned() else { return nothing };
+        let Ok(head) = reader.headers().cloned() else { return Ok(nothing) };
+        let columns = |name: &str| head.iter().filter(|h| h.trim().eq_ignore_ascii_case(name)).count();
+        if names.iter().flatten().any(|name| columns(name) > 1) {
+            return Err("its header names a column twice that the pack reads");
+        }
         let mut rows = reader.records();
-        let (Some(Ok(row)), None) = (rows.next(), rows.next()) else { return nothing };
-        return names.map(|name| {
+        let (Some(Ok(row)), None) = (rows.next(), rows.next()) else { return Ok(nothing) };
+        return Ok(names.map(|name| {
             let at = head.iter().position(|h| name.is_some_and(|name| h.trim().eq_ignore_ascii_case(name)))?;
             Some(row.get(at)?.trim().to_owned()).filter(|v| !v.is_empty())
-        });
+        }));
     }
     // What it was written in has been read by its mark: a declaration that says UTF-16 is true, and says nothing more.
     let declared = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
     let is_utf_16 = declared.is_some_and(|(said, _)| said.to_ascii_lowercase().contains("utf-16"));
     let text = declared.filter(|_| is_utf_16).map_or(text, |(_, rest)| rest);
-    let Ok(document) = xml::read(text.as_bytes()) else { return nothing };
-    names.map(|name| {
-        let mut found = document.descendants().filter(|n| n.is_element() && Some(n.tag_name().name()) == name);
-        let (first, second) = (found.next()?, found.next());
+    let Ok(document) = xml::read(text.as_bytes()) else { return Ok(nothing) };
+    let mut values = nothing;
+    for (name, value) in names.iter().zip(&mut values) {
+        let mut found = document.descendants().filter(|n| n.is_element() && Some(n.tag_name().name()) == *name);
+        let (first, second) = (found.next(), found.next());
+        if second.is_some() {
+            return Err("an element that the pack reads stands twice in it");
+        }
         // Of one that holds others nobody could say which of them is meant.
-        let value = xml::text_of(first)?.trim().to_owned();
-        (second.is_none() && !value.is_empty()).then_some(value)
-    })
+        *value = first.and_then(xml::text_of).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -250,6 +299,63 @@ mod tests {
             assert_eq!(row("csv", refused), Some(Row::Refused), "{refused}");
         }
         assert_eq!(row("csv", "id,status\n1,FILED\n2,REJECTED\n"), Some(Row::Unknown));
+    }
+
+    #[test]
+    fn a_column_or_an_element_that_stands_twice_leaves_the_file_unread() {
+        let (rules, faults) = read(&RULES.replace("\"status\" }", "\"status\", record_id = \"record_id\" }"));
+        assert!(faults.is_empty(), "{faults:?}");
+        for (ending, twice) in [
+            ("csv", "status,status\nFILED,REJECTED\n"),
+            ("csv", "status,Status \nFILED,FILED\n"),
+            ("csv", "status,record_id,RECORD_ID\nFILED,R-1,R-2\n"),
+            ("xml", "<r><Status>FILED</Status><Status>FILED</Status></r>"),
+            ("xml", "<r><Status>FILED</Status><DocumentId>D-1</DocumentId><x><DocumentId>D-2</DocumentId></x></r>"),
+        ] {
+            let says = rules.says(ending, twice.as_bytes()).expect("one of ours");
+            assert_eq!((says.row, says.record_id.as_deref()), (Row::Unknown, None), "{twice}");
+            assert!(says.unread.is_some_and(|why| why.contains("twice")), "{twice}");
+        }
+        // What the pack does not read may stand there as often as it likes.
+        let says = rules.says("csv", b"status,note,note\nFILED,a,b\n").expect("one of ours");
+        assert_eq!((says.row, says.unread), (Row::Positive, None));
+    }
+
+    #[test]
+    fn a_record_id_that_can_be_none_leaves_a_positive_file_unread() {
+        let (rules, _) = read(RULES);
+        let says = |status: &str, id: &str| {
+            let file = format!("<r><Status>{status}</Status><DocumentId>{id}</DocumentId></r>");
+            rules.says("xml", file.as_bytes()).expect("one of ours")
+        };
+        for damaged in ["1.23E+11", "#####", "02/03/2026", "999 000 0018"] {
+            let said = says("FILED", damaged);
+            assert_eq!(said.row, Row::Unknown, "{damaged}");
+            assert!(said.unread.is_some_and(|why| why.contains("record id") && !why.contains("0018")), "{damaged}");
+        }
+        assert_eq!(says("REJECTED", "#N/A").row, Row::Refused, "a refusal needs no id");
+        assert_eq!(says("FILED", "D-7").row, Row::Positive);
+    }
+
+    #[test]
+    fn a_file_that_names_another_document_inside_than_by_its_name_is_unread() {
+        let (rules, faults) = read(&RULES.replace("\"status\" }", "\"status\", document_id = \"document_id\" }"));
+        assert!(faults.is_empty(), "{faults:?}");
+        let (ours, other) = (EntryId(uuid::Uuid::from_u128(7)), EntryId(uuid::Uuid::from_u128(8)));
+        let says = |inside: &str| {
+            let file = format!("document_id,status\n{inside},FILED\n");
+            rules.says("csv", file.as_bytes()).expect("one of ours").about(ours)
+        };
+        for same in [ours.to_string(), format!("{ours}^IPS"), String::new()] {
+            assert_eq!(says(&same).row, Row::Positive, "{same}");
+        }
+        for another in [other.to_string(), "D-4471".to_owned()] {
+            let said = says(&another);
+            assert_eq!((said.row, said.code.as_str()), (Row::Unknown, "another document"), "{another}");
+            assert!(said.unread.is_some_and(|why| why.contains("another document inside")));
+        }
+        let of_no_field = read(RULES).0.says("csv", format!("document_id,status\n{other},FILED\n").as_bytes());
+        assert_eq!(of_no_field.map(|s| s.about(ours).row), Some(Row::Positive), "the pack names no such field");
     }
 
     #[test]

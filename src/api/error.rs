@@ -38,6 +38,11 @@ pub enum Error {
     RoleMissing(&'static [Role]),
     #[error("the token is not one of ours for this call; start again without it")]
     BadToken,
+    /// To go on without it could hand out again what was received, or hide that another record is behind this bridge.
+    #[error(
+        "the resume token is not of this endpoint, this caller and this bridge's record; find out whether the client has mixed up endpoints, or the record was restored from an older backup, before you go on without it"
+    )]
+    BadFeedToken,
     /// In bytes.
     #[error(
         "the request {}, and at most {limit} are taken ([server] max_request_bytes); nothing was stored: send less, in several calls where the call allows it",
@@ -160,7 +165,7 @@ impl Error {
             Self::PackRefused(_) => (Code::FailedPrecondition, ErrorReason::PackRefused),
             Self::NotAuthenticated => (Code::Unauthenticated, ErrorReason::NotAuthenticated),
             Self::RoleMissing(_) => (Code::PermissionDenied, ErrorReason::RoleMissing),
-            Self::BadToken => (Code::InvalidArgument, ErrorReason::BadToken),
+            Self::BadToken | Self::BadFeedToken => (Code::InvalidArgument, ErrorReason::BadToken),
             Self::Busy(_) => (Code::ResourceExhausted, ErrorReason::QueueFull),
             Self::TooSlowToWrite(_) => (Code::Unavailable, ErrorReason::CommitUnknown),
             Self::TooSlowToRead(_) => (Code::Unavailable, ErrorReason::StoreUnavailable),

@@ -71,7 +71,7 @@ mod tests {
     }
 
     fn request(id: &str, why: &str) -> v1::ParkDeliveryRequest {
-        v1::ParkDeliveryRequest { request_id: id.into(), delivery_id: "d".into(), reason: why.into() }
+        v1::ParkDeliveryRequest { request_id: id.into(), delivery_id: "d".into(), reason: why.into(), dry_run: false }
     }
 
     #[test]

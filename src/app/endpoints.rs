@@ -4,7 +4,7 @@ use super::senders::{self, WayOut};
 use crate::adapter::compose::Site;
 use crate::adapter::fhir;
 use crate::adapter::{Fault, Fitted, Format, InUse, Pack, Packs, RenderOptions, ReplyRules, Status, suggest};
-use crate::config::{Config, Endpoint, HttpsAuth, Transport, Trust};
+use crate::config::{Config, Endpoint, HalfRead, HttpsAuth, Transport, Trust};
 use crate::domain::accept::{self, AcceptRule};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
@@ -52,7 +52,12 @@ pub fn ready_with(config: &Config, choose: Choose<'_>, ambient: &Ambient) -> Res
     let mut endpoints = Vec::new();
     for endpoint in &config.endpoints {
         let Some(trust) = config.trust(&endpoint.trust) else { continue };
-        match choose(endpoint).and_then(|chosen| one(endpoint, trust, chosen, ambient)) {
+        let chosen = choose(endpoint).map_err(|mut list| {
+            // What it has to reach the far end with is looked at without a pack, too.
+            list.extend(senders::way_out(endpoint, None, ambient).err());
+            list
+        });
+        match chosen.and_then(|chosen| one(endpoint, trust, chosen, ambient)) {
             Ok(ready) => endpoints.push(ready),
             Err(list) => faults.extend(list.into_iter().map(|f| format!("endpoint {}: {f}", endpoint.id))),
         }
@@ -85,6 +90,39 @@ pub fn cannot_be_made(config: &Config, ready: &[Ready]) -> Vec<String> {
         }
     }
     found
+}
+
+/// What the packs' folder says of an endpoint that cannot be brought together with its pack: for a fault of its own, or because there is no such pack.
+/// Then its settings are held against the one that its name probably means.
+pub fn beside_its_pack(half: &HalfRead, packs: &Packs) -> Vec<String> {
+    let Some(adapter) = &half.adapter else { return Vec::new() };
+    let mut faults = Vec::new();
+    let pack = match packs.pinned(adapter.as_str()) {
+        Ok(pack) => Some(pack),
+        Err(fault) => {
+            // `did you mean "x"?`
+            let meant = fault.hint.strip_prefix("did you mean \"").and_then(|rest| rest.split('"').next());
+            let meant = meant.and_then(|id| packs.get(id));
+            faults.push(fault.to_string());
+            meant
+        }
+    };
+    if let Some(pack) = pack {
+        let mut given = half.settings.clone();
+        // These an endpoint's own keys may give, and those are not read.
+        for name in ["default_team", "own_mailbox", "their_mailbox"] {
+            if pack.manifest.settings.get(name).is_some() {
+                given.entry(name).or_insert_with(|| toml::Value::String("X".into()));
+            }
+        }
+        let of = |fault: &Fault| match pack.manifest.id == adapter.as_str() {
+            true => fault.to_string(),
+            false => format!("held against {}: {fault}", pack.pin()),
+        };
+        faults.extend(pack.settings(&given).err().iter().flatten().map(of));
+        faults.extend(pack.reply_rules(&half.reply).err().iter().flatten().map(of));
+    }
+    faults.into_iter().map(|fault| format!("endpoint {}: {fault}", half.id)).collect()
 }
 
 /// The pack an endpoint works with, and under which activation.

@@ -180,6 +180,9 @@ impl Keeper {
         if pack.fingerprint() == now.pack.fingerprint() {
             return;
         }
+        if pack.pin() == now.pack.pin() {
+            tracing::warn!(endpoint = %slot.endpoint.id, saved = %named(pack), works = %named(&now.pack), "a pack was saved under the version that works, with other bytes; raise its version before it goes anywhere else");
+        }
         let taken = match slot.acceptable(pack, slot.endpoint.pack_version.as_deref()).await {
             Ok(()) => match by_bridge(&slot.endpoint, now.activation, pack, "the pack was saved, and passed its check")
             {

@@ -15,7 +15,7 @@ use crate::domain::organisation::EndpointId;
 use crate::domain::policy::{AckMode, Environment};
 use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
-use crate::inbound::{Batches, Source, receive, receive_fhir, receive_xml, unheard, unheard_xml};
+use crate::inbound::{Batches, Source, receive, receive_cut_off, receive_fhir, receive_xml, unheard, unheard_xml};
 use crate::outbox;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
@@ -337,7 +337,14 @@ async fn listen(
     let source = Arc::new(source(ready, store, clock, entropy, listen.ack_mode, allowed));
     let answer = move |received: Received| {
         let source = source.clone();
-        async move { Answer { frames: receive(&source, received.bytes).await, ..Answer::default() } }
+        async move {
+            let taken = if received.cut_off {
+                receive_cut_off(&source, received.bytes).await
+            } else {
+                receive(&source, received.bytes).await
+            };
+            Answer { frames: taken, ..Answer::default() }
+        }
     };
     let stop = stop.clone();
     parts.spawn(listener.run(stop, answer));

@@ -9,7 +9,7 @@ use crate::adapter::Packs;
 use crate::app::endpoints::{self, Ready};
 use crate::app::{self, senders};
 use crate::app::{SystemClock, SystemEntropy};
-use crate::config::{Config, Endpoint, Fault, Store, StoreUrl};
+use crate::config::{Config, Endpoint, Examined, Fault, HalfRead, Store, StoreUrl};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::store::peek;
@@ -65,11 +65,9 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     }
     let file = args.named.unwrap_or(args.config);
     install_crypto_provider();
-    let (config, mut faults) = match config_file::load(&file) {
-        Ok(config) => (Some(config), Vec::new()),
-        Err(faults) => (None, faults.iter().map(fault_json).collect()),
-    };
-    let Whole { ready, faults: more, mut pins } = config.as_ref().map(whole).unwrap_or_default();
+    let Examined { config, half_read, faults } = config_file::examine(&file);
+    let mut faults: Vec<_> = faults.iter().map(fault_json).collect();
+    let Whole { ready, faults: more, mut pins } = config.as_ref().map(|c| whole(c, half_read)).unwrap_or_default();
     faults.extend(more.into_iter().map(|what| said(&what, None)));
     let mut tried = Vec::new();
     if let Some(config) = config.as_ref().filter(|_| args.connect && faults.is_empty()) {
@@ -162,15 +160,22 @@ impl Pin {
     }
 }
 
-fn whole(config: &Config) -> Whole {
+fn whole(config: &Config, half_read: Vec<HalfRead>) -> Whole {
     let mut faults: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
-    let packs = match Packs::load_folder(&config.packs.folder) {
-        Ok(packs) => packs,
-        Err(list) => {
-            faults.extend(list.iter().map(ToString::to_string));
-            return Whole { faults, ..Whole::default() };
-        }
-    };
+    let (packs, unloaded) = Packs::load_each(&config.packs.folder);
+    faults.extend(unloaded.values().flatten().map(ToString::to_string));
+    // Without the folder nothing can be said of what it should hold.
+    if unloaded.contains_key("") {
+        return Whole { faults, ..Whole::default() };
+    }
+    // Of a pack with faults of its own an endpoint's settings cannot be judged.
+    let loaded = |adapter: &str| !unloaded.contains_key(adapter);
+    let known = |endpoint: &Endpoint| packs.get(endpoint.adapter.as_str()).is_some();
+    let nobodys = config.endpoints.iter().filter(|e| config.trust(&e.trust).is_none() || !known(e));
+    let half_read = half_read.into_iter().chain(nobodys.map(HalfRead::of));
+    let half_read = half_read.filter(|half| half.adapter.as_ref().is_none_or(|a| loaded(a.as_str())));
+    faults.extend(half_read.flat_map(|half| endpoints::beside_its_pack(&half, &packs)));
+    let config = &only(config, known);
     let mut pins: Vec<Pin> = config.endpoints.iter().filter_map(|e| Pin::of(e, &packs)).collect();
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let ambient = senders::ambient(&clock, &entropy);

@@ -1,7 +1,7 @@
 //! The configuration a command works with.
 
 use super::failure::Failure;
-use crate::config::{Config, Fault};
+use crate::config::{Config, Examined, Fault};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration is, unless said otherwise.
@@ -9,10 +9,17 @@ pub const DEFAULT: &str = "config/ips-bridge.toml";
 
 /// Reads a configuration and lays the process's environment over it.
 pub fn load(file: &Path) -> Result<Config, Vec<Fault>> {
-    // A variable that is not UTF-8 is none of ours.
-    let env =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(file, env)
+    Config::load(file, environment())
+}
+
+/// The same as far as it goes, with every fault.
+pub fn examine(file: &Path) -> Examined {
+    Config::examine(file, environment())
+}
+
+/// A variable that is not UTF-8 is none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Every fault, one a line.

@@ -44,7 +44,11 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     let name = args.list.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let documents = listed
         .into_iter()
-        .map(|l| ListedDocument { document_id: l.document_id, record_id: l.record_id.unwrap_or_default() })
+        .map(|l| ListedDocument {
+            document_id: l.document_id,
+            record_id: l.record_id.unwrap_or_default(),
+            line: i32::try_from(l.line).unwrap_or_default(),
+        })
         .collect();
     let request = ReconcileDocumentsRequest {
         request_id: request_id(),

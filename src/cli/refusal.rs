@@ -29,6 +29,7 @@ impl From<Status> for Failure {
         if let Some(delay) = details.retry_info().and_then(|r| r.retry_delay) {
             text.push_str(&format!("\n  again   in {delay:?}"));
         }
+        let text = as_flags(&text);
         // A reason is the bridge's own word; without one, something between us and it spoke.
         if reason.is_none() && nobody {
             Self::Unreachable(format!("the bridge did not answer: {text}"))
@@ -36,6 +37,11 @@ impl From<Status> for Failure {
             Self::Refused(text)
         }
     }
+}
+
+/// What calls name as a field, a command has as a flag.
+pub fn as_flags(text: &str) -> String {
+    text.replace("acknowledge_may_be_in_record", "--acknowledge-may-be-in-record")
 }
 
 /// What the caller should do, as error_reason.proto says it behind the status code.
@@ -75,6 +81,18 @@ mod tests {
           field   content.text: must not be empty
           field   author.staff_id: is required
         ");
+    }
+
+    #[test]
+    fn what_to_repeat_with_is_named_as_the_flag_that_it_is_here() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("MAY_BE_IN_RECORD", "ips-bridge", std::collections::HashMap::new());
+        let text = crate::domain::decide::CannotHappen::MayBeInRecord.to_string();
+        let failure = Failure::from(Status::with_error_details(Code::FailedPrecondition, text, details)).to_string();
+        assert!(
+            !failure.contains("acknowledge_may") && failure.contains("--acknowledge-may-be-in-record"),
+            "{failure}"
+        );
     }
 
     #[test]

@@ -150,7 +150,24 @@ impl Endpoint {
 }
 
 /// `None` when something required is missing or wrong; everything wrong has then been said.
-pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -> Option<Endpoint> {
+///
+/// # Errors
+/// What can be held against the pack all the same, where the adapter is known.
+pub(super) fn read(
+    s: &mut Section<'_>,
+    trusts: &[Trust],
+    declared: &Declared,
+) -> Result<Endpoint, Option<Box<HalfRead>>> {
+    let half = HalfRead {
+        id: s.peek("id").unwrap_or("(without an id)").to_owned(),
+        adapter: s.peek("adapter").and_then(|text| PackId::parse(text).ok()),
+        settings: s.look_at_table("settings"),
+        reply: s.look_at_table("reply"),
+    };
+    whole(s, trusts, declared).ok_or_else(|| half.adapter.is_some().then(|| Box::new(half)))
+}
+
+fn whole(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -> Option<Endpoint> {
     let id = s.required("id", "give it a short id that never changes, e.g. \"rz9-rio\"", named(EndpointId::parse));
     let trust = s.required("trust", "write the trust's ODS code", named(OdsCode::parse));
     let owner = trust.as_ref().and_then(|ods| trusts.iter().find(|t| t.ods == *ods));
@@ -233,11 +250,31 @@ pub(super) fn read(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -
     Some(endpoint)
 }
 
+/// An endpoint with a fault of its own, as far as it can be held against its pack.
+#[derive(Debug, Clone)]
+pub struct HalfRead {
+    pub id: String,
+    pub adapter: Option<PackId>,
+    pub settings: toml::Table,
+    pub reply: toml::Table,
+}
+
+impl HalfRead {
+    pub fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            id: endpoint.id.to_string(),
+            adapter: Some(endpoint.adapter.clone()),
+            settings: endpoint.settings.clone(),
+            reply: endpoint.reply.clone(),
+        }
+    }
+}
+
 pub(super) const ACK_MODES: &[(&str, AckMode)] = &[("original", AckMode::Original), ("enhanced", AckMode::Enhanced)];
 
 fn check_trust(s: &Section<'_>, endpoint: &Endpoint, owner: Option<&Trust>, declared: &Declared) {
     let Some(owner) = owner else {
-        if declared.trusts.contains(&endpoint.trust) {
+        if declared.may_have(&endpoint.trust) {
             return;
         }
         let near = nearest(endpoint.trust.as_str(), declared.trusts.iter().map(OdsCode::as_str));

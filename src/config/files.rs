@@ -109,11 +109,14 @@ fn lay_over(tree: &mut Node, path: &[String], place: &Place, value: &str) -> boo
     lay_over(&mut entry.node, rest, place, value)
 }
 
-/// The files that `include` names, in the order of their names.
-pub(super) fn included(root: &mut Section<'_>) -> Vec<Node> {
+/// The files that `include` names, in the order of their names, and whether all of them are there and whole. What is missing is said once; what
+/// the others would find missing because of it is not said at all ([`super::trust::Declared::is_whole`]).
+pub(super) fn included(root: &mut Section<'_>) -> (Vec<Node>, bool) {
     let reading = root.reading;
+    let before = reading.findings.count();
     let patterns = root.list("include", "[]", |node| Ok((node.place.clone(), text(500)(node)?)));
     let mut trees = Vec::new();
+    let mut order = 0;
     for (place, pattern) in patterns {
         let full = place.source.base.join(&pattern);
         match matching(&full) {
@@ -127,16 +130,18 @@ pub(super) fn included(root: &mut Section<'_>) -> Vec<Node> {
             }
             Ok(paths) => {
                 for path in paths {
-                    let order = u32::try_from(trees.len()).unwrap_or(u32::MAX - 1) + 1;
+                    order += 1;
                     let source = source(order, &path);
-                    if let Some(text) = read_text(&path, &place, &reading.findings) {
-                        trees.push(parse(&text, &source, &reading.findings));
-                    }
+                    let so_far = reading.findings.count();
+                    let text = read_text(&path, &place, &reading.findings);
+                    let tree = text.map(|text| parse(&text, &source, &reading.findings));
+                    // One with a slip in its writing is not to be used.
+                    trees.extend(tree.filter(|_| reading.findings.count() == so_far));
                 }
             }
         }
     }
-    trees
+    (trees, reading.findings.count() == before)
 }
 
 /// `*` stands for any characters within the last part of a path, as in `trusts/*.toml`.

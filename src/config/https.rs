@@ -3,7 +3,7 @@
 use super::secret::Secret;
 use super::section::Section;
 use super::tls::{ClientTls, client_tls};
-use super::tree::Node;
+use super::tree::{Entry, Node, Value};
 use super::values::{Parsed, choice, duration, int, minutes, text, wrong};
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub struct Https {
     pub send_timeout: Duration,
     pub reply_timeout: Duration,
     pub max_body_bytes: usize,
-    /// In every request.
-    pub headers: Vec<(String, String)>,
+    /// In every request. Some of the values are credentials; none is ever shown.
+    pub headers: Vec<(String, Secret)>,
     pub tls: Option<ClientTls>,
     pub auth: Auth,
 }
@@ -126,11 +126,16 @@ pub(super) fn read(mut s: Section<'_>) -> Option<Https> {
     })
 }
 
-/// Headers of the installation, such as the NHSD-… ones. Credentials do not belong here: this file holds no secrets.
-fn headers(s: &mut Section<'_>) -> Vec<(String, String)> {
+/// Headers of the installation, such as the NHSD-… ones, and keys that a gateway wants in a header of its own. Those stand elsewhere, as any secret.
+fn headers(s: &mut Section<'_>) -> Vec<(String, Secret)> {
     const OURS: &[&str] = &["authorization", "content-length", "cookie", "host", "transfer-encoding", "connection"];
+    let Some(node) = s.node("headers", None) else { return Vec::new() };
+    let Value::Table(entries) = &node.value else {
+        s.fault("headers", "must be a table", "write { Name = \"value\", X-Api-Key = { env = \"NAME\" } }");
+        return Vec::new();
+    };
     let mut headers = Vec::new();
-    for (name, value) in s.free_table("headers") {
+    for Entry { key: name, node, .. } in entries {
         let good_name =
             !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !good_name || OURS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -138,18 +143,40 @@ fn headers(s: &mut Section<'_>) -> Vec<(String, String)> {
             s.fault("headers", what, "use letters, digits and -; host and credentials have settings of their own");
             continue;
         }
-        match value.as_str().filter(|v| {
-            !v.is_empty() && v.len() <= 4_096 && v.trim() == *v && v.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
-        }) {
-            Some(value) => headers.push((name, value.to_owned())),
-            None => s.fault(
-                "headers",
-                format!("has a value for {name} that is no text of visible ASCII"),
-                "write it in double quotes, on one line",
-            ),
+        let path = format!("headers.{name}");
+        let secret = matches!(node.value, Value::Table(_));
+        if !secret && is_a_credential(name) {
+            let what = format!("{} looks like a credential, and secrets never stand in this file", s.path_of(&path));
+            let hint = format!("write {name} = {{ file = \"path\" }} or {name} = {{ env = \"NAME\" }}");
+            s.reading.findings.fault(&node.place, what, hint);
+            continue;
+        }
+        let value = if secret {
+            let Some(value) = s.secret_at(&path, node) else { continue };
+            value
+        } else {
+            Secret::from(node.text().unwrap_or_default().to_owned())
+        };
+        let text = value.expose();
+        let good = !text.is_empty() && text.len() <= 4_096 && text.trim() == text;
+        if good && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+            headers.push((name.clone(), value));
+        } else {
+            let hint = if secret {
+                "let its place hold the value alone, on one line"
+            } else {
+                "write it in double quotes, on one line"
+            };
+            s.fault("headers", format!("has a value for {name} that is no text of visible ASCII"), hint);
         }
     }
     headers
+}
+
+/// By its name: what such a header holds lets whoever reads it in.
+fn is_a_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["key", "token", "secret", "password", "authorization"].iter().any(|word| name.contains(word))
 }
 
 fn auth(mut s: Section<'_>, has_tls: bool) -> Option<Auth> {

@@ -37,7 +37,7 @@ mod tree;
 mod trust;
 mod values;
 
-pub use endpoint::{Endpoint, LEASE_MARGIN};
+pub use endpoint::{Endpoint, HalfRead, LEASE_MARGIN};
 pub use evidence::Approval;
 pub use fault::Fault;
 pub use feed::Feed;
@@ -89,6 +89,16 @@ pub struct Config {
     pub warnings: Vec<Fault>,
 }
 
+/// A configuration as far as it could be read, for whoever wants to know everything that is wrong with it. Nothing may be started with it.
+#[derive(Debug)]
+pub struct Examined {
+    /// `None`: the file is not there, or its TOML is broken.
+    pub config: Option<Config>,
+    /// Endpoints that are missing from it for a fault of their own.
+    pub half_read: Vec<HalfRead>,
+    pub faults: Vec<Fault>,
+}
+
 impl Config {
     /// Reads a file, what it includes, and the environment passed in (overrides and secrets).
     pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Vec<Fault>> {
@@ -100,13 +110,33 @@ impl Config {
         }
     }
 
+    /// The same, where a fault is no reason to say nothing of the rest.
+    pub fn examine(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Examined {
+        let findings = Findings::default();
+        let source = files::source(0, path);
+        let Some(text) = files::read_text(path, &Place::whole(&source), &findings) else {
+            let faults = findings.settle().err().unwrap_or_default();
+            return Examined { config: None, half_read: Vec::new(), faults };
+        };
+        let (read, settled, _) = read(&text, path, env);
+        let (config, half_read) = read.map_or((None, Vec::new()), |(config, half)| (Some(config), half));
+        match settled {
+            Ok(warnings) => {
+                Examined { config: config.map(|c| Config { warnings, ..c }), half_read, faults: Vec::new() }
+            }
+            Err(faults) => Examined { config, half_read, faults },
+        }
+    }
+
     /// The same for a text that is already at hand; `path` is what faults call it and where its own paths start from.
     pub fn from_text(
         text: &str,
         path: &Path,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Vec<Fault>> {
-        read(text, path, env).0
+        let (read, settled, _) = read(text, path, env);
+        let whole = |warnings| Some(Config { warnings, ..read?.0 });
+        settled.map(|warnings| whole(warnings).expect("nothing is missing where there is no fault"))
     }
 
     /// What holds when nothing is configured.
@@ -131,11 +161,10 @@ impl Config {
 /// Every key the code asks for, with its default as TOML text where it has one.
 type Keys = BTreeMap<String, Option<&'static str>>;
 
-fn read(
-    text: &str,
-    path: &Path,
-    env: impl IntoIterator<Item = (String, String)>,
-) -> (Result<Config, Vec<Fault>>, Keys) {
+/// What could be read, and the faults, or where there are none the warnings.
+type Read = (Option<(Config, Vec<HalfRead>)>, Result<Vec<Fault>, Vec<Fault>>, Keys);
+
+fn read(text: &str, path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Read {
     let reading = Reading { findings: Findings::default(), env: files::env_map(env) };
     let source = files::source(0, path);
     let mut main = tree::parse(text, &source, &reading.findings);
@@ -143,21 +172,13 @@ fn read(
         files::lay_environment_over(&mut main, &reading);
         read_trees(&main, &reading)
     });
-    let config = config.flatten();
     let keys = reading.findings.keys();
-    let result = reading.findings.settle();
-    (result.map(|warnings| Config { warnings, ..config.expect("nothing is missing where there is no fault") }), keys)
+    (config, reading.findings.settle(), keys)
 }
 
-fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
+fn read_trees(main: &tree::Node, reading: &Reading) -> (Config, Vec<HalfRead>) {
     let mut root = Section::new(reading, String::new(), main);
-    let before = reading.findings.count();
-    let included = files::included(&mut root);
-    if reading.findings.count() > before {
-        // Without a file that should be there, everything else that could be said would mislead.
-        root.abandon();
-        return None;
-    }
+    let (included, is_whole) = files::included(&mut root);
     let mut server_table = root.table_or_empty("server");
     let server = server::read(&mut server_table);
     let store = process::store(root.table_or_empty("store"));
@@ -172,10 +193,15 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
     let (trust_tables, endpoint_tables) = (all("trust"), all("endpoint"));
     let (route_tables, principal_tables) = (all("route"), all("principal"));
 
-    let declared = Declared::new(&trust_tables, &endpoint_tables, retired_endpoints);
+    let declared = Declared::new(&trust_tables, &endpoint_tables, retired_endpoints, is_whole);
     let trusts = read_trusts(trust_tables, &declared);
-    let endpoints: Vec<Endpoint> =
-        endpoint_tables.into_iter().filter_map(|mut s| endpoint::read(&mut s, &trusts, &declared)).collect();
+    let (mut endpoints, mut half_read) = (Vec::new(), Vec::new());
+    for mut s in endpoint_tables {
+        match endpoint::read(&mut s, &trusts, &declared) {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(half) => half_read.extend(half.map(|half| *half)),
+        }
+    }
     let routes = routes::read(route_tables, &trusts, &declared);
     let principals = principal::read_all(principal_tables, &declared);
 
@@ -186,7 +212,7 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
     relations::doubts(&server, &limits, &trusts, &endpoints, &principals, root);
     routes::gaps(&routes, &trusts, &endpoints, root);
     let (retired_endpoints, warnings) = (declared.retired, Vec::new());
-    Some(Config {
+    let config = Config {
         server,
         store,
         telemetry,
@@ -198,7 +224,8 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> Option<Config> {
         routes,
         principals,
         warnings,
-    })
+    };
+    (config, half_read)
 }
 
 fn read_trusts(tables: Vec<Section<'_>>, declared: &Declared) -> Vec<Trust> {

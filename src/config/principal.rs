@@ -90,7 +90,7 @@ fn one(s: &mut Section<'_>, declared: &Declared) -> Option<Principal> {
     );
     let for_trusts = s.required_list("trusts", "list the ODS codes of the trusts it may see", named(OdsCode::parse));
     let endpoints = s.list("endpoints", "[]", named(EndpointId::parse));
-    for ods in for_trusts.iter().filter(|ods| !declared.trusts.contains(ods)) {
+    for ods in for_trusts.iter().filter(|ods| !declared.may_have(ods)) {
         s.fault(
             "trusts",
             format!("names \"{ods}\", and there is no such [[trust]]"),
@@ -110,6 +110,7 @@ fn one(s: &mut Section<'_>, declared: &Declared) -> Option<Principal> {
     }
     for id in &endpoints {
         match declared.endpoints.get(id) {
+            None if !declared.is_whole => {}
             None => s.fault(
                 "endpoints",
                 format!("names \"{id}\", and there is no such endpoint"),

@@ -45,7 +45,7 @@ fn one(s: &mut Section<'_>, trusts: &[Trust], declared: &Declared) -> Option<Rou
     let copies_to = s.list("copies_to", "[]", named(EndpointId::parse));
     let trust = trust?;
     match trusts.iter().find(|t| t.ods == trust) {
-        None if declared.trusts.contains(&trust) => {}
+        None if declared.may_have(&trust) => {}
         None => s.fault(
             "trust",
             format!("is \"{trust}\", and there is no such [[trust]]"),
@@ -97,6 +97,7 @@ fn target(s: &Section<'_>, key: &str, id: &EndpointId, trust: &OdsCode, declared
             format!("is \"{id}\" of {owner}, and {trust}'s entries never go to another trust"),
             format!("name an endpoint of {trust}"),
         ),
+        None if !declared.is_whole => {}
         None if declared.retired.contains(id) => {
             s.fault(key, format!("is \"{id}\", which is retired"), "name the endpoint that took its place")
         }

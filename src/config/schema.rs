@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Tables whose keys are somebody else's.
-const FREE: &[&str] = &["endpoint.settings", "endpoint.reply"];
+const FREE: &[&str] = &["endpoint.settings", "endpoint.reply", "endpoint.https.headers"];
 /// Values that never stand in the file.
 const SECRET: &[&str] = &["store.password", "endpoint.mesh.password", "endpoint.mesh.shared_key"];
 

@@ -47,14 +47,17 @@ impl<'t> Section<'t> {
         self.entries.iter().find(|e| e.key == key).map_or_else(|| self.place.clone(), |e| e.place.clone())
     }
 
-    /// Leaves the rest unread without calling it unknown: for when reading ends early.
-    pub fn abandon(mut self) {
-        self.entries = &[];
-    }
-
     /// A text, before the key is read for good.
     pub fn peek(&self, key: &str) -> Option<&str> {
         self.entries.iter().find(|e| e.key == key).and_then(|e| e.node.text())
+    }
+
+    /// The same for a table that is somebody else's; one that is none is empty.
+    pub fn look_at_table(&self, key: &str) -> toml::Table {
+        match self.entries.iter().find(|e| e.key == key).map(|e| e.node.to_toml()) {
+            Some(toml::Value::Table(table)) => table,
+            _ => toml::Table::new(),
+        }
     }
 
     pub fn has(&self, key: &str) -> bool {

@@ -89,7 +89,7 @@ pub(super) fn read_staff(
                 format!("endpoint \"{}\" belongs to {owner}, not {ods}", key.0),
                 "move the row to that trust's staff file",
             ),
-            None if declared.retired.contains(&key.0) => {}
+            None if declared.retired.contains(&key.0) || !declared.is_whole => {}
             None => {
                 let near = super::fault::nearest(key.0.as_str(), declared.endpoints.keys().map(EndpointId::as_str));
                 let hint =

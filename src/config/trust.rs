@@ -42,18 +42,26 @@ pub(super) struct Declared {
     /// With the trust each belongs to, where that could be read.
     pub endpoints: BTreeMap<EndpointId, Option<OdsCode>>,
     pub retired: Vec<EndpointId>,
+    /// Every file is there and could be read. Else a name that nobody declares may stand in one that is missing, and is no fault of its own.
+    pub is_whole: bool,
 }
 
 impl Declared {
     /// Silent about what is wrong: the readers of trusts and endpoints say it.
-    pub fn new(trusts: &[Section<'_>], endpoints: &[Section<'_>], retired: Vec<EndpointId>) -> Self {
+    pub fn new(trusts: &[Section<'_>], endpoints: &[Section<'_>], retired: Vec<EndpointId>, is_whole: bool) -> Self {
         let ods = |s: &Section<'_>, key| s.peek(key).and_then(|text| OdsCode::parse(text).ok());
         let endpoint = |s: &Section<'_>| Some((EndpointId::parse(s.peek("id")?).ok()?, ods(s, "trust")));
         Self {
             trusts: trusts.iter().filter_map(|s| ods(s, "ods")).collect(),
             endpoints: endpoints.iter().filter_map(endpoint).collect(),
             retired,
+            is_whole,
         }
+    }
+
+    /// Whether a trust of this code is there, or may be.
+    pub fn may_have(&self, ods: &OdsCode) -> bool {
+        self.trusts.contains(ods) || !self.is_whole
     }
 }
 

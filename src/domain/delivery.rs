@@ -324,6 +324,18 @@ impl Delivery {
         self.state == State::Parked && unresolved && self.may_have_been_received()
     }
 
+    /// The same source said another id of the record's before: perhaps there are two copies. Ids of different sources (an acknowledgement, a list) may be
+    /// written otherwise and mean the same.
+    pub fn was_named_otherwise(&self, kind: EvidenceKind, record_id: &str) -> bool {
+        let mut before = self.evidence.iter().filter(|e| e.kind == kind).filter_map(|e| e.record_id.as_deref());
+        kind >= EvidenceKind::VendorReport && before.any(|known| known != record_id)
+    }
+
+    /// What the record means by this id now, as far as anybody knows.
+    pub fn bears(&self, record_id: &str) -> bool {
+        self.record_id.as_deref() == Some(record_id) && matches!(self.state, State::Filed | State::Accepted)
+    }
+
     pub fn waiting_for(&self) -> WaitingFor {
         self.park.as_ref().map_or(WaitingFor::Nobody, |p| p.reason.waiting_for())
     }

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod person;
 pub mod policy;
 pub mod reconcile;
+pub mod record_id;
 pub mod referral;
 pub mod route;
 pub mod rule;

@@ -1,7 +1,7 @@
 //! What was sent on one day, held against a list of what the record really holds. Pure: rows in, a sheet out whose numbers add up.
 
-use super::delivery::{Delivery, ParkReason, State};
-use super::entry::EntryAction;
+use super::delivery::{Delivery, EvidenceKind, ParkReason, State};
+use super::entry::{EntryAction, EntryKind};
 use super::ids::{DeliveryId, EntryId, PatientId};
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub const LISTED_MAX: usize = 20_000;
 /// Deliveries of one endpoint and day that a sheet counts.
 pub const DAY_MAX: usize = 50_000;
+/// Lines of the list that are named with one finding.
+const LINES_SHOWN: usize = 5;
 /// Findings that are listed one by one; all are counted.
 pub const SHOWN_MAX: usize = 1_000;
 
@@ -19,6 +21,8 @@ pub struct Listed {
     /// 1 to 100 characters.
     pub document_id: String,
     pub record_id: Option<String>,
+    /// Where it stands in the list, for the person who has it.
+    pub line: usize,
 }
 
 impl Listed {
@@ -51,6 +55,10 @@ pub enum Standing {
 pub enum Finding {
     Missing,
     Waiting,
+    /// The list has it under another id of the record's than a list or the vendor gave before: there may be two copies.
+    Renamed,
+    /// The record's id under which the list has it is that of a document of another patient.
+    SharedId,
     /// The list has it more than once, or what the record said of it does not agree: there may be two.
     Doubled,
     /// The list has it and we do not know it at this endpoint.
@@ -108,16 +116,66 @@ impl Sheet {
     }
 }
 
-/// Holds the day against the list. `day`: the endpoint's deliveries made that day. `known`: its deliveries of listed documents, whatever
-/// their day. `later`: every delivery at this endpoint of the same notes and outcomes as those two.
-pub fn compare(date: Date, listed: &[Listed], day: &[Delivery], known: &[Delivery], later: &[Delivery]) -> Sheet {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+/// Everything that a list is held against.
+pub struct Against<'a> {
+    /// The endpoint's deliveries made that day.
+    pub day: &'a [Delivery],
+    /// Its deliveries of listed documents, whatever their day.
+    pub known: &'a [Delivery],
+    /// Every delivery at this endpoint of the same notes and outcomes as those two.
+    pub later: &'a [Delivery],
+    /// Deliveries at this endpoint that were told under one of the list's record ids.
+    pub named: &'a [Delivery],
+}
+
+/// Who has a record's id, by the kind of entry: a record may number its notes and its observations each from one.
+type Bearers<'a> = HashMap<(EntryKind, &'a str), Vec<&'a Delivery>>;
+
+/// Whoever has a record's id by this list, and whoever is filed under it.
+fn bearers<'a>(listed: &'a [Listed], by_entry: &HashMap<EntryId, &'a Delivery>, named: &'a [Delivery]) -> Bearers<'a> {
+    let mut bearers: Bearers<'_> = HashMap::new();
     for row in listed {
-        *times.entry(row.document_id.as_str()).or_default() += 1;
+        let delivery = row.entry().and_then(|e| by_entry.get(&e));
+        if let Some((id, d)) = row.record_id.as_deref().zip(delivery) {
+            bearers.entry((d.kind(), id)).or_default().push(d);
+        }
+    }
+    for d in named {
+        if let Some(id) = d.record_id.as_deref().filter(|id| d.bears(id)) {
+            bearers.entry((d.kind(), id)).or_default().push(d);
+        }
+    }
+    bearers
+}
+
+/// Rows of the list that name one document by one spelling of its id.
+#[derive(Default)]
+struct Rows<'a> {
+    lines: Vec<usize>,
+    record_ids: BTreeSet<&'a str>,
+}
+
+impl Rows<'_> {
+    fn words(&self) -> String {
+        let shown: Vec<String> = self.lines.iter().take(LINES_SHOWN).map(usize::to_string).collect();
+        let more = if self.lines.len() > LINES_SHOWN { ", …" } else { "" };
+        format!("line{} {}{more}", if self.lines.len() == 1 { "" } else { "s" }, shown.join(", "))
+    }
+}
+
+/// Holds the day against the list.
+pub fn compare(date: Date, listed: &[Listed], against: &Against<'_>) -> Sheet {
+    let Against { day, known, later, named } = against;
+    let mut times: BTreeMap<&str, Rows<'_>> = BTreeMap::new();
+    for row in listed {
+        let rows = times.entry(row.document_id.as_str()).or_default();
+        rows.lines.push(row.line);
+        rows.record_ids.extend(row.record_id.as_deref());
     }
     // What never left cannot stand there under our hand: to us such a document is unknown.
     let by_entry: HashMap<EntryId, &Delivery> =
         known.iter().filter(|d| d.attempts > 0).map(|d| (d.entry_id, d)).collect();
+    let bearers = bearers(listed, &by_entry, named);
     let of_day: BTreeSet<DeliveryId> = day.iter().map(|d| d.id).collect();
     let mut sheet = Sheet {
         day: date,
@@ -130,8 +188,8 @@ pub fn compare(date: Date, listed: &[Listed], day: &[Delivery], known: &[Deliver
         found: Vec::new(),
     };
     let mut in_list: BTreeSet<EntryId> = BTreeSet::new();
-    for (document_id, count) in &times {
-        let row = Listed { document_id: (*document_id).to_owned(), record_id: None };
+    for (document_id, rows) in &times {
+        let row = Listed { document_id: (*document_id).to_owned(), record_id: None, line: 0 };
         let delivery = row.entry().and_then(|e| by_entry.get(&e)).copied();
         // The same document under two spellings of its id is one document, listed twice.
         let again = delivery.is_some_and(|d| !in_list.insert(d.entry_id));
@@ -146,24 +204,36 @@ pub fn compare(date: Date, listed: &[Listed], day: &[Delivery], known: &[Deliver
             why,
         };
         let mut list = Vec::new();
-        if *count > 1 || again {
-            list.push(found(
-                Finding::Doubled,
-                format!("{count} rows{}", if again { ", and under another spelling" } else { "" }),
-            ));
+        if rows.lines.len() > 1 || again {
+            let ids = if rows.record_ids.len() > 1 { ", under different record ids" } else { "" };
+            let spelling = if again { ", and under another spelling" } else { "" };
+            list.push(found(Finding::Doubled, format!("{}{ids}{spelling}", rows.words())));
+        }
+        if let Some(d) = delivery {
+            let anothers = rows.record_ids.iter().find_map(|id| another_patients(&bearers, d, id));
+            list.extend(anothers.map(|other| {
+                let why =
+                    format!("{}: the same record id as {}, of another patient", rows.words(), other.document_id());
+                found(Finding::SharedId, why)
+            }));
+            if rows.record_ids.iter().any(|id| named_otherwise(d, id)) {
+                let why = format!("{}: under another record id than before; there may be two copies", rows.words());
+                list.push(found(Finding::Renamed, why));
+            }
         }
         match delivery {
-            None => list.push(found(Finding::Unknown, "not a document of ours at this endpoint".into())),
+            None => {
+                let why = format!("{}: not a document of ours at this endpoint", rows.words());
+                list.push(found(Finding::Unknown, why));
+            }
             Some(d) if d.cancelled.is_some() => list.push(found(Finding::CancelledHere, d.state.word().into())),
             Some(d) if overtaken(d, later, EntryAction::Withdraw) => {
                 list.push(found(Finding::WithdrawnHere, "a withdrawal was received after it".into()));
             }
-            // Listed and in doubt: its id of the record's stands at another document as well, perhaps in this very list.
-            Some(d) if d.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted) => {
-                list.push(found(
-                    Finding::Doubled,
-                    format!("{} {}", d.state.word(), ParkReason::FilingContradicted.code()),
-                ));
+            // Listed and in doubt: what the record said of it does not agree. Where the list shows why, that is told already.
+            Some(d) if list.is_empty() && is_contradicted(d) => {
+                let why = format!("{} {}", d.state.word(), ParkReason::FilingContradicted.code());
+                list.push(found(Finding::Doubled, why));
             }
             Some(_) => {}
         }
@@ -172,7 +242,7 @@ pub fn compare(date: Date, listed: &[Listed], day: &[Delivery], known: &[Deliver
         }
         list.into_iter().for_each(|f| sheet.note(f));
     }
-    for d in day {
+    for d in *day {
         let standing = standing(d, in_list.contains(&d.entry_id), later);
         *sheet.standings.entry(standing).or_default() += 1;
         let (finding, why) = match standing {
@@ -189,6 +259,23 @@ pub fn compare(date: Date, listed: &[Listed], day: &[Delivery], known: &[Deliver
     sheet.found.sort_by(|a, b| (a.finding, &a.document_id).cmp(&(b.finding, &b.document_id)));
     sheet.found.truncate(SHOWN_MAX);
     sheet
+}
+
+/// A document of another patient that has this id of the record's, by this list or since before.
+fn another_patients<'a>(bearers: &Bearers<'a>, d: &Delivery, record_id: &str) -> Option<&'a Delivery> {
+    let of = bearers.get(&(d.kind(), record_id))?;
+    of.iter().copied().find(|o| o.subject != d.subject && o.patient_id != d.patient_id)
+}
+
+/// By a list before this one, or by the vendor.
+fn named_otherwise(d: &Delivery, record_id: &str) -> bool {
+    [EvidenceKind::VendorReport, EvidenceKind::Reconciled]
+        .into_iter()
+        .any(|kind| d.was_named_otherwise(kind, record_id))
+}
+
+fn is_contradicted(d: &Delivery) -> bool {
+    d.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted)
 }
 
 impl Sheet {
@@ -223,19 +310,32 @@ fn overtaken(d: &Delivery, later: &[Delivery], by: EntryAction) -> bool {
     })
 }
 
+/// What stands at the head of a sheet.
+pub struct Head<'a> {
+    /// The endpoint, as people know it.
+    pub endpoint: &'a str,
+    /// Where the list came from: its file, or what a caller says.
+    pub list: &'a str,
+    /// When it was made, in the trust's time.
+    pub made: &'a str,
+    pub newly_filed: usize,
+    pub dry_run: bool,
+}
+
 /// The sheet that a person signs. No clinical text, no names; patients by our ids only.
-pub fn on_paper(sheet: &Sheet, endpoint: &str, source: &str, newly_filed: usize, dry_run: bool) -> String {
+pub fn on_paper(sheet: &Sheet, head: &Head<'_>) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("RECONCILIATION  {endpoint}  documents written on {}", sheet.day));
-    line(format!("List: {source}, {} rows, {} documents", sheet.listed, sheet.distinct));
-    if dry_run {
+    line(format!("RECONCILIATION  {}  documents written on {}", head.endpoint, sheet.day));
+    line(format!("Made: {}", head.made));
+    line(format!("List: {}, {} rows, {} documents", head.list, sheet.listed, sheet.distinct));
+    if head.dry_run {
         line("Dry run: nothing was changed.".into());
     } else {
-        line(format!("Filed by this list: {newly_filed}"));
+        line(format!("Filed by this list: {}", head.newly_filed));
     }
     line(String::new());
     line(format!("{:>8}  written that day", sheet.written));
@@ -253,6 +353,8 @@ pub fn on_paper(sheet: &Sheet, endpoint: &str, source: &str, newly_filed: usize,
     line(format!("{sum:>8}  together{}", if sum == sheet.written { "" } else { ": DOES NOT ADD UP" }));
     line(String::new());
     for (finding, words) in [
+        (Finding::Renamed, "in the list under another record id than before: perhaps two copies"),
+        (Finding::SharedId, "in the list under the record id of another patient's document"),
         (Finding::Doubled, "more than once in the list, or listed and in doubt"),
         (Finding::Unknown, "in the list and not known here"),
         (Finding::CancelledHere, "in the list and cancelled here"),
@@ -262,10 +364,19 @@ pub fn on_paper(sheet: &Sheet, endpoint: &str, source: &str, newly_filed: usize,
     }
     line(format!("{:>8}  in the list, of other days", sheet.other_days));
     line(String::new());
-    line(match (sheet.unexplained(), sheet.adds_up()) {
-        (0, true) => "None unexplained. The numbers add up.".to_owned(),
-        (n, true) => format!("{n} to be explained. The numbers add up."),
-        (n, false) => format!("{n} to be explained. THE NUMBERS DO NOT ADD UP: tell whoever runs the bridge."),
+    let explain = match sheet.unexplained() {
+        0 => "None unexplained.".to_owned(),
+        n => format!("{n} to be explained."),
+    };
+    line(match sheet.adds_up() {
+        // Where there is nothing to hold against a list, numbers that agree say nothing.
+        true if sheet.written == 0 => {
+            format!(
+                "NOTHING WAS WRITTEN ON THAT DAY: nothing was held against the list. Is it the right day? {explain}"
+            )
+        }
+        true => format!("{explain} The numbers add up."),
+        false => format!("{explain} THE NUMBERS DO NOT ADD UP: tell whoever runs the bridge."),
     });
     if !sheet.found.is_empty() {
         line(String::new());
@@ -274,6 +385,8 @@ pub fn on_paper(sheet: &Sheet, endpoint: &str, source: &str, newly_filed: usize,
         let words = match f.finding {
             Finding::Missing => "missing",
             Finding::Waiting => "waiting",
+            Finding::Renamed => "other record id",
+            Finding::SharedId => "one record id",
             Finding::Doubled => "doubled",
             Finding::Unknown => "unknown",
             Finding::CancelledHere => "cancelled here",
@@ -281,7 +394,7 @@ pub fn on_paper(sheet: &Sheet, endpoint: &str, source: &str, newly_filed: usize,
         };
         let patient = f.patient.map_or(String::new(), |p| format!("  patient {p}"));
         // Of an id that is none of ours nobody knows what it says.
-        let id = if f.finding == Finding::Unknown { "(in the list)".to_owned() } else { f.document_id.clone() };
+        let id = if f.delivery.is_none() { "(in the list)".to_owned() } else { f.document_id.clone() };
         line(format!("  {words:<15} {id}{patient}  {}", f.why));
     }
     let all: usize = sheet.counts.values().sum();

@@ -59,6 +59,11 @@ pub(super) fn said_unheard(why: Unheard) -> (&'static str, String) {
             "too-long",
             format!("the body is longer than the {bytes_max} bytes that are taken here; nothing is kept of it"),
         ),
+        Unheard::Packed => (
+            "not-supported",
+            "the body is packed (Content-Encoding), and only bodies as they are are taken here; send it without"
+                .to_owned(),
+        ),
         Unheard::BrokenOff => ("structure", "the body ended before its end; send it again".to_owned()),
         Unheard::TooSlow => {
             ("timeout", "it could not be answered in time and may have been taken; send it again, as it was".to_owned())

@@ -11,7 +11,7 @@ use crate::domain::ids::{EntryId, ReplyId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::record::{Actor, Raw, Reply, RequestKey};
-use crate::store::write::{Call, Report};
+use crate::store::write::{Call, Report, Reported};
 use crate::store::{Scope, Store, StoreError, WriteError};
 use crate::verdict::of_result;
 use jiff::Timestamp;
@@ -178,6 +178,8 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         },
         ResultId::ControlId => source.store.delivery_of_control_id(&source.scope, &source.endpoint, stem).await?,
     };
+    let says = delivery.as_ref().map_or(says.clone(), |d| says.about(d.entry_id));
+    let unread = says.unread.clone();
     let reply = reply(source, &file, bytes, of_result(says));
     let (id, understood) = (reply.id, reply.verdict.meaning != Meaning::Unknown);
     let report = Report {
@@ -187,13 +189,22 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         reply,
     };
     match source.store.report(report).await {
-        Ok(Some(d)) if !understood => {
-            tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "a result file says nothing that the pack's [result] lists, so it changed nothing; it is put aside: look at it, and list its status");
+        Ok(Reported::AnotherPatients(d)) => {
+            tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "a result file gives a document the record id under which one of another patient is filed, so it changed nothing; it is put aside: look in the record which of the two the id means");
+            return away(file, UNREAD).await;
         }
-        Ok(Some(d)) => {
+        Ok(Reported::Told(d)) if !understood => {
+            let reason = unread
+                .as_deref()
+                .unwrap_or("it says nothing that the pack's [result] lists; look at it, and list its status");
+            tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), reason, "a result file changed nothing and is put aside");
+        }
+        Ok(Reported::Told(d)) => {
             tracing::info!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "result file");
         }
-        Ok(None) => tracing::warn!(endpoint = %source.endpoint, "a result file that fits nothing we sent; kept"),
+        Ok(Reported::Unmatched) => {
+            tracing::warn!(endpoint = %source.endpoint, "a result file that fits nothing we sent; kept")
+        }
         // It was taken in before, and the bridge stopped before it was moved. Any other conflict kept nothing.
         Err(WriteError::Store(StoreError::Conflict(_)))
             if source.store.has_reply(id).await.map_err(WriteError::from)? => {}
@@ -261,6 +272,7 @@ async fn list(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         name: &source.name,
         time_zone: source.time_zone.clone(),
         now,
+        list: &file.name,
     };
     let done = match reconcile(
         &reconciling,

@@ -20,7 +20,7 @@ mod xml;
 
 pub use batches::Batches;
 pub use fhir::{receive_fhir, unheard};
-pub use receive::receive;
+pub use receive::{receive, receive_cut_off};
 pub use repeats::Repeats;
 pub use xml::{receive_xml, unheard_xml};
 

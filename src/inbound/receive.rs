@@ -31,9 +31,45 @@ pub async fn receive(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
     }
 }
 
+/// The beginning of a message that was larger than the listener takes: kept and shown, refused, and never run again, for what is missing nobody knows.
+pub async fn receive_cut_off(source: &Source, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+    match cut_off(source, bytes).await {
+        Ok(frames) => frames,
+        Err(e) => {
+            tracing::error!(endpoint = %source.endpoint, reason = %e, "the beginning of a message that is too large could not be stored; it is not answered");
+            Vec::new()
+        }
+    }
+}
+
+async fn cut_off(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
+    let envelope = Envelope::peek(&bytes).filter(|e| e.message_code() != "ACK");
+    let mut inbound = Inbound { reason: CUT_OFF.into(), ..arrived(source, envelope.as_ref(), bytes) };
+    if inbound.control_id.is_empty() {
+        // Without an id of the sender's own, the same bytes are the same message.
+        inbound.control_id = inbound.content.iter().take(16).map(|b| format!("{b:02x}")).collect();
+    }
+    let _turn = source.repeats.turn(&inbound).await;
+    let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+    let inbound = match told_apart(source, &before, inbound) {
+        Ok(inbound) => inbound,
+        Err(answer) => return Ok(unpack_frames(&answer)),
+    };
+    let received = match &envelope {
+        Some(envelope) => {
+            weigh::refuse(source, Caller::Hl7(envelope), inbound, Taken::Never, &[Wrong::new(207, CUT_OFF)])
+        }
+        None => weigh::parked(source, inbound),
+    };
+    Ok(unpack_frames(&source.store.take_in(received).await?))
+}
+
 async fn taken(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
     if batch::is_one(&bytes) { batch::take(source, bytes).await } else { one(source, bytes).await }
 }
+
+/// By which such a message is known for what it is, whoever wants it run again.
+const CUT_OFF: &str = "the message is larger than the listener takes ([endpoint.listen] max_frame_bytes), and only its beginning is kept: raise that limit, or have its sender send less, and have it sent again";
 
 const NO_MESSAGE: &str = "no MSH segment: not an HL7 v2 message";
 

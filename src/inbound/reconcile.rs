@@ -3,9 +3,11 @@
 
 use crate::adapter::{between_columns, text_of_file};
 use crate::domain::delivery::{Delivery, State};
+use crate::domain::entry::EntryKind;
 use crate::domain::ids::{DeliveryId, EntryId};
 use crate::domain::organisation::{EndpointId, OdsCode};
-use crate::domain::reconcile::{DAY_MAX, LISTED_MAX, Listed, Sheet, compare, on_paper};
+use crate::domain::reconcile::{Against, DAY_MAX, Head, LISTED_MAX, Listed, Sheet, compare, on_paper};
+use crate::domain::record_id;
 use crate::store::record::Raw;
 use crate::store::write::{Call, InList, Reconcile};
 use crate::store::{Scope, Store, StoreError, WriteError};
@@ -19,10 +21,8 @@ use std::collections::{HashMap, HashSet};
 const BATCH: usize = 200;
 /// Documents looked up at once.
 const LOOK_UP: usize = 1_000;
-/// Longest id in a list, in characters.
-const ID_CHARS_MAX: usize = 100;
-/// Characters of one of our ids.
-const ENTRY_ID_CHARS: usize = 26;
+/// Characters of a list's name that a sheet shows.
+const NAME_CHARS_MAX: usize = 200;
 
 /// One endpoint, as reconciling needs it.
 pub struct Reconciling<'a> {
@@ -35,6 +35,8 @@ pub struct Reconciling<'a> {
     /// In whose days the trust counts.
     pub time_zone: TimeZone,
     pub now: Timestamp,
+    /// The list, as the person knows it who reads the sheet: its file's name, or what a caller says.
+    pub list: &'a str,
 }
 
 /// What came of a list.
@@ -53,6 +55,8 @@ pub enum ReconcileError {
     Write(#[from] WriteError),
     #[error("there is no such day in the trust's time zone")]
     NoSuchDay,
+    #[error("that day is yet to come; give the day whose documents the list holds")]
+    NotYet,
     #[error("more than {DAY_MAX} documents were written that day; that is more than one sheet can hold")]
     TooMany,
 }
@@ -60,8 +64,12 @@ pub enum ReconcileError {
 /// What is filed in one commit. All that the list has under one record id stands together: a name that two documents bear must not name one of them, even
 /// for as long as the next commit takes.
 fn parts<'d>(known: &'d [Delivery], listed: &[Listed]) -> Vec<Vec<&'d Delivery>> {
-    let names: HashMap<EntryId, &str> =
-        listed.iter().filter_map(|l| Some((l.entry()?, l.record_id.as_deref()?))).collect();
+    let mut names: HashMap<EntryId, &str> = HashMap::new();
+    // Of a document that is listed more than once its first row counts, here as below.
+    for (entry, id) in listed.iter().filter_map(|l| Some((l.entry()?, l.record_id.as_deref().unwrap_or_default()))) {
+        names.entry(entry).or_insert(id);
+    }
+    names.retain(|_, id| !id.is_empty());
     let name = |d: &Delivery| names.get(&d.entry_id).copied();
     let mut sorted: Vec<&Delivery> = known.iter().collect();
     sorted.sort_by_key(|d| name(d));
@@ -100,6 +108,9 @@ pub async fn reconcile(
 ) -> Result<Reconciled, ReconcileError> {
     let today = r.now.to_zoned(r.time_zone.clone()).date();
     let day = day.map_or_else(|| today.yesterday(), Ok).map_err(|_| ReconcileError::NoSuchDay)?;
+    if day > today {
+        return Err(ReconcileError::NotYet);
+    }
     let midnight = |d: Date| d.to_zoned(r.time_zone.clone()).map(|z| z.timestamp());
     let next = day.tomorrow().map_err(|_| ReconcileError::NoSuchDay)?;
     let (Ok(from), Ok(until)) = (midnight(day), midnight(next)) else { return Err(ReconcileError::NoSuchDay) };
@@ -151,12 +162,29 @@ pub async fn reconcile(
     }
     let both: Vec<_> = of_day.iter().chain(&known).cloned().collect();
     let chains = r.store.chains_of(r.scope, r.endpoint, &both).await?;
-    let sheet = compare(day, listed, &of_day, &known, &chains);
-    let paper = on_paper(&sheet, &format!("{} ({})", r.name, r.endpoint), source, newly_filed, dry_run);
+    let named = named(r, listed, &known).await?;
+    let sheet = compare(day, listed, &Against { day: &of_day, known: &known, later: &chains, named: &named });
+    let list: String = r.list.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+    let made = r.now.to_zoned(r.time_zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+    let endpoint = format!("{} ({})", r.name, r.endpoint);
+    let head = Head { endpoint: &endpoint, list: &list, made: &made, newly_filed, dry_run };
+    let paper = on_paper(&sheet, &head);
     Ok(Reconciled { sheet, newly_filed, paper })
 }
 
-async fn known(r: &Reconciling<'_>, entries: &[EntryId]) -> Result<Vec<crate::domain::delivery::Delivery>, StoreError> {
+/// Whatever the record was said to mean by the ids of its own that the list gives.
+async fn named(r: &Reconciling<'_>, listed: &[Listed], known: &[Delivery]) -> Result<Vec<Delivery>, StoreError> {
+    let kinds: HashMap<EntryId, EntryKind> = known.iter().map(|d| (d.entry_id, d.kind())).collect();
+    let kind = |l: &Listed| kinds.get(&l.entry()?).copied();
+    let ids: Vec<_> = listed.iter().filter_map(|l| Some((kind(l)?, l.record_id.clone()?))).collect();
+    let mut named = Vec::new();
+    for part in ids.chunks(LOOK_UP) {
+        named.extend(r.store.deliveries_of_record_ids(r.scope, r.endpoint, part.iter().cloned()).await?);
+    }
+    Ok(named)
+}
+
+async fn known(r: &Reconciling<'_>, entries: &[EntryId]) -> Result<Vec<Delivery>, StoreError> {
     let mut known = Vec::new();
     for part in entries.chunks(LOOK_UP) {
         known.extend(r.store.deliveries_of_documents(r.scope, r.endpoint, part.iter().copied()).await?);
@@ -172,55 +200,55 @@ pub fn read_list(bytes: &[u8]) -> Result<Vec<Listed>, String> {
     let text = text_of_file(bytes).map_err(|why| format!("the list {why}"))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(between_columns(&text)).from_reader(text.as_bytes());
     let head = reader.headers().map_err(|_| "the list has no header line".to_owned())?.clone();
-    let column = |name: &str| head.iter().position(|h| h.trim().eq_ignore_ascii_case(name));
-    let Some(at) = column("document_id") else {
+    let at = |name: &str| -> Result<Option<usize>, String> {
+        let mut found = head.iter().enumerate().filter(|(_, h)| h.trim().eq_ignore_ascii_case(name)).map(|(at, _)| at);
+        match (found.next(), found.next()) {
+            (_, Some(_)) => {
+                Err(format!("the list's first line names the column {name} twice; leave the one that holds it"))
+            }
+            (at, None) => Ok(at),
+        }
+    };
+    let (Some(document), record) = (at("document_id")?, at("record_id")?) else {
         return Err("the list's first line names no column document_id; add the header".into());
     };
-    let record = column("record_id");
     let mut listed = Vec::new();
-    for (number, row) in reader.records().enumerate() {
-        let line = number + 2;
-        let row = row.map_err(|_| format!("line {line} of the list has another number of columns than its header"))?;
+    let mut row = csv::StringRecord::new();
+    loop {
+        let line = line_of(&text, reader.position());
+        match reader.read_record(&mut row) {
+            Ok(true) => {}
+            Ok(false) => return Ok(listed),
+            Err(_) => return Err(format!("line {line} of the list has another number of columns than its header")),
+        }
         let value = |at: usize| row.get(at).map(str::trim).filter(|v| !v.is_empty());
-        let Some(document_id) = value(at) else {
+        let Some(document_id) = value(document) else {
             return Err(format!("line {line} of the list has no document_id; take the line out"));
         };
         let record_id = record.and_then(value);
-        let long = [Some(document_id), record_id].into_iter().flatten().any(|v| v.chars().count() > ID_CHARS_MAX);
-        if long || row.iter().any(|v| v.chars().any(char::is_control)) {
-            return Err(format!("line {line} of the list holds an id that is none; at most {ID_CHARS_MAX} characters"));
+        if document_id.chars().count() > record_id::CHARS_MAX || row.iter().any(|v| v.chars().any(char::is_control)) {
+            let most = record_id::CHARS_MAX;
+            return Err(format!("line {line} of the list holds an id that is none; at most {most} characters"));
         }
-        if let Some(what) = [Some(document_id), record_id].into_iter().flatten().find_map(of_a_spreadsheet) {
-            return Err(format!(
-                "line {line} of the list holds an id with {what}; was the list opened in a spreadsheet? export it anew, and import its columns as text"
-            ));
+        if let Some(what) = record_id::of_a_spreadsheet(document_id) {
+            let damaged = record_id::NotARecordId::Damaged(what);
+            return Err(format!("line {line} of the list holds {damaged}"));
+        }
+        if let Some(Err(what)) = record_id.map(record_id::check) {
+            return Err(format!("line {line} of the list holds {what}"));
         }
         if listed.len() == LISTED_MAX {
             return Err(format!("the list has more than {LISTED_MAX} documents; split it by day"));
         }
-        listed.push(Listed { document_id: document_id.to_owned(), record_id: record_id.map(str::to_owned) });
+        listed.push(Listed { document_id: document_id.to_owned(), record_id: record_id.map(str::to_owned), line });
     }
-    Ok(listed)
 }
 
-/// What a spreadsheet does to ids: it takes them for numbers, or keeps them from that by marks of its own. Such an id names another document, or none.
-fn of_a_spreadsheet(id: &str) -> Option<&'static str> {
-    let exponent = |(mantissa, exponent): (&str, &str)| {
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa).replacen([',', '.'], "", 1);
-        let power = exponent.strip_prefix(['+', '-']);
-        // Without the sign it is as good as any id of figures and an E.
-        digits(&mantissa) && power.is_some_and(digits)
-    };
-    if id.split_once(['E', 'e']).is_some_and(exponent) {
-        return Some("an exponent (as 1.23E+11)");
-    }
-    if id.starts_with(['\'', '=']) || id.contains('"') {
-        return Some("a spreadsheet's marks around it");
-    }
-    let whole = id.split_once('^').map_or(id, |(id, _)| id);
-    let lost = whole.len() + 1 == ENTRY_ID_CHARS && format!("0{whole}").parse::<EntryId>().is_ok();
-    lost.then_some("its leading zero lost")
+/// Where the next row really stands: a reader passes over empty lines, and a value may hold an end of line.
+fn line_of(text: &str, at: &csv::Position) -> usize {
+    let rest = usize::try_from(at.byte()).ok().and_then(|at| text.get(at..)).unwrap_or_default();
+    let empty = rest.bytes().take_while(|b| matches!(b, b'\r' | b'\n')).filter(|b| *b == b'\n').count();
+    usize::try_from(at.line()).unwrap_or(usize::MAX).saturating_add(empty)
 }
 
 #[cfg(test)]
@@ -240,7 +268,7 @@ mod tests {
         let name = |n: usize| (n != 3).then(|| if n % 225 == 7 { "R1".to_owned() } else { format!("S{n:04}") });
         let listed: Vec<Listed> = (0usize..)
             .zip(&known)
-            .map(|(n, d)| Listed { document_id: d.entry_id.to_string(), record_id: name(n) })
+            .map(|(n, d)| Listed { document_id: d.entry_id.to_string(), record_id: name(n), line: n })
             .collect();
         let parts = parts(&known, &listed);
         assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 450, "each stands in one");
@@ -248,15 +276,17 @@ mod tests {
         let ones = [7, 232].map(|n| known[n].entry_id);
         let holds = |part: &Vec<&Delivery>| ones.iter().filter(|id| part.iter().any(|d| d.entry_id == **id)).count();
         assert!(parts.iter().all(|p| holds(p) != 1), "R1 is in one part");
-        let same: Vec<Listed> =
-            known.iter().map(|d| Listed { document_id: d.entry_id.to_string(), record_id: Some("R".into()) }).collect();
+        let same: Vec<Listed> = known
+            .iter()
+            .map(|d| Listed { document_id: d.entry_id.to_string(), record_id: Some("R".into()), line: 1 })
+            .collect();
         assert_eq!(super::parts(&known, &same).len(), 1, "however many");
     }
 
     #[test]
     fn a_list_is_read_by_its_header_and_a_damaged_one_is_refused_whole() {
         let list = read_list(b"\xef\xbb\xbfname,Record_ID,document_id\nx, R1 ,A\ny,,B^IPS\n").expect("a list");
-        assert_eq!(list[0], Listed { document_id: "A".into(), record_id: Some("R1".into()) });
+        assert_eq!(list[0], Listed { document_id: "A".into(), record_id: Some("R1".into()), line: 2 });
         assert_eq!(list[1].record_id, None);
         let of_a_spreadsheet = read_list(b"document_id;record_id\r\nA;R1\r\n").expect("a list");
         assert_eq!(of_a_spreadsheet[0].record_id.as_deref(), Some("R1"));
@@ -267,10 +297,19 @@ mod tests {
             (b"document_id\n\xff\n", "UTF-8"),
             (
                 b"document_id\n1.23E+11\n",
-                "line 2 of the list holds an id with an exponent (as 1.23E+11); was the list opened in a spreadsheet?",
+                "line 2 of the list holds an id with an exponent (as 1.23E+11); was it opened in a spreadsheet?",
             ),
             (b"document_id,record_id\nA,4,1E+09\n", "line 2"),
             (b"document_id;record_id\nA;4,1E+09\n", "an exponent"),
+            (
+                b"document_id,record_id\nA,R-1\n\nB,######\n",
+                "line 4 of the list holds an id with what a spreadsheet shows",
+            ),
+            (b"document_id,record_id\nA,#N/A\n", "error value"),
+            (b"document_id,record_id\nA,02/03/2026\n", "a day"),
+            (b"document_id,record_id\nA,999 000 0018\n", "an NHS number"),
+            (b"document_id,document_id\nA,B\n", "names the column document_id twice"),
+            (b"document_id,record_id, Record_ID\nA,R-1,R-2\n", "names the column record_id twice"),
             (b"document_id\n'01JNBRZC5M8Q4T7V9XA2E3F4G1\n", "marks around it"),
             (b"document_id\n\"=\"\"01JNBRZC5M8Q4T7V9XA2E3F4G1\"\"\"\n", "marks around it"),
             (b"document_id\n1JNBRZC5M8Q4T7V9XA2E3F4G1^IPS\n", "its leading zero lost"),
@@ -288,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_id_with_a_namespace_is_still_ours() {
-        let listed = |id: &str| Listed { document_id: id.into(), record_id: None };
+        let listed = |id: &str| Listed { document_id: id.into(), record_id: None, line: 1 };
         assert_eq!(listed("01JNBRZC5M8Q4T7V9XA2E3F4G1").entry(), listed("01JNBRZC5M8Q4T7V9XA2E3F4G1^IPS").entry());
         assert_eq!(listed("D-4471").entry(), None);
     }

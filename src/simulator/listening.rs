@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::server::Inner;
-use crate::transport::mllp::{Listener, ListenerSettings};
+use crate::transport::mllp::{Answer, Listener, ListenerSettings};
 
 /// A stopped EPR cuts off what is not done by then.
 const STOP_TIME: Duration = Duration::from_millis(500);
@@ -29,7 +29,10 @@ impl Listening {
         let (desk, until) = (inner.clone(), stop.clone());
         let run = Listener::new(tcp, settings).run(stop.clone(), move |received| {
             let (desk, until) = (desk.clone(), until.clone());
-            async move { desk.answer(received, until).await }
+            async move {
+                // The beginning of a message is none.
+                if received.cut_off { Answer::silence() } else { desk.answer(received, until).await }
+            }
         });
         Self { stop, run: tokio::spawn(run) }
     }

@@ -179,7 +179,7 @@ writes! {
     /// The delivery it was credited to.
     take_late(Late) -> Option<crate::domain::ids::DeliveryId>, Settle;
     /// The delivery it was about.
-    report(Report) -> Option<crate::domain::delivery::Delivery>, Settle;
+    report(Report) -> write::Reported, Settle;
     said(Said) -> record::Answered, Settle;
     knock(Knock) -> (), Settle;
     hear_of_death(HeardOfDeath) -> (), Settle;

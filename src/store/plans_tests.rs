@@ -50,6 +50,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         documents::SUBJECTS_OF;
         documents::MADE ["rendering_by_control_id"];
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
+        documents::NAMED_SO;
         documents::MADE_BETWEEN ["delivery_by_creation"];
         sources::REQUESTS;
         sources::LEFT_BEHIND ["lane_due"];

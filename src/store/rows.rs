@@ -3,7 +3,7 @@
 use super::recent::Feed;
 use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Raw, Rendering, Reply, Step};
 use crate::domain::delivery::Delivery;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, EntryKind};
 use crate::domain::ids::{
     AttemptId, DeliveryId, EntryId, InboundId, NoteId, OutcomeId, PatientId, ReferralId, RenderingId,
 };
@@ -84,7 +84,12 @@ pub(super) type LaneKey = (EndpointId, PatientId);
 pub(super) type RecordName = (EndpointId, String, String);
 
 pub(super) fn record_name(d: &Delivery, record_id: &str) -> RecordName {
-    (d.endpoint.clone(), format!("{:?}", d.kind()), record_id.to_owned())
+    (d.endpoint.clone(), kind_word(d.kind()), record_id.to_owned())
+}
+
+/// As the column `kind` has it.
+pub(super) fn kind_word(kind: EntryKind) -> String {
+    format!("{kind:?}")
 }
 
 pub(super) fn local_key(trust: &OdsCode, id: &LocalIdentifier) -> LocalKey {

@@ -1,5 +1,6 @@
 //! What people do to deliveries and endpoints, and the backlog they can print.
 
+use crate::api_lists::audited;
 use crate::api_samples::*;
 use crate::api_support::{Bridge, RIO, SPARE, reason_of};
 use crate::support::stores;
@@ -59,12 +60,14 @@ async fn what_may_be_in_the_record_is_not_cancelled_or_made_anew_unseen() {
         let parked = bridge.delivery("integrator", &id).await;
         assert_eq!((parked.park_reason(), parked.may_have_been_received), (v1::ParkReason::OutcomeUnknown, true));
         let cancel = |acknowledge| v1::CancelDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: id.clone(),
             reason: "the ward asked".into(),
             acknowledge_may_be_in_record: acknowledge,
         };
         let rerender = v1::RerenderDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: id.clone(),
             reason: "x".into(),
@@ -78,6 +81,28 @@ async fn what_may_be_in_the_record_is_not_cancelled_or_made_anew_unseen() {
             bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await,
             "MAY_BE_IN_RECORD"
         );
+        // A dry run says the same, and does nothing either way.
+        let before = bridge.delivery("worker", &id).await;
+        let would = |acknowledge| v1::CancelDeliveryRequest { dry_run: true, ..cancel(acknowledge) };
+        let refused = bridge.reason("integrator", "DeliveryService/CancelDelivery", &would(false)).await;
+        assert_eq!(refused, "MAY_BE_IN_RECORD");
+        let reads = async || audited(&store.url).await.iter().filter(|row| row.2 == "delivery.read").count();
+        let read_before = reads().await;
+        let could: v1::CancelDeliveryResponse =
+            bridge.done("integrator", "DeliveryService/CancelDelivery", &would(true)).await;
+        assert_eq!(reads().await, read_before + 1, "what it shows is a read like any other");
+        assert_eq!(could.delivery.map(|d| (d.state(), d.version)), Some((before.state(), before.version)));
+        let rerender = v1::RerenderDeliveryRequest { dry_run: true, ..rerender };
+        let refused = bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await;
+        assert_eq!(refused, "MAY_BE_IN_RECORD");
+        let park = v1::ParkDeliveryRequest {
+            request_id: request_id(),
+            delivery_id: id.clone(),
+            reason: "x".into(),
+            dry_run: true,
+        };
+        assert_eq!(bridge.reason("integrator", "DeliveryService/ParkDelivery", &park).await, "WRONG_STATE");
+        assert_eq!(bridge.delivery("worker", &id).await, before);
         let cancelled: v1::CancelDeliveryResponse =
             bridge.done("integrator", "DeliveryService/CancelDelivery", &cancel(true)).await;
         let cancelled = cancelled.delivery.unwrap();

@@ -128,11 +128,13 @@ async fn an_operation_is_answered_as_the_delivery_stood_right_after_it() {
         let referral = bridge.referral().await;
         let delivery = bridge.note(&referral.id, "One.").await.deliveries.remove(0);
         let parking = v1::ParkDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: delivery.id.clone(),
             reason: "wait".into(),
         };
         let rendering = v1::RerenderDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: delivery.id.clone(),
             reason: "go on".into(),
@@ -150,6 +152,7 @@ async fn an_operation_is_answered_as_the_delivery_stood_right_after_it() {
         assert_eq!(bridge.delivery("worker", &delivery.id).await.state(), v1::DeliveryState::Filed);
         let second = bridge.note(&referral.id, "Two.").await.deliveries.remove(0);
         let cancelling = v1::CancelDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: second.id.clone(),
             reason: "the ward asked".into(),
@@ -184,6 +187,7 @@ async fn a_withdrawal_that_began_parked_is_answered_as_parked_again() {
             (v1::DeliveryState::Parked, v1::ParkReason::WithdrawalCannotNameDocument)
         );
         let cancelling = v1::CancelDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: parked.id.clone(),
             reason: "taken out by hand".into(),

@@ -334,6 +334,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         (
             "DeliveryService/RerenderDelivery",
             v1::RerenderDeliveryRequest {
+                dry_run: false,
                 request_id: request_id(),
                 delivery_id: delivery.clone(),
                 reason: why(),
@@ -343,12 +344,18 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         ),
         (
             "DeliveryService/ParkDelivery",
-            v1::ParkDeliveryRequest { request_id: request_id(), delivery_id: delivery.clone(), reason: why() }
-                .encode_to_vec(),
+            v1::ParkDeliveryRequest {
+                dry_run: false,
+                request_id: request_id(),
+                delivery_id: delivery.clone(),
+                reason: why(),
+            }
+            .encode_to_vec(),
         ),
         (
             "DeliveryService/CancelDelivery",
             v1::CancelDeliveryRequest {
+                dry_run: false,
                 request_id: request_id(),
                 delivery_id: delivery.clone(),
                 reason: why(),
@@ -463,6 +470,7 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         (
             "AdapterService/ActivateAdapter",
             v1::ActivateAdapterRequest {
+                same_version: false,
                 request_id: request_id(),
                 endpoint_id: RIO.into(),
                 reason: why(),

@@ -84,6 +84,45 @@ fn what_config_and_pack_say_of_each_other_is_checked_too() {
     }
 }
 
+/// What is wrong in one place hides nothing that is wrong in another.
+#[test]
+fn a_missing_include_a_wrong_setting_and_an_unknown_adapter_hide_no_other_fault() {
+    let folder = temp_dir();
+    let example = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/trusts/rz9.toml"))
+        .expect("the example");
+    let (before, route) = example.split_once("[[route]]").expect("a route");
+    let (trust, endpoint) = before.split_once("[[endpoint]]").expect("an endpoint");
+    let trust = trust.replace("staff_file = \"../staff/rz9.csv\"", "");
+    let endpoint = endpoint.replace("require_mapped_staff = true", "").replace("\"T11\"", "\"T99\"");
+    // One with a fault of its own, one whose adapter nobody knows, and a route and a principal that speak of what may stand in the missing file.
+    let half = endpoint.replace("environment = \"test\"", "environment = \"tset\"");
+    let unknown = endpoint
+        .replace("rz9-rio", "rz9-two")
+        .replace("\"hl7v2-uk", "\"hl7v2-ku")
+        .replace(":2611", ":2612")
+        .replace("\"RZ9\"\nmaint", "\"RZ8\"\nmaint");
+    let text = format!(
+        "include = [\"nothing/*.toml\"]\n[packs]\nfolder = \"{}/adapters\"\n[server]\ndevelopment_principal = true\n{trust}\n[[endpoint]]{half}\n\
+         [[endpoint]]{unknown}\n[[route]]{route}\n[[route]]\ntrust = \"RY9\"\nendpoint = \"ry9-paris\"\nmisspelt = 1\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let checked = run(&["check-config", &file(folder.path(), "c.toml", &text)]).exits(2);
+    for said in [
+        "matches no file",
+        "endpoint.environment",
+        "endpoint rz9-rio: ",
+        "endpoint rz9-two: pack: there is no pack \"hl7v2-ku\"; did you mean \"hl7v2-uk\"?",
+        "endpoint rz9-two: held against hl7v2-uk@",
+        "unknown key route.misspelt",
+    ] {
+        assert!(checked.out.contains(said), "{said} is not in\n{}", checked.out);
+    }
+    assert_eq!(checked.out.matches("withdraw_as").count(), 2, "one for each of the two\n{}", checked.out);
+    for unsaid in ["RY9", "ry9-paris"] {
+        assert!(!checked.out.contains(unsaid), "{unsaid} may stand in the missing file\n{}", checked.out);
+    }
+}
+
 #[test]
 fn a_pin_that_the_packs_folder_does_not_hold_is_a_doubt_until_the_record_is_asked() {
     let root = env!("CARGO_MANIFEST_DIR");

@@ -143,9 +143,23 @@ async fn parked_deliveries_are_found_tried_again_and_given_up() {
     assert_eq!(dry["matched"], "2");
     until(&bridge, &first, "PARKED").await;
     let cancel = ["outbox", "cancel", &*second, "--because", "entered by hand"];
+    let would = bridge.run(&[&cancel[..], &["--dry-run"]].concat()).exits(0);
+    assert!(would.out.contains("would cancel 1 delivery"), "{}", would.out);
+    until(&bridge, &second, "PARKED").await;
     let cancelled = only_with_yes(&bridge, &cancel).exits(0);
     assert!(cancelled.out.contains("now CANCELLED"), "{}", cancelled.out);
     bridge.run(&[&cancel[..], &["--yes", "--json"]].concat()).exits(1);
+    // What it would refuse, a dry run says as the real one does, with its exit code.
+    let would_not = bridge.run(&[&cancel[..], &["--dry-run"]].concat()).exits(1);
+    for said in ["would cancel 0 deliveries", "would not be cancelled: the delivery is CANCELLED", "WRONG_STATE"] {
+        assert!(would_not.out.contains(said), "{said} is not in\n{}", would_not.out);
+    }
+    let as_json = bridge.run(&[&cancel[..], &["--dry-run", "--json"]].concat()).exits(1).json();
+    assert_eq!((as_json["matched"].as_u64(), as_json["refused"][0]["delivery_id"].as_str()), (Some(1), Some(&*second)));
+    // Where there is nothing to do nobody is asked; nothing at all is not a list.
+    let nothing = ["outbox", "retry", "--endpoint", "rz9-epr", "--reason", "outcome-unknown", "--because", "x"];
+    assert!(bridge.run(&nothing).exits(0).out.contains("0 matched"));
+    bridge.run(&["outbox", "list", "--limit", "0"]).exits(2);
     only_with_yes(&bridge, &bulk).exits(0);
     until(&bridge, &first, "FILED").await;
     bridge.run(&["status", "--check"]).exits(0);

@@ -284,6 +284,45 @@ fn an_api_that_is_reached_in_the_clear_or_without_its_secrets_is_refused() {
 }
 
 #[test]
+fn a_credential_among_the_headers_stands_elsewhere_and_is_shown_to_nobody() {
+    let with = |headers: &str| {
+        let folder = copy_of_example();
+        let file = folder.path().join(RZ9);
+        let text = std::fs::read_to_string(&file).expect("a trust");
+        let mllp = "[endpoint.mllp]\naddress = \"127.0.0.1:2601\"\nmax_connections = 8\n";
+        let https = format!("[endpoint.https]\nbase_url = \"http://127.0.0.1:1\"\nheaders = {headers}\n");
+        std::fs::write(&file, text.replace("transport = \"mllp\"", "transport = \"https\"").replace(mllp, &https))
+            .expect("written");
+        std::fs::write(folder.path().join("trusts/key"), "opensesame-file\n").expect("written");
+        let env = [("GATEWAY_KEY".to_owned(), "opensesame-env".to_owned())];
+        Config::load(&folder.path().join(MAIN), env)
+    };
+    let good = "{ X-Api-Key = { env = \"GATEWAY_KEY\" }, X-Token = { file = \"key\" }, NHSD-Target = \"e30=\" }";
+    let config = with(good).expect("no fault");
+    let endpoint = config.endpoints.iter().find(|e| e.id.as_str() == "rz9-rio").expect("it is there");
+    let ips_bridge::config::Transport::Https(https) = &endpoint.transport else { panic!("it is https") };
+    let sent: Vec<(&str, &str)> = https.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(sent, [("X-Api-Key", "opensesame-env"), ("X-Token", "opensesame-file"), ("NHSD-Target", "e30=")]);
+    assert!(!format!("{config:?}").contains("opensesame"));
+    for (headers, word) in [
+        ("{ X-Api-Key = \"opensesame\" }", "secrets never stand in this file; write X-Api-Key = { file = \"path\" }"),
+        ("{ Proxy-Authorization = \"opensesame\" }", "looks like a credential"),
+        ("{ Ocp-Apim-Subscription-Key = \"opensesame\" }", "looks like a credential"),
+        ("{ X-Api-Key = { env = \"NOT_THERE\" } }", "names NOT_THERE, which is not set"),
+        ("{ X-Api-Key = { file = \"none\" } }", "endpoint.https.headers.X-Api-Key.file"),
+        ("{ X-Api-Key = {} }", "must name exactly one place"),
+        (
+            "{ X-Api-Key = { env = \"GATEWAY_KEY\", fiel = \"x\" } }",
+            "unknown key endpoint.https.headers.X-Api-Key.fiel",
+        ),
+    ] {
+        let faults = with(headers).expect_err(headers);
+        let said = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(said.contains(word) && !said.contains("opensesame"), "{headers}: {said}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_refused_with_what_was_probably_meant() {
     let rz9 = |from, to| b(RZ9, from, to);
     let said = each(&[

@@ -31,6 +31,7 @@ fn renamed(details: &mut v1::PatientDetails) {
 
 async fn rerender(client: &Client, delivery: &str, knowing: bool) -> Result<v1::Delivery, tonic::Status> {
     let request = v1::RerenderDeliveryRequest {
+        dry_run: false,
         request_id: request_id(),
         delivery_id: delivery.into(),
         reason: "Looked at it".into(),
@@ -226,6 +227,7 @@ async fn pointed_elsewhere_what_was_not_sent_goes_there_and_what_may_have_been_s
     }
     // The back-off of the first one is still running: a person hurries it.
     let park = v1::ParkDeliveryRequest {
+        dry_run: false,
         request_id: request_id(),
         delivery_id: seen.id().into(),
         reason: "The EPR moved".into(),

@@ -249,6 +249,7 @@ async fn a_death_that_the_record_tells_of_when_it_is_asked_holds_all_that_speaks
         assert_eq!(raw::number(stage.store_url(), audited).await, 1);
         // A person has looked: it belongs there.
         let anew = v1::RerenderDeliveryRequest {
+            dry_run: false,
             request_id: request_id(),
             delivery_id: written.id().into(),
             reason: "of the day before".into(),

@@ -85,7 +85,17 @@ fn both(packs: &Packs, endpoint: &toml::Table) -> impl Iterator<Item = Stage> {
 }
 
 async fn activate_as(client: &Client, id: &str, version: &str) -> Result<v1::AdapterChange, Status> {
+    activate_all_the_same(client, id, version, false).await
+}
+
+async fn activate_all_the_same(
+    client: &Client,
+    id: &str,
+    version: &str,
+    same_version: bool,
+) -> Result<v1::AdapterChange, Status> {
     let request = v1::ActivateAdapterRequest {
+        same_version,
         request_id: id.into(),
         endpoint_id: "epr".into(),
         reason: "change 4711".into(),
@@ -257,7 +267,13 @@ async fn after_a_restart_the_activated_bytes_are_used_though_a_base_was_saved_an
         let none = roll_back(&bridge.client).await.expect_err("there was no other");
         assert_eq!(none.code(), Code::FailedPrecondition);
         packs.save("PN", "CN", ("0.1.0", "0.2.0"));
-        let change = activate(&bridge.client).await.expect("it is good");
+        // Under a version that it had here with other bytes nobody could say afterwards which of the two made a message.
+        let refused = activate(&bridge.client).await.expect_err("it has the version of the one that works");
+        let details = refused.get_error_details();
+        assert_eq!(details.error_info().expect("a reason").reason, "PACK_REFUSED");
+        let said = &details.bad_request().expect("a place").field_violations[0].description;
+        assert!(said.contains("other bytes under that version; raise version"), "{said}");
+        let change = activate_all_the_same(&bridge.client, &request_id(), "", true).await.expect("it is good");
         assert!(change.changed && version(&change.to) == "0.1.0", "a pack over a changed one is another: {change:?}");
         bridge.stop().await;
 

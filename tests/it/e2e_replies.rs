@@ -256,6 +256,7 @@ async fn held_already_after_an_unknown_outcome_waits_for_a_person_and_can_be_giv
     let d = client.parked(written.id(), Reason::MayAlreadyBeFiled).await;
     assert!(d.author_sentence.starts_with("Probably in EPR epr"), "{}", d.author_sentence);
     let cancel = |knowing| v1::CancelDeliveryRequest {
+        dry_run: false,
         request_id: crate::e2e_support::request_id(),
         delivery_id: d.id.clone(),
         reason: "Looked: it is there".into(),

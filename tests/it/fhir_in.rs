@@ -312,6 +312,46 @@ async fn every_error_answer_carries_an_operation_outcome() {
 }
 
 #[tokio::test]
+async fn a_packed_body_is_told_to_come_as_it_is_and_nothing_is_kept_of_it() {
+    let test = stores().next().expect("SQLite");
+    let fhir = start(&test, listening()).await;
+    let body = service_request("R-1").to_string();
+    let request = |encoding: &str| {
+        format!(
+            "POST /ServiceRequest HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/fhir+json\r\n\
+             Content-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    for encoding in ["gzip", "br", "identity, gzip"] {
+        let answer = raw(&fhir, &request(encoding)).await;
+        let (head, told) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 415") && head.contains("accept-encoding: identity"), "{answer}");
+        let (code, why) = issue(&Reply::new(415, [], told.as_bytes().to_vec()));
+        assert!(code == "not-supported" && why.contains("Content-Encoding"), "{answer}");
+    }
+    assert!(fhir.kept().await.is_empty());
+    assert!(raw(&fhir, &request("identity")).await.starts_with("HTTP/1.1 201"));
+    fhir.end().await;
+}
+
+/// A simple caller sends everything before it listens; were its connection cut meanwhile, it would never learn why.
+#[tokio::test]
+async fn who_sends_too_much_and_listens_only_then_is_told_so() {
+    let test = stores().next().expect("SQLite");
+    let fhir = start(&test, listening()).await;
+    let body = "x".repeat(2 * 1024 * 1024);
+    let head = "POST /ServiceRequest HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n";
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for request in [format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()), chunked] {
+        let answer = raw(&fhir, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("too-long"), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+    }
+    fhir.end().await;
+}
+
+#[tokio::test]
 async fn a_byte_order_mark_before_a_resource_is_passed_over_and_kept() {
     let test = stores().next().expect("SQLite");
     let fhir = start(&test, listening()).await;
@@ -336,10 +376,13 @@ async fn who_does_not_show_the_secret_is_not_heard() {
         )
     };
     for (token, status) in [("a long enough secre", "401"), ("a long enough secret", "201")] {
-        let mut socket = tokio::net::TcpStream::connect(fhir.addr).await.expect("it listens");
-        tokio::io::AsyncWriteExt::write_all(&mut socket, bearer(token).as_bytes()).await.expect("sent");
-        let answer = crate::transport_support::read_to_end(&mut socket).await;
-        assert!(answer.starts_with(format!("HTTP/1.1 {status}").as_bytes()), "{}", String::from_utf8_lossy(&answer));
+        let answer = raw(&fhir, &bearer(token)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    // The scheme in any case (RFC 9110, 11.1), and no other scheme.
+    for (scheme, status) in [("bearer", "201"), ("BEARER ", "201"), ("Basic", "401"), ("Bearera", "401")] {
+        let answer = raw(&fhir, &bearer("a long enough secret").replace("Bearer", scheme)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{scheme}: {answer}");
     }
     fhir.end().await;
 }

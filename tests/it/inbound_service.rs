@@ -8,7 +8,7 @@ use crate::support::bridge::{self as small, Tweaks};
 use crate::support::stores;
 use ips_bridge::domain::ids::InboundId;
 use ips_bridge::domain::nhs_number::NhsNumber;
-use ips_bridge::inbound::{Source, receive};
+use ips_bridge::inbound::{Source, receive, receive_cut_off};
 use ips_bridge::store::read::{InboundFilter, Page, PatientBy};
 use ips_bridge::store::record::InboundState;
 use ips_bridge::store::{Scope, WriteError};
@@ -251,6 +251,35 @@ async fn what_came_by_mesh_from_another_mailbox_makes_nothing_when_it_is_run_aga
             assert_eq!(now.state.word(), "PARKED");
             assert!(now.reason.contains("another mailbox"), "{}", now.reason);
         }
+        bridge.stop().await;
+    }
+}
+
+/// However much it looks like a whole one: what is missing nobody knows.
+#[tokio::test]
+async fn the_beginning_of_a_message_that_is_too_large_is_kept_refused_and_never_run_again() {
+    for store in stores() {
+        let tweaks = Tweaks { without_outbox: true, ..Tweaks::default() };
+        let bridge = small::Bridge::start(&store.url, nobody(), tweaks).await;
+        let answers = receive_cut_off(&bridge.source(), referral()).await;
+        let answer = text(&answers);
+        assert!(answer.contains("MSA|AR|") && answer.contains("larger than the listener takes"), "{answer}");
+        let id = kept(&bridge, InboundState::Parked).await[0];
+        let read = || async { bridge.store.inbound(&Scope::system(), id).await.expect("read").expect("kept") };
+        assert_eq!(read().await.bytes.0, referral());
+        assert!(read().await.reason.contains("max_frame_bytes"), "{}", read().await.reason);
+        let way_in = bridge.way_in();
+        way_in.reprocess(bridge.call(), read().await, "let in".into()).await.expect("it is looked at");
+        assert_eq!(read().await.state, InboundState::Parked);
+        assert!(read().await.reason.contains("max_frame_bytes"));
+        // Sent again it is the same; bytes of no sender are kept too.
+        receive_cut_off(&bridge.source(), referral()).await;
+        assert!(receive_cut_off(&bridge.source(), b"x".repeat(100)).await.is_empty());
+        assert_eq!(kept(&bridge, InboundState::Parked).await.len(), 2);
+        // Whole, under the same id, it is taken.
+        receive(&bridge.source(), [referral(), b"NTE|1||whole\r".to_vec()].concat()).await;
+        assert_eq!(kept(&bridge, InboundState::Applied).await.len(), 1);
+        drop(way_in);
         bridge.stop().await;
     }
 }

@@ -87,13 +87,20 @@ async fn a_one_megabyte_frame_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_frame_above_the_limit_closes_its_connection_only() {
+async fn of_a_frame_above_the_limit_the_beginning_is_handed_on_as_such_and_its_connection_closed() {
     let settings = ListenerSettings { max_frame_bytes: 1000, ..ListenerSettings::default() };
-    let (address, _stop, _) = listen(settings, answer_all).await;
+    let (address, _stop, _) = listen(settings, |r| async move {
+        Answer::frame(format!("{} {}", r.bytes.len(), if r.cut_off { "cut off" } else { "whole" }).into_bytes())
+    })
+    .await;
     let mut s = TcpStream::connect(&address).await.unwrap();
-    let _ = s.write_all(&framed(&"x".repeat(100_000))).await;
-    assert!(read_to_end(&mut s).await.is_empty());
-    assert_alive(&address).await;
+    s.write_all(&framed(&"x".repeat(1_100))).await.unwrap();
+    // And nothing of what comes behind it is taken for a message.
+    let _ = s.write_all(&framed("MSH|2")).await;
+    assert_eq!(read_to_end(&mut s).await, framed("1000 cut off"));
+    let mut s = TcpStream::connect(&address).await.unwrap();
+    s.write_all(&framed(&"x".repeat(1_000))).await.unwrap();
+    assert_eq!(read_frame(&mut s).await.unwrap(), "1000 whole");
 }
 
 #[tokio::test]
@@ -362,6 +369,7 @@ async fn debug_shows_no_message_bytes() {
     let answer = Answer { raw: Some(b"CANARY".to_vec()), ..Answer::frame(b"CANARY".to_vec()) };
     assert!(!format!("{answer:?}").contains("CANARY"));
     let received = Received {
+        cut_off: false,
         bytes: b"CANARY".to_vec(),
         peer: "127.0.0.1:1".parse().unwrap(),
         peer_certificate: None,

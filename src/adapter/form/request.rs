@@ -5,6 +5,7 @@ use super::codes::Code;
 use super::field::{Fields, given};
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::organisation::OdsCode;
+use crate::domain::record_id;
 use crate::domain::rule::Violations;
 use crate::domain::text::{self, Private};
 use crate::wire;
@@ -95,6 +96,13 @@ pub fn because(value: &str, at: &str, broken: &mut Violations) -> Option<Private
         return None;
     }
     Some(reason)
+}
+
+/// The record's own id of a document, as somebody tells it. `None`: broken.
+pub fn record_id(value: &str, at: &str, broken: &mut Violations) -> Option<String> {
+    let id = broken.check(at, text::line(value, record_id::CHARS_MAX))?;
+    broken.check(at, record_id::check(&id.0).map_err(|what| format!("is {what}")))?;
+    Some(id.0)
 }
 
 /// The same as [`reason`], where it may be left out. `None`: broken.

@@ -76,6 +76,13 @@ pub async fn activate_adapter(c: Caller, m: v1::ActivateAdapterRequest) -> Resul
     // Without a version, the one that config pins: what goes live is what somebody named, here or there.
     let version = asked.version.clone().or_else(|| facts.packs.standing().pinned);
     let Candidate { kept, bytes } = facts.packs.in_folder(version).await.map_err(refused)?;
+    if let Some(twin) = state.pack.as_ref().and_then(|active| twin(active, &kept)) {
+        let reloads = facts.packs.standing().reloads;
+        if !m.same_version && !reloads {
+            return Err(refused(vec![same_version(twin)]));
+        }
+        tracing::warn!(endpoint = %asked.endpoint, pack = %kept, before = %twin, "a pack is activated under a version that it had here with other bytes");
+    }
     let change = change(&c, facts, &asked, &state, PackChange::Activate(bytes), kept).await?;
     Ok(v1::ActivateAdapterResponse { change: Some(change) })
 }
@@ -95,6 +102,18 @@ pub async fn rollback_adapter(c: Caller, m: v1::RollbackAdapterRequest) -> Resul
     facts.packs.fits(to.clone(), bytes).await.map_err(refused)?;
     let change = change(&c, facts, &asked, &state, PackChange::RollBack, to).await?;
     Ok(v1::RollbackAdapterResponse { change: Some(change) })
+}
+
+/// What the endpoint worked with under the same name and version, and with other bytes. What it works with already is no other.
+fn twin<'p>(active: &'p ActivePack, kept: &PackKept) -> Option<&'p PackKept> {
+    let same = |p: &&PackKept| (&p.id, &p.version) == (&kept.id, &kept.version) && p.fingerprint != kept.fingerprint;
+    std::iter::once(&active.now).chain(&active.former).find(same).filter(|_| active.now != *kept)
+}
+
+fn same_version(twin: &PackKept) -> Fault {
+    let what = format!("the endpoint worked with {twin} before, and the folder holds other bytes under that version");
+    let hint = "raise version in the manifest; or activate it with --same-version (same_version) and say why";
+    Fault::new("adapter.toml", 0, what, hint)
 }
 
 async fn state(c: &Caller, endpoint: &EndpointId) -> Result<EndpointState, Error> {

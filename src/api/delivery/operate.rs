@@ -5,16 +5,19 @@ use super::super::error::Error;
 use super::super::request::{Changing, part};
 use super::show;
 use crate::adapter::form::request;
-use crate::domain::decide::CannotHappen;
+use crate::domain::decide::{Happened, decide};
 use crate::domain::delivery::{Delivery, ParkReason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::EndpointId;
-use crate::domain::policy::AfterUnknown;
+use crate::domain::policy::EndpointPolicy;
 use crate::domain::rule::Violations;
+use crate::domain::text::Private;
+use crate::store::Refusal;
 use crate::store::read::{DeliveryFilter, Page};
 use crate::store::record::{Answer, RequestKey};
 use crate::store::write::{Operate, Operation};
 use crate::wire::v1;
+use std::sync::Arc;
 
 /// Named in one call at most.
 const IDS_MAX: usize = 1000;
@@ -95,27 +98,19 @@ async fn would_retry(
         told.matched += count(ids.len());
         for id in ids {
             match there.iter().find(|d| d.id == id) {
-                Some(d) if d.state == State::Parked && !acknowledged && may_stand_twice(c, d) => {
-                    told.not_retried.push(format!("{id}: {}", CannotHappen::MayBeInRecord))
-                }
-                Some(d) if d.state == State::Parked => {
-                    told.retried += 1;
-                    told.delivery_ids.push(id.to_string());
-                }
-                Some(d) => {
-                    told.not_retried.push(format!("{id}: the delivery is {}; a retry needs PARKED", d.state.word()))
-                }
+                Some(d) => match could(c, d, &Operation::Retry { may_be_in_record_acknowledged: acknowledged }) {
+                    Ok(()) => {
+                        told.retried += 1;
+                        told.delivery_ids.push(id.to_string());
+                    }
+                    Err(refusal) => told.not_retried.push(format!("{id}: {refusal}")),
+                },
                 None => told.not_retried.push(format!("{id}: there is no such delivery")),
             }
         }
         told.delivery_ids.truncate(LISTED_MAX);
         told.not_retried.truncate(LISTED_MAX);
     }
-}
-
-fn may_stand_twice(c: &Caller, d: &Delivery) -> bool {
-    let policy = c.rules.policies.get(&d.endpoint);
-    policy.is_none_or(|p| p.after_unknown == AfterUnknown::Park) && d.may_have_been_received()
 }
 
 /// The selection, part by part.
@@ -195,12 +190,11 @@ fn read_selection(m: &v1::DeliverySelection, broken: &mut Violations) -> Option<
     }
 }
 
-/// One delivery by name: read the request, do it, and show the delivery as it was right after.
+/// One delivery by name: read the request, do it, and show the delivery as it was right after. `dry_run`: only see whether it could be done.
 async fn single<Q: Changing>(
     c: &Caller,
     m: &Q,
-    id: &str,
-    reason: &str,
+    (id, reason, dry_run): (&str, &str, bool),
     operation: Operation,
 ) -> Result<v1::Delivery, Error> {
     let mut broken = Violations::default();
@@ -208,6 +202,14 @@ async fn single<Q: Changing>(
     let id = request::id::<DeliveryId>(id, "delivery_id", &mut broken);
     let reason = request::because(reason, "reason", &mut broken);
     whole!(broken; key, id, reason);
+    if dry_run {
+        let there = c.store().deliveries_by_id(&c.scope, &[id]).await?.pop();
+        let delivery = there.ok_or_else(|| Error::not_found("delivery"))?;
+        could(c, &delivery, &operation)?;
+        let shown = show::with_timeline(c, &delivery).await?;
+        c.audit("delivery.read", [&delivery]).await?;
+        return Ok(shown);
+    }
     let operate = Operate { call: c.write(key), deliveries: vec![id], operation, reason: reason.0, single: true };
     let answered = c.store().operate(operate).await?;
     let then: Delivery = serde_json::from_value(answered.answer().more.clone())
@@ -215,22 +217,41 @@ async fn single<Q: Changing>(
     show::with_timeline(c, &then).await
 }
 
+/// Asks the one decision, as the write would, and keeps nothing of what it says.
+fn could(c: &Caller, delivery: &Delivery, operation: &Operation) -> Result<(), Refusal> {
+    let why = Private::default();
+    let happened = match *operation {
+        Operation::Retry { may_be_in_record_acknowledged } => Happened::Retried { may_be_in_record_acknowledged },
+        Operation::Rerender { may_be_in_record_acknowledged } => {
+            Happened::Rerendered { may_be_in_record_acknowledged, identity_now: None, for_others: false }
+        }
+        Operation::Park => Happened::Stopped { why },
+        Operation::Cancel { may_be_in_record_acknowledged } => {
+            Happened::CancelledBy { by: String::new(), why, may_be_in_record_acknowledged }
+        }
+    };
+    let retired = || Arc::new(EndpointPolicy::retired(delivery.endpoint.clone(), delivery.trust.clone()));
+    let policy = c.rules.policies.get(&delivery.endpoint).cloned().unwrap_or_else(retired);
+    decide(delivery, &policy, &happened, c.now, 0)?;
+    Ok(())
+}
+
 pub async fn rerender_delivery(
     c: Caller,
     m: v1::RerenderDeliveryRequest,
 ) -> Result<v1::RerenderDeliveryResponse, Error> {
     let operation = Operation::Rerender { may_be_in_record_acknowledged: m.acknowledge_may_be_in_record };
-    let delivery = single(&c, &m, &m.delivery_id, &m.reason, operation).await?;
+    let delivery = single(&c, &m, (&m.delivery_id, &m.reason, m.dry_run), operation).await?;
     Ok(v1::RerenderDeliveryResponse { delivery: Some(delivery) })
 }
 
 pub async fn park_delivery(c: Caller, m: v1::ParkDeliveryRequest) -> Result<v1::ParkDeliveryResponse, Error> {
-    let delivery = single(&c, &m, &m.delivery_id, &m.reason, Operation::Park).await?;
+    let delivery = single(&c, &m, (&m.delivery_id, &m.reason, m.dry_run), Operation::Park).await?;
     Ok(v1::ParkDeliveryResponse { delivery: Some(delivery) })
 }
 
 pub async fn cancel_delivery(c: Caller, m: v1::CancelDeliveryRequest) -> Result<v1::CancelDeliveryResponse, Error> {
     let operation = Operation::Cancel { may_be_in_record_acknowledged: m.acknowledge_may_be_in_record };
-    let delivery = single(&c, &m, &m.delivery_id, &m.reason, operation).await?;
+    let delivery = single(&c, &m, (&m.delivery_id, &m.reason, m.dry_run), operation).await?;
     Ok(v1::CancelDeliveryResponse { delivery: Some(delivery) })
 }

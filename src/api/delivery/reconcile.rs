@@ -7,6 +7,7 @@ use super::super::request::part;
 use super::endpoint_id;
 use crate::adapter::form::request;
 use crate::domain::reconcile::{Finding, LISTED_MAX, Listed, Standing};
+use crate::domain::record_id;
 use crate::domain::rule::Violations;
 use crate::domain::text;
 use crate::inbound::reconcile::{ReconcileError, Reconciling, reconcile};
@@ -14,7 +15,7 @@ use crate::wire::v1;
 use jiff::civil::Date;
 
 /// Longest id in a list, in characters.
-const ID_CHARS_MAX: usize = 100;
+const ID_CHARS_MAX: usize = record_id::CHARS_MAX;
 
 pub async fn reconcile_documents(
     c: Caller,
@@ -45,11 +46,12 @@ pub async fn reconcile_documents(
         name: &facts.name,
         time_zone: c.time_zone(&facts.trust),
         now: c.now,
+        list: &source.0,
     };
     let call = |number: u32| c.write(part(&key, number));
     let done = reconcile(&reconciling, &listed, day, &source.0, m.dry_run, &call).await.map_err(|e| match e {
         ReconcileError::Write(e) => Error::from(e),
-        ReconcileError::NoSuchDay | ReconcileError::TooMany => {
+        ReconcileError::NoSuchDay | ReconcileError::NotYet | ReconcileError::TooMany => {
             let mut broken = Violations::default();
             broken.add("day", e.to_string());
             Error::Broken(broken)
@@ -92,6 +94,8 @@ fn show(found: &crate::domain::reconcile::Found) -> v1::DocumentFinding {
     let kind = match found.finding {
         Finding::Missing => Kind::Missing,
         Finding::Waiting => Kind::Waiting,
+        Finding::Renamed => Kind::Renamed,
+        Finding::SharedId => Kind::SharedId,
         Finding::Doubled => Kind::Doubled,
         Finding::Unknown => Kind::Unknown,
         Finding::CancelledHere => Kind::CancelledHere,
@@ -117,10 +121,11 @@ fn listed(documents: &[v1::ListedDocument], broken: &mut Violations) -> Option<V
         let id = broken.check(&format!("documents[{i}].document_id"), id);
         let record_id = match document.record_id.as_str() {
             "" => Some(None),
-            id => broken.check(&format!("documents[{i}].record_id"), text::line(id, ID_CHARS_MAX)).map(Some),
+            id => request::record_id(id, &format!("documents[{i}].record_id"), broken).map(Some),
         };
         if let (Some(id), Some(record_id)) = (id, record_id) {
-            listed.push(Listed { document_id: id.0, record_id: record_id.map(|r| r.0) });
+            let line = usize::try_from(document.line).ok().filter(|line| *line > 0).unwrap_or(i + 1);
+            listed.push(Listed { document_id: id.0, record_id, line });
         }
     }
     (listed.len() == documents.len()).then_some(listed)

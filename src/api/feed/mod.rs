@@ -83,9 +83,9 @@ async fn stream_entries(c: Caller, m: v1::StreamEntriesRequest) -> Result<Stream
     let feed = feed(&c, &endpoint)?;
     let filter = v1::StreamEntriesRequest { resume_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
-    if let Some(last) = binding.after(&m.resume_token)? {
+    if let Some(last) = binding.after(&m.resume_token).map_err(|_| Error::BadFeedToken)? {
         let known = c.store().delivery(&c.scope, DeliveryId(last)).await?;
-        known.filter(|d| d.endpoint == endpoint).ok_or(Error::BadToken)?;
+        known.filter(|d| d.endpoint == endpoint).ok_or(Error::BadFeedToken)?;
     }
     let line = feed.attach();
     // Whatever closed the endpoint before, somebody is there now.

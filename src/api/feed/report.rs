@@ -98,7 +98,7 @@ pub async fn report_filed(c: Caller, m: v1::ReportFiledRequest) -> Result<v1::Re
         Some(Document::DocumentId(id)) => document_id(&c, endpoint.as_ref(), id, &mut broken),
         None => unnamed(&mut broken),
     };
-    let record_id = broken.check("record_id", text::line(&m.record_id, ID_CHARS_MAX));
+    let record_id = request::record_id(&m.record_id, "record_id", &mut broken);
     whole!(broken; key, endpoint, named, record_id);
     let said = Statement {
         key,
@@ -106,7 +106,7 @@ pub async fn report_filed(c: Caller, m: v1::ReportFiledRequest) -> Result<v1::Re
         named,
         evidence: EvidenceKind::VendorReport,
         action: "delivery.report_filed",
-        verdict: verdict(Meaning::Positive, Level::Application, "filed", Some(record_id.0)),
+        verdict: verdict(Meaning::Positive, Level::Application, "filed", Some(record_id)),
         bytes: as_kept(&m)?,
     };
     Ok(v1::ReportFiledResponse { delivery: Some(say(&c, said).await?) })

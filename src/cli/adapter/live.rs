@@ -30,13 +30,23 @@ pub struct Args {
     server: Server,
 }
 
-pub async fn activate(args: Args, out: &mut Out) -> Result<(), Failure> {
+#[derive(Debug, clap::Args)]
+pub struct Activate {
+    #[command(flatten)]
+    args: Args,
+    /// Take it although this endpoint worked with other bytes under the same version before; --why says why that is right.
+    #[arg(long)]
+    same_version: bool,
+}
+
+pub async fn activate(Activate { args, same_version }: Activate, out: &mut Out) -> Result<(), Failure> {
     sure(args.yes, &format!("Let {} work with what the bridge's packs folder holds now?", args.endpoint))?;
     let request = ActivateAdapterRequest {
         request_id: request_id(),
         endpoint_id: args.endpoint,
         reason: args.why,
         version: args.version.unwrap_or_default(),
+        same_version,
     };
     let answer = args.server.connect().await?.adapters().activate_adapter(request).await?.into_inner();
     shown(answer.change, args.json, out)

@@ -50,7 +50,7 @@ enum Command {
     Diff(Box<diff::Args>),
     /// Let an endpoint of a running bridge work with what its packs folder holds now: checked whole, kept byte for byte, audited.
     /// What no byte of can have been seen is made anew; what may have been received is held for you.
-    Activate(Box<live::Args>),
+    Activate(Box<live::Activate>),
     /// Let an endpoint work with the pack it had before, byte for byte, whatever the folder holds. Again: one further back.
     Rollback(Box<live::Args>),
     /// Print the JSON Schema of a kind of file, for editors.

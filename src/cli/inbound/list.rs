@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     before: Option<Timestamp>,
     /// At most so many.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    limit: usize,
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
     /// As proto JSON.
     #[arg(long)]
     json: bool,
@@ -58,7 +58,7 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         received_before: args.before.map(Into::into),
         ..ListInboundMessagesRequest::default()
     };
-    let found = pages(&server.connect().await?, request, args.limit).await?;
+    let found = pages(&server.connect().await?, request, args.limit as usize).await?;
     if args.json {
         return out.json(&ListInboundMessagesResponse { messages: found.messages, next_page_token: String::new() });
     }

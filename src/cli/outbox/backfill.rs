@@ -49,6 +49,9 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
     if !args.dry_run {
         if !args.yes {
             let would = client.backfill_deliveries(request.clone()).await?.into_inner();
+            if would.matched == 0 {
+                return if args.json { out.json(&would) } else { out.line("nothing matches") };
+            }
             sure(false, &format!("Send {} earlier entries to {}?", would.matched, request.endpoint_id))?;
         }
         request = BackfillDeliveriesRequest { request_id: request_id(), dry_run: false, ..request };

@@ -50,7 +50,8 @@ pub trait Change {
     const WORDS: (&'static str, &'static str);
     fn how(&self) -> &How;
     async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure>;
-    async fn change(&self, bridge: &Bridge, delivery_id: String) -> Result<Option<Delivery>, Failure>;
+    /// `dry_run`: the bridge says whether it could be done, by the same rules, and does nothing.
+    async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure>;
 }
 
 impl Change for Rerender {
@@ -61,10 +62,15 @@ impl Change for Rerender {
     async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
         self.which.find(bridge).await
     }
-    async fn change(&self, bridge: &Bridge, delivery_id: String) -> Result<Option<Delivery>, Failure> {
+    async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure> {
         let (reason, acknowledge_may_be_in_record) = (self.how.because.clone(), self.acknowledge_may_be_in_record);
-        let request =
-            RerenderDeliveryRequest { request_id: request_id(), delivery_id, reason, acknowledge_may_be_in_record };
+        let request = RerenderDeliveryRequest {
+            request_id: request_id(),
+            delivery_id,
+            reason,
+            acknowledge_may_be_in_record,
+            dry_run,
+        };
         Ok(bridge.deliveries().rerender_delivery(request).await?.into_inner().delivery)
     }
 }
@@ -77,8 +83,9 @@ impl Change for Park {
     async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
         self.which.find(bridge).await
     }
-    async fn change(&self, bridge: &Bridge, delivery_id: String) -> Result<Option<Delivery>, Failure> {
-        let request = ParkDeliveryRequest { request_id: request_id(), delivery_id, reason: self.how.because.clone() };
+    async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure> {
+        let reason = self.how.because.clone();
+        let request = ParkDeliveryRequest { request_id: request_id(), delivery_id, reason, dry_run };
         Ok(bridge.deliveries().park_delivery(request).await?.into_inner().delivery)
     }
 }
@@ -91,10 +98,15 @@ impl Change for Cancel {
     async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
         self.which.find(bridge).await
     }
-    async fn change(&self, bridge: &Bridge, delivery_id: String) -> Result<Option<Delivery>, Failure> {
+    async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure> {
         let (reason, acknowledge_may_be_in_record) = (self.how.because.clone(), self.acknowledge_may_be_in_record);
-        let request =
-            CancelDeliveryRequest { request_id: request_id(), delivery_id, reason, acknowledge_may_be_in_record };
+        let request = CancelDeliveryRequest {
+            request_id: request_id(),
+            delivery_id,
+            reason,
+            acknowledge_may_be_in_record,
+            dry_run,
+        };
         Ok(bridge.deliveries().cancel_delivery(request).await?.into_inner().delivery)
     }
 }
@@ -103,17 +115,17 @@ pub async fn run<C: Change>(args: C, server: &Server, out: &mut Out) -> Result<(
     let bridge = server.connect().await?;
     let found = args.find(&bridge).await?;
     let (how, (verb, done_word)) = (args.how(), C::WORDS);
-    let deliveries = deliveries(i64::try_from(found.len()).unwrap_or(i64::MAX));
     if how.dry_run {
-        return dry_run(&found, &format!("would {verb} {deliveries}"), how.json, out);
+        return dry_run(&args, &bridge, found, out).await;
     }
+    let deliveries = deliveries(i64::try_from(found.len()).unwrap_or(i64::MAX));
     if found.is_empty() {
         return if how.json { report(&[], &[], out) } else { out.line("nothing matches") };
     }
     sure(how.yes, &format!("{}{} {deliveries}?", verb[..1].to_uppercase(), &verb[1..]))?;
     let (mut done, mut refused) = (Vec::new(), Vec::new());
     for delivery in found {
-        match args.change(&bridge, delivery.id.clone()).await {
+        match args.change(&bridge, delivery.id.clone(), false).await {
             Ok(changed) => {
                 let changed = changed.unwrap_or(delivery);
                 if !how.json {
@@ -138,20 +150,40 @@ pub async fn run<C: Change>(args: C, server: &Server, out: &mut Out) -> Result<(
     if refused.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
-fn dry_run(found: &[Delivery], would: &str, json: bool, out: &mut Out) -> Result<(), Failure> {
-    if json {
-        let ids: Vec<&str> = found.iter().map(|d| d.id.as_str()).collect();
-        return out.json(&json!({ "dry_run": true, "matched": found.len(), "delivery_ids": ids }));
+/// What the bridge would do and what it would refuse, with the exit code that it would have.
+async fn dry_run<C: Change>(args: &C, bridge: &Bridge, found: Vec<Delivery>, out: &mut Out) -> Result<(), Failure> {
+    let (mut would, mut refused) = (Vec::new(), Vec::new());
+    let matched = found.len();
+    for delivery in found {
+        match args.change(bridge, delivery.id.clone(), true).await {
+            Ok(_) => would.push(delivery),
+            Err(e @ Failure::Unreachable(_)) => return Err(e),
+            Err(e) => refused.push((delivery.id, e.to_string())),
+        }
     }
-    out.line(would)?;
-    for d in found {
-        let doubt = if d.may_have_been_received { "  may be in the record" } else { "" };
-        out.line(format!("  {}  {}  {}{doubt}", d.id, entry(d), state(d)))?;
+    let (verb, done_word) = C::WORDS;
+    if args.how().json {
+        let ids: Vec<&str> = would.iter().map(|d| d.id.as_str()).collect();
+        let refused = whys(&refused);
+        out.json(&json!({ "dry_run": true, "matched": matched, "delivery_ids": ids, "refused": refused }))?;
+    } else {
+        out.line(format!("would {verb} {}", deliveries(i64::try_from(would.len()).unwrap_or(i64::MAX))))?;
+        for d in &would {
+            let doubt = if d.may_have_been_received { "  may be in the record" } else { "" };
+            out.line(format!("  {}  {}  {}{doubt}", d.id, entry(d), state(d)))?;
+        }
+        for (id, why) in &refused {
+            let not = out.paint(Look::Bad, format!("would not be {done_word}"));
+            out.line(format!("  {id}  {not}: {why}"))?;
+        }
     }
-    Ok(())
+    if refused.is_empty() { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn whys(refused: &[(String, String)]) -> Vec<serde_json::Value> {
+    refused.iter().map(|(id, why)| json!({ "delivery_id": id, "why": why })).collect()
 }
 
 fn report(done: &[String], refused: &[(String, String)], out: &mut Out) -> Result<(), Failure> {
-    let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "delivery_id": id, "why": why })).collect();
-    out.json(&json!({ "matched": done.len() + refused.len(), "done": done, "refused": refused }))
+    out.json(&json!({ "matched": done.len() + refused.len(), "done": done, "refused": whys(refused) }))
 }

@@ -38,8 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     subject: Option<String>,
     /// At most so many.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    limit: usize,
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
     /// As proto JSON.
     #[arg(long)]
     json: bool,
@@ -68,7 +68,7 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         waiting_for: args.waiting_for.unwrap_or_default().into(),
         ..ListDeliveriesRequest::default()
     };
-    let found = pages(&server.connect().await?, request, args.limit).await?;
+    let found = pages(&server.connect().await?, request, args.limit as usize).await?;
     if args.json {
         return out.json(&ListDeliveriesResponse { deliveries: found.deliveries, next_page_token: String::new() });
     }

@@ -5,8 +5,9 @@ use crate::cli::ask::sure;
 use crate::cli::bridge::{Server, request_id};
 use crate::cli::failure::Failure;
 use crate::cli::output::Out;
+use crate::cli::refusal::as_flags;
 use crate::cli::words::deliveries;
-use crate::wire::v1::{DeliverySelection, RetryDeliveriesRequest};
+use crate::wire::v1::{DeliverySelection, RetryDeliveriesRequest, RetryDeliveriesResponse};
 
 /// Send parked deliveries again, with the same bytes, at the head of their patient's queue.
 #[derive(Debug, clap::Args)]
@@ -37,18 +38,26 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
     if !args.how.dry_run {
         if !args.how.yes {
             let would = client.retry_deliveries(request.clone()).await?.into_inner();
+            // Where there is nothing to do there is nothing to ask.
+            if would.retried == 0 {
+                return shown(&would, &args.how, out);
+            }
             sure(false, &format!("Send {} that wait for a person again?", deliveries(would.retried)))?;
         }
         request = RetryDeliveriesRequest { request_id: request_id(), dry_run: false, ..request };
     }
     let answer = client.retry_deliveries(request).await?.into_inner();
-    if args.how.json {
-        out.json(&answer)?;
+    shown(&answer, &args.how, out)
+}
+
+fn shown(answer: &RetryDeliveriesResponse, how: &How, out: &mut Out) -> Result<(), Failure> {
+    if how.json {
+        out.json(answer)?;
     } else {
-        let done = if args.how.dry_run { "would be sent again" } else { "sent again" };
+        let done = if how.dry_run { "would be sent again" } else { "sent again" };
         out.line(format!("{} matched, {} {done}", answer.matched, answer.retried))?;
         answer.delivery_ids.iter().try_for_each(|id| out.line(format!("  {id}")))?;
-        answer.not_retried.iter().try_for_each(|why| out.line(format!("  not: {why}")))?;
+        answer.not_retried.iter().try_for_each(|why| out.line(format!("  not: {}", as_flags(why))))?;
     }
     if answer.not_retried.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }

@@ -99,12 +99,9 @@ fn is_of_the_application(late: &Late<'_>) -> bool {
     late.verdict.level == Level::Application
 }
 
-/// The vendor reports it again, under another id than the vendor reported before. Ids that others gave (an acknowledgement, a list) may be written
-/// otherwise and mean the same.
+/// The vendor reports it again, or the record lists it again, under another id than that source gave before.
 fn under_another_id(d: &Delivery, kind: EvidenceKind, verdict: &Verdict) -> bool {
-    let Some(said) = verdict.record_id.as_ref().filter(|_| kind == EvidenceKind::VendorReport) else { return false };
-    let mut before = d.evidence.iter().filter(|e| e.kind == kind).filter_map(|e| e.record_id.as_ref());
-    before.any(|known| known != said)
+    verdict.record_id.as_ref().is_some_and(|said| d.was_named_otherwise(kind, said))
 }
 
 /// Evidence that moves nothing. A far end that repeats itself for ever adds nothing.

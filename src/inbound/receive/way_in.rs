@@ -8,7 +8,7 @@ use super::super::answer::{Caller, Taken, Wrong, unpack_frames};
 use super::super::fhir::{is_resource, mailbox_of, receive_fhir, weigh_again};
 use super::super::xml::{self, is_xml, receive_xml};
 use super::super::{Source, batch, weigh};
-use super::{NO_MESSAGE, weighed};
+use super::{CUT_OFF, NO_MESSAGE, weighed};
 use crate::adapter::Format;
 use crate::adapter::fhir::json::without_bom;
 use crate::adapter::hl7::Envelope;
@@ -126,6 +126,9 @@ impl WayIn {
         {
             let inbound = Inbound { state: InboundState::Parked, reason: ANOTHER_MAILBOX.into(), ..kept };
             return Ok(Receive { inbound }.into());
+        }
+        if kept.reason == CUT_OFF {
+            return Ok(Receive { inbound: Inbound { state: InboundState::Parked, ..kept } }.into());
         }
         if is_resource(&kept) {
             return weigh_again(source, kept).await;

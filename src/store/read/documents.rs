@@ -2,10 +2,12 @@
 
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
+use super::super::rows::kind_word;
 use super::super::rowset::{Argument, RowSet, bound};
 use super::super::{Scope, Store};
 use super::{all, micros, uuids};
 use crate::domain::delivery::Delivery;
+use crate::domain::entry::EntryKind;
 use crate::domain::ids::{DeliveryId, EntryId};
 use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
@@ -20,6 +22,10 @@ statement!(
 statement!(
     OF_CONTROL_ID,
     "SELECT d.payload FROM rendering r JOIN delivery d ON d.id = r.delivery_id WHERE r.endpoint_id = $1 AND r.control_id = $2"
+);
+statement!(
+    NAMED_SO,
+    "SELECT DISTINCT subject_id FROM record_name WHERE (endpoint_id, kind, record_id) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})"
 );
 statement!(
     MADE_BETWEEN,
@@ -44,6 +50,29 @@ impl Store {
         deliveries.sort_by_key(|d| d.id);
         // A subject that was named twice gives its deliveries twice.
         deliveries.dedup_by_key(|d| d.id);
+        Ok(deliveries)
+    }
+
+    /// The deliveries at the endpoint of whatever the record means by these ids of its own, each for the kind of entry it was told of.
+    pub async fn deliveries_of_record_ids(
+        &self,
+        scope: &Scope,
+        endpoint: &EndpointId,
+        ids: impl IntoIterator<Item = (EntryKind, String)>,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let wanted: BTreeSet<(String, String)> = ids.into_iter().map(|(kind, id)| (kind_word(kind), id)).collect();
+        let mut keys = RowSet::default();
+        wanted
+            .iter()
+            .for_each(|(kind, id)| keys.row(&[endpoint.as_str().into(), kind.as_str().into(), id.as_str().into()]));
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = NAMED_SO.for_pool(&self.readers);
+        let subjects: Vec<(Uuid,)> =
+            on!(Pool, &self.readers, p => bound!(sqlx::query_as(sql), keys.arguments()).fetch_all(p).await)?;
+        let mut deliveries = self.deliveries_of(scope, subjects.into_iter().map(|(id,)| id)).await?;
+        deliveries.retain(|d| d.endpoint == *endpoint);
         Ok(deliveries)
     }
 

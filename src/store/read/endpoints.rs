@@ -17,6 +17,7 @@ pub struct EndpointCounts {
     pub backing_off: i64,
     pub accepted: i64,
     pub parked: i64,
+    /// Filed since then, and filed still: what was contradicted is parked, and counts there.
     pub filed_since: i64,
     pub written_since: i64,
     /// The oldest delivery neither filed nor cancelled.
@@ -30,7 +31,7 @@ statement!(
     COUNTS,
     "SELECT state, COUNT(*), MIN(created_at) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED') GROUP BY state"
 );
-statement!(FILED_SINCE, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND filed_at >= $2");
+statement!(FILED_SINCE, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND filed_at >= $2 AND state = 'FILED'");
 statement!(WRITTEN_SINCE, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND created_at >= $2");
 statement!(
     OVERDUE,

@@ -27,7 +27,7 @@ pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use packs::{ChangePack, PackChange};
 pub use patient::UpdatePatient;
 pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
-pub use report::{InList, Reconcile, Report};
+pub use report::{InList, Reconcile, Report, Reported};
 pub use said::Said;
 pub use told::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
 

@@ -49,6 +49,15 @@ pub(super) fn weighed(view: &View, d: &Delivery, happened: &Happened, policy: &E
     of_another.then(|| Happened::NamedLikeAnother { kind, record_id: record_id.to_owned(), reply })
 }
 
+/// Whether the record's id that a list or a report tells of this document is that of a document of another patient. However the pack names documents, one
+/// of the two would be shown as standing in a record where it does not stand. (Where messages name documents by such ids, [`weighed`] puts both in doubt.)
+pub(super) fn is_another_patients(view: &View, policy: Option<&EndpointPolicy>, d: &Delivery, record_id: &str) -> bool {
+    let holder = view.record_names.get(&record_name(d, record_id)).filter(|h| **h != d.subject.uuid());
+    let theirs = holder.map(|h| view.chain(*h, &d.endpoint)).unwrap_or_default();
+    policy.is_none_or(|p| p.names != Names::RecordId)
+        && theirs.iter().any(|o| o.patient_id != d.patient_id && o.bears(record_id))
+}
+
 /// After the decision: an id that it was found under is this document's; one that was another's names nothing any more.
 pub(super) fn keep(
     view: &mut View,

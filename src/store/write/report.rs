@@ -3,16 +3,18 @@
 
 use super::super::error::WriteError;
 use super::super::record::{Actor, Answer, Answered, Raw, Reply};
-use super::super::rows::{Keys, View};
+use super::super::rows::{Keys, RecordName, View, record_name};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
 use super::names;
 use super::{About, Call, audit};
 use crate::domain::decide::Happened;
 use crate::domain::delivery::{Delivery, EvidenceKind, State};
-use crate::domain::ids::{DeliveryId, ReplyId};
+use crate::domain::ids::{DeliveryId, PatientId, ReplyId};
 use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::policy::{EndpointPolicy, Names};
 use crate::domain::verdict::{Level, Meaning, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One report about one document.
 pub struct Report {
@@ -38,9 +40,31 @@ pub(super) fn may_mean_another(d: &Delivery) -> bool {
     d.sent_for_others && d.state != State::Filed
 }
 
+/// What came of a report. Its bytes are kept in every case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reported {
+    /// The delivery as it is now.
+    Told(Box<Delivery>),
+    /// The delivery it speaks of, which it did not move: it gives it the record's id of another patient's document.
+    AnotherPatients(Box<Delivery>),
+    Unmatched,
+}
+
+impl Reported {
+    /// The delivery that the report moved, or confirmed.
+    pub fn told(self) -> Option<Delivery> {
+        match self {
+            Self::Told(d) => Some(*d),
+            Self::AnotherPatients(_) | Self::Unmatched => None,
+        }
+    }
+}
+
+/// What a reply is called that was kept and moved nothing for that reason.
+const ANOTHER_PATIENTS: &str = "another's record id";
+
 impl Write for Report {
-    /// The delivery as it is now; `None`: kept as unmatched.
-    type Answer = Option<Delivery>;
+    type Answer = Reported;
 
     fn needs(&self, view: &View, keys: &mut Keys) {
         if let Some(id) = self.delivery {
@@ -49,13 +73,25 @@ impl Write for Report {
         }
     }
 
-    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<Delivery>, WriteError> {
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Reported, WriteError> {
         let delivery = self.delivery.and_then(|id| view.deliveries.get(&id)).filter(|d| d.endpoint == self.endpoint);
         // Nobody can speak of a document that never left.
         let Some(before) = delivery.filter(|d| d.attempts > 0).cloned() else {
             view.replies.push(Reply { unmatched: true, delivery_id: None, ..self.reply.clone() });
-            return Ok(None);
+            return Ok(Reported::Unmatched);
         };
+        let policy = ctx.rules.policies.get(&self.endpoint).map(AsRef::as_ref);
+        let record_id = self.reply.verdict.record_id.as_deref();
+        if record_id.is_some_and(|id| names::is_another_patients(view, policy, &before, id)) {
+            let verdict = Verdict {
+                meaning: Meaning::Unknown,
+                code: ANOTHER_PATIENTS.into(),
+                record_id: None,
+                ..self.reply.verdict.clone()
+            };
+            view.replies.push(Reply { delivery_id: Some(before.id), unmatched: false, verdict, ..self.reply.clone() });
+            return Ok(Reported::AnotherPatients(Box::new(before)));
+        }
         view.replies.push(Reply { delivery_id: Some(before.id), unmatched: false, ..self.reply.clone() });
         let verdict = self.reply.verdict.clone();
         let evidence = (verdict.meaning == Meaning::Positive).then_some(self.evidence);
@@ -74,7 +110,7 @@ impl Write for Report {
             why: &why,
         };
         audit(view, &Actor::bridge(), ctx.now, &about);
-        Ok(Some(after))
+        Ok(Reported::Told(Box::new(after)))
     }
 }
 
@@ -98,6 +134,29 @@ pub struct Reconcile {
     pub source: String,
 }
 
+impl Reconcile {
+    fn seen<'v>(&self, view: &'v View, document: &InList) -> Option<&'v Delivery> {
+        view.deliveries.get(&document.delivery).filter(|d| {
+            d.endpoint == self.endpoint && self.call.scope.has_endpoint(&d.trust, &d.endpoint) && d.attempts > 0
+        })
+    }
+
+    /// The record's ids that this list gives to documents of more than one patient. Where messages name documents by them, that is weighed as any other
+    /// evidence is: all of them come into doubt.
+    fn shared(&self, view: &View, policy: Option<&EndpointPolicy>) -> BTreeSet<RecordName> {
+        let mut whose: BTreeMap<RecordName, BTreeSet<PatientId>> = BTreeMap::new();
+        if policy.is_some_and(|p| p.names == Names::RecordId) {
+            return BTreeSet::new();
+        }
+        for document in &self.documents {
+            if let Some((d, id)) = self.seen(view, document).zip(document.record_id.as_ref()) {
+                whose.entry(record_name(d, id)).or_default().insert(d.patient_id);
+            }
+        }
+        whose.into_iter().filter(|(_, patients)| patients.len() > 1).map(|(name, _)| name).collect()
+    }
+}
+
 impl Write for Reconcile {
     type Answer = Answered;
 
@@ -115,11 +174,21 @@ impl Write for Reconcile {
         }
         let mut done = Vec::new();
         let mut filed = Vec::new();
+        let policy = ctx.rules.policies.get(&self.endpoint).cloned();
+        let shared = self.shared(view, policy.as_deref());
         for document in &self.documents {
-            let seen = view.deliveries.get(&document.delivery).filter(|d| {
-                d.endpoint == self.endpoint && self.call.scope.has_endpoint(&d.trust, &d.endpoint) && d.attempts > 0
-            });
-            let Some(before) = seen.cloned() else { continue };
+            let Some(before) = self.seen(view, document).cloned() else { continue };
+            // One id for documents of two patients: the list is wrong about one of them at least, and nobody can tell which.
+            let another_patients = |id: &String| {
+                shared.contains(&record_name(&before, id))
+                    || names::is_another_patients(view, policy.as_deref(), &before, id)
+            };
+            let is_doubtful = document.record_id.as_ref().is_some_and(another_patients);
+            let contradicts = |id: &String| before.was_named_otherwise(EvidenceKind::Reconciled, id);
+            // One that is filed stays so, unless an earlier list told another id of it: then two lists contradict each other, whoever else has that id.
+            if is_doubtful && !(before.state == State::Filed && document.record_id.as_ref().is_some_and(contradicts)) {
+                continue;
+            }
             let verdict = Verdict {
                 meaning: Meaning::Positive,
                 level: Level::Application,

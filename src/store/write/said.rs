@@ -66,6 +66,11 @@ impl Write for Said {
         let seen_version = Some(before.version);
         let verdict = self.reply.verdict.clone();
         let positive = verdict.meaning == Meaning::Positive;
+        let policy = ctx.rules.policies.get(&self.endpoint).map(AsRef::as_ref);
+        if verdict.record_id.as_deref().is_some_and(|id| names::is_another_patients(view, policy, &before, id)) {
+            let what = "a document of another patient stands under this record id here; look which of the two the record means, and report that one under an id of its own";
+            return Err(Refusal::WrongState(what.into()).into());
+        }
         let (meant_for_others, in_hand) = match &self.control_id {
             Some(_) => (made_for_others(view, ctx, &before, answered), answered == before.rendering),
             None => (may_mean_another(&before), !may_mean_another(&before)),

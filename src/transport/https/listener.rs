@@ -5,7 +5,10 @@ use crate::transport::http_message::Reply;
 use crate::transport::net::{Stream, tune};
 use crate::transport::tls::ServerTls;
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -31,6 +34,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// How long a connection above the limit waits for a place: one that is kept open for nothing gives its own up within [`HEAD_TIMEOUT`].
 const PLACE_TIMEOUT: Duration = Duration::from_secs(12);
+/// Of a body that is too large so much more is read and thrown away, in bytes, and for so long: a simple caller hears the answer only when it has sent
+/// all of it.
+const THROWN_AWAY_BYTES_MAX: usize = 16 * 1024 * 1024;
+const THROWN_AWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait after `accept` failed, e.g. for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -67,6 +74,8 @@ pub enum Unheard {
     TooLarge {
         bytes_max: usize,
     },
+    /// The body is packed (`Content-Encoding`), and is taken only as it is.
+    Packed,
     /// The body ended before its end.
     BrokenOff,
     /// There was no answer within the time a request has. Its caller does not know, and asks or sends again.
@@ -78,6 +87,7 @@ impl Unheard {
         match self {
             Self::NotAllowed => 401,
             Self::TooLarge { .. } => 413,
+            Self::Packed => 415,
             Self::BrokenOff => 400,
             Self::TooSlow => 503,
         }
@@ -237,7 +247,12 @@ where
     let whole = async {
         let (head, body) = request.into_parts();
         let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let body = body_of(&head.headers, body, settings.max_body_bytes).await?;
+        // Packed bytes are no message, and none is told from them.
+        if head.headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            throw_away(&head.headers, body, settings).await;
+            return Err(Unheard::Packed);
+        }
+        let body = body_of(&head.headers, body, settings).await?;
         let arrived = Arrived {
             method: head.method.as_str().to_owned(),
             path: head.uri.path().trim_start_matches('/').to_owned(),
@@ -250,15 +265,19 @@ where
     tokio::time::timeout(settings.request_timeout, whole).await.unwrap_or(Err(Unheard::TooSlow))
 }
 
-async fn body_of(headers: &HeaderMap, mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, Unheard> {
+async fn body_of(headers: &HeaderMap, mut body: Incoming, settings: &ListenerSettings) -> Result<Vec<u8>, Unheard> {
+    let bytes_max = settings.max_body_bytes;
     let said = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if said.is_some_and(|n| n > bytes_max) {
+        throw_away(headers, body, settings).await;
         return Err(Unheard::TooLarge { bytes_max });
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(|_| Unheard::BrokenOff)?.into_data() {
             if bytes.len() + data.len() > bytes_max {
+                drop(bytes);
+                throw_away(headers, body, settings).await;
                 return Err(Unheard::TooLarge { bytes_max });
             }
             bytes.extend_from_slice(&data);
@@ -267,19 +286,50 @@ async fn body_of(headers: &HeaderMap, mut body: Incoming, bytes_max: usize) -> R
     Ok(bytes)
 }
 
+/// Reads on within limits, and keeps nothing of it. Whoever asks first (`Expect: 100-continue`) has sent nothing yet and hears the answer at once.
+async fn throw_away(headers: &HeaderMap, mut body: Incoming, settings: &ListenerSettings) {
+    if headers.contains_key(EXPECT) {
+        return;
+    }
+    let read = async {
+        let mut left = THROWN_AWAY_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    // Whoever takes longer is told now, if it listens; before the time of the whole request is over.
+    let _ = tokio::time::timeout(THROWN_AWAY_TIMEOUT.min(settings.request_timeout / 2), read).await;
+}
+
 /// Hashes are compared, so that the time taken tells nothing of the secret.
 fn is_allowed(headers: &HeaderMap, settings: &ListenerSettings) -> bool {
     let Some(secret) = &settings.bearer else { return true };
-    let shown = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    // The scheme's name is written in any case, and spaces follow it (RFC 9110, 11.1 and 11.4).
+    let shown = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.split_once(' '));
+    let shown = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim_start());
     shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret))
 }
 
 fn not_heard(why: Unheard, told: Reply) -> http::Response<Full<Bytes>> {
     let mut response = written(told);
-    if why == Unheard::NotAllowed {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        // Who is not allowed here keeps no connection either.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let headers = response.headers_mut();
+    match why {
+        Unheard::NotAllowed => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            // Who is not allowed here keeps no connection either.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        // Of its body there may be more to come.
+        Unheard::TooLarge { .. } => drop(headers.insert(CONNECTION, HeaderValue::from_static("close"))),
+        Unheard::Packed => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            // What would be taken instead (RFC 9110, 12.5.3).
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        Unheard::BrokenOff | Unheard::TooSlow => {}
     }
     response
 }

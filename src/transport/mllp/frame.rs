@@ -76,6 +76,8 @@ pub struct Decoder {
     scanned: usize,
     limit: usize,
     dead: bool,
+    /// The beginning of the frame that was too large.
+    cut_off: Vec<u8>,
     debris: Vec<u8>,
     /// Bytes outside frames since the last frame, line ends not counted.
     stray_bytes: usize,
@@ -90,6 +92,7 @@ impl Decoder {
             scanned: 0,
             limit,
             dead: false,
+            cut_off: Vec::new(),
             debris: Vec::new(),
             stray_bytes: 0,
         }
@@ -153,6 +156,11 @@ impl Decoder {
         self.take(self.scanned, 1)
     }
 
+    /// The beginning, as long as the limit, of the frame that was too large. Empties it.
+    pub(super) fn take_cut_off(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.cut_off)
+    }
+
     /// Whether a frame was begun and has not ended.
     pub fn mid_frame(&self) -> bool {
         self.inside
@@ -207,6 +215,7 @@ impl Decoder {
             return Ok(());
         }
         self.dead = true;
+        self.cut_off = self.buffer[..self.limit.min(self.buffer.len())].to_vec();
         self.buffer = BytesMut::new();
         self.inside = false;
         Err(FrameTooLarge { limit: self.limit })

@@ -125,6 +125,11 @@ impl Link {
         self.decoder.stray_bytes()
     }
 
+    /// The beginning of a frame that was too large.
+    pub(super) fn take_cut_off(&mut self) -> Vec<u8> {
+        self.decoder.take_cut_off()
+    }
+
     /// What came in and was no whole frame.
     pub(super) fn take_fragment(&mut self) -> Option<Stray> {
         let bytes = self.decoder.take_debris();

@@ -67,6 +67,8 @@ impl Default for ListenerSettings {
 pub struct Received {
     /// The payload. May hold 0x0B or 0x1C where the sender put them into a field (see [`super::frame`]).
     pub bytes: Vec<u8>,
+    /// The frame was too large, and this is its beginning only: no message, whatever it looks like. After the answer the connection is closed.
+    pub cut_off: bool,
     pub peer: SocketAddr,
     /// The caller's own certificate, DER, verified; only under mutual TLS.
     pub peer_certificate: Option<Arc<[u8]>>,

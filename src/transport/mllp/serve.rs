@@ -42,9 +42,10 @@ where
         let end = match next(&mut link, &serving).await {
             // It gave way while this came: not taken, so that its sender sends it again.
             Ok(_) if !serving.seat.begins() => Err(End::Cut),
-            Ok(bytes) => {
+            Ok(Next { bytes, cut_off }) => {
                 let received = Received {
                     bytes,
+                    cut_off,
                     peer: serving.peer,
                     peer_certificate: serving.peer_certificate.clone(),
                     connection: serving.connection,
@@ -52,7 +53,8 @@ where
                 // Not raced against `stop`: a message in hand is finished.
                 let replied = reply(&mut link, &serving, answer(received).await).await;
                 serving.seat.answered(Instant::now());
-                replied
+                // Where the frame goes on nobody reads: the next one could not be told from it.
+                if cut_off { replied.and(Err(End::Goodbye)) } else { replied }
             }
             Err(end) => Err(end),
         };
@@ -65,8 +67,14 @@ where
     }
 }
 
+/// A frame, or the beginning of one that is too large.
+struct Next {
+    bytes: Vec<u8>,
+    cut_off: bool,
+}
+
 /// The next frame, within the limits of time and size.
-async fn next(link: &mut Link, serving: &Serving<'_>) -> Result<Vec<u8>, End> {
+async fn next(link: &mut Link, serving: &Serving<'_>) -> Result<Next, End> {
     let peer = serving.peer;
     let idle_until = Instant::now() + serving.settings.idle_timeout;
     let mut frame_until = None;
@@ -74,7 +82,7 @@ async fn next(link: &mut Link, serving: &Serving<'_>) -> Result<Vec<u8>, End> {
     let mut heard = link.decoded();
     loop {
         match heard {
-            Some(Heard::Frame(frame)) => return Ok(frame),
+            Some(Heard::Frame(bytes)) => return Ok(Next { bytes, cut_off: false }),
             Some(Heard::Closed { mid_frame }) => {
                 if mid_frame {
                     tracing::warn!(%peer, "the far end closed in the middle of a frame; it was not taken");
@@ -82,8 +90,8 @@ async fn next(link: &mut Link, serving: &Serving<'_>) -> Result<Vec<u8>, End> {
                 return Err(End::Cut);
             }
             Some(Heard::TooLarge { limit }) => {
-                tracing::warn!(%peer, limit, "a frame above the size limit was refused and its connection closed");
-                return Err(End::Cut);
+                tracing::warn!(%peer, limit, "a frame above the size limit was refused; its connection is closed");
+                return Ok(Next { bytes: link.take_cut_off(), cut_off: true });
             }
             Some(Heard::NotFramed) => {
                 tracing::warn!(%peer, "a connection that brought no MLLP was closed");

@@ -202,13 +202,21 @@ pub(super) async fn exercise_reasons(bridge: &Bridge, heard: &Heard) {
         said!(deliveries, pause_endpoint, PauseEndpointRequest { endpoint_id: epr.clone() });
         heard.debug(&bridge.store.endpoint_states(&[endpoint_id()]).await.unwrap());
         let (delivery_id, acknowledge_may_be_in_record) = (delivery.clone(), true);
-        said!(deliveries, park_delivery, ParkDeliveryRequest { delivery_id });
+        said!(deliveries, park_delivery, ParkDeliveryRequest { delivery_id, dry_run: false });
         let delivery_id = delivery.clone();
-        said!(deliveries, rerender_delivery, RerenderDeliveryRequest { delivery_id, acknowledge_may_be_in_record });
+        said!(
+            deliveries,
+            rerender_delivery,
+            RerenderDeliveryRequest { delivery_id, acknowledge_may_be_in_record, dry_run: false }
+        );
         let selection = Some(v1::DeliverySelection { delivery_ids: vec![delivery.clone()], ..Default::default() });
         said!(deliveries, retry_deliveries, RetryDeliveriesRequest { selection, ..Default::default() });
         let delivery_id = delivery.clone();
-        said!(deliveries, cancel_delivery, CancelDeliveryRequest { delivery_id, acknowledge_may_be_in_record });
+        said!(
+            deliveries,
+            cancel_delivery,
+            CancelDeliveryRequest { delivery_id, acknowledge_may_be_in_record, dry_run: false }
+        );
         said!(deliveries, resume_endpoint, ResumeEndpointRequest { endpoint_id: epr.clone() });
         let (endpoint_id_, recorded_from) = (epr.clone(), Some(bridge.now().into()));
         said!(
@@ -216,7 +224,11 @@ pub(super) async fn exercise_reasons(bridge: &Bridge, heard: &Heard) {
             backfill_deliveries,
             BackfillDeliveriesRequest { endpoint_id: endpoint_id_, recorded_from, ..Default::default() }
         );
-        said!(adapters, activate_adapter, ActivateAdapterRequest { endpoint_id: epr.clone(), version: String::new() });
+        said!(
+            adapters,
+            activate_adapter,
+            ActivateAdapterRequest { endpoint_id: epr.clone(), version: String::new(), same_version: false }
+        );
         said!(adapters, rollback_adapter, RollbackAdapterRequest { endpoint_id: epr.clone(), version: String::new() });
         let inbound_message_id = message.clone();
         said!(inbound, reprocess_inbound_message, ReprocessInboundMessageRequest { inbound_message_id });

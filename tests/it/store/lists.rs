@@ -5,6 +5,7 @@ use ips_bridge::domain::delivery::{ParkReason, State, WaitingFor};
 use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId, ReferralId};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
 use ips_bridge::domain::referral::ReferralState;
+use ips_bridge::domain::verdict::{Level, Meaning};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::{DeliveryFilter, EndpointCounts, Page, PatientBy, ReferralFilter, SubjectFilter};
 use ips_bridge::store::record::{Inbound, InboundState, Raw};
@@ -462,6 +463,29 @@ async fn a_referral_made_by_the_api_first_is_answered_to_the_epr_that_tells_it_a
         let id = ips_bridge::domain::ids::ReferralId(made.answer().subject);
         let known = bridge.store.referral(&Scope::system(), id).await.unwrap().unwrap();
         assert_eq!((known.version, known.received_from, known.received_control_id), (2, Some(epr()), Some("7".into())));
+        bridge.close().await;
+    }
+}
+
+/// A delivery stands in one state, so it is counted in one: nobody is told that it is filed while somebody is asked to look for it.
+#[tokio::test]
+async fn what_was_filed_and_contradicted_since_counts_as_parked_only() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let start = bridge.now();
+        let of = bridge.episode().await;
+        let kept = bridge.write(&of, "One.").await.delivery();
+        bridge.send(kept, Sent::Filed).await;
+        let contradicted = bridge.write(&of, "Two.").await.delivery();
+        bridge.send(contradicted, Sent::Filed).await;
+        let counts = async || bridge.store.endpoint_counts(&epr(), start, bridge.now()).await.unwrap();
+        let before = counts().await;
+        assert_eq!((before.filed_since, before.parked), (2, 0));
+        let no = verdict(Meaning::Refused, Level::Application, "AE");
+        bridge.late(&epr(), &bridge.control_id(contradicted).await, no).await;
+        assert_eq!(bridge.parked(contradicted).await, Some(ParkReason::FilingContradicted));
+        let after = counts().await;
+        assert_eq!((after.filed_since, after.parked, after.written_since), (1, 1, 2));
         bridge.close().await;
     }
 }

@@ -5,9 +5,9 @@ use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
 use ips_bridge::domain::ids::{DeliveryId, EntryId};
 use ips_bridge::domain::reconcile::{Finding, Listed, Standing};
 use ips_bridge::domain::verdict::{Level, Meaning, Verdict};
-use ips_bridge::inbound::reconcile::{Reconciled, Reconciling, reconcile};
+use ips_bridge::inbound::reconcile::{ReconcileError, Reconciled, Reconciling, reconcile};
 use ips_bridge::store::record::{Raw, RequestKey};
-use ips_bridge::store::write::{Call, InList, Operation, Reconcile, Report};
+use ips_bridge::store::write::{Call, InList, Operation, Reconcile, Report, Reported};
 use ips_bridge::store::{Scope, StoreError, WriteError};
 
 fn yes() -> Verdict {
@@ -32,6 +32,7 @@ async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> 
         name: "EPR",
         time_zone: jiff::tz::TimeZone::UTC,
         now: bridge.now(),
+        list: "list.csv",
     };
     let today = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let call = |part: u32| numbered(number + u8::try_from(part).unwrap());
@@ -40,7 +41,7 @@ async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> 
 
 async fn listed(bridge: &Bridge, delivery: DeliveryId) -> Listed {
     let document_id = bridge.delivery(delivery).await.document_id();
-    Listed { document_id, record_id: Some("R-1".into()) }
+    Listed { document_id, record_id: Some("R-1".into()), line: 1 }
 }
 
 #[tokio::test]
@@ -52,7 +53,7 @@ async fn a_report_files_what_was_received_and_the_same_file_read_twice_is_one_re
         bridge.send(delivery, Sent::Accepted).await;
         let first = report(&bridge, Some(delivery), yes());
         let again = Report { reply: first.reply.clone(), ..report(&bridge, Some(delivery), yes()) };
-        let filed = bridge.store.report(first).await.unwrap().expect("matched");
+        let filed = bridge.store.report(first).await.unwrap().told().expect("matched");
         assert_eq!(filed.state.word(), "FILED");
         assert_eq!(filed.evidence.last().map(|e| e.kind), Some(EvidenceKind::VendorReport));
         let twice = bridge.store.report(again).await;
@@ -72,13 +73,14 @@ async fn a_refusing_report_parks_and_one_about_nothing_sent_is_kept_as_unmatched
         bridge.send(sent, Sent::Accepted).await;
         let never = bridge.write(&of, "Second.").await.delivery();
         let no = verdict(Meaning::Refused, Level::Application, "err");
-        let parked = bridge.store.report(report(&bridge, Some(sent), no)).await.unwrap().expect("matched");
+        let parked = bridge.store.report(report(&bridge, Some(sent), no)).await.unwrap().told().expect("matched");
         assert_eq!(parked.park.map(|p| p.reason), Some(ParkReason::Refused));
         for nobody in [None, Some(never)] {
-            assert_eq!(bridge.store.report(report(&bridge, nobody, yes())).await.unwrap(), None);
+            assert_eq!(bridge.store.report(report(&bridge, nobody, yes())).await.unwrap(), Reported::Unmatched);
         }
         let elsewhere = Report { endpoint: anew(), ..report(&bridge, Some(sent), yes()) };
-        assert_eq!(bridge.store.report(elsewhere).await.unwrap(), None, "another endpoint's word counts for nothing");
+        let nothing = bridge.store.report(elsewhere).await.unwrap();
+        assert_eq!(nothing, Reported::Unmatched, "another endpoint's word counts for nothing");
         assert_eq!(bridge.state(never).await, "QUEUED");
         let unmatched = "SELECT COUNT(*) FROM reply WHERE delivery_id IS NULL";
         assert_eq!(raw::number(&test.url, unmatched).await, 3);
@@ -104,7 +106,7 @@ async fn a_list_files_what_it_has_and_says_what_is_missing_doubled_or_unexpected
         }
         let waits = bridge.write(&of, "e").await.delivery();
         let (has, missing, gone, cancelled) = (made[0], made[1], made[2], made[3]);
-        let stranger = Listed { document_id: EntryId(uuid::Uuid::from_u128(7)).to_string(), record_id: None };
+        let stranger = Listed { document_id: EntryId(uuid::Uuid::from_u128(7)).to_string(), record_id: None, line: 4 };
         let has_row = listed(&bridge, has).await;
         let list = [has_row.clone(), has_row, listed(&bridge, cancelled).await, stranger];
 
@@ -216,10 +218,118 @@ async fn what_a_list_files_and_then_puts_in_doubt_it_did_not_file() {
         }
         assert_eq!(done.newly_filed, 1, "{}", done.paper);
         let s = &done.sheet;
-        assert_eq!((s.count(Standing::InRecord), s.finding(Finding::Doubled), s.unexplained()), (3, 2, 2));
+        assert_eq!((s.count(Standing::InRecord), s.finding(Finding::SharedId), s.unexplained()), (3, 2, 2));
         assert!(s.adds_up());
         // The same call again gives the same answer.
         assert_eq!(held(&bridge, &list, 60, false).await.newly_filed, 1);
+        bridge.close().await;
+    }
+}
+
+/// However the pack names documents: one of the two would be shown as filed where it does not stand.
+#[tokio::test]
+async fn one_record_id_for_documents_of_two_patients_files_neither() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), super::numbered("9990000026"), "east").await);
+        let mut made = Vec::new();
+        for of in [&of, &other, &of, &of] {
+            let delivery = bridge.write(of, "Rang a shop.").await.delivery();
+            bridge.send(delivery, Sent::Accepted).await;
+            made.push(delivery);
+        }
+        let named = async |n: usize, id: &str| Listed { record_id: Some(id.into()), ..listed(&bridge, made[n]).await };
+        let list = [named(0, "17").await, named(1, "17").await, named(2, "18").await, named(3, "18").await];
+        let would = held(&bridge, &list, 70, true).await;
+        let done = held(&bridge, &list, 70, false).await;
+        for (delivery, state) in made.iter().zip(["ACCEPTED", "ACCEPTED", "FILED", "FILED"]) {
+            assert_eq!(bridge.state(*delivery).await, state, "{}", done.paper);
+        }
+        assert_eq!((done.newly_filed, done.sheet.finding(Finding::SharedId), done.sheet.unexplained()), (2, 2, 2));
+        assert_eq!(would.sheet.finding(Finding::SharedId), 2, "a dry run tells it too");
+        assert!(done.sheet.adds_up());
+
+        // Nor what the id of a filed one is given to, in whatever list; that one stays filed, and the sheet tells it.
+        let done = held(&bridge, &[named(1, "18").await], 80, false).await;
+        assert_eq!((bridge.state(made[1]).await, bridge.state(made[2]).await), ("ACCEPTED", "FILED"));
+        assert_eq!(done.sheet.finding(Finding::SharedId), 1, "{}", done.paper);
+        // An id of its own files it.
+        let done = held(&bridge, &[named(0, "17").await, named(1, "19").await], 90, false).await;
+        assert_eq!(done.newly_filed, 2, "{}", done.paper);
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_result_file_that_gives_the_record_id_of_another_patients_document_moves_nothing_and_is_kept() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), super::numbered("9990000026"), "east").await);
+        let (first, second) =
+            (bridge.write(&of, "One.").await.delivery(), bridge.write(&other, "Two.").await.delivery());
+        let same = bridge.write(&of, "Three.").await.delivery();
+        for delivery in [first, second, same] {
+            bridge.send(delivery, Sent::Accepted).await;
+        }
+        let under = |id: &str| Verdict { record_id: Some(id.into()), ..yes() };
+        bridge.store.report(report(&bridge, Some(first), under("17"))).await.unwrap();
+        let before = bridge.delivery(second).await;
+        let replies = raw::number(&test.url, "SELECT COUNT(*) FROM reply").await;
+        let refused = bridge.store.report(report(&bridge, Some(second), under("17"))).await.unwrap();
+        assert_eq!(refused, Reported::AnotherPatients(Box::new(before.clone())));
+        assert_eq!(bridge.delivery(second).await, before);
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM reply").await, replies + 1, "its bytes are kept");
+        assert_eq!(bridge.state(first).await, "FILED");
+        let told = bridge.store.report(report(&bridge, Some(second), under("18"))).await.unwrap().told();
+        assert_eq!(told.map(|d| d.state.word()), Some("FILED"));
+        let told = bridge.store.report(report(&bridge, Some(same), under("17"))).await.unwrap().told();
+        assert_eq!(told.map(|d| d.state.word()), Some("FILED"), "one patient's may share an id");
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_two_lists_have_under_two_record_ids_is_contradicted() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let delivery = bridge.write(&bridge.episode().await, "First.").await.delivery();
+        bridge.send(delivery, Sent::Filed).await;
+        let named = async |id: &str| [Listed { record_id: Some(id.into()), ..listed(&bridge, delivery).await }];
+        assert_eq!(held(&bridge, &named("R-1").await, 100, false).await.sheet.unexplained(), 0);
+        assert_eq!(bridge.state(delivery).await, "FILED");
+        let done = held(&bridge, &named("R-2").await, 110, false).await;
+        assert_eq!((done.sheet.finding(Finding::Renamed), done.sheet.unexplained()), (1, 1), "{}", done.paper);
+        assert_eq!(bridge.parked(delivery).await, Some(ParkReason::FilingContradicted));
+        // The next night's list does not settle it either: a person looks.
+        for (n, id) in [(120, "R-2"), (130, "R-1")] {
+            held(&bridge, &named(id).await, n, false).await;
+            assert_eq!(bridge.parked(delivery).await, Some(ParkReason::FilingContradicted), "{id}");
+        }
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_day_that_is_yet_to_come_has_no_sheet() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let reconciling = Reconciling {
+            store: &bridge.store,
+            scope: &Scope::system(),
+            trust: &rx9(),
+            endpoint: &epr(),
+            name: "EPR",
+            time_zone: jiff::tz::TimeZone::UTC,
+            now: bridge.now(),
+            list: "list.csv",
+        };
+        let tomorrow = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().unwrap();
+        let call = |part: u32| numbered(140 + u8::try_from(part).unwrap());
+        let refused = reconcile(&reconciling, &[], Some(tomorrow), "list.csv", false, &call).await;
+        assert!(matches!(refused, Err(ReconcileError::NotYet)), "{refused:?}");
         bridge.close().await;
     }
 }

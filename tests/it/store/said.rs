@@ -94,9 +94,33 @@ async fn an_id_that_others_gave_is_contradicted_by_nobody() {
         for _ in 0..2 {
             say(&bridge, said(&bridge, delivery, None, filed("7"))).await.unwrap();
         }
-        let of_list = Said { evidence: EvidenceKind::Reconciled, ..said(&bridge, delivery, None, filed("DOC-7")) };
+        let of_list = Said { evidence: EvidenceKind::Reconciled, ..said(&bridge, delivery, None, filed("DOC/7")) };
         say(&bridge, of_list).await.unwrap();
         assert_eq!(bridge.state(delivery).await, "FILED");
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_record_id_of_another_patients_document_is_refused_and_changes_nothing() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), numbered("9990000026"), "east").await);
+        let first = bridge.write(&of, "First.").await.delivery();
+        let second = bridge.write(&other, "Second.").await.delivery();
+        for delivery in [first, second] {
+            bridge.send(delivery, Sent::Accepted).await;
+        }
+        say(&bridge, said(&bridge, first, None, filed("R-1"))).await.unwrap();
+        let before = bridge.delivery(second).await;
+        for control_id in [None, Some(bridge.control_id(second).await)] {
+            let refused = say(&bridge, said(&bridge, second, control_id, filed("R-1"))).await;
+            let Err(WriteError::Refused(Refusal::WrongState(why))) = refused else { panic!("{refused:?}") };
+            assert!(why.contains("another patient"), "{why}");
+        }
+        assert_eq!((bridge.delivery(second).await, bridge.state(first).await), (before, "FILED"));
+        say(&bridge, said(&bridge, second, None, filed("R-2"))).await.unwrap();
+        assert_eq!(bridge.state(second).await, "FILED");
         bridge.close().await;
     }
 }
