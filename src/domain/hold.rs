@@ -116,10 +116,8 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     }
     // Under the same id another record may hold somebody else's document.
     if f.named_elsewhere {
-        return Clearance::Hold(match f.delivery.action {
-            EntryAction::Withdraw => ParkReason::WithdrawalCannotNameDocument,
-            EntryAction::Create | EntryAction::Replace => ParkReason::EndpointChangedAfterSend,
-        });
+        // Not WITHDRAWAL_CANNOT_NAME_DOCUMENT, which ends by itself once an id is known: here one is, and it is the wrong one.
+        return Clearance::Hold(ParkReason::EndpointChangedAfterSend);
     }
     if let Some(now) = f.names {
         let made_with = f.made_from.and_then(|made| made.names.as_deref());

@@ -444,10 +444,10 @@ fn an_id_of_a_record_that_was_reached_elsewhere_names_nothing_here() {
     let mut case = Case::new();
     case.names = Some(Some("17"));
     case.named_elsewhere = true;
-    case.delivery.action = EntryAction::Replace;
-    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
-    case.delivery.action = EntryAction::Withdraw;
-    assert_eq!(case.clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument), "an alarm");
+    for action in [EntryAction::Replace, EntryAction::Withdraw] {
+        case.delivery.action = action;
+        assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
+    }
 
     let policy = EndpointPolicy { place: "b:1".into(), same_record_as: vec!["a:1".into()], ..policy() };
     for (place, known) in [(None, true), (Some("b:1"), true), (Some("a:1"), true), (Some("c:1"), false)] {

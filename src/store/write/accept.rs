@@ -271,6 +271,11 @@ pub(in crate::store) fn happen(
     if reason(&delivery) == Some(ParkReason::Misfiled) && reason(before) != Some(ParkReason::Misfiled) {
         tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it stands in the record of somebody else; a person must have it taken out there now");
     }
+    let is_moved =
+        |d: &Delivery| d.action == EntryAction::Withdraw && reason(d) == Some(ParkReason::EndpointChangedAfterSend);
+    if is_moved(&delivery) && !is_moved(before) {
+        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: a withdrawal waits because the endpoint was changed; a person must look in the record now");
+    }
     follow(view, ctx, before, &delivery)?;
     if before.filed_at.is_none() && delivery.state == State::Filed {
         let mut later = view.chain(delivery.subject.uuid(), &delivery.endpoint);

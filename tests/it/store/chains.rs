@@ -2,10 +2,11 @@
 
 use super::evidence::aa;
 use super::*;
+use ips_bridge::domain::decide::Happened;
 use ips_bridge::domain::delivery::ParkReason;
 use ips_bridge::domain::entry::EntryAction;
 use ips_bridge::domain::verdict::{Level, Meaning};
-use ips_bridge::store::write::Operation;
+use ips_bridge::store::write::{Feeling, Operation};
 
 /// Somebody whose notes go to an endpoint, and one note there.
 async fn begin(bridge: &Bridge, team: &str) -> (bridge::Episode, bridge::Written) {
@@ -288,6 +289,22 @@ async fn a_version_that_proves_to_be_in_the_record_after_its_withdrawal_is_filed
         bridge.send(second, Sent::Filed).await;
         bridge.late(&epr(), &control_id, aa()).await;
         assert_eq!((bridge.state(first.delivery()).await, bridge.state(second).await), ("FILED", "FILED"));
+        bridge.close().await;
+    }
+}
+
+/// Its document's id is known, so nothing that comes later lets it go by itself.
+#[tokio::test]
+async fn a_withdrawal_that_is_held_because_the_record_moved_stays_held() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, first) = begin(&bridge, "east").await;
+        bridge.send(first.delivery(), Sent::Filed).await;
+        let second = bridge.withdraw(&of, first.note).await.unwrap()[0];
+        let claimed = bridge.claim_only(&epr(), second).await;
+        let held = Happened::Held { reason: ParkReason::EndpointChangedAfterSend, detail: String::new() };
+        bridge.store.settle(bridge.settling(&claimed, None, held, Feeling::Nothing)).await.unwrap();
+        assert_eq!(bridge.parked(second).await, Some(ParkReason::EndpointChangedAfterSend));
         bridge.close().await;
     }
 }
