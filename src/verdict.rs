@@ -179,6 +179,22 @@ mod tests {
         assert_eq!(judge("MSA|AA|C1\rERR||PID^1^8|103^x|W").meaning, Meaning::Positive);
     }
 
+    /// Some say in words alone what is wrong, and some call less than an error what they say.
+    #[test]
+    fn words_of_an_error_beside_aa_are_not_believed() {
+        assert_eq!(judge("MSA|AA|C1\rERR||||||||Patient not found").meaning, Meaning::Unknown);
+        assert_eq!(judge("MSA|AA|C1\rERR|||||||Patient not found").meaning, Meaning::Unknown);
+        assert_eq!(judge("MSA|AA|C1\rERR||||I||||Filed as read only").meaning, Meaning::Positive);
+    }
+
+    #[test]
+    fn not_now_beside_a_document_of_the_records_is_unknown() {
+        let own: toml::Table = "record_id = \"MSA-3\"".parse().expect("TOML");
+        let own = ReplyRules::default().with(&own).expect("good rows");
+        assert_eq!(judge_by("MSA|AE|C1\rERR|||207", &own).meaning, Meaning::Retry);
+        assert_eq!(judge_by("MSA|AE|C1|DOC-7\rERR|||207", &own).meaning, Meaning::Unknown);
+    }
+
     #[test]
     fn what_could_be_a_name_or_number_of_a_person_is_not_shown() {
         for code in ["SMITH", "9990000018", "Testpatient"] {

@@ -450,7 +450,9 @@ fn an_id_of_a_record_that_was_reached_elsewhere_names_nothing_here() {
     }
 
     let policy = EndpointPolicy { place: "b:1".into(), same_record_as: vec!["a:1".into()], ..policy() };
-    for (place, known) in [(None, true), (Some("b:1"), true), (Some("a:1"), true), (Some("c:1"), false)] {
+    for (place, known) in
+        [(None, true), (Some("b:1"), true), (Some("a:1"), true), (Some("b:1/"), true), (Some("c:1"), false)]
+    {
         assert_eq!(policy.knows_ids_of(place), known, "{place:?}");
     }
 }

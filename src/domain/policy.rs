@@ -161,7 +161,9 @@ impl EndpointPolicy {
 
     /// Whether an id that was told by the record at `place` names the same document where messages go now. Told before places were noted, it is taken to.
     pub fn knows_ids_of(&self, place: Option<&str>) -> bool {
-        place.is_none_or(|place| place == self.place || self.same_record_as.iter().any(|p| p == place))
+        // One address, with a slash at its end or without.
+        let same = |a: &str, b: &str| a.trim_end_matches('/') == b.trim_end_matches('/');
+        place.is_none_or(|place| same(place, &self.place) || self.same_record_as.iter().any(|p| same(p, place)))
     }
 
     /// Whether this trust has the record itself asked.

@@ -1,7 +1,7 @@
 //! The author's sentence for every state and every reason: what is known, who has it, and that nobody writes it twice.
 
 use ips_bridge::domain::ask::{Asking, Because};
-use ips_bridge::domain::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, State};
+use ips_bridge::domain::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, Since, State};
 use ips_bridge::domain::entry::{EntryAction, Subject};
 use ips_bridge::domain::ids::{DeliveryId, EntryId, NoteId, PatientId, ReferralId};
 use ips_bridge::domain::organisation::{EndpointId, OdsCode};
@@ -136,6 +136,8 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
         "FILED after it was cancelled",
         Delivery { cancelled: cancelled("integrator", "x", true).cancelled, ..filed(ApplicationAck) },
     );
+    add("FILED and replaced", Delivery { since: Some(Since::Replaced), ..filed(ApplicationAck) });
+    add("FILED and withdrawn", Delivery { since: Some(Since::Withdrawn), ..filed(ApplicationAck) });
     for reason in REASONS {
         add(&format!("PARKED {}", reason.code()), parked(reason));
     }

@@ -290,3 +290,49 @@ async fn a_death_told_to_a_withdrawal_holds_the_notes_and_not_the_withdrawal() {
     assert_eq!(lookups(&epr), asked);
     bridge.stop().await;
 }
+
+/// Under the same id another record holds somebody else's document.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pointed_at_another_record_nothing_names_a_document_by_the_id_that_the_former_gave() {
+    let record = || {
+        WebEnd::start(|_, got| match is_lookup(got) {
+            true => found(got, &["pat-4711"]),
+            false => filed(),
+        })
+    };
+    let (former, other) = (record().await, record().await);
+    let mut stage = Stage::sqlite([over_https(&former, "")]);
+    let bridge = Bridge::start(&stage).await;
+    let (one, two) = (bridge.client.person(0, "epr").await, bridge.client.person(1, "epr").await);
+    let replaced = bridge.client.write(&one, "Rang a garden centre.").await;
+    let withdrawn = bridge.client.write(&two, "Rang a garden centre.").await;
+    for written in [&replaced, &withdrawn] {
+        bridge.client.filed(written.id()).await;
+    }
+    bridge.stop().await;
+
+    stage.change("epr", &format!("[https]\nbase_url = \"http://{}/fhir\"", other.addr()));
+    let bridge = Bridge::start(&stage).await;
+    let replacement = bridge.client.replace(&replaced, &one, "Rang a nursery.").await;
+    let withdrawal = bridge.client.withdraw(&withdrawn).await.expect("there is something to withdraw");
+    for id in [replacement.id(), withdrawal.id.as_str()] {
+        let d = bridge.client.parked(id, Reason::EndpointChangedAfterSend).await;
+        assert_eq!(d.attempts, 0, "{}", shown(&d));
+    }
+    assert!(other.got().iter().all(is_lookup), "nothing was written there");
+    bridge.stop().await;
+
+    // It is the same record, somebody knows, and has only moved.
+    stage.change("epr", &format!("same_record_as = [\"http://{}/fhir/\"]", former.addr()));
+    let bridge = Bridge::start(&stage).await;
+    let retry = v1::RetryDeliveriesRequest {
+        request_id: request_id(),
+        selection: Some(v1::DeliverySelection { delivery_ids: vec![replacement.id().into()], ..Default::default() }),
+        reason: "It moved".into(),
+        dry_run: false,
+        acknowledge_may_be_in_record: false,
+    };
+    bridge.client.deliveries().retry_deliveries(retry).await.expect("retried");
+    bridge.client.filed(replacement.id()).await;
+    bridge.stop().await;
+}

@@ -170,3 +170,18 @@ async fn line_ends_become_line_feeds_and_control_characters_are_refused_with_not
     bridge.stop().await;
     epr.shutdown().await;
 }
+
+/// Only its author can shorten it: nobody else is made to look for what is wrong with the pack.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_lines_than_one_message_holds_are_told_to_the_author() {
+    let epr = epr(|_| {}).await;
+    let settings = "[settings]\ntext_type = \"TX\"\ntext_newline = \"obx\"";
+    let stage = Stage::sqlite([endpoint("epr", epr.addr(), settings)]);
+    let bridge = Bridge::start(&stage).await;
+    let person = bridge.client.person(0, "epr").await;
+    let written = bridge.client.write(&person, &"z\n".repeat(16_000)).await;
+    let d = bridge.client.parked(written.id(), Reason::TextNotCarriable).await;
+    assert_eq!((d.attempts, d.waiting_for()), (0, v1::WaitingFor::Author));
+    bridge.stop().await;
+    epr.shutdown().await;
+}

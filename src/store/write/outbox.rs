@@ -615,3 +615,20 @@ impl Write for Late {
         Ok(Some(delivery.id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_are_answered_and_this_one_is_not_comes_to_an_end() {
+        let not_heard =
+            Happened::Asked { answer: Answer::NotHeard { why: "the reply is too large".into() }, reply: None };
+        assert_eq!(alone(&not_heard, false), not_heard, "an outage parks nothing");
+        let answer = Answer::CannotSay { code: "the reply is too large".into() };
+        assert_eq!(alone(&not_heard, true), Happened::Asked { answer, reply: None });
+        let not_now = |others_pass| Happened::NotNow { why: "answered 500".into(), others_pass };
+        assert_eq!(alone(&not_now(false), true), not_now(true));
+        assert_eq!(alone(&Happened::NotSent, true), Happened::NotSent);
+    }
+}

@@ -3,7 +3,7 @@
 use super::evidence::aa;
 use super::*;
 use ips_bridge::domain::decide::Happened;
-use ips_bridge::domain::delivery::ParkReason;
+use ips_bridge::domain::delivery::{ParkReason, Since};
 use ips_bridge::domain::entry::EntryAction;
 use ips_bridge::domain::verdict::{Level, Meaning};
 use ips_bridge::store::write::{Feeling, Operation};
@@ -305,6 +305,40 @@ async fn a_withdrawal_that_is_held_because_the_record_moved_stays_held() {
         let held = Happened::Held { reason: ParkReason::EndpointChangedAfterSend, detail: String::new() };
         bridge.store.settle(bridge.settling(&claimed, None, held, Feeling::Nothing)).await.unwrap();
         assert_eq!(bridge.parked(second).await, Some(ParkReason::EndpointChangedAfterSend));
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_was_filed_knows_what_a_newer_one_did_to_it_there() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, first) = begin(&bridge, "east").await;
+        bridge.send(first.delivery(), Sent::Filed).await;
+        let second = bridge.replace(&of, first.note, "Second.").await.unwrap()[0];
+        assert_eq!(bridge.delivery(first.delivery()).await.since, None, "not there yet");
+        bridge.send(second, Sent::Filed).await;
+        let third = bridge.withdraw(&of, first.note).await.unwrap()[0];
+        bridge.send(third, Sent::Filed).await;
+        assert_eq!(bridge.delivery(first.delivery()).await.since, Some(Since::Replaced));
+        assert_eq!(bridge.delivery(second).await.since, Some(Since::Withdrawn));
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+/// Its author reads why: nobody wrote a newer text.
+#[tokio::test]
+async fn what_was_on_its_way_when_it_was_withdrawn_is_cancelled_as_withdrawn() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, first) = begin(&bridge, "east").await;
+        let claimed = bridge.claim_only(&epr(), first.delivery()).await;
+        let attempt = bridge.begin(&claimed).await;
+        bridge.withdraw(&of, first.note).await.unwrap();
+        bridge.settle(&claimed, attempt, Sent::Silence).await;
+        let cancelled = bridge.delivery(first.delivery()).await.cancelled.expect("it gives way");
+        assert_eq!(cancelled.why.0, "withdrawn");
         bridge.close().await;
     }
 }

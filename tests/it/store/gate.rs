@@ -311,3 +311,29 @@ async fn an_endpoint_that_asks_to_be_left_alone_is_until_its_time_is_over_or_a_p
         bridge.close().await;
     }
 }
+
+#[tokio::test]
+async fn the_probe_is_not_one_whose_silence_is_known_while_another_can_go() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        lanes(&bridge, 3).await;
+        let claimed = bridge.claim(&epr(), 3).await;
+        let not_now = || Happened::NotNow { why: "answered 500".into(), others_pass: false };
+        let silent = Feeling::Silent("answered 500".into());
+        bridge.store.settle(bridge.settling(&claimed[0], None, not_now(), silent)).await.unwrap();
+        // The other one comes after it, and its trouble is nobody's.
+        bridge.clock.advance(Duration::from_secs(600));
+        bridge.store.settle(bridge.settling(&claimed[1], None, not_now(), Feeling::Nothing)).await.unwrap();
+        let held = Happened::Held { reason: ParkReason::NotRenderable, detail: String::new() };
+        let settle = bridge.settling(&claimed[2], None, held, unreachable());
+        let probe = BackOff { first: CLOSED, cap: CLOSED };
+        bridge.store.settle(Settle { probe, random: u64::MAX, ..settle }).await.unwrap();
+        assert_eq!(state(&bridge).await.gate, Gate::Closed);
+        bridge.clock.advance(Duration::from_secs(3600));
+        bridge.pass(WAITED).await;
+        let probes = bridge.claim(&epr(), 10).await;
+        let ids: Vec<_> = probes.iter().map(|c| c.delivery.id).collect();
+        assert_eq!(ids, [claimed[1].delivery.id]);
+        bridge.close().await;
+    }
+}
