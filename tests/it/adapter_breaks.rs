@@ -67,6 +67,7 @@ fn each_of_many_breaks_is_named_with_file_line_and_remedy() {
         ("codes/gender.csv", "GENDER_MALE,M,", "GENDER_MAIL,M,", "GENDER_MAIL"),
         ("codes/hours_band.csv", "HOURS_BAND_5_TO_15,03^", "HOURS_BAND_5_TO_15, 03^", "space"),
         ("codes/gender_letter.csv", "GENDER_NOT_KNOWN,U,", "GENDER_FEMALE,F,", "same row"),
+        ("codes/gender_letter.csv", "GENDER_MALE,M,", "GENDER_MALE,female,", "stands for GENDER_FEMALE"),
         (
             "codes/nhs_number_status.csv",
             "NHS_NUMBER_STATUS_NOT_TRACED,NSTS02,",

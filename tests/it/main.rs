@@ -41,6 +41,7 @@ mod e2e_changes;
 mod e2e_feed;
 mod e2e_feed_kill;
 mod e2e_fhir;
+mod e2e_inbound;
 mod e2e_isolation;
 mod e2e_kill;
 mod e2e_late;
