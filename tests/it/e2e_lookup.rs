@@ -174,6 +174,17 @@ async fn a_question_that_is_never_answered_for_one_patient_holds_up_no_other() {
     }
     let d = client.delivery(first.id()).await;
     assert!(matches!(d.state(), State::Queued | State::Sending) && d.attempts == 0, "{}", shown(&d));
+    // Nor is it tried for ever, while others are answered each time.
+    let other = client.person(4, "epr").await;
+    for _ in 0..300 {
+        let written = client.write(&other, "Rang one more.").await;
+        client.filed(written.id()).await;
+        if client.delivery(first.id()).await.state() == State::Parked {
+            break;
+        }
+    }
+    let d = client.parked(first.id(), Reason::LookupUnclear).await;
+    assert_eq!((d.attempts, client.endpoint("epr").await.gate()), (0, v1::EndpointGate::Open), "{}", shown(&d));
     bridge.stop().await;
 }
 
