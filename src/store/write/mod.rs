@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod death;
+mod gate;
 mod inbound;
 mod merge;
 mod names;
@@ -19,10 +20,11 @@ mod told;
 
 pub use audit::ReadAudit;
 pub use death::HeardOfDeath;
+pub use gate::{Feeling, Knock};
 pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};
 pub use operate::{Backfill, Operate, Operation, SetPaused};
-pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Feeling, Knock, Late, Seen, Settle};
+pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Late, Seen, Settle};
 pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use packs::{ChangePack, PackChange};
 pub use patient::UpdatePatient;

@@ -1,10 +1,11 @@
 //! The outbox's side of the record: claim lanes, begin attempts, settle them, take late evidence.
 
 use super::super::error::{StoreError, WriteError};
-use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Rendering, Reply, SILENT_MAX};
+use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Rendering, Reply};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
+use super::gate::{Feeling, alone, gate_room};
 use super::names;
 use super::{About, audit};
 use crate::domain::ambient::{from_micros, micros};
@@ -175,17 +176,6 @@ fn first_of(view: &View, of: impl Iterator<Item = DeliveryId>) -> Option<Deliver
     candidates.min_by_key(|d| (d.state != State::BackingOff, d.lane_seq)).map(|d| d.id)
 }
 
-/// How many lanes the endpoint's gate lets through now.
-fn gate_room(state: &EndpointState, clock: jiff::Timestamp, limit: u32) -> u32 {
-    let waiting = state.until.is_some_and(|until| until > clock);
-    match state.gate {
-        _ if state.paused.is_some() => 0,
-        Gate::Open => limit,
-        Gate::Closed | Gate::Probing if waiting => 0,
-        Gate::Closed | Gate::Probing => limit.min(1),
-    }
-}
-
 /// What the renderer looked at; anything else by now, and it must look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
@@ -304,24 +294,6 @@ impl Write for Begin {
     }
 }
 
-/// What an attempt taught about the endpoint itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Feeling {
-    /// It answered.
-    Reached,
-    /// No byte could be brought to it.
-    Unreachable(String),
-    /// Bytes left and nothing came back.
-    Silent(String),
-    /// It answered that it is asked too much, and said for how long it wants to be left alone.
-    ToldToWait { why: String, wait: Duration },
-    /// Nothing: no attempt was made.
-    Nothing,
-}
-
-/// After so many silences in a row the endpoint itself is in trouble, not one message.
-const SILENCES_THAT_CLOSE: u32 = 3;
-
 /// Ends what a claim began: state, replies, the endpoint's gate and the lane, in one commit.
 pub struct Settle {
     pub token: LeaseToken,
@@ -420,17 +392,6 @@ impl Write for Settle {
     }
 }
 
-/// What is answered to others and not to this one comes to an end: a person looks.
-fn alone(happened: &Happened, others_pass: bool) -> Happened {
-    match happened {
-        Happened::NotNow { why, .. } => Happened::NotNow { why: why.clone(), others_pass },
-        Happened::Asked { answer: Answer::NotHeard { why }, reply } if others_pass => {
-            Happened::Asked { answer: Answer::CannotSay { code: why.clone() }, reply: *reply }
-        }
-        other => other.clone(),
-    }
-}
-
 fn late(
     ctx: &Ctx<'_>,
     d: &Delivery,
@@ -473,97 +434,6 @@ impl Settle {
             _ => {}
         }
         view.attempts.put(attempt.id, attempt);
-    }
-
-    /// Others were answered since this one was not: whatever is the matter is its own. The first time nobody can know.
-    fn others_pass(&self, view: &View) -> bool {
-        let state = view.endpoints.get(&self.endpoint);
-        matches!(self.feeling, Feeling::Silent(_))
-            && state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
-    }
-
-    /// Open, closed until, and back: only a change is written.
-    fn feel(&self, view: &mut View, lease: Option<&Lease>) {
-        let before =
-            view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
-        let mut state = before.clone();
-        match &self.feeling {
-            // The probe was held back before it could find out anything: the next delivery probes, now.
-            Feeling::Nothing if state.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == state.until) => {
-                state.gate = Gate::Closed;
-                state.until = None;
-            }
-            Feeling::Nothing => return,
-            // An answer that was on its way when it asked to be left alone does not end that.
-            Feeling::Reached if state.told_until.is_some_and(|until| until > from_micros(view.lease_clock)) => {
-                (state.failures, state.silences) = (0, 0);
-                state.silent.clear();
-            }
-            Feeling::Reached => {
-                let EndpointState { paused, pack, .. } = state;
-                state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
-            }
-            Feeling::ToldToWait { why, wait } => {
-                let clock = from_micros(view.lease_clock);
-                let until = Some(later(clock, *wait));
-                let longer = state.because.clone();
-                let is_shorter = state.gate == Gate::Closed && state.until >= until;
-                self.close(&mut state, why, clock);
-                // The reason that is shown is that of the longest wait.
-                if is_shorter {
-                    state.because = longer;
-                }
-                state.until = state.until.max(until);
-                state.told_until = state.told_until.max(until);
-            }
-            Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
-            Feeling::Silent(why) => {
-                // One that is never answered says nothing of the endpoint, however often it is tried.
-                if !state.silent.contains(&self.delivery_id) {
-                    state.silences += 1;
-                    state.silent.insert(0, self.delivery_id);
-                    state.silent.truncate(SILENT_MAX);
-                }
-                if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
-                    self.close(&mut state, why, from_micros(view.lease_clock));
-                }
-            }
-        }
-        if state != before {
-            view.endpoints.put(self.endpoint.clone(), state);
-        }
-    }
-
-    fn close(&self, state: &mut EndpointState, why: &str, clock: jiff::Timestamp) {
-        // Several lanes can fail together: that is one failure of the endpoint, not one each.
-        let fresh = state.gate != Gate::Closed || state.until.is_none_or(|u| u <= clock);
-        if fresh {
-            state.failures = state.failures.saturating_add(1);
-            state.until = Some(later(clock, self.probe.wait(state.failures, self.random)));
-        }
-        state.gate = Gate::Closed;
-        state.because = why.to_owned();
-    }
-}
-
-/// The far end has come to us by itself: what closed the endpoint's gate is over, and the next delivery finds out.
-pub struct Knock {
-    pub endpoint: EndpointId,
-}
-
-impl Write for Knock {
-    type Answer = ();
-
-    fn needs(&self, _view: &View, keys: &mut Keys) {
-        keys.endpoints.insert(self.endpoint.clone());
-    }
-
-    fn decide(&mut self, view: &mut View, _ctx: &Ctx<'_>) -> Result<(), WriteError> {
-        let state = view.endpoints.get(&self.endpoint).filter(|s| s.gate == Gate::Closed && s.until.is_some());
-        if let Some(state) = state.cloned() {
-            view.endpoints.put(self.endpoint.clone(), EndpointState { until: None, told_until: None, ..state });
-        }
-        Ok(())
     }
 }
 
@@ -613,22 +483,5 @@ impl Write for Late {
         };
         happen(view, ctx, &delivery, &happened, "bridge")?;
         Ok(Some(delivery.id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_are_answered_and_this_one_is_not_comes_to_an_end() {
-        let not_heard =
-            Happened::Asked { answer: Answer::NotHeard { why: "the reply is too large".into() }, reply: None };
-        assert_eq!(alone(&not_heard, false), not_heard, "an outage parks nothing");
-        let answer = Answer::CannotSay { code: "the reply is too large".into() };
-        assert_eq!(alone(&not_heard, true), Happened::Asked { answer, reply: None });
-        let not_now = |others_pass| Happened::NotNow { why: "answered 500".into(), others_pass };
-        assert_eq!(alone(&not_now(false), true), not_now(true));
-        assert_eq!(alone(&Happened::NotSent, true), Happened::NotSent);
     }
 }

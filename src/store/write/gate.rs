@@ -1,0 +1,162 @@
+//! The endpoint's gate: what an attempt taught of the endpoint itself, whom that holds back, and what is one delivery's own trouble.
+
+use super::super::error::WriteError;
+use super::super::record::{EndpointState, Gate, Lease, SILENT_MAX};
+use super::super::rows::{Keys, View};
+use super::super::writer::{Ctx, Write};
+use super::outbox::Settle;
+use crate::domain::ambient::from_micros;
+use crate::domain::ask::Answer;
+use crate::domain::decide::{Happened, later};
+use crate::domain::organisation::EndpointId;
+use std::time::Duration;
+
+/// What an attempt taught about the endpoint itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Feeling {
+    /// It answered.
+    Reached,
+    /// No byte could be brought to it.
+    Unreachable(String),
+    /// Bytes left and nothing came back.
+    Silent(String),
+    /// It answered that it is asked too much, and said for how long it wants to be left alone.
+    ToldToWait { why: String, wait: Duration },
+    /// Nothing: no attempt was made.
+    Nothing,
+}
+
+/// After so many silences in a row the endpoint itself is in trouble, not one message.
+const SILENCES_THAT_CLOSE: u32 = 3;
+
+/// How many lanes the endpoint's gate lets through now.
+pub(super) fn gate_room(state: &EndpointState, clock: jiff::Timestamp, limit: u32) -> u32 {
+    let waiting = state.until.is_some_and(|until| until > clock);
+    match state.gate {
+        _ if state.paused.is_some() => 0,
+        Gate::Open => limit,
+        Gate::Closed | Gate::Probing if waiting => 0,
+        Gate::Closed | Gate::Probing => limit.min(1),
+    }
+}
+
+impl Settle {
+    /// Others were answered since this one was not: whatever is the matter is its own. The first time nobody can know.
+    pub(super) fn others_pass(&self, view: &View) -> bool {
+        let state = view.endpoints.get(&self.endpoint);
+        matches!(self.feeling, Feeling::Silent(_))
+            && state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
+    }
+
+    /// Open, closed until, and back: only a change is written.
+    pub(super) fn feel(&self, view: &mut View, lease: Option<&Lease>) {
+        let before =
+            view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
+        let mut state = before.clone();
+        match &self.feeling {
+            // The probe was held back before it could find out anything: the next delivery probes, now.
+            Feeling::Nothing if state.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == state.until) => {
+                state.gate = Gate::Closed;
+                state.until = None;
+            }
+            Feeling::Nothing => return,
+            // An answer that was on its way when it asked to be left alone does not end that.
+            Feeling::Reached if state.told_until.is_some_and(|until| until > from_micros(view.lease_clock)) => {
+                (state.failures, state.silences) = (0, 0);
+                state.silent.clear();
+            }
+            Feeling::Reached => {
+                let EndpointState { paused, pack, .. } = state;
+                state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
+            }
+            Feeling::ToldToWait { why, wait } => {
+                let clock = from_micros(view.lease_clock);
+                let until = Some(later(clock, *wait));
+                let longer = state.because.clone();
+                let is_shorter = state.gate == Gate::Closed && state.until >= until;
+                self.close(&mut state, why, clock);
+                // The reason that is shown is that of the longest wait.
+                if is_shorter {
+                    state.because = longer;
+                }
+                state.until = state.until.max(until);
+                state.told_until = state.told_until.max(until);
+            }
+            Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
+            Feeling::Silent(why) => {
+                // One that is never answered says nothing of the endpoint, however often it is tried.
+                if !state.silent.contains(&self.delivery_id) {
+                    state.silences += 1;
+                    state.silent.insert(0, self.delivery_id);
+                    state.silent.truncate(SILENT_MAX);
+                }
+                if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
+                    self.close(&mut state, why, from_micros(view.lease_clock));
+                }
+            }
+        }
+        if state != before {
+            view.endpoints.put(self.endpoint.clone(), state);
+        }
+    }
+
+    fn close(&self, state: &mut EndpointState, why: &str, clock: jiff::Timestamp) {
+        // Several lanes can fail together: that is one failure of the endpoint, not one each.
+        let fresh = state.gate != Gate::Closed || state.until.is_none_or(|u| u <= clock);
+        if fresh {
+            state.failures = state.failures.saturating_add(1);
+            state.until = Some(later(clock, self.probe.wait(state.failures, self.random)));
+        }
+        state.gate = Gate::Closed;
+        state.because = why.to_owned();
+    }
+}
+
+/// What is answered to others and not to this one comes to an end: a person looks.
+pub(super) fn alone(happened: &Happened, others_pass: bool) -> Happened {
+    match happened {
+        Happened::NotNow { why, .. } => Happened::NotNow { why: why.clone(), others_pass },
+        Happened::Asked { answer: Answer::NotHeard { why }, reply } if others_pass => {
+            Happened::Asked { answer: Answer::CannotSay { code: why.clone() }, reply: *reply }
+        }
+        other => other.clone(),
+    }
+}
+
+/// The far end has come to us by itself: what closed the endpoint's gate is over, and the next delivery finds out.
+pub struct Knock {
+    pub endpoint: EndpointId,
+}
+
+impl Write for Knock {
+    type Answer = ();
+
+    fn needs(&self, _view: &View, keys: &mut Keys) {
+        keys.endpoints.insert(self.endpoint.clone());
+    }
+
+    fn decide(&mut self, view: &mut View, _ctx: &Ctx<'_>) -> Result<(), WriteError> {
+        let state = view.endpoints.get(&self.endpoint).filter(|s| s.gate == Gate::Closed && s.until.is_some());
+        if let Some(state) = state.cloned() {
+            view.endpoints.put(self.endpoint.clone(), EndpointState { until: None, told_until: None, ..state });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_are_answered_and_this_one_is_not_comes_to_an_end() {
+        let not_heard =
+            Happened::Asked { answer: Answer::NotHeard { why: "the reply is too large".into() }, reply: None };
+        assert_eq!(alone(&not_heard, false), not_heard, "an outage parks nothing");
+        let answer = Answer::CannotSay { code: "the reply is too large".into() };
+        assert_eq!(alone(&not_heard, true), Happened::Asked { answer, reply: None });
+        let not_now = |others_pass| Happened::NotNow { why: "answered 500".into(), others_pass };
+        assert_eq!(alone(&not_now(false), true), not_now(true));
+        assert_eq!(alone(&Happened::NotSent, true), Happened::NotSent);
+    }
+}
