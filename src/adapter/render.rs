@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::fhir;
 use super::files;
 use super::filters::Facts;
-use super::hl7::{Charset, Message, Path, TOO_MANY_DELIMITERS, rules};
+use super::hl7::{Charset, Path, TOO_MANY_DELIMITERS, rules};
 use super::input;
 use super::manifest::{FILE, Format, RenderEntry};
 use super::named;
@@ -240,15 +240,11 @@ impl Pack {
     fn check_bytes(&self, plan: &Plan<'_>, bytes: &[u8], input: &Value) -> Result<(), RenderError> {
         let file = format!("templates/{}", plan.entry.template);
         let limits = rules::Limits { obx_5_chars_max: Some(plan.facts.text.max_chars), message_bytes_max: None };
-        let broken = rules::check(bytes, plan.charset, limits);
-        if !broken.is_empty() {
+        let message = rules::check(bytes, plan.charset, limits).map_err(|broken| {
             let faults = broken
                 .iter()
                 .map(|f| Fault::new(&file, 0, format!("makes a message in which {}: {}", f.place, f.what), f.hint));
-            return Err(RenderError::NotRenderable(faults.collect()));
-        }
-        let message = Message::read(bytes, plan.charset).map_err(|e| {
-            RenderError::one(&file, 0, format!("makes a message that cannot be read: {}", e.what), e.hint)
+            RenderError::NotRenderable(faults.collect())
         })?;
         named::check(self, plan, &message, input)?;
         let Some(code) = &plan.entry.text_code else { return Ok(()) };

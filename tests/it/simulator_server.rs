@@ -78,7 +78,7 @@ fn a_referral_says_what_it_was_given() {
     ] {
         assert_eq!(read(path).as_deref(), Some(value), "{path}");
     }
-    assert_eq!(rules::check(&bytes, Charset::Utf8, rules::Limits::default()), []);
+    assert_eq!(rules::check(&bytes, Charset::Utf8, rules::Limits::default()).err(), None);
 }
 
 #[test]

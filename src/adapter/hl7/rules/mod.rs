@@ -51,16 +51,16 @@ pub struct Limits {
     pub message_bytes_max: Option<usize>,
 }
 
-/// Every fault of a message that is about to be sent; none means it may go. `charset` is the endpoint's: the bytes must be
+/// A message that is about to be sent, or its every fault; none means it may go. `charset` is the endpoint's: the bytes must be
 /// text in it or in what MSH-18 declares.
-pub fn check(bytes: &[u8], charset: Charset, limits: Limits) -> Vec<Fault> {
+pub fn check(bytes: &[u8], charset: Charset, limits: Limits) -> Result<Message, Vec<Fault>> {
     let mut faults = wire(bytes, limits);
     let message = match Message::read(bytes, charset) {
         Ok(message) => message,
         Err(e) => {
             let what = format!("cannot be read back (byte {}: {})", e.byte, e.what);
             faults.push(Fault { place: whole(), what: what.into(), hint: e.hint });
-            return faults;
+            return Err(faults);
         }
     };
     if !message.set_aside().is_empty() {
@@ -76,25 +76,28 @@ pub fn check(bytes: &[u8], charset: Charset, limits: Limits) -> Vec<Fault> {
     if message.notes().control_characters {
         faults.push(fault(whole(), "a control character", "values must go through the engine's escaping"));
     }
-    let Some(envelope) = Envelope::peek(bytes) else {
-        return faults;
-    };
+    if let Some(envelope) = Envelope::peek(bytes) {
+        by_the_standard(&message, &envelope, limits, &mut faults);
+    }
+    if faults.is_empty() { Ok(message) } else { Err(faults) }
+}
+
+fn by_the_standard(message: &Message, envelope: &Envelope, limits: Limits, faults: &mut Vec<Fault>) {
     match Version::parse(&envelope.version()) {
         Some(version) => {
-            order_of(&message, &envelope, version, &mut faults);
+            order_of(message, envelope, version, faults);
             for segment in message.segments() {
-                fields_of(segment, version, limits, &mut faults);
+                fields_of(segment, version, limits, faults);
             }
-            document_of(&message, &envelope, &mut faults);
+            document_of(message, envelope, faults);
         }
         None => faults.push(fault(at(message.msh(), 12), "is a version without rules here", "2.4 and 2.5.1 have them")),
     }
-    dates::of_message(&message, &mut faults);
+    dates::of_message(message, faults);
     for segment in message.segments() {
-        escapes_of(segment, &mut faults);
-        nhs_numbers_of(segment, &mut faults);
+        escapes_of(segment, faults);
+        nhs_numbers_of(segment, faults);
     }
-    faults
 }
 
 /// Every NHS number of PID-3, as sent: `adapter check` holds them against the test range.
