@@ -13,7 +13,9 @@ pub const WAIT_MAX: Duration = Duration::from_secs(3);
 /// A connection that is held longer than this makes the endpoint a slow one.
 const SLOW: Duration = Duration::from_millis(500);
 /// Deliveries in hand for each connection, whatever they are at.
-const IN_HAND_PER_WAY: u32 = 4;
+const IN_HAND_PER_WAY: u32 = 6;
+/// Of those: made ready while the connections are in use. Taken up together they cost the record one look.
+const AHEAD_PER_WAY: u32 = 2;
 
 /// One endpoint's turns.
 pub struct Ways {
@@ -54,11 +56,12 @@ impl Ways {
         let unused = u32::try_from(self.turns.available_permits()).unwrap_or(u32::MAX);
         let freed = *self.freed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stuck = unused == 0 && freed.elapsed() > SLOW;
-        let may_wait = if self.is_slow.load(Ordering::Relaxed) || is_stuck { unused } else { self.count };
+        let may_wait =
+            if self.is_slow.load(Ordering::Relaxed) || is_stuck { unused } else { self.count * AHEAD_PER_WAY };
         let ahead = self.ahead.load(Ordering::Relaxed);
         let room = (self.count * IN_HAND_PER_WAY).saturating_sub(in_hand).min(may_wait.saturating_sub(ahead));
         // Taking up costs the record a look each time: not for every one that goes, while others are ready.
-        if ahead > 0 && room * 2 < self.count { 0 } else { room }
+        if ahead > 0 && room < self.count { 0 } else { room }
     }
 
     /// One is taken up.
@@ -100,30 +103,31 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn while_connections_come_free_quickly_as_many_are_made_ready_as_are_on_their_way() {
+    async fn while_connections_come_free_quickly_twice_as_many_are_made_ready_as_are_on_their_way() {
         let ways = Ways::new(2);
-        assert_eq!(ways.room(0), 2);
-        let (first, second) = (ways.ahead(), ways.ahead());
-        assert_eq!(ways.room(2), 0, "two wait for a turn");
-        let turns = [first.turn().await, second.turn().await];
-        assert_eq!(ways.room(2), 2, "those two are on their way, two more may be made ready");
-        let third = ways.ahead();
-        assert_eq!((ways.room(3), ways.room(8)), (1, 0), "what is being settled counts");
-        drop(turns);
-        assert!(third.turn().await.is_some());
+        assert_eq!(ways.room(0), 4);
+        let mut ready: Vec<Ahead> = (0..4).map(|_| ways.ahead()).collect();
+        assert_eq!(ways.room(4), 0, "four wait for a turn");
+        let turns = [ready.remove(0).turn().await, ready.remove(0).turn().await];
+        assert_eq!(ways.room(4), 2, "those two are on their way, two more may be made ready");
+        let more = [ways.ahead(), ways.ahead()];
+        ready.clear();
+        assert_eq!((ways.room(6), ways.room(10), ways.room(12)), (2, 2, 0), "what is being settled counts");
+        drop((turns, more));
+        assert_eq!(ways.room(0), 4);
     }
 
     #[test]
     fn while_some_are_ready_others_are_taken_up_several_at_a_time() {
         let ways = Ways::new(4);
-        let mut ready: Vec<Ahead> = (0..4).map(|_| ways.ahead()).collect();
-        assert_eq!(ways.room(4), 0);
-        ready.truncate(3);
-        assert_eq!(ways.room(4), 0, "one for three that are ready is not worth a look");
-        ready.truncate(2);
-        assert_eq!(ways.room(4), 2);
+        let mut ready: Vec<Ahead> = (0..8).map(|_| ways.ahead()).collect();
+        assert_eq!(ways.room(8), 0);
+        ready.truncate(5);
+        assert_eq!(ways.room(5), 0, "three for five that are ready are not worth a look");
+        ready.truncate(4);
+        assert_eq!(ways.room(4), 4);
         ready.clear();
-        assert_eq!(ways.room(15), 1, "with nothing ready, for every one");
+        assert_eq!(ways.room(23), 1, "with nothing ready, for every one");
     }
 
     #[test]
@@ -138,7 +142,7 @@ mod tests {
         drop(turn(SLOW * 2));
         assert_eq!(ways.room(1), 1, "one connection is unused");
         drop(turn(Duration::ZERO));
-        assert_eq!(ways.room(1), 2, "quick again");
+        assert_eq!(ways.room(1), 4, "quick again");
         drop(kept);
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// Lanes looked at together for what workers that are gone left behind.
@@ -40,6 +41,7 @@ pub(super) async fn load(
     view: &mut View,
     recent: &mut Recent,
     mut keys: Keys,
+    ending: &Notify,
 ) -> Result<Round, StoreError> {
     let asked_for = cfg!(debug_assertions).then(|| keys.clone());
     let remembered = recall(view, recent, &mut keys);
@@ -50,11 +52,11 @@ pub(super) async fn load(
     asked.keys(&keys, view.lease_clock);
     if asked.texts.is_empty() {
         if let Some(all) = asked_for.filter(|_| !remembered) {
-            doubt(tx, view, &all).await?;
+            doubt(tx, view, &all, ending).await?;
         }
         return Ok(if remembered { Round::More } else { Round::Complete });
     }
-    let found: Vec<Found> = fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments).await?;
+    let found: Vec<Found> = fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments, ending).await?;
     // Whose number it is comes before whose it was.
     let (former, others): (Vec<Found>, Vec<Found>) =
         found.into_iter().partition(|row| row.0 == Of::PatientByFormerNhs as i32);
@@ -76,14 +78,14 @@ pub(super) async fn load(
 }
 
 /// In debug builds, so in every test: all that the batch stands on is read again, and must be what the database holds.
-async fn doubt(tx: &mut Tx, view: &View, keys: &Keys) -> Result<(), StoreError> {
+async fn doubt(tx: &mut Tx, view: &View, keys: &Keys, ending: &Notify) -> Result<(), StoreError> {
     let mut asked = Question { postgres: matches!(tx, Tx::Postgres(_)), ..Question::default() };
     asked.keys(&Keys { claims: BTreeSet::new(), ..keys.clone() }, view.lease_clock);
     if asked.texts.is_empty() {
         return Ok(());
     }
     let (mut read, mut recent) = (View::default(), Recent::default());
-    for row in fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments).await? {
+    for row in fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments, ending).await? {
         take(&mut read, &mut recent, keys, row)?;
     }
     absent(&mut read, keys.clone());
@@ -232,22 +234,24 @@ impl Question {
         });
         self.of(&sources::ENDPOINTS, &keys.endpoints, |set, endpoint| set.key(endpoint.as_str().into()));
         for (endpoint, limit) in &keys.claims {
-            let (source, limit) = match limit {
-                0 => (&sources::LEFT_BEHIND, LEFT_BEHIND_MAX),
-                _ => (&sources::CLAIMABLE, *limit),
+            let (sources, limit): (&[&Statement], u32) = match limit {
+                0 => (&[&sources::LEFT_BEHIND], LEFT_BEHIND_MAX),
+                _ => (&[&sources::CLAIMABLE, &sources::DUE_LANES, &sources::DUE_CHAINS], *limit),
             };
-            let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(limit))];
-            if !self.postgres {
-                arguments.push(Argument::Int(now));
+            for source in sources {
+                let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(limit))];
+                if !self.postgres {
+                    arguments.push(Argument::Int(now));
+                }
+                self.ask(source, arguments);
             }
-            self.ask(source, arguments);
         }
     }
 }
 
 /// One row into the view, and into what is remembered.
 fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result<(), StoreError> {
-    let (of, t1, t2, t3, t4, u1, u2, u3, u4, n1, n2, n3, n4, b1, b2) = row;
+    let (of, t1, t2, t3, t4, t5, u1, u2, u3, u4, n1, n2, n3, n4, b1, b2) = row;
     let text = |text: Option<String>| text.ok_or_else(|| wrong("no text where one must be"));
     let id = |id: Option<Uuid>| id.ok_or_else(|| wrong("no id where one must be"));
     let number = |n: Option<i64>| n.ok_or_else(|| wrong("no number where one must be"));
@@ -286,29 +290,40 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         Of::Claimable => {
             let due = Claimable { patient_id: PatientId(id(u1)?), head: u2.map(DeliveryId) };
             view.claimable.entry(endpoint_id(&text(t1)?)?).or_default().push(due);
+            if let Some(payload) = t2 {
+                take_delivery(view, recent, parse(&payload, "delivery")?);
+            }
+            if let Some(payload) = t3 {
+                take_entry(view, recent, parse(&payload, "entry")?);
+            }
+            if let Some(payload) = t4 {
+                take_patient(view, recent, parse(&payload, "patient")?);
+            }
+            if let Some(payload) = t5 {
+                take_referral(view, recent, parse(&payload, "referral")?);
+            }
+        }
+        Of::ChainOfDue => {
+            let delivery: Delivery = parse(&text(t1)?, "delivery")?;
+            view.new_chain(delivery.subject.uuid());
+            view.take_into_chain(delivery.subject.uuid(), delivery.id);
+            take_delivery(view, recent, delivery);
         }
         Of::Patient => {
-            let patient: Patient = parse(&text(t1)?, "patient")?;
-            recent.patients.put(patient.id, patient.clone());
-            view.patients.load(patient.id, Some(patient));
+            take_patient(view, recent, parse(&text(t1)?, "patient")?);
         }
         Of::Referral => {
-            let referral: Referral = parse(&text(t1)?, "referral")?;
-            recent.referrals.put(referral.id, referral.clone());
-            view.referrals.load(referral.id, Some(referral));
+            take_referral(view, recent, parse(&text(t1)?, "referral")?);
         }
         Of::Entry => {
-            let entry: Entry = parse(&text(t1)?, "entry")?;
-            recent.keep_entry(&entry);
-            view.entries.load(entry.id, Some(entry));
+            take_entry(view, recent, parse(&text(t1)?, "entry")?);
         }
         Of::Delivery => {
             let delivery: Delivery = parse(&text(t1)?, "delivery")?;
             if keys.chains.contains(&delivery.subject.uuid()) {
                 view.take_into_chain(delivery.subject.uuid(), delivery.id);
             }
-            recent.deliveries.put(delivery.id, delivery.clone());
-            view.deliveries.load(delivery.id, Some(delivery));
+            take_delivery(view, recent, delivery);
         }
         Of::Outcome => {
             let outcome: Outcome = parse(&text(t1)?, "outcome")?;
@@ -359,6 +374,26 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         }
     }
     Ok(())
+}
+
+fn take_patient(view: &mut View, recent: &mut Recent, patient: Patient) {
+    recent.patients.put(patient.id, patient.clone());
+    view.patients.load(patient.id, Some(patient));
+}
+
+fn take_referral(view: &mut View, recent: &mut Recent, referral: Referral) {
+    recent.referrals.put(referral.id, referral.clone());
+    view.referrals.load(referral.id, Some(referral));
+}
+
+fn take_entry(view: &mut View, recent: &mut Recent, entry: Entry) {
+    recent.keep_entry(&entry);
+    view.entries.load(entry.id, Some(entry));
+}
+
+fn take_delivery(view: &mut View, recent: &mut Recent, delivery: Delivery) {
+    recent.deliveries.put(delivery.id, delivery.clone());
+    view.deliveries.load(delivery.id, Some(delivery));
 }
 
 /// What was asked for and did not come is not there, and stands in the view as that. A lane that was never written to begins at one.

@@ -1,13 +1,14 @@
 //! The end of a batch: everything it writes goes to the database, and is on disk, or is not there.
 
-use super::dialect::Tx;
+use super::dialect::{Kept, Tx};
 use super::error::StoreError;
 use super::rowset::{Argument, bound};
 use super::writer::Failed;
 use futures::task::noop_waker_ref;
 use futures::{FutureExt, StreamExt};
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Executor, Sqlite};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Either, Executor, Sqlite, SqliteConnection};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -22,11 +23,11 @@ pub(super) struct Texts {
     pub arguments: Vec<Argument>,
 }
 
-/// One commit of `steps`, in their order. Within a step PostgreSQL's statements do not see what the others write. `committing` is told by SQLite
-/// that it has come to the COMMIT.
-pub(super) async fn commit(tx: Tx, steps: Vec<Texts>, committing: &Notify) -> Result<(), Failed> {
+/// One commit of `steps`, in their order. Within a step PostgreSQL's statements do not see what the others write. `ending` is told by SQLite
+/// that it has come to the COMMIT. Gives the connection back.
+pub(super) async fn commit(tx: Tx, steps: Vec<Texts>, ending: &Notify) -> Result<Kept, Failed> {
     match tx {
-        Tx::Sqlite(connection) => at_once(connection, steps, committing).await,
+        Tx::Sqlite(connection) => at_once(connection, steps, ending).await.map(Kept::Sqlite),
         Tx::Postgres(mut t) => {
             for step in steps {
                 // It takes one statement with parameters at a time: the others become its common table expressions.
@@ -34,24 +35,28 @@ pub(super) async fn commit(tx: Tx, steps: Vec<Texts>, committing: &Notify) -> Re
                 let named: Vec<String> = before.iter().enumerate().map(|(n, sql)| format!("w{n} AS ({sql})")).collect();
                 let with = if named.is_empty() { String::new() } else { format!("WITH {} ", named.join(", ")) };
                 let query = bound!(sqlx::query(AssertSqlSafe(format!("{with}{last}"))), step.arguments);
-                query.execute(&mut *t).await.map_err(|e| Failed::Before(e.into()))?;
+                query.execute(t.connection()).await.map_err(|e| Failed::Before(e.into()))?;
             }
-            t.commit().await.map_err(at_commit)
+            t.end("COMMIT").await.map_err(at_commit)
         }
     }
 }
 
-/// Nothing is to be written.
-pub(super) async fn leave(tx: Tx) -> Result<(), Failed> {
+/// Nothing is to be written. Gives the connection back.
+pub(super) async fn leave(tx: Tx) -> Result<Kept, Failed> {
     match tx {
-        Tx::Sqlite(_) => Ok(()),
-        Tx::Postgres(t) => t.rollback().await.map_err(|e| Failed::Before(e.into())),
+        Tx::Sqlite(connection) => Ok(Kept::Sqlite(connection)),
+        Tx::Postgres(t) => t.end("ROLLBACK").await.map_err(|e| Failed::Before(e.into())),
     }
 }
 
 /// On SQLite the transaction begins here: nobody else writes, so what was read before is still so. It takes any number of statements at a time,
 /// and each time it is asked costs a way to its thread and back.
-async fn at_once(mut connection: PoolConnection<Sqlite>, steps: Vec<Texts>, committing: &Notify) -> Result<(), Failed> {
+async fn at_once(
+    mut connection: PoolConnection<Sqlite>,
+    steps: Vec<Texts>,
+    ending: &Notify,
+) -> Result<PoolConnection<Sqlite>, Failed> {
     let mut sql = vec!["BEGIN IMMEDIATE".to_owned()];
     let mut arguments = Vec::new();
     for step in steps {
@@ -61,43 +66,73 @@ async fn at_once(mut connection: PoolConnection<Sqlite>, steps: Vec<Texts>, comm
     }
     sql.push("COMMIT".to_owned());
     let (count, text) = (sql.len(), sql.join("; "));
-    let mut done = 0;
-    let result = {
-        let query = bound!(sqlx::query(AssertSqlSafe(text)), arguments);
-        let mut results = connection.fetch_many(query);
-        // Each statement's end is sent here, and would wake this thread to learn nothing yet, while the next one wants the processor: until the
-        // last of them nobody listens.
-        let _ = committing.notified().now_or_never();
-        let mut at_hand = match results.poll_next_unpin(&mut Context::from_waker(noop_waker_ref())) {
-            Poll::Ready(item) => Some(item),
-            Poll::Pending => {
-                let _ = tokio::time::timeout(LOOK_AFTER, committing.notified()).await;
-                None
-            }
-        };
-        loop {
-            let item = match at_hand.take() {
-                Some(item) => item,
-                None => results.next().await,
-            };
-            match item {
-                Some(Ok(_)) => done += 1,
-                Some(Err(e)) => break Err(e),
-                None => break Ok(()),
-            }
-        }
-    };
-    let Err(e) = result else { return Ok(()) };
+    let (done, result) = in_one(&mut connection, text, arguments, ending, |_| ()).await;
+    let Err(e) = result else { return Ok(connection) };
     let failed = match done {
         0 => Failed::Away(e.into()),
         done if done + 1 == count => at_commit(e),
         _ => Failed::Before(e.into()),
     };
+    rolled_back(connection).await;
+    Err(failed)
+}
+
+/// Rows of one `SELECT`, in a transaction of their own: its end can be told.
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    sql: &str,
+    arguments: Vec<Argument>,
+    ending: &Notify,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let mut rows = Vec::new();
+    let (_, result) =
+        in_one(connection, format!("BEGIN; {sql}; ROLLBACK"), arguments, ending, |row| rows.push(row)).await;
+    if result.is_err() {
+        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+    }
+    result.map(|()| rows)
+}
+
+/// Several statements on one way to SQLite's thread and back. Each row and each statement's end is sent here, and would wake this thread to learn
+/// nothing yet, while the next one wants the processor: until `ending` says that the last statement is there nobody listens. Gives how many
+/// statements came to their end.
+async fn in_one(
+    connection: &mut SqliteConnection,
+    text: String,
+    arguments: Vec<Argument>,
+    ending: &Notify,
+    mut each: impl FnMut(SqliteRow),
+) -> (usize, Result<(), sqlx::Error>) {
+    let query = bound!(sqlx::query(AssertSqlSafe(text)), arguments);
+    let mut results = connection.fetch_many(query);
+    let _ = ending.notified().now_or_never();
+    let mut at_hand = match results.poll_next_unpin(&mut Context::from_waker(noop_waker_ref())) {
+        Poll::Ready(item) => Some(item),
+        Poll::Pending => {
+            let _ = tokio::time::timeout(LOOK_AFTER, ending.notified()).await;
+            None
+        }
+    };
+    let mut done = 0;
+    loop {
+        let item = match at_hand.take() {
+            Some(item) => item,
+            None => results.next().await,
+        };
+        match item {
+            Some(Ok(Either::Left(_))) => done += 1,
+            Some(Ok(Either::Right(row))) => each(row),
+            Some(Err(e)) => return (done, Err(e)),
+            None => return (done, Ok(())),
+        }
+    }
+}
+
+/// Whatever state it is in: the next one is new, unless it can be brought back.
+async fn rolled_back(mut connection: PoolConnection<Sqlite>) {
     if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err() {
-        // Whatever state it is in: the next one is new.
         let _ = connection.close().await;
     }
-    Err(failed)
 }
 
 /// Nobody knows what became of it.

@@ -2,7 +2,7 @@
 //! parameter, and the words of the column types.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres, Sqlite, SqlitePool};
 use std::sync::LazyLock;
 
 /// A pool of connections for reading.
@@ -16,7 +16,53 @@ pub(super) enum Pool {
 /// writes, the transaction begins and ends with the writing.
 pub(super) enum Tx {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Begun),
+}
+
+/// The writer's connection between two batches. The pool would ask it each time whether it is still there.
+pub(super) enum Kept {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Kept {
+    pub async fn close(self) {
+        // Nothing is left to be said over it.
+        let _ = match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        };
+    }
+}
+
+/// A connection in a transaction. Dropped before its end it is closed, and the database rolls back.
+pub(super) struct Begun(Option<PoolConnection<Postgres>>);
+
+impl Begun {
+    /// `how`: the statement that begins it.
+    pub async fn begin(connection: PoolConnection<Postgres>, how: &'static str) -> Result<Self, sqlx::Error> {
+        let mut begun = Self(Some(connection));
+        begun.connection().execute(how).await?;
+        Ok(begun)
+    }
+
+    pub fn connection(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it is there until its end")
+    }
+
+    /// `how`: COMMIT or ROLLBACK.
+    pub async fn end(mut self, how: &'static str) -> Result<Kept, sqlx::Error> {
+        self.connection().execute(how).await?;
+        Ok(Kept::Postgres(self.0.take().expect("it is there until its end")))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
 }
 
 /// The same body over either database.

@@ -1,10 +1,11 @@
 //! Writes what a batch changed, whatever it is, in one statement, and in one more the heads of the lanes it touched.
 
 use super::commit::{Texts, commit};
-use super::dialect::{Statement, Tx, statement};
+use super::dialect::{Kept, Statement, Tx, statement};
 use super::recent::Feed;
 use super::rows::{View, leads_to};
 use super::rowset::{Argument, Cell, RowSet};
+use super::write::Forget;
 use super::writer::Failed;
 use crate::domain::ambient::micros;
 use crate::domain::chain;
@@ -74,6 +75,12 @@ statement!(
        park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, blocked = excluded.blocked, due_at = excluded.due_at, \
        accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at"
 );
+// What keeps its place: no index is touched that tells where it belongs.
+statement!(
+    SET_DELIVERIES,
+    "UPDATE delivery SET state = {1:text}, park_reason = {2:text}, waiting_for = {3:text}, blocked = {4:int}, due_at = {5:int}, accepted_at = {6:int}, \
+       filed_at = {7:int}, position = {8:int}, payload = {9:heap_text}, ask_at = {11:int} FROM {rows} WHERE delivery.id = {0:uuid}"
+);
 statement!(
     PUT_LANES,
     "INSERT INTO lane (endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id, moves_to, moves_by) \
@@ -119,6 +126,11 @@ statement!(
 statement!(
     PUT_ENDPOINTS,
     "INSERT INTO endpoint (id, payload) SELECT {0:text}, {1:heap_text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
+);
+statement!(DROP_REQUESTS, "DELETE FROM request WHERE at < $1");
+statement!(
+    FORGET_IGNORED,
+    "UPDATE inbound SET bytes = {bytes_none} WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at < $2 AND rule <> '(older news)' AND length(bytes) > 0"
 );
 statement!(
     ADD_REQUESTS,
@@ -170,14 +182,14 @@ impl Group {
     }
 }
 
-/// Writes everything and commits; gives the feed's row as it is then.
+/// Writes everything and commits; gives the feed's row as it is then, and the connection.
 pub(super) async fn flush(
     tx: Tx,
     view: &View,
     feed: Feed,
     now: Timestamp,
-    committing: &Notify,
-) -> Result<Feed, Failed> {
+    ending: &Notify,
+) -> Result<(Feed, Kept), Failed> {
     let postgres = matches!(tx, Tx::Postgres(_));
     let step = || Group { postgres, texts: Texts::default() };
     let deliveries: Vec<&Delivery> = view.deliveries.changed().collect();
@@ -189,6 +201,15 @@ pub(super) async fn flush(
     };
     // What led to a patient before may lead to another now: taken away first.
     let mut before = step();
+    for forget in &view.forget {
+        let before_then = |at: &Timestamp| Argument::Int(micros(*at));
+        match forget {
+            Forget::Requests { before: then } => before.run(&DROP_REQUESTS, vec![before_then(then)]),
+            Forget::Ignored { endpoint, before: then } => {
+                before.run(&FORGET_IGNORED, vec![Argument::Text(endpoint.as_str().to_owned()), before_then(then)]);
+            }
+        }
+    }
     before.rows(&DROP_IDENTIFIERS, view.patients.changed(), |set, p| set.key(p.id.0.into()));
     let mut group = step();
     people(&mut group, view);
@@ -215,7 +236,10 @@ pub(super) async fn flush(
         set.row(&[r.trust.as_str().into(), e.system.as_str().into(), e.value.0.as_str().into(), r.id.0.into()]);
     });
     written(&mut group, view);
-    group.rows(&PUT_DELIVERIES, &deliveries, |set, d| delivery_row(set, view, d, next()));
+    let in_place = |d: &&&Delivery| !view.deliveries.is_new(&d.id) && !view.moved.contains(&d.id);
+    group
+        .rows(&PUT_DELIVERIES, deliveries.iter().filter(|d| !in_place(d)), |set, d| delivery_row(set, view, d, next()));
+    group.rows(&SET_DELIVERIES, deliveries.iter().filter(in_place), |set, d| set_row(set, view, d, next()));
     sent(&mut group, view);
     accounts(&mut group, view, now);
     packs(&mut group, view, now);
@@ -225,8 +249,8 @@ pub(super) async fn flush(
     let mut heads = step();
     let touched: BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
     heads.rows(&SET_HEADS, touched, |set, (e, p)| set.row(&[e.as_str().into(), p.0.into()]));
-    commit(tx, vec![before.texts, group.texts, heads.texts], committing).await?;
-    Ok(feed)
+    let connection = commit(tx, vec![before.texts, group.texts, heads.texts], ending).await?;
+    Ok((feed, connection))
 }
 
 /// Feed positions that a batch takes.
@@ -412,8 +436,6 @@ fn packs(group: &mut Group, view: &View, now: Timestamp) {
 }
 
 fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
-    let predecessor = d.predecessor.and_then(|p| view.deliveries.get(&p));
-    let waiting_for = d.park.as_ref().map(|_| format!("{:?}", d.waiting_for()));
     set.row(&[
         d.id.0.into(),
         d.entry_id.0.into(),
@@ -424,8 +446,8 @@ fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
         d.lane_seq.into(),
         d.state.word().into(),
         d.park.as_ref().map(|p| p.reason.code()).into(),
-        waiting_for.as_deref().into(),
-        i64::from(chain::blocked(d.action, predecessor)).into(),
+        waiting_for(d).as_deref().into(),
+        blocked(view, d).into(),
         micros(d.due_at()).into(),
         micros(d.created_at).into(),
         d.accepted_at.map(micros).into(),
@@ -434,6 +456,30 @@ fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
         Cell::Heap(&payload(d)),
         d.ask_at().map(micros).into(),
     ]);
+}
+
+fn set_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
+    set.row(&[
+        d.id.0.into(),
+        d.state.word().into(),
+        d.park.as_ref().map(|p| p.reason.code()).into(),
+        waiting_for(d).as_deref().into(),
+        blocked(view, d).into(),
+        micros(d.due_at()).into(),
+        d.accepted_at.map(micros).into(),
+        d.filed_at.map(micros).into(),
+        position.into(),
+        Cell::Heap(&payload(d)),
+        d.ask_at().map(micros).into(),
+    ]);
+}
+
+fn waiting_for(d: &Delivery) -> Option<String> {
+    d.park.as_ref().map(|_| format!("{:?}", d.waiting_for()))
+}
+
+fn blocked(view: &View, d: &Delivery) -> i64 {
+    i64::from(chain::blocked(d.action, d.predecessor.and_then(|p| view.deliveries.get(&p))))
 }
 
 /// The JSON of a domain type, as text in its row.

@@ -30,8 +30,7 @@ pub use scope::Scope;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::EndpointPolicy;
-use dialect::{Pool, on};
-use jiff::Timestamp;
+use dialect::Pool;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -54,7 +53,6 @@ pub struct Store {
     writer: Writer,
     readers: Pool,
     signals: Arc<Signals>,
-    maintenance: Pool,
     /// Held while the process lives, so that no second bridge opens the same file.
     _lock: Option<Arc<std::fs::File>>,
 }
@@ -82,7 +80,7 @@ impl Store {
         });
         let around = Surroundings {
             pool: opened.writer.clone(),
-            committing: opened.committing,
+            ending: opened.ending,
             clock,
             entropy,
             signals: signals.clone(),
@@ -90,7 +88,7 @@ impl Store {
             _lock: lock.clone(),
         };
         let (writer, end) = Writer::start(around)?;
-        let store = Self { writer, readers: opened.readers, signals, maintenance: opened.writer, _lock: lock };
+        let store = Self { writer, readers: opened.readers, signals, _lock: lock };
         Ok((store, end))
     }
 
@@ -128,14 +126,6 @@ impl Store {
     pub fn set_full(&self, full: Full) {
         *self.signals.full.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(full);
     }
-
-    /// Forgets request ids answered before `before`.
-    pub async fn forget_requests(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let before = crate::domain::ambient::micros(before);
-        Ok(
-            on!(Pool, &self.maintenance, p => sqlx::query("DELETE FROM request WHERE at < $1").bind(before).execute(p).await.map(|r| r.rows_affected()))?,
-        )
-    }
 }
 
 macro_rules! writes {
@@ -161,6 +151,7 @@ writes! {
     answer_referral(AnswerReferral) -> record::Answered, Accept;
     change_referral(ChangeReferral) -> record::Answered, Accept;
     update_patient(UpdatePatient) -> record::Answered, Accept;
+    forget(Forget) -> (), Accept;
     /// Before the data leaves the bridge.
     audit_reads(ReadAudit) -> (), Accept;
     /// The acknowledgement to send.

@@ -32,6 +32,9 @@ const AWAY_AFTER: Duration = Duration::from_secs(10);
 const WRITER_SESSION: &str = "SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; \
      SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
+/// Rows that a batch reads before it looks at the first. With more SQLite's thread waits for it.
+const ROWS_AT_HAND: usize = 4096;
+
 const NO_PROBE: &str = "UPDATE endpoint SET payload = json_set(payload, '$.gate', 'Closed', '$.until', NULL) \
      WHERE json_extract(payload, '$.gate') = 'Probing'";
 
@@ -39,8 +42,8 @@ const NO_PROBE: &str = "UPDATE endpoint SET payload = json_set(payload, '$.gate'
 pub(super) struct Opened {
     pub writer: Pool,
     pub readers: Pool,
-    /// Told at every COMMIT of SQLite's writing connection, before it is on disk.
-    pub committing: Arc<Notify>,
+    /// Told at every COMMIT of SQLite's writing connection, before it is on disk, and at every ROLLBACK.
+    pub ending: Arc<Notify>,
     pub lock: Option<File>,
 }
 
@@ -80,17 +83,19 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if lock.try_lock().is_err() {
         return Err(OpenError::InUse(path.display().to_string()));
     }
-    let committing = Arc::new(Notify::new());
-    let tell = committing.clone();
+    let ending = Arc::new(Notify::new());
+    let tell = ending.clone();
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .after_connect(move |connection, _| {
-            let tell = tell.clone();
+            let (committing, leaving) = (tell.clone(), tell.clone());
             Box::pin(async move {
-                connection.lock_handle().await?.set_commit_hook(move || {
-                    tell.notify_one();
+                let mut handle = connection.lock_handle().await?;
+                handle.set_commit_hook(move || {
+                    committing.notify_one();
                     true
                 });
+                handle.set_rollback_hook(move || leaving.notify_one());
                 Ok(())
             })
         })
@@ -98,7 +103,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(options.clone())
+        .connect_with(options.clone().row_buffer_size(ROWS_AT_HAND))
         .await?;
     migrator(false).run(&writer).await?;
     let readers = SqlitePoolOptions::new()
@@ -112,7 +117,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     sqlx::query("UPDATE lane SET next_at = 0, lease_until = 0 WHERE lease_token IS NOT NULL").execute(&writer).await?;
     // And a probe that was in hand then finds out nothing any more: the next delivery probes, now.
     sqlx::query(NO_PROBE).execute(&writer).await?;
-    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), committing, lock: Some(lock) })
+    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), ending, lock: Some(lock) })
 }
 
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
@@ -140,8 +145,8 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     // Connected by the writer, on whose thread it is to be waited for.
     let writer = pool.connect_lazy_with(options.clone());
     let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
-    let committing = Arc::new(Notify::new());
-    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), committing, lock: None })
+    let ending = Arc::new(Notify::new());
+    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), ending, lock: None })
 }
 
 fn migrator(postgres: bool) -> Migrator {

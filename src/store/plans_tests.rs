@@ -55,6 +55,10 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::REQUESTS;
         sources::LEFT_BEHIND ["lane_due"];
         sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
+        sources::DUE_LANES ["lane_due"];
+        sources::DUE_CHAINS ["lane_due", "delivery_ready", "delivery_asks", "delivery_by_subject"];
+        flush::SET_DELIVERIES;
+        flush::DROP_REQUESTS ["request_by_age"];
         flush::SET_HEADS ["delivery_ready", "delivery_asks"];
         flush::PUT_LANES;
         flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
@@ -113,8 +117,9 @@ async fn sqlite_finds_rows_by_an_index() {
         let sql = format!("EXPLAIN QUERY PLAN {}", statement.sqlite().0);
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut db).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let plan: Vec<String> = rows.iter().map(|r| r.get::<String, _>("detail")).collect();
-        let scans =
-            |line: &str| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE") && !line.ends_with("SCAN l");
+        // Of rows in a parameter, of a limited number of them, of one.
+        let few = |line: &str| line.contains("VIRTUAL TABLE") || line.ends_with("SCAN due") || line.ends_with("SCAN l");
+        let scans = |line: &str| line.starts_with("SCAN") && !few(line);
         check(&mut faults, name, &plan.join("\n"), scans, indexes);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
@@ -145,6 +150,7 @@ fn with_values(statement: &'static Sql) -> String {
     for n in (1..=12).rev() {
         let place = format!("${n}");
         sql = sql
+            .replace(&format!("substring({place} "), "substring('1'::bytea ")
             .replace(&format!("{place}::json"), "'[]'::json")
             .replace(&format!("{place} IS NULL"), "NULL IS NULL")
             .replace(&format!("{place} = 0"), "1 = 0")

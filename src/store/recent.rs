@@ -5,6 +5,7 @@
 //! and when another bridge counted since, all is forgotten. A batch that ends in anything but its commit, or without a change, empties it.
 
 use super::carried::Carried;
+use super::dialect::Kept;
 use super::record::{Attempt, EndpointState, Lane, Rendering};
 use super::rows::{LaneKey, View};
 use crate::domain::delivery::Delivery;
@@ -68,6 +69,7 @@ pub(super) struct Recent {
     pub feed: Option<Feed>,
     /// What the last batches did and did not write yet.
     pub carried: Option<Carried>,
+    pub connection: Option<Kept>,
     pub patients: Newest<PatientId, Patient>,
     pub referrals: Newest<ReferralId, Referral>,
     pub entries: Newest<EntryId, Entry>,
@@ -83,7 +85,7 @@ pub(super) struct Recent {
 impl Recent {
     pub fn forget_all(&mut self) {
         // Nobody else writes where something is carried.
-        *self = Self { carried: self.carried.take(), ..Self::default() };
+        *self = Self { carried: self.carried.take(), connection: self.connection.take(), ..Self::default() };
     }
 
     pub fn keep_entry(&mut self, entry: &Entry) {

@@ -1,8 +1,11 @@
 //! Rows and keys on their way into a statement. What is short travels as one JSON array of arrays, what is long (payloads, messages) beside it in
 //! one heap of bytes, told by its place: JSON within JSON would be escaped, unescaped and parsed again for every column.
 
-use super::dialect::{Tx, on};
+use super::dialect::Tx;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// One value of a row.
@@ -146,9 +149,20 @@ macro_rules! bound {
 pub(super) use bound;
 
 /// Asks with a text of ours. Its statement is prepared once for each text: sqlx keeps the last two hundred.
-pub(super) async fn fetch<R>(tx: &mut Tx, sql: String, arguments: Vec<Argument>) -> Result<Vec<R>, sqlx::Error>
+pub(super) async fn fetch<R>(
+    tx: &mut Tx,
+    sql: String,
+    arguments: Vec<Argument>,
+    ending: &Notify,
+) -> Result<Vec<R>, sqlx::Error>
 where
-    R: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
-    on!(Tx, tx, t => bound!(sqlx::query_as(AssertSqlSafe(sql)), arguments).fetch_all(&mut **t).await)
+    match tx {
+        Tx::Sqlite(connection) => {
+            let rows = super::commit::read(connection, &sql, arguments, ending).await?;
+            rows.iter().map(R::from_row).collect()
+        }
+        Tx::Postgres(t) => bound!(sqlx::query_as(AssertSqlSafe(sql)), arguments).fetch_all(t.connection()).await,
+    }
 }

@@ -27,10 +27,11 @@ pub(super) enum Of {
     RenderingByControl,
     Claimable,
     RecordName,
+    ChainOfDue,
 }
 
 impl Of {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Feed,
         Self::Request,
         Self::PatientByNhs,
@@ -52,6 +53,7 @@ impl Of {
         Self::RenderingByControl,
         Self::Claimable,
         Self::RecordName,
+        Self::ChainOfDue,
     ];
 
     pub fn number(number: i32) -> Option<Self> {
@@ -59,9 +61,10 @@ impl Of {
     }
 }
 
-/// A row of any source: its number, four texts, four ids, four numbers, two of bytes. What a place holds is told by the source's text.
+/// A row of any source: its number, five texts, four ids, four numbers, two of bytes. What a place holds is told by the source's text.
 pub(super) type Found = (
     i32,
+    Option<String>,
     Option<String>,
     Option<String>,
     Option<String>,
@@ -79,11 +82,12 @@ pub(super) type Found = (
 );
 
 /// The places of [`Found`].
-const COLUMNS: [(&str, &str); 14] = [
+const COLUMNS: [(&str, &str); 15] = [
     ("t1", "text"),
     ("t2", "text"),
     ("t3", "text"),
     ("t4", "text"),
+    ("t5", "text"),
     ("u1", "uuid"),
     ("u2", "uuid"),
     ("u3", "uuid"),
@@ -186,18 +190,20 @@ source!(
 source!(ATTEMPTS, Attempt, "attempt WHERE id IN {uuids}", t1 = "payload");
 source!(INBOUND, Inbound, "inbound WHERE id IN {uuids}", t1 = "payload");
 source!(ENDPOINTS, Endpoint, "endpoint WHERE id IN {texts}", t1 = "payload");
-source!(
+/// A lane's columns.
+const LANE: [(&str, &str); 8] = [
+    ("t1", "endpoint_id"),
+    ("u1", "patient_id"),
+    ("u2", "lease_token"),
+    ("u3", "delivery_id"),
+    ("u4", "moves_to"),
+    ("n1", "next_seq"),
+    ("n2", "lease_until"),
+    ("n3", "moves_by"),
+];
+statement!(
     LANES,
-    Lane,
-    "lane WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})",
-    t1 = "endpoint_id",
-    u1 = "patient_id",
-    u2 = "lease_token",
-    u3 = "delivery_id",
-    u4 = "moves_to",
-    n1 = "next_seq",
-    n2 = "lease_until",
-    n3 = "moves_by"
+    &select(Of::Lane, &LANE, "lane WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})")
 );
 source!(RENDERINGS, Rendering, "rendering WHERE id IN {uuids}", t1 = "payload", b1 = "bytes");
 source!(
@@ -226,19 +232,50 @@ source!(
     t1 = "endpoint_id",
     u1 = "patient_id"
 );
-// $1 the endpoint, $2 lanes at most.
-source!(
-    CLAIMABLE,
-    Claimable,
-    "(SELECT endpoint_id, patient_id, COALESCE( \
+/// `$1` the endpoint, `$2` lanes at most: those whose heads may be sent, the longest due first. A sum, because SQLite looks into a limit that is a
+/// parameter and nothing else, and plans the whole statement anew whenever that is another number.
+const DUE: &str = "endpoint_id = $1 AND next_at <= {due} ORDER BY next_at LIMIT $2 + 0";
+/// The delivery that goes first in a `lane`.
+const HEAD: &str = "COALESCE( \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
-        ORDER BY d.ask_at LIMIT 1)) AS head \
-     FROM lane WHERE endpoint_id = $1 AND next_at <= {due} ORDER BY next_at LIMIT $2) AS due",
-    t1 = "endpoint_id",
-    u1 = "patient_id",
-    u2 = "head"
+        ORDER BY d.ask_at LIMIT 1))";
+
+// What a claim looks at, all of it at once: each lane's head with what it says and of whom, ...
+statement!(
+    CLAIMABLE,
+    &select(
+        Of::Claimable,
+        &[
+            ("t1", "due.endpoint_id"),
+            ("t2", "h.payload"),
+            ("t3", "e.payload"),
+            ("t4", "p.payload"),
+            ("t5", "f.payload"),
+            ("u1", "due.patient_id"),
+            ("u2", "due.head")
+        ],
+        &format!(
+            "(SELECT endpoint_id, patient_id, {HEAD} AS head FROM lane WHERE {DUE}) AS due \
+             LEFT JOIN delivery h ON h.id = due.head LEFT JOIN entry e ON e.id = h.entry_id \
+             LEFT JOIN patient p ON p.id = h.patient_id LEFT JOIN referral f ON f.id = e.referral_id"
+        )
+    )
+);
+// ... the lanes themselves, ...
+statement!(DUE_LANES, &select(Of::Lane, &LANE, &format!("(SELECT * FROM lane WHERE {DUE}) AS due")));
+// ... and the other deliveries of the heads' subjects.
+statement!(
+    DUE_CHAINS,
+    &select(
+        Of::ChainOfDue,
+        &[("t1", "payload")],
+        &format!(
+            "delivery WHERE subject_id IN (SELECT h.subject_id FROM \
+             (SELECT {HEAD} AS head FROM lane WHERE {DUE}) AS due JOIN delivery h ON h.id = due.head)"
+        )
+    )
 );

@@ -3,7 +3,7 @@
 //! written all the same.
 
 use super::batch::Round;
-use super::dialect::{Pool, Tx};
+use super::dialect::{Begun, Kept, Pool, Tx};
 use super::error::{StoreError, WriteError};
 use super::recent::{Feed, Recent};
 use super::rows::{Keys, View};
@@ -127,8 +127,8 @@ impl Signals {
 /// What the writer itself leans on.
 pub(super) struct Surroundings {
     pub pool: Pool,
-    /// SQLite's writing connection says that it has come to a COMMIT.
-    pub committing: Arc<Notify>,
+    /// SQLite's writing connection says that it has come to a COMMIT or a ROLLBACK.
+    pub ending: Arc<Notify>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub signals: Arc<Signals>,
@@ -220,6 +220,9 @@ async fn run(
         if !batch.is_empty() {
             write_batch(&around, &mut recent, std::mem::take(&mut batch)).await;
         }
+    }
+    if let Some(connection) = recent.connection {
+        connection.close().await;
     }
 }
 
@@ -319,14 +322,19 @@ async fn decide_and_commit(
         }
     }
     if batch.iter().all(|w| w.failed()) || view.mark() == before {
-        return commit::leave(tx).await;
+        recent.connection = Some(commit::leave(tx).await?);
+        return Ok(());
     }
     if matches!(tx, Tx::Sqlite(_)) && batch.iter().all(|w| w.can_wait()) && view.has_only_taken_up() {
         recent.carried = Some(view.carried());
-        return commit::leave(tx).await;
+        recent.connection = Some(commit::leave(tx).await?);
+        return Ok(());
     }
-    let after = match flush::flush(tx, &view, feed, ctx.now, &around.committing).await {
-        Ok(after) => after,
+    let after = match flush::flush(tx, &view, feed, ctx.now, &around.ending).await {
+        Ok((after, connection)) => {
+            recent.connection = Some(connection);
+            after
+        }
         Err(e) => {
             // Written or not, or what could not be: only the database knows.
             recent.carried = None;
@@ -380,7 +388,7 @@ async fn read_needs(
         for write in batch.iter() {
             write.needs(&view, &mut keys);
         }
-        match batch::load(tx, &mut view, recent, keys).await {
+        match batch::load(tx, &mut view, recent, keys, &around.ending).await {
             Ok(Round::Complete) => {
                 let feed = view.feed.ok_or_else(|| Failed::Before(batch::wrong("no row in the feed's table")))?;
                 return Ok((view, feed));
@@ -405,23 +413,25 @@ async fn read_needs(
 /// against everything the one before it committed, so there is no lock order to keep and no row that appears between two reads. Their commits
 /// had to queue for the feed's row anyway.
 async fn begin(pool: &Pool, recent: &mut Recent) -> Result<Tx, sqlx::Error> {
-    match begin_once(pool).await {
+    match begin_once(pool, recent.connection.take()).await {
         Ok(tx) => Ok(tx),
         Err(e @ sqlx::Error::PoolTimedOut) => Err(e),
         // The connection was from before the database went away: the next one is new. Which record it finds there, and how much of it, nobody knows.
         Err(_) => {
             recent.forget_all();
-            begin_once(pool).await
+            begin_once(pool, None).await
         }
     }
 }
 
-async fn begin_once(pool: &Pool) -> Result<Tx, sqlx::Error> {
-    Ok(match pool {
-        Pool::Sqlite(p) => Tx::Sqlite(p.acquire().await?),
-        // READ COMMITTED, whatever the database's default: what is read after the wait for one's turn is read as of then.
-        Pool::Postgres(p) => Tx::Postgres(
-            p.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7305172)").await?,
-        ),
+/// READ COMMITTED, whatever the database's default: what is read after the wait for one's turn is read as of then.
+const ONE_AFTER_ANOTHER: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7305172)";
+
+async fn begin_once(pool: &Pool, kept: Option<Kept>) -> Result<Tx, sqlx::Error> {
+    Ok(match (pool, kept) {
+        (_, Some(Kept::Sqlite(connection))) => Tx::Sqlite(connection),
+        (_, Some(Kept::Postgres(connection))) => Tx::Postgres(Begun::begin(connection, ONE_AFTER_ANOTHER).await?),
+        (Pool::Sqlite(pool), None) => Tx::Sqlite(pool.acquire().await?),
+        (Pool::Postgres(pool), None) => Tx::Postgres(Begun::begin(pool.acquire().await?, ONE_AFTER_ANOTHER).await?),
     })
 }

@@ -37,10 +37,6 @@ statement!(
     "SELECT rule, COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at >= $2 GROUP BY rule ORDER BY rule"
 );
 statement!(ARRIVED_SINCE, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND received_at >= $3");
-statement!(
-    FORGET_IGNORED,
-    "UPDATE inbound SET bytes = {bytes_none} WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at < $2 AND rule <> '(older news)' AND length(bytes) > 0"
-);
 
 /// What an endpoint sent lately, by what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,16 +169,6 @@ impl Store {
             *into = n;
         }
         Ok(counts)
-    }
-
-    /// Forgets the bytes of what was not for us and came before `before`; the rows stay, and what was only late stays whole. How many had any.
-    pub async fn forget_ignored(&self, endpoint: &EndpointId, before: Timestamp) -> Result<u64, StoreError> {
-        let pool = &self.maintenance;
-        let sql = FORGET_IGNORED.for_pool(pool);
-        let before = super::micros(before);
-        Ok(
-            on!(Pool, pool, p => sqlx::query(sql).bind(endpoint.as_str()).bind(before).execute(p).await.map(|r| r.rows_affected()))?,
-        )
     }
 
     /// How many messages in this state arrived from `from` on and before `to`, to the millisecond. Costs what it counts.
