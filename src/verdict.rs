@@ -117,6 +117,33 @@ mod tests {
         assert_eq!(judge("MSA|AE|C1\rerr|||204").meaning, judge("MSA|AE|C1").meaning);
     }
 
+    /// Some engines say AA to the transport and what the application thinks of it in a segment of their own.
+    #[test]
+    fn a_yes_beside_an_error_in_the_receivers_own_place_is_not_believed() {
+        let with = |rows: &str| {
+            let rows: toml::Table = rows.parse().expect("TOML");
+            ReplyRules::default().with(&rows).unwrap_or_else(|f| panic!("{f:?}"))
+        };
+        let rules = with("error_at = 'ZER[1!=OK]-2'\nNOPAT = 'refused'\nI001 = 'positive'");
+        for (reply, meaning, code) in [
+            ("MSA|AA|C1", Meaning::Positive, "AA"),
+            ("MSA|AA|C1\rZER|OK|done", Meaning::Positive, "AA"),
+            ("MSA|AA|C1\rZER|ERROR|NOPAT", Meaning::Unknown, "AA NOPAT"),
+            ("MSA|AA|C1\rZER|OK|done\rZER|ERROR|Sam Testpatient is not known here", Meaning::Unknown, "AA other"),
+            ("MSA|AA|C1\rZER|ERROR|0", Meaning::Positive, "AA other"),
+            ("MSA|AA|C1\rZER|NOTE|I001", Meaning::Positive, "AA I001"),
+            ("MSA|AE|C1\rZER|ERROR|NOPAT", Meaning::Refused, "AE NOPAT"),
+        ] {
+            let verdict = judge_by(reply, &rules);
+            assert_eq!((verdict.meaning, verdict.code.as_str()), (meaning, code), "{reply}");
+        }
+        assert_eq!(judge("MSA|AA|C1\rZER|ERROR|NOPAT").meaning, Meaning::Positive, "a pack that names no such place");
+        for wrong in ["MSA-1", "MSA-2", "MSH-10", "ZER", "zer-2"] {
+            let rows = toml::Table::from_iter([("error_at".to_owned(), wrong.into())]);
+            assert!(ReplyRules::default().with(&rows).is_err(), "{wrong}");
+        }
+    }
+
     #[test]
     fn each_acknowledgement_code_has_a_meaning_and_a_level() {
         for (msa, meaning, level) in [

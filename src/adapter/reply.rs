@@ -124,6 +124,8 @@ pub struct Hl7Rules {
     pub ae_without_code: Row,
     /// Where a positive reply gives the EPR's own id of the document, if it does.
     pub record_id: Option<Path>,
+    /// Where the receiver says what went wrong, beside MSA and ERR: a segment of its own.
+    pub error_at: Option<Box<Path>>,
 }
 
 impl Default for Hl7Rules {
@@ -139,6 +141,7 @@ impl Default for Hl7Rules {
             errors: errors.into_iter().chain(others).collect(),
             ae_without_code: Row::Retry,
             record_id: None,
+            error_at: None,
         }
     }
 }
@@ -152,16 +155,14 @@ impl Hl7Rules {
     /// Changes one row, or says what is wrong with it.
     fn set(&mut self, key: &str, value: &str) -> Result<(), (String, String)> {
         if key == "record_id" {
-            let path =
-                Path::parse(value).map_err(|e| (format!("record_id is not a path: {}", e.what), e.hint.to_owned()))?;
             // What names the reply, or the message it answers, is no document: a later version would be filed over nothing.
-            if path.segment_id() == "MSH" || (path.segment_id(), path.field()) == ("MSA", 2) {
-                return Err((
-                    format!("record_id is {path}, which names a message and no document of the record"),
-                    "name the field in which the EPR gives its own id of the document, or leave record_id away".into(),
-                ));
-            }
-            self.record_id = Some(path);
+            let hint = "name the field in which the EPR gives its own id of the document, or leave record_id away";
+            self.record_id = Some(place(key, value, "names a message and no document of the record", hint)?);
+            return Ok(());
+        }
+        if key == "error_at" {
+            let hint = "name the field of its own in which the receiver says what went wrong; MSA and ERR are read in any case";
+            self.error_at = Some(Box::new(place(key, value, "is in every reply", hint)?));
             return Ok(());
         }
         let row = ROWS.iter().find(|(name, _)| *name == value).map(|(_, row)| *row).ok_or_else(|| {
@@ -188,7 +189,7 @@ impl Hl7Rules {
             }
             self.ae_without_code = row;
         } else {
-            let known = ACK_CODES.iter().copied().chain(["ae_without_code", "record_id"]);
+            let known = ACK_CODES.iter().copied().chain(["ae_without_code", "record_id", "error_at"]);
             let hint = suggest(key, known);
             // A word that nearly is one of ours is a typo, no code of theirs.
             if !is_error_code(key) && (!is_word_code(key) || hint.starts_with("did you mean")) {
@@ -206,6 +207,16 @@ impl Hl7Rules {
             self.errors.insert(key.to_owned(), row);
         }
         Ok(())
+    }
+}
+
+/// A path that may lead anywhere but to what every reply says of messages.
+fn place(key: &str, value: &str, why_not: &str, hint: &str) -> Result<Path, (String, String)> {
+    let path = Path::parse(value).map_err(|e| (format!("{key} is not a path: {}", e.what), e.hint.to_owned()))?;
+    match (path.segment_id(), path.field()) {
+        ("MSH", _) | ("MSA", 2) => Err((format!("{key} is {path}, which {why_not}"), hint.to_owned())),
+        ("MSA", 1) if key == "error_at" => Err((format!("{key} is {path}, which {why_not}"), hint.to_owned())),
+        _ => Ok(path),
     }
 }
 

@@ -237,6 +237,10 @@ fn reply() -> Value {
         "record_id".into(),
         json!({ "type": "string", "description": "Where a positive reply gives the EPR's own id of the document." }),
     );
+    known.insert(
+        "error_at".into(),
+        json!({ "type": "string", "description": "hl7v2 packs: where the receiver says what went wrong, beside MSA and ERR; whatever stands there is an error." }),
+    );
     let issues = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by the code of an OperationOutcome's issue." });
     known.insert("issue".into(), issues);
     let acks = json!({ "type": "object", "additionalProperties": meaning, "description": "fhir packs: by a code of an acknowledgement that comes as a message." });

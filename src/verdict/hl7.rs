@@ -6,7 +6,7 @@ use crate::adapter::{Hl7Rules, Row};
 use crate::domain::verdict::{Level, Meaning, Verdict};
 
 pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
-    let Ok(read) = Reply::read(reply) else { return Verdict::unreadable() };
+    let Ok(read) = Reply::read_at(reply, rules.error_at.as_deref()) else { return Verdict::unreadable() };
     let level = if read.code.is_commit() { Level::Transport } else { Level::Application };
     let mut code = read.code.as_str().to_owned();
     if read.control_id != control_id {

@@ -2,6 +2,7 @@
 
 use super::charset::Charset;
 use super::message::{Message, Segment};
+use super::path::Path;
 use super::reading::Reading;
 use super::scan::{Unreadable, scan};
 use super::write::{AckCode, Location};
@@ -17,7 +18,7 @@ pub struct Reply {
     pub control_id: String,
     /// MSH-9.1: `ACK`, or the code of a message that carries its own answer, such as RRI. May be empty.
     pub message_code: String,
-    /// From ERR in either shape (ERR-5 too) and from MSA-6, in the order sent.
+    /// From ERR in either shape (ERR-5 too), from MSA-6 and from the receiver's own place.
     pub errors: Vec<ReplyError>,
     /// Lines that are no segment stand in it: perhaps an error that was torn, or written in other letters.
     pub is_torn: bool,
@@ -33,7 +34,7 @@ pub struct ReplyError {
     /// ERR-4: E, W, I or F, where the sender says.
     pub severity: Option<char>,
     pub location: Option<Location>,
-    /// It stands in ERR-5, where an application writes what it likes: shown only if the pack lists it.
+    /// It stands in ERR-5 or in a place of the receiver's own, where an application writes what it likes: shown only if the pack lists it.
     pub is_own: bool,
 }
 
@@ -76,6 +77,11 @@ pub enum NotAReply {
 impl Reply {
     /// Reads one reply.
     pub fn read(bytes: &[u8]) -> Result<Self, NotAReply> {
+        Self::read_at(bytes, None)
+    }
+
+    /// As [`Reply::read`]; whatever stands at `error_at` is an error too.
+    pub fn read_at(bytes: &[u8], error_at: Option<&Path>) -> Result<Self, NotAReply> {
         let mut scan = scan(bytes)?;
         // Codes and ids are ASCII, and the text is for people: Latin text that is declared as something else must not turn
         // a clear answer into an unknown one. Text that was read wrongly could only fail to match an id, never match one.
@@ -101,6 +107,11 @@ impl Reply {
             found.error(repeat.component(1).reading(), None, None);
             found.text(repeat.component(2).reading());
         }
+        let own = found.errors.len();
+        for told in error_at.into_iter().flat_map(|path| path.read_all(message.segments())) {
+            found.err_code(told, None, None);
+        }
+        found.errors[own..].iter_mut().for_each(|e| e.is_own = true);
         let message_code = message.msh().field(9).repeats().next().and_then(|r| said(r.component(1).reading()));
         Ok(Self {
             code,
