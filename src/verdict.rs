@@ -132,13 +132,16 @@ mod tests {
             ("MSA|AA|C1\rZER|OK|done\rZER|ERROR|Sam Testpatient is not known here", Meaning::Unknown, "AA other"),
             ("MSA|AA|C1\rZER|ERROR|0", Meaning::Positive, "AA other"),
             ("MSA|AA|C1\rZER|NOTE|I001", Meaning::Positive, "AA I001"),
+            ("MSA|AA|C1\rZER|ERROR", Meaning::Unknown, "AA other"),
+            ("MSA|AA|C1\rZER|ERROR||not known here", Meaning::Unknown, "AA other"),
+            ("MSA|AE|C1\rZER|ERROR|NOPAT^not known here", Meaning::Refused, "AE NOPAT"),
             ("MSA|AE|C1\rZER|ERROR|NOPAT", Meaning::Refused, "AE NOPAT"),
         ] {
             let verdict = judge_by(reply, &rules);
             assert_eq!((verdict.meaning, verdict.code.as_str()), (meaning, code), "{reply}");
         }
         assert_eq!(judge("MSA|AA|C1\rZER|ERROR|NOPAT").meaning, Meaning::Positive, "a pack that names no such place");
-        for wrong in ["MSA-1", "MSA-2", "MSH-10", "ZER", "zer-2"] {
+        for wrong in ["MSA-1", "MSA-3", "ERR-3", "MSH-10", "ZER", "zer-2"] {
             let rows = toml::Table::from_iter([("error_at".to_owned(), wrong.into())]);
             assert!(ReplyRules::default().with(&rows).is_err(), "{wrong}");
         }

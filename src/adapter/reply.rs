@@ -161,8 +161,8 @@ impl Hl7Rules {
             return Ok(());
         }
         if key == "error_at" {
-            let hint = "name the field of its own in which the receiver says what went wrong; MSA and ERR are read in any case";
-            self.error_at = Some(Box::new(place(key, value, "is in every reply", hint)?));
+            let hint = "name the field of its own in which the receiver says what went wrong";
+            self.error_at = Some(Box::new(place(key, value, "is read in any case", hint)?));
             return Ok(());
         }
         let row = ROWS.iter().find(|(name, _)| *name == value).map(|(_, row)| *row).ok_or_else(|| {
@@ -215,7 +215,7 @@ fn place(key: &str, value: &str, why_not: &str, hint: &str) -> Result<Path, (Str
     let path = Path::parse(value).map_err(|e| (format!("{key} is not a path: {}", e.what), e.hint.to_owned()))?;
     match (path.segment_id(), path.field()) {
         ("MSH", _) | ("MSA", 2) => Err((format!("{key} is {path}, which {why_not}"), hint.to_owned())),
-        ("MSA", 1) if key == "error_at" => Err((format!("{key} is {path}, which {why_not}"), hint.to_owned())),
+        ("MSA" | "ERR", _) if key == "error_at" => Err((format!("{key} is {path}, which {why_not}"), hint.to_owned())),
         _ => Ok(path),
     }
 }

@@ -17,7 +17,6 @@ use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
 use crate::inbound::{Batches, Source, receive, receive_cut_off, receive_fhir, receive_xml, unheard, unheard_xml};
 use crate::outbox;
-use crate::store::write::Forget;
 use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
 use crate::transport::{Sender, https};
@@ -487,13 +486,13 @@ async fn housekeeping(
         };
         for (endpoint, retention) in &ignored {
             if let Ok(before) = ago(*retention)
-                && let Err(e) = store.forget(Forget::Ignored { endpoint: endpoint.clone(), before }).await
+                && let Err(e) = store.forget_ignored(endpoint, before).await
             {
                 tracing::warn!(%endpoint, reason = %e, "the bytes of ignored messages could not be forgotten; trying again in an hour");
             }
         }
         if let Ok(before) = ago(retention)
-            && let Err(e) = store.forget(Forget::Requests { before }).await
+            && let Err(e) = store.forget_requests(before).await
         {
             tracing::warn!(reason = %e, "old request ids could not be forgotten; trying again in an hour");
         }

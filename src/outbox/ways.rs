@@ -56,12 +56,12 @@ impl Ways {
         let unused = u32::try_from(self.turns.available_permits()).unwrap_or(u32::MAX);
         let freed = *self.freed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stuck = unused == 0 && freed.elapsed() > SLOW;
-        let may_wait =
-            if self.is_slow.load(Ordering::Relaxed) || is_stuck { unused } else { self.count * AHEAD_PER_WAY };
+        let is_slow = self.is_slow.load(Ordering::Relaxed) || is_stuck;
+        let may_wait = if is_slow { unused } else { self.count * AHEAD_PER_WAY };
         let ahead = self.ahead.load(Ordering::Relaxed);
         let room = (self.count * IN_HAND_PER_WAY).saturating_sub(in_hand).min(may_wait.saturating_sub(ahead));
         // Taking up costs the record a look each time: not for every one that goes, while others are ready.
-        if ahead > 0 && room < self.count { 0 } else { room }
+        if !is_slow && ahead > 0 && room < self.count { 0 } else { room }
     }
 
     /// One is taken up.
@@ -141,6 +141,12 @@ mod tests {
         let kept = turn(Duration::ZERO);
         drop(turn(SLOW * 2));
         assert_eq!(ways.room(1), 1, "one connection is unused");
+        drop(kept);
+        drop(turn(SLOW * 2));
+        let ready = ways.ahead();
+        assert_eq!(ways.room(1), 1, "two are, and one that is being made ready holds up nobody");
+        drop(ready);
+        let kept = turn(Duration::ZERO);
         drop(turn(Duration::ZERO));
         assert_eq!(ways.room(1), 4, "quick again");
         drop(kept);

@@ -67,7 +67,15 @@ async fn at_once(
     sql.push("COMMIT".to_owned());
     let (count, text) = (sql.len(), sql.join("; "));
     let (done, result) = in_one(&mut connection, text, arguments, ending, |_| ()).await;
-    let Err(e) = result else { return Ok(connection) };
+    let e = match result {
+        Ok(()) if done == count => return Ok(connection),
+        // SQLite's thread ended in between, and what it was at nobody knows.
+        Ok(()) => {
+            let _ = connection.close().await;
+            return Err(at_commit(sqlx::Error::WorkerCrashed));
+        }
+        Err(e) => e,
+    };
     let failed = match done {
         0 => Failed::Away(e.into()),
         done if done + 1 == count => at_commit(e),
@@ -85,12 +93,17 @@ pub(super) async fn read(
     ending: &Notify,
 ) -> Result<Vec<SqliteRow>, sqlx::Error> {
     let mut rows = Vec::new();
-    let (_, result) =
+    let (done, result) =
         in_one(connection, format!("BEGIN; {sql}; ROLLBACK"), arguments, ending, |row| rows.push(row)).await;
-    if result.is_err() {
-        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+    match result {
+        // BEGIN, SELECT, ROLLBACK; fewer, and SQLite's thread ended before all rows were there.
+        Ok(()) if done == 3 => Ok(rows),
+        Ok(()) => Err(sqlx::Error::WorkerCrashed),
+        Err(e) => {
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+            Err(e)
+        }
     }
-    result.map(|()| rows)
 }
 
 /// Several statements on one way to SQLite's thread and back. Each row and each statement's end is sent here, and would wake this thread to learn

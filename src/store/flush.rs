@@ -127,11 +127,8 @@ statement!(
     PUT_ENDPOINTS,
     "INSERT INTO endpoint (id, payload) SELECT {0:text}, {1:heap_text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
 );
-statement!(DROP_REQUESTS, "DELETE FROM request WHERE at < $1");
-statement!(
-    FORGET_IGNORED,
-    "UPDATE inbound SET bytes = {bytes_none} WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at < $2 AND rule <> '(older news)' AND length(bytes) > 0"
-);
+statement!(DROP_REQUESTS, "DELETE FROM request WHERE key IN (SELECT {0:bytes} FROM {rows})");
+statement!(FORGET_IGNORED, "UPDATE inbound SET bytes = {bytes_none} WHERE state = 'IGNORED' AND id IN {uuids}");
 statement!(
     ADD_REQUESTS,
     "INSERT INTO request (key, content, at, answer) SELECT {0:bytes}, {1:bytes}, {2:int}, {3:heap_text} FROM {rows}"
@@ -202,12 +199,9 @@ pub(super) async fn flush(
     // What led to a patient before may lead to another now: taken away first.
     let mut before = step();
     for forget in &view.forget {
-        let before_then = |at: &Timestamp| Argument::Int(micros(*at));
         match forget {
-            Forget::Requests { before: then } => before.run(&DROP_REQUESTS, vec![before_then(then)]),
-            Forget::Ignored { endpoint, before: then } => {
-                before.run(&FORGET_IGNORED, vec![Argument::Text(endpoint.as_str().to_owned()), before_then(then)]);
-            }
+            Forget::Requests(keys) => before.rows(&DROP_REQUESTS, keys, |set, key| set.row(&[Cell::Hash(key)])),
+            Forget::Ignored(ids) => before.rows(&FORGET_IGNORED, ids, |set, id| set.key(id.0.into())),
         }
     }
     before.rows(&DROP_IDENTIFIERS, view.patients.changed(), |set, p| set.key(p.id.0.into()));

@@ -10,6 +10,7 @@ mod commit;
 mod dialect;
 mod error;
 mod flush;
+mod forget;
 mod open;
 pub mod peek;
 pub mod read;
@@ -151,7 +152,6 @@ writes! {
     answer_referral(AnswerReferral) -> record::Answered, Accept;
     change_referral(ChangeReferral) -> record::Answered, Accept;
     update_patient(UpdatePatient) -> record::Answered, Accept;
-    forget(Forget) -> (), Accept;
     /// Before the data leaves the bridge.
     audit_reads(ReadAudit) -> (), Accept;
     /// The acknowledgement to send.

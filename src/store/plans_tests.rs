@@ -2,7 +2,7 @@
 
 use super::dialect::{Sql, Statement, migration};
 use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals};
-use super::{flush, sources};
+use super::{flush, forget, sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 const TABLES: &str = concat!(
@@ -58,7 +58,10 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::DUE_LANES ["lane_due"];
         sources::DUE_CHAINS ["lane_due", "delivery_ready", "delivery_asks", "delivery_by_subject"];
         flush::SET_DELIVERIES;
-        flush::DROP_REQUESTS ["request_by_age"];
+        flush::DROP_REQUESTS;
+        flush::FORGET_IGNORED;
+        forget::OLD_REQUESTS ["request_by_age"];
+        forget::OLD_IGNORED ["inbound_by_state_time"];
         flush::SET_HEADS ["delivery_ready", "delivery_asks"];
         flush::PUT_LANES;
         flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];

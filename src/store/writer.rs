@@ -298,7 +298,16 @@ async fn decide_and_commit(
     batch: &mut [Box<dyn Queued>],
 ) -> Result<(), Failed> {
     let mut tx = begin(&around.pool, recent).await.map_err(|e| Failed::Away(e.into()))?;
-    let (mut view, feed) = read_needs(&mut tx, around, recent, batch).await?;
+    let (mut view, feed) = match read_needs(&mut tx, around, recent, batch).await {
+        Ok(read) => read,
+        Err(e) => {
+            // One that answers is kept: its place at the server may be taken meanwhile.
+            if let Tx::Postgres(begun) = tx {
+                recent.connection = begun.end("ROLLBACK").await.ok();
+            }
+            return Err(e);
+        }
+    };
     around.signals.open_deliveries.store(feed.open, Ordering::Relaxed);
     let full = around.signals.full();
     let rules = around.signals.rules();

@@ -15,7 +15,7 @@ use ips_bridge::inbound::{Source, receive};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::Page;
 use ips_bridge::store::record::{Inbound, InboundState};
-use ips_bridge::store::write::{Forget, Operation};
+use ips_bridge::store::write::Operation;
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,10 +79,6 @@ pub async fn last(bridge: &Bridge) -> Inbound {
     bridge.store.inbound_messages(&Scope::system(), None, page).await.unwrap().remove(0)
 }
 
-fn ignored(before: Timestamp) -> Forget {
-    Forget::Ignored { endpoint: endpoint_id(), before }
-}
-
 pub fn state(inbound: &Inbound) -> (&'static str, Option<&str>) {
     (inbound.state.word(), inbound.rule.as_deref())
 }
@@ -104,8 +100,7 @@ async fn a_change_is_taken_in_and_an_older_one_never_overwrites_it() {
             assert_eq!(state(&kept), ("IGNORED", Some("(older news)")));
             assert!(!kept.bytes.0.is_empty(), "it is about one of ours: kept");
         }
-        bridge.store.forget(ignored(Timestamp::MAX)).await.unwrap();
-        assert!(!last(&bridge).await.bytes.0.is_empty(), "what was only late stays whole");
+        assert_eq!(bridge.store.forget_ignored(&endpoint_id(), Timestamp::MAX).await.unwrap(), 0);
         assert_eq!(patient(&bridge).await.details.phone, now.details.phone);
         assert_eq!(tell(&source, adt("A08", 30, &format!("{PID}||||||\"\""))).await, "AA");
         let after = patient(&bridge).await.details;
@@ -158,9 +153,8 @@ async fn the_bytes_of_what_is_not_ours_are_forgotten_after_their_time_and_the_ro
         let stranger = adt("A31", 1, "PID|1||Z9^^^RZ9^MR||STRANGER^SUSAN^^^^^L||19700101|F");
         assert_eq!(tell(&source, stranger.clone()).await, "AA");
         assert_eq!(last(&bridge).await.bytes.0, stranger);
-        bridge.store.forget(ignored(Timestamp::UNIX_EPOCH)).await.unwrap();
-        assert_eq!(last(&bridge).await.bytes.0, stranger, "it is younger than that");
-        bridge.store.forget(ignored(Timestamp::MAX)).await.unwrap();
+        assert_eq!(bridge.store.forget_ignored(&endpoint_id(), Timestamp::UNIX_EPOCH).await.unwrap(), 0);
+        assert_eq!(bridge.store.forget_ignored(&endpoint_id(), Timestamp::MAX).await.unwrap(), 1);
         let kept = last(&bridge).await;
         assert!(kept.bytes.0.is_empty() && kept.state.word() == "IGNORED");
         drop(source);

@@ -108,8 +108,8 @@ impl Reply {
             found.text(repeat.component(2).reading());
         }
         let own = found.errors.len();
-        for told in error_at.into_iter().flat_map(|path| path.read_all(message.segments())) {
-            found.err_code(told, None, None);
+        if let Some(path) = error_at {
+            found.told(&message, path);
         }
         found.errors[own..].iter_mut().for_each(|e| e.is_own = true);
         let message_code = message.msh().field(9).repeats().next().and_then(|r| said(r.component(1).reading()));
@@ -171,6 +171,20 @@ impl Found {
         self.error(code, severity, location.clone());
         if worded && self.errors.len() == before {
             self.errors.push(ReplyError { code: String::new(), severity, location, is_own: false });
+        }
+    }
+
+    /// What stands in the receiver's own place. Where the pack says which segments tell of errors, each is one, code or not.
+    fn told(&mut self, message: &Message, path: &Path) {
+        for repeat in path.repeats(message.segments()) {
+            let before = self.errors.len();
+            match path.is_of_repetitions() {
+                true => self.err_code(repeat.component(1).reading(), None, None),
+                false => self.err_code(path.reading_of(repeat), None, None),
+            }
+            if self.errors.len() == before && (path.chooses_segments() || said(repeat.reading()).is_some()) {
+                self.errors.push(ReplyError { code: String::new(), severity: None, location: None, is_own: true });
+            }
         }
     }
 

@@ -1,17 +1,16 @@
-//! What need not be remembered any longer: request ids once no client tries again, the bytes of messages that were not for us.
+//! What need not be remembered any longer: request ids once no client tries again, the bytes of messages that were not for us. Found by
+//! [`crate::store::forget`], some at a time: nobody waits long behind it.
 
 use super::super::error::WriteError;
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
-use crate::domain::organisation::EndpointId;
-use jiff::Timestamp;
+use crate::domain::ids::InboundId;
 
 #[derive(Debug, Clone)]
-pub enum Forget {
-    /// Request ids that were answered before that.
-    Requests { before: Timestamp },
-    /// The bytes of what was not for us and came before that; the rows stay, and what was only late stays whole.
-    Ignored { endpoint: EndpointId, before: Timestamp },
+pub(in crate::store) enum Forget {
+    Requests(Vec<Vec<u8>>),
+    /// The bytes; the rows stay.
+    Ignored(Vec<InboundId>),
 }
 
 impl Write for Forget {

@@ -21,7 +21,7 @@ mod told;
 
 pub use audit::ReadAudit;
 pub use death::HeardOfDeath;
-pub use forget::Forget;
+pub(super) use forget::Forget;
 pub use gate::{Feeling, Knock};
 pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};

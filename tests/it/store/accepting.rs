@@ -7,7 +7,7 @@ use futures::future::join_all;
 use ips_bridge::domain::ids::DeliveryId;
 use ips_bridge::store::read::{Page, SubjectFilter};
 use ips_bridge::store::record::Answered;
-use ips_bridge::store::write::{Forget, WriteNote};
+use ips_bridge::store::write::WriteNote;
 use ips_bridge::store::{Limits, Refusal, Scope, WriteError};
 use std::time::Duration;
 
@@ -281,9 +281,9 @@ async fn a_request_id_is_forgotten_after_its_time_and_not_before() {
         assert_eq!(first.answer().deliveries, []);
         bridge.clock.advance(Duration::from_secs(3600));
         let before = bridge.now() - jiff::Span::new().hours(2);
-        bridge.store.forget(Forget::Requests { before }).await.unwrap();
+        assert_eq!(bridge.store.forget_requests(before).await.unwrap(), 0);
         assert!(matches!(bridge.store.operate(idle(id)).await, Ok(Answered::Repeated(_))));
-        bridge.store.forget(Forget::Requests { before: bridge.now() }).await.unwrap();
+        assert_eq!(bridge.store.forget_requests(bridge.now()).await.unwrap(), 3);
         assert!(matches!(bridge.store.operate(idle(id)).await, Ok(Answered::Fresh(_))));
         bridge.close().await;
     }

@@ -137,6 +137,11 @@ impl Path {
         self.joined.is_some()
     }
 
+    /// Whether it looks at some of its segments only.
+    pub fn chooses_segments(&self) -> bool {
+        !self.segment_select.is_empty()
+    }
+
     /// The id of the segments it looks at.
     pub fn segment_id(&self) -> &str {
         &self.segment
@@ -189,13 +194,16 @@ impl Path {
 
     /// What every matching repetition says, absent ones included.
     fn matches<'m>(&self, segments: impl IntoIterator<Item = Segment<'m>>) -> Vec<Reading<'m>> {
-        self.repeats(segments)
-            .map(|repeat| match (self.component, self.subcomponent) {
-                (None, _) => repeat.reading(),
-                (Some(component), None) => repeat.component(component).reading(),
-                (Some(component), Some(subcomponent)) => repeat.component(component).subcomponent(subcomponent),
-            })
-            .collect()
+        self.repeats(segments).map(|repeat| self.reading_of(repeat)).collect()
+    }
+
+    /// What one of its repetitions says at its place.
+    pub fn reading_of<'m>(&self, repeat: Repeat<'m>) -> Reading<'m> {
+        match (self.component, self.subcomponent) {
+            (None, _) => repeat.reading(),
+            (Some(component), None) => repeat.component(component).reading(),
+            (Some(component), Some(subcomponent)) => repeat.component(component).subcomponent(subcomponent),
+        }
     }
 }
 
