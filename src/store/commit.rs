@@ -81,7 +81,10 @@ async fn at_once(
         done if done + 1 == count => at_commit(e),
         _ => Failed::Before(e.into()),
     };
-    rolled_back(connection).await;
+    if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err() {
+        // Whatever state it is in: the next one is new.
+        let _ = connection.close().await;
+    }
     Err(failed)
 }
 
@@ -141,13 +144,6 @@ async fn in_one(
     }
 }
 
-/// Whatever state it is in: the next one is new, unless it can be brought back.
-async fn rolled_back(mut connection: PoolConnection<Sqlite>) {
-    if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err() {
-        let _ = connection.close().await;
-    }
-}
-
 /// Nobody knows what became of it.
 fn at_commit(e: sqlx::Error) -> Failed {
     if is_fsync_error(&e) {
@@ -166,4 +162,38 @@ fn is_fsync_error(e: &sqlx::Error) -> bool {
     d.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some_and(|s| {
         sqlx::error::DatabaseError::code(s).is_some_and(|c| c.parse::<i32>().is_ok_and(|n| n & 255 == 10))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, Row};
+
+    async fn few_at_hand() -> SqliteConnection {
+        SqliteConnectOptions::new().row_buffer_size(3).connect().await.expect("SQLite opens")
+    }
+
+    const HUNDRED: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)";
+
+    #[tokio::test]
+    async fn more_rows_than_are_kept_at_hand_are_all_read() {
+        let mut connection = few_at_hand().await;
+        for _ in 0..3 {
+            let sql = format!("{HUNDRED} SELECT i FROM n");
+            let rows = read(&mut connection, &sql, Vec::new(), &Notify::new()).await.expect("read");
+            let read: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+            assert_eq!(read, Vec::from_iter(1..=100));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_half_way_gives_nothing_and_leaves_no_transaction_open() {
+        let mut connection = few_at_hand().await;
+        // No number has the other sign of the smallest.
+        let sql = format!("{HUNDRED} SELECT CASE WHEN i < 50 THEN i ELSE abs(-9223372036854775807 - 1) END FROM n");
+        assert!(read(&mut connection, &sql, Vec::new(), &Notify::new()).await.is_err());
+        // Nothing begins within a transaction.
+        assert!(sqlx::query("BEGIN").execute(&mut connection).await.is_ok());
+    }
 }

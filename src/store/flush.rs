@@ -65,22 +65,16 @@ statement!(
     "INSERT INTO entry (id, trust, patient_id, referral_id, subject_id, version, kind, action, recorded_at, payload) \
      SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:uuid}, {5:int}, {6:text}, {7:text}, {8:int}, {9:heap_text} FROM {rows}"
 );
-statement!(
-    PUT_DELIVERIES,
-    "INSERT INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, park_reason, waiting_for, blocked, due_at, \
+const DELIVERY: &str = "INSERT INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, park_reason, waiting_for, blocked, due_at, \
        created_at, accepted_at, filed_at, position, payload, ask_at) \
      SELECT {0:uuid}, {1:uuid}, {2:uuid}, {3:text}, {4:uuid}, {5:text}, {6:int}, {7:text}, {8:text}, {9:text}, {10:int}, {11:int}, {12:int}, {13:int}, \
        {14:int}, {15:int}, {16:heap_text}, {18:int} FROM {rows} WHERE true \
-     ON CONFLICT (id) DO UPDATE SET patient_id = excluded.patient_id, lane_seq = excluded.lane_seq, state = excluded.state, \
-       park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, blocked = excluded.blocked, due_at = excluded.due_at, \
-       accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at"
-);
-// What keeps its place: no index is touched that tells where it belongs.
-statement!(
-    SET_DELIVERIES,
-    "UPDATE delivery SET state = {1:text}, park_reason = {2:text}, waiting_for = {3:text}, blocked = {4:int}, due_at = {5:int}, accepted_at = {6:int}, \
-       filed_at = {7:int}, position = {8:int}, payload = {9:heap_text}, ask_at = {11:int} FROM {rows} WHERE delivery.id = {0:uuid}"
-);
+     ON CONFLICT (id) DO UPDATE SET state = excluded.state, park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, \
+       blocked = excluded.blocked, due_at = excluded.due_at, accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, \
+       position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at";
+statement!(PLACE_DELIVERIES, &format!("{DELIVERY}, patient_id = excluded.patient_id, lane_seq = excluded.lane_seq"));
+// What keeps its place: SQLite writes every index of a column that is set, changed or not.
+statement!(PUT_DELIVERIES, DELIVERY);
 statement!(
     PUT_LANES,
     "INSERT INTO lane (endpoint_id, patient_id, next_seq, lease_token, lease_until, delivery_id, moves_to, moves_by) \
@@ -230,10 +224,9 @@ pub(super) async fn flush(
         set.row(&[r.trust.as_str().into(), e.system.as_str().into(), e.value.0.as_str().into(), r.id.0.into()]);
     });
     written(&mut group, view);
-    let in_place = |d: &&&Delivery| !view.deliveries.is_new(&d.id) && !view.moved.contains(&d.id);
-    group
-        .rows(&PUT_DELIVERIES, deliveries.iter().filter(|d| !in_place(d)), |set, d| delivery_row(set, view, d, next()));
-    group.rows(&SET_DELIVERIES, deliveries.iter().filter(in_place), |set, d| set_row(set, view, d, next()));
+    let (placed, kept): (Vec<_>, Vec<_>) = deliveries.iter().partition(|d| view.placed.contains(&d.id));
+    group.rows(&PLACE_DELIVERIES, placed, |set, d| delivery_row(set, view, d, next()));
+    group.rows(&PUT_DELIVERIES, kept, |set, d| delivery_row(set, view, d, next()));
     sent(&mut group, view);
     accounts(&mut group, view, now);
     packs(&mut group, view, now);
@@ -430,6 +423,8 @@ fn packs(group: &mut Group, view: &View, now: Timestamp) {
 }
 
 fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
+    let predecessor = d.predecessor.and_then(|p| view.deliveries.get(&p));
+    let waiting_for = d.park.as_ref().map(|_| format!("{:?}", d.waiting_for()));
     set.row(&[
         d.id.0.into(),
         d.entry_id.0.into(),
@@ -440,8 +435,8 @@ fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
         d.lane_seq.into(),
         d.state.word().into(),
         d.park.as_ref().map(|p| p.reason.code()).into(),
-        waiting_for(d).as_deref().into(),
-        blocked(view, d).into(),
+        waiting_for.as_deref().into(),
+        i64::from(chain::blocked(d.action, predecessor)).into(),
         micros(d.due_at()).into(),
         micros(d.created_at).into(),
         d.accepted_at.map(micros).into(),
@@ -450,30 +445,6 @@ fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
         Cell::Heap(&payload(d)),
         d.ask_at().map(micros).into(),
     ]);
-}
-
-fn set_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
-    set.row(&[
-        d.id.0.into(),
-        d.state.word().into(),
-        d.park.as_ref().map(|p| p.reason.code()).into(),
-        waiting_for(d).as_deref().into(),
-        blocked(view, d).into(),
-        micros(d.due_at()).into(),
-        d.accepted_at.map(micros).into(),
-        d.filed_at.map(micros).into(),
-        position.into(),
-        Cell::Heap(&payload(d)),
-        d.ask_at().map(micros).into(),
-    ]);
-}
-
-fn waiting_for(d: &Delivery) -> Option<String> {
-    d.park.as_ref().map(|_| format!("{:?}", d.waiting_for()))
-}
-
-fn blocked(view: &View, d: &Delivery) -> i64 {
-    i64::from(chain::blocked(d.action, d.predecessor.and_then(|p| view.deliveries.get(&p))))
 }
 
 /// The JSON of a domain type, as text in its row.

@@ -2,14 +2,13 @@
 
 use super::Store;
 use super::dialect::{on, statement};
-use super::error::WriteError;
+use super::error::{StoreError, WriteError};
 use super::write::Forget;
 use super::writer::Priority;
 use crate::domain::ambient::micros;
 use crate::domain::ids::InboundId;
 use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 /// Looked for at a time.
@@ -26,37 +25,37 @@ statement!(
 impl Store {
     /// Forgets request ids answered before `before`. How many there were.
     pub async fn forget_requests(&self, before: Timestamp) -> Result<u64, WriteError> {
-        let sql = OLD_REQUESTS.for_pool(&self.readers);
         let mut forgotten = 0;
         loop {
-            let found: Vec<(Vec<u8>,)> = on!(Pool, &self.readers, p => sqlx::query_as(AssertSqlSafe(sql.0)).bind(micros(before)).bind(FOUND_MAX).fetch_all(p).await)
-                .map_err(|e| WriteError::from(super::StoreError::from(e)))?;
-            if found.is_empty() {
-                return Ok(forgotten);
-            }
-            forgotten += found.len() as u64;
-            for part in found.chunks(PART) {
-                let keys = part.iter().map(|(key,)| key.clone()).collect();
-                self.writer.write(Forget::Requests(keys), Priority::Accept).await?;
+            let sql = OLD_REQUESTS.for_pool(&self.readers);
+            let found: Vec<Vec<u8>> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(micros(before)).bind(FOUND_MAX).fetch_all(p).await)
+                .map_err(StoreError::from)?;
+            match self.in_parts(found, Forget::Requests).await? {
+                0 => return Ok(forgotten),
+                n => forgotten += n,
             }
         }
     }
 
     /// Forgets the bytes of what was not for us and came before `before`; the rows stay, and what was only late stays whole. How many had any.
     pub async fn forget_ignored(&self, endpoint: &EndpointId, before: Timestamp) -> Result<u64, WriteError> {
-        let sql = OLD_IGNORED.for_pool(&self.readers);
         let mut forgotten = 0;
         loop {
-            let found: Vec<(Uuid,)> = on!(Pool, &self.readers, p => sqlx::query_as(AssertSqlSafe(sql.0)).bind(endpoint.as_str()).bind(micros(before)).bind(FOUND_MAX).fetch_all(p).await)
-                .map_err(|e| WriteError::from(super::StoreError::from(e)))?;
-            if found.is_empty() {
-                return Ok(forgotten);
-            }
-            forgotten += found.len() as u64;
-            for part in found.chunks(PART) {
-                let ids = part.iter().map(|(id,)| InboundId(*id)).collect();
-                self.writer.write(Forget::Ignored(ids), Priority::Accept).await?;
+            let sql = OLD_IGNORED.for_pool(&self.readers);
+            let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(micros(before)).bind(FOUND_MAX).fetch_all(p).await)
+                .map_err(StoreError::from)?;
+            match self.in_parts(found.into_iter().map(InboundId).collect(), Forget::Ignored).await? {
+                0 => return Ok(forgotten),
+                n => forgotten += n,
             }
         }
+    }
+
+    /// How many there were.
+    async fn in_parts<T: Clone>(&self, found: Vec<T>, forget: fn(Vec<T>) -> Forget) -> Result<u64, WriteError> {
+        for part in found.chunks(PART) {
+            self.writer.write(forget(part.to_vec()), Priority::Accept).await?;
+        }
+        Ok(found.len() as u64)
     }
 }

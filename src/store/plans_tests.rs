@@ -57,7 +57,6 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
         sources::DUE_LANES ["lane_due"];
         sources::DUE_CHAINS ["lane_due", "delivery_ready", "delivery_asks", "delivery_by_subject"];
-        flush::SET_DELIVERIES;
         flush::DROP_REQUESTS;
         flush::FORGET_IGNORED;
         forget::OLD_REQUESTS ["request_by_age"];

@@ -14,7 +14,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::person::{LocalIdentifier, Patient};
 use crate::domain::referral::{ExternalId, Referral};
 use crate::domain::standing::PatientKey;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use uuid::Uuid;
 
@@ -22,13 +22,11 @@ use uuid::Uuid;
 pub(super) struct Rows<K, V> {
     slots: HashMap<K, Option<V>>,
     changed: Vec<K>,
-    /// Those of them that the database does not have, as far as was looked.
-    new: HashSet<K>,
 }
 
 impl<K, V> Default for Rows<K, V> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), changed: Vec::new(), new: HashSet::new() }
+        Self { slots: HashMap::new(), changed: Vec::new() }
     }
 }
 
@@ -49,20 +47,7 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
     /// To be written.
     pub fn put(&mut self, key: K, value: V) {
         self.changed.push(key.clone());
-        if self.slots.insert(key.clone(), Some(value)).flatten().is_none() {
-            self.new.insert(key);
-        }
-    }
-
-    /// To be written over what the database has.
-    pub fn put_over(&mut self, key: K, value: V) {
-        self.changed.push(key.clone());
         self.slots.insert(key, Some(value));
-    }
-
-    /// Whether it must be written as if nothing of it were there.
-    pub fn is_new(&self, key: &K) -> bool {
-        self.new.contains(key)
     }
 
     /// How often something was put.
@@ -207,8 +192,8 @@ pub(super) struct View {
     pub audits: Vec<Audit>,
     pub packs: Vec<PackRow>,
     pub forget: Vec<Forget>,
-    /// Deliveries that became another patient's.
-    pub moved: BTreeSet<DeliveryId>,
+    /// Deliveries whose place in a lane is new to them.
+    pub placed: BTreeSet<DeliveryId>,
     /// Lanes whose head may be another one now.
     pub touched_lanes: BTreeSet<LaneKey>,
     /// Open deliveries more (or fewer) than before the batch.
@@ -300,8 +285,8 @@ impl View {
     /// A new or changed delivery: its lane's head, its chain and the count of open ones follow.
     pub fn put_delivery(&mut self, delivery: Delivery) {
         let known = self.deliveries.get(&delivery.id);
-        if known.is_some_and(|d| (d.patient_id, d.lane_seq) != (delivery.patient_id, delivery.lane_seq)) {
-            self.moved.insert(delivery.id);
+        if known.is_none_or(|d| (d.patient_id, d.lane_seq) != (delivery.patient_id, delivery.lane_seq)) {
+            self.placed.insert(delivery.id);
         }
         let before = known.map(|d| d.state.is_open());
         self.opened += i64::from(delivery.state.is_open()) - i64::from(before.unwrap_or(false));
