@@ -79,6 +79,7 @@ pub(super) use on;
 /// One SQL text with `{…}` words for what differs.
 ///
 /// * `IN {uuids}` – in the list of uuids in the JSON array `$1`; `{texts}` – the list of texts in it; `{texts2}` to `{texts4}` – in `$2` to `$4`
+/// * `{among}SELECT …{end}` – is one of what the query gives, whatever the planner thinks of how many these are
 /// * `{rows}` – the rows of the JSON array of arrays `$1`, as `r`; `{0:uuid}` – column 0 of such a row, as that type
 /// * `{5:heap}`, `{5:heap_text}` – the bytes, or the text, at the place in the heap `$2` that columns 5 and 6 tell ([`super::rowset`])
 /// * `{none:uuid}` – nothing, of that type
@@ -103,13 +104,18 @@ impl Sql {
         let sqlite = sqlite
             .replace("{uuids}", "(SELECT unhex(value, '-') FROM json_each($1))")
             .replace("{texts}", "(SELECT value FROM json_each($1))")
-            .replace("{rows}", "json_each($1) AS r")
+            // Rows as JSONB: as JSON each would be made text, and read again for every column.
+            .replace("{rows}", "jsonb_each($1) AS r")
+            .replace("{among}", "IN (")
+            .replace("{end}", ")")
             .replace("{clock}", "NULL")
             .replace("{due}", "$3")
             .replace("{bytes_none}", "x''");
         let postgres = postgres
             // An array, not a join: whatever the planner knows of the table, it looks each up in an index.
             .replace("IN {uuids}", "= ANY (ARRAY(SELECT value::uuid FROM json_array_elements_text($1::json)))")
+            .replace("{among}", "= ANY (ARRAY(")
+            .replace("{end}", "))")
             .replace("{texts}", "(SELECT value FROM json_array_elements_text($1::json))")
             .replace("{rows}", "jsonb_array_elements($1::jsonb) AS r")
             // A query of its own, so that it is asked once and an index can be entered with the answer.
@@ -195,8 +201,9 @@ fn columns(text: &str, postgres: bool) -> String {
     out
 }
 
-/// A migration's text: column types, and the JSON of a delivery `d`.
+/// A migration's text: column types, and the JSON of a delivery `d`; what stands behind the words `-- SQLite only` PostgreSQL does not get.
 pub(super) fn migration(text: &str, postgres: bool) -> String {
+    let text = if postgres { text.split("-- SQLite only").next().unwrap_or_default() } else { text };
     let words = if postgres {
         [
             ("{uuid}", "UUID"),
@@ -204,6 +211,7 @@ pub(super) fn migration(text: &str, postgres: bool) -> String {
             ("{bytes}", "BYTEA"),
             ("{serial}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
             ("{strict}", ""),
+            ("{keyed}", ""),
             ("{json}", "d.payload::json"),
         ]
     } else {
@@ -213,6 +221,8 @@ pub(super) fn migration(text: &str, postgres: bool) -> String {
             ("{bytes}", "BLOB"),
             ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
             ("{strict}", "STRICT"),
+            // Kept in the order of its key: one tree.
+            ("{keyed}", "STRICT, WITHOUT ROWID"),
             ("{json}", "d.payload"),
         ]
     };
@@ -245,7 +255,7 @@ mod tests {
         let sql = Sql::new("UPDATE t SET a = {0:heap}, b = {2:uuid} FROM {rows} WHERE c = {none:int}");
         assert_eq!(
             sql.part(false, 10),
-            "UPDATE t SET a = substr($12, r.value ->> 0, r.value ->> 1), b = unhex(r.value ->> 2, '-') FROM json_each($11) AS r WHERE c = NULL"
+            "UPDATE t SET a = substr($12, r.value ->> 0, r.value ->> 1), b = unhex(r.value ->> 2, '-') FROM jsonb_each($11) AS r WHERE c = NULL"
         );
         assert_eq!(
             sql.part(true, 0),

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "packs", include_str!("../../migrations/0005_packs.sql")),
     (6, "record_names", include_str!("../../migrations/0006_record_names.sql")),
     (7, "identifier_values", include_str!("../../migrations/0007_identifier_values.sql")),
+    (8, "fewer_pages", include_str!("../../migrations/0008_fewer_pages.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.

@@ -110,8 +110,24 @@ fn select(of: Of, places: &[(&str, &str)], from: &str) -> String {
     format!("SELECT {} AS source, {} FROM {from}", of as i32, columns.join(", "))
 }
 
+/// Whether a subject is among the notes, outcomes and referrals of some patients; `$who` says which, behind the column.
+macro_rules! subjects_of {
+    ($who:literal) => {
+        concat!(
+            "{among}SELECT n.id FROM referral f JOIN note n ON n.referral_id = f.id WHERE f.patient_id ",
+            $who,
+            " UNION ALL SELECT o.id FROM referral f JOIN outcome o ON o.referral_id = f.id WHERE f.patient_id ",
+            $who,
+            " UNION ALL SELECT f.id FROM referral f WHERE f.patient_id ",
+            $who,
+            "{end}"
+        )
+    };
+}
+pub(super) use subjects_of;
+
 macro_rules! source {
-    ($name:ident, $of:ident, $from:literal, $($place:ident = $own:literal),+) => {
+    ($name:ident, $of:ident, $from:expr, $($place:ident = $own:literal),+) => {
         statement!($name, &select(Of::$of, &[$((stringify!($place), $own)),+], $from));
     };
 }
@@ -173,18 +189,35 @@ source!(PATIENTS, Patient, "patient WHERE id IN {uuids}", t1 = "payload");
 source!(REFERRALS, Referral, "referral WHERE id IN {uuids}", t1 = "payload");
 source!(REFERRALS_OF, Referral, "referral WHERE patient_id IN {uuids}", t1 = "payload");
 source!(NOTES, Note, "note WHERE id IN {uuids}", t1 = "payload");
-source!(NOTES_OF, Note, "note WHERE patient_id IN {uuids}", t1 = "payload");
+source!(
+    NOTES_OF,
+    Note,
+    "note WHERE referral_id IN (SELECT id FROM referral WHERE patient_id IN {uuids})",
+    t1 = "payload"
+);
 source!(OUTCOMES, Outcome, "outcome WHERE id IN {uuids}", t1 = "payload");
-source!(OUTCOMES_OF, Outcome, "outcome WHERE patient_id IN {uuids}", t1 = "payload");
+source!(
+    OUTCOMES_OF,
+    Outcome,
+    "outcome WHERE referral_id IN (SELECT id FROM referral WHERE patient_id IN {uuids})",
+    t1 = "payload"
+);
 source!(OUTCOMES_OF_REFERRAL, Outcome, "outcome WHERE referral_id IN {uuids}", t1 = "payload");
 source!(ENTRIES, Entry, "entry WHERE id IN {uuids}", t1 = "payload");
 source!(DELIVERIES, Delivery, "delivery WHERE id IN {uuids}", t1 = "payload");
 source!(CHAINS, Delivery, "delivery WHERE subject_id IN {uuids}", t1 = "payload");
-source!(DELIVERIES_OF, Delivery, "delivery WHERE patient_id IN {uuids}", t1 = "payload");
+source!(DELIVERIES_OF, Delivery, concat!("delivery WHERE subject_id ", subjects_of!("IN {uuids}")), t1 = "payload");
+// While a merged patient's lane waits for its lease to end, its deliveries are of notes that are the survivor's already.
 source!(
     DELIVERIES_OF_LANES,
     Delivery,
-    "delivery WHERE (patient_id, endpoint_id) IN (SELECT {1:uuid}, {0:text} FROM {rows})",
+    concat!(
+        "delivery WHERE subject_id ",
+        subjects_of!(
+            "IN (SELECT {1:uuid} FROM {rows} UNION ALL SELECT l.moves_to FROM lane l \
+                 WHERE (l.endpoint_id, l.patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows}))"
+        )
+    ),
     t1 = "payload"
 );
 source!(ATTEMPTS, Attempt, "attempt WHERE id IN {uuids}", t1 = "payload");

@@ -3,6 +3,7 @@
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
 use super::super::record::{Attempt, Raw, Rendering, Reply, Step};
+use super::super::sources::subjects_of;
 use super::super::{Scope, Store};
 use super::{Page, all, list, one, parse, trusts, uuids};
 use crate::domain::ambient::from_micros;
@@ -36,11 +37,16 @@ statement!(BY_IDS, "SELECT payload FROM delivery WHERE id IN {uuids} ORDER BY id
 statement!(OF_SUBJECTS, "SELECT payload FROM delivery WHERE subject_id IN {uuids} ORDER BY id");
 /// One list by four ways in: a filter that leaves few deliveries must not read them all.
 macro_rules! list_by {
-    ($name:ident, $narrow:literal) => {
+    ($name:ident, $narrow:expr) => {
+        list_by!($name, "", "delivery", $narrow);
+    };
+    ($name:ident, $with:expr, $from:literal, $narrow:expr) => {
         statement!(
             $name,
-            concat!(
-                "SELECT payload FROM delivery WHERE ",
+            &format!(
+                "{}SELECT payload FROM {} WHERE {}{}",
+                $with,
+                $from,
                 $narrow,
                 "($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
                  AND ($3 IS NULL OR state IN {texts3}) AND ($4 IS NULL OR park_reason IN {texts4}) AND id < $5 \
@@ -52,7 +58,12 @@ macro_rules! list_by {
 }
 list_by!(LIST, "");
 list_by!(LIST_OF_SUBJECT, "subject_id = $9 AND ");
-list_by!(LIST_OF_PATIENT, "patient_id = $7 AND ");
+list_by!(
+    LIST_OF_PATIENT,
+    concat!("WITH mine AS MATERIALIZED (SELECT * FROM delivery WHERE subject_id ", subjects_of!("= $7"), ") "),
+    "mine",
+    ""
+);
 list_by!(LIST_PARKED, "state = 'PARKED' AND ");
 statement!(
     SINCE,

@@ -29,7 +29,7 @@ statement!(
 );
 statement!(
     NOTES_OF_PATIENT,
-    "SELECT payload FROM note WHERE patient_id = $1 AND id < $2 AND occurred_at >= $3 ORDER BY id DESC LIMIT $4"
+    "SELECT payload FROM note WHERE referral_id IN (SELECT id FROM referral WHERE patient_id = $1) AND id < $2 AND occurred_at >= $3 ORDER BY id DESC LIMIT $4"
 );
 statement!(
     OUTCOMES_OF_REFERRAL,
@@ -37,7 +37,7 @@ statement!(
 );
 statement!(
     OUTCOMES_OF_PATIENT,
-    "SELECT payload FROM outcome WHERE patient_id = $1 AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4"
+    "SELECT payload FROM outcome WHERE referral_id IN (SELECT id FROM referral WHERE patient_id = $1) AND id < $2 AND $3 <> -1 ORDER BY id DESC LIMIT $4"
 );
 statement!(
     TO_BACKFILL,

@@ -33,7 +33,9 @@ statement!(
     "SELECT payload FROM referral r WHERE ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR state IN {texts2}) AND r.id < $3 \
        AND ($4 IS NULL OR patient_id = $5) AND ($6 IS NULL OR team = $6) AND ($7 IS NULL OR assigned_to = $7) \
        AND ($8 = 0 OR (state IN ('RECEIVED', 'ACCEPTED') AND touched_at < $8 \
-            AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.referral_id = r.id AND e.recorded_at >= $8))) \
+            AND NOT EXISTS (SELECT 1 FROM note n JOIN entry e ON e.subject_id = n.id WHERE n.referral_id = r.id AND e.recorded_at >= $8) \
+            AND NOT EXISTS (SELECT 1 FROM outcome o JOIN entry e ON e.subject_id = o.id WHERE o.referral_id = r.id AND e.recorded_at >= $8) \
+            AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.subject_id = r.id AND e.recorded_at >= $8))) \
      ORDER BY r.id DESC LIMIT $9"
 );
 statement!(
@@ -42,7 +44,11 @@ statement!(
 );
 statement!(
     LAST_ENTRIES,
-    "SELECT referral_id, MAX(recorded_at) FROM entry WHERE referral_id IN {uuids} GROUP BY referral_id"
+    "SELECT referral_id, MAX(recorded_at) FROM ( \
+       SELECT n.referral_id, e.recorded_at FROM note n JOIN entry e ON e.subject_id = n.id WHERE n.referral_id IN {uuids} \
+       UNION ALL SELECT o.referral_id, e.recorded_at FROM outcome o JOIN entry e ON e.subject_id = o.id WHERE o.referral_id IN {uuids} \
+       UNION ALL SELECT e.subject_id, e.recorded_at FROM entry e WHERE e.subject_id IN {uuids}) AS said \
+     GROUP BY referral_id"
 );
 
 impl Store {

@@ -45,6 +45,8 @@ pub struct AboutReferral {
     pub told: ReferralTold,
     /// What is urgent of the patient: taken whatever becomes of the rest.
     pub urgent: Option<Box<PatientChange>>,
+    /// Of what it says who it is about: what was left out, and why.
+    pub left_out: Vec<String>,
 }
 
 /// Which built-in rule ignored a message.
@@ -150,7 +152,14 @@ impl Write for ReceivedTold {
             Told::Merges(merges) => worst(merges.iter().map(|m| self.merge(view, ctx, &actor, m)).collect()),
             Told::Referral(about) => {
                 inbound.referral_id = about.referral(view, &inbound);
-                let became = about.decide(view, ctx, &actor, &inbound);
+                let became = match about.decide(view, ctx, &actor, &inbound) {
+                    Became::Applied(note) => {
+                        let said =
+                            Some(note).filter(|n| !n.is_empty()).into_iter().chain(about.left_out.iter().cloned());
+                        Became::Applied(said.collect::<Vec<_>>().join("; "))
+                    }
+                    other => other,
+                };
                 self.and_urgent(view, ctx, &actor, became, about.urgent.as_deref())
             }
         };

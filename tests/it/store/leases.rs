@@ -311,6 +311,7 @@ async fn on_sqlite_a_claim_is_on_disk_with_what_is_begun_under_it_and_no_sooner(
         for text in ["First.", "Second.", "Third."] {
             let of = bridge.episode().await;
             deliveries.push(bridge.write(&of, text).await.delivery());
+            bridge.pass(Duration::from_millis(1)).await;
         }
         // Those that were taken up and are not written do not stand in the way of the others.
         let mut claimed = Vec::new();
