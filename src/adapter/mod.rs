@@ -4,6 +4,7 @@
 //! checks it once, [`Pack::render`] turns an entry into bytes, [`Pack::parse`] a message into our words, and
 //! [`Pack::reply_rules`] says what replies mean. [`check`] and [`examples`] prove a pack.
 
+pub mod by_hand;
 pub mod check;
 mod codes;
 pub mod compare;

@@ -55,6 +55,8 @@ pub struct Parsed {
     pub nulls: Vec<String>,
     /// NHS numbers that stand where HL7 2.1 to 2.3 has them (PID-2, PID-4, PID-19) and no map reads them: whom they may mean, and no more.
     pub elsewhere: Vec<NhsNumber>,
+    /// Segments, by id, that the map looks at nothing of (hl7v2 packs).
+    pub not_read: Vec<String>,
 }
 
 impl std::fmt::Debug for Parsed {
@@ -335,7 +337,8 @@ impl Pack {
         let control_id = envelope.control_id().into_owned();
         let Mapped { value, nulls } = mapped;
         let elsewhere = super::map::numbers_elsewhere(&message);
-        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere };
+        let not_read = map.not_read(&message);
+        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere, not_read };
         Ok((parsed, torn.chain(pieces).chain(merge).chain(faults).collect()))
     }
 }

@@ -285,7 +285,7 @@ pub fn map() -> Value {
     row["properties"]["agreed"] = json!({ "type": "array", "items": { "type": "string" }, "description": "FHIR, XML: several paths; all that they give must be one value." });
     row["properties"]["also"] = json!({
         "type": "object",
-        "description": "FHIR, XML, beside lines: words of ours, a line each, where something stands at a path.",
+        "description": "Beside lines: words of ours, a line each, where something stands at a path.",
         "additionalProperties": { "type": "string" },
     });
     root["$defs"] = json!({

@@ -71,6 +71,7 @@ fn show(i: &Inbound) -> v1::InboundMessage {
         referral_id: i.referral_id.map(|r| r.to_string()),
         reused_control_id: i.reused_control_id,
         size_bytes: 0,
+        segments_not_read: Vec::new(),
     }
 }
 
@@ -146,7 +147,8 @@ async fn get_inbound_message(
     };
     c.audit(action, [&inbound]).await?;
     let size_bytes = i64::try_from(inbound.bytes.0.len()).unwrap_or(i64::MAX);
-    let message = Some(v1::InboundMessage { size_bytes, ..show(&inbound) });
+    let segments_not_read = not_read(&c, &inbound);
+    let message = Some(v1::InboundMessage { size_bytes, segments_not_read, ..show(&inbound) });
     if !m.include_bytes {
         return Ok(v1::GetInboundMessageResponse { message, ..Default::default() });
     }
@@ -154,6 +156,14 @@ async fn get_inbound_message(
     let answers = WayIn::answers(&inbound);
     let received = if c.is_masked() { masked_message(&inbound.bytes.0) } else { inbound.bytes.0 };
     Ok(v1::GetInboundMessageResponse { message, received, answers, masked: c.is_masked() })
+}
+
+/// Of an endpoint that is gone nobody can say.
+fn not_read(c: &Caller, inbound: &Inbound) -> Vec<String> {
+    let Ok(endpoint) = c.endpoint(&inbound.endpoint) else { return Vec::new() };
+    let now = endpoint.rendering.in_use.now();
+    let read = now.pack.read(&inbound.bytes.0, &now.settings, &now.site.trust.time_zone);
+    read.map(|(parsed, _)| parsed.not_read).unwrap_or_default()
 }
 
 fn way_in<'a>(c: &'a Caller, endpoint: &EndpointId) -> Result<&'a Arc<WayIn>, Error> {

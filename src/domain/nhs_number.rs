@@ -101,6 +101,12 @@ impl From<NhsNumber> for String {
     }
 }
 
+/// Whether somewhere in a text stand ten digits that pass the check and are not of the test range: they may be somebody's.
+pub fn may_hold_a_real_one(text: &str) -> bool {
+    let mut runs = text.split(|c: char| !c.is_ascii_digit()).filter(|r| r.len() == 10);
+    runs.any(|r| NhsNumber::parse(r).is_ok_and(|n| !n.is_test_range()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

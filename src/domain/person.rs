@@ -82,6 +82,9 @@ pub struct Patient {
 /// Nobody in care was born before this year.
 pub const OLDEST_BIRTH_YEAR: i16 = 1880;
 
+/// Identifiers of a patient: records that were merged several times have many.
+pub const LOCAL_IDENTIFIERS_MAX: usize = 250;
+
 impl PatientDetails {
     /// The rules between the fields. `at` is the path of these details in the request; `today` in the trust's time zone.
     pub fn check(&self, at: &str, today: Date, broken: &mut Violations) {
@@ -91,8 +94,8 @@ impl PatientDetails {
         if self.nhs_number.is_none() && self.local_identifiers.is_empty() {
             broken.add(format!("{at}.local_identifiers"), "at least one is required when there is no NHS number");
         }
-        if self.local_identifiers.len() > 20 {
-            broken.add(format!("{at}.local_identifiers"), "at most 20");
+        if self.local_identifiers.len() > LOCAL_IDENTIFIERS_MAX {
+            broken.add(format!("{at}.local_identifiers"), format!("at most {LOCAL_IDENTIFIERS_MAX}"));
         }
         for (i, id) in self.local_identifiers.iter().enumerate() {
             let same = |o: &LocalIdentifier| o.assigning_authority == id.assigning_authority && o.kind == id.kind;

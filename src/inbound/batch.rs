@@ -12,13 +12,6 @@ use tokio_util::sync::CancellationToken;
 /// What a frame of several messages is called that could not be read whole.
 const BATCH: &str = "BATCH";
 
-/// Whether a frame begins as an envelope does, not as a message.
-pub fn is_one(bytes: &[u8]) -> bool {
-    let start = bytes.iter().position(|b| !b.is_ascii_whitespace() && *b != 0x0B).unwrap_or(bytes.len());
-    let body = bytes[start..].strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes[start..]);
-    body.starts_with(b"FHS") || body.starts_with(b"BHS")
-}
-
 /// The answers of all its messages, one after the other. A batch that may be cut short is not taken at all: which of its messages are missing
 /// nobody could tell. It is kept, and its first message answered with the reason, so that the sender learns of it. Each of its messages is one
 /// commit, so a large one takes its time: it goes on when nobody waits for it any more, and whoever sends it again waits for what is under way.

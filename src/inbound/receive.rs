@@ -4,7 +4,7 @@ use super::answer::{Caller, Taken, Wrong, unpack_frames};
 use super::repeats::told_apart;
 use super::{Source, batch, told, weigh};
 use crate::adapter::ParseError;
-use crate::adapter::hl7::Envelope;
+use crate::adapter::hl7::{Batch, Envelope};
 use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::{InboundId, ReplyId, may_be_ours};
 use crate::store::record::{Inbound, InboundState, Raw, Reply};
@@ -65,7 +65,7 @@ async fn cut_off(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteE
 }
 
 async fn taken(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
-    if batch::is_one(&bytes) { batch::take(source, bytes).await } else { one(source, bytes).await }
+    if Batch::is_one(&bytes) { batch::take(source, bytes).await } else { one(source, bytes).await }
 }
 
 /// By which such a message is known for what it is, whoever wants it run again.

@@ -11,8 +11,13 @@ use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedRe
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// What the message asks for, or every rule it breaks.
-pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp) -> Result<CreateReferral, Vec<Wrong>> {
+/// What the message asks for, with what there is to say of it, or every rule it breaks.
+pub fn read(
+    source: &Source,
+    parsed: &Parsed,
+    inbound: &Inbound,
+    now: Timestamp,
+) -> Result<(CreateReferral, String), Vec<Wrong>> {
     let today = now.to_zoned(source.time_zone.clone()).date();
     let message = form::message::referral(&parsed.value, today).map_err(|e| match e {
         NotAReferral::Shape => {
@@ -29,7 +34,7 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
     if let Some(team) = source.default_team.as_ref().filter(|_| !ours) {
         details.team = team.clone();
     }
-    Ok(CreateReferral {
+    let create = CreateReferral {
         call: call(source, inbound),
         trust: source.trust.clone(),
         patient: PatientIs::Described(Box::new(message.patient)),
@@ -39,7 +44,8 @@ pub fn read(source: &Source, parsed: &Parsed, inbound: &Inbound, now: Timestamp)
         // A clock that runs ahead must not make a referral of tomorrow.
         received_at: message.received_at.map_or(now, |at| at.min(now)),
         received_from: Some((source.endpoint.clone(), inbound.control_id.clone())),
-    })
+    };
+    Ok((create, message.left_out.join("; ")))
 }
 
 /// What the referral's patient is recognised by.
@@ -65,6 +71,7 @@ fn call(source: &Source, inbound: &Inbound) -> Call {
     }
 }
 
-pub fn write(inbound: Inbound, referral: CreateReferral, reply: MakeReply) -> ReceivedReferral {
-    ReceivedReferral { inbound: Inbound { state: InboundState::Received, ..inbound }, referral, reply }
+/// `note`: what there is to say of it.
+pub fn write(inbound: Inbound, (referral, note): (CreateReferral, String), reply: MakeReply) -> ReceivedReferral {
+    ReceivedReferral { inbound: Inbound { state: InboundState::Received, reason: note, ..inbound }, referral, reply }
 }

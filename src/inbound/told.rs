@@ -20,8 +20,8 @@ pub fn read(parsed: &Parsed, now: Timestamp) -> Option<Read<Told>> {
         "PatientChange" => as_told(change::patient(&parsed.value, &parsed.nulls, now), |c| Told::Patient(Box::new(c))),
         "PatientMerge" => as_told(change::merges(&parsed.value, now), Told::Merges),
         "ReferralChange" => as_told(change::referral(&parsed.value, &parsed.nulls, now), |c| {
-            let change::ReferralMessageChange { external_ids, patient, family, told, urgent } = c;
-            Told::Referral(Box::new(AboutReferral { external_ids, patient, family, told, urgent }))
+            let change::ReferralMessageChange { external_ids, patient, family, told, urgent, left_out } = c;
+            Told::Referral(Box::new(AboutReferral { external_ids, patient, family, told, urgent, left_out }))
         }),
         _ => return None,
     };

@@ -81,7 +81,7 @@ pub async fn message(
         "CreateReferralRequest" => referral::read(source, parsed, &inbound, now),
         other => Err(vec![Wrong::new(207, format!("the pack's map makes {other}, which this release cannot take in"))]),
     };
-    if let (Ok(create), Some(rule)) = (&referral, rule.filter(|r| r.known_patients_only))
+    if let (Ok((create, _)), Some(rule)) = (&referral, rule.filter(|r| r.known_patients_only))
         && !told::knows_any(source, &referral::keys(create)).await?
     {
         return Ok(ignore(source, caller, inbound, &rule.name, "its patient is not known here"));

@@ -90,6 +90,17 @@ fn why_an_example_fails_and_where_it_differs_is_said() {
 }
 
 #[test]
+fn what_differs_is_not_shown_where_somebody_may_have_pasted_a_real_message() {
+    let (_folder, pack) =
+        changed("_template", &[("examples/render-note/input.json", "\"9990000018\"", "\"9434765919\"")]);
+    for said in [faults(&pack), tested(&pack, false)] {
+        let differs = said.iter().find(|f| f.contains("is not what the pack gives now")).expect("told");
+        assert!(differs.contains("what differs is not shown") && differs.contains("begins with 999"), "{differs}");
+        assert!(said.iter().all(|f| !f.contains("9434765919") && !f.contains("PID|")), "{said:?}");
+    }
+}
+
+#[test]
 fn a_blessing_never_turns_what_was_carried_into_what_fails() {
     let (_folder, pack) = changed("_template", &[("templates/note.hl7", "PV1|1|O", "PV1|1|{{ patient.phone }}")]);
     let said = tested(&pack, true);

@@ -208,6 +208,7 @@ fn a_pack_is_checked_tested_rendered_and_parsed_without_a_bridge() {
         .exits(0)
         .json();
     assert_eq!(parsed["message"], "REF^I12");
+    assert_eq!(parsed["not_read"], serde_json::json!([]));
     let refused = run(&[
         "adapter",
         "parse",
@@ -218,6 +219,16 @@ fn a_pack_is_checked_tested_rendered_and_parsed_without_a_bridge() {
     assert!(refused.out.is_empty() && !refused.err.is_empty());
 
     let folder = temp_dir();
+    let message = std::fs::read_to_string("adapters/hl7v2-uk/examples/parse-ref/message.hl7").expect("the example");
+    let of = |second: &str| format!("FHS|^~\\&\nBHS|^~\\&\n{message}{second}BTS|2\nFTS|1\n");
+    file(folder.path(), "batch.hl7", &of(&message));
+    let batch = folder.path().join("batch.hl7").display().to_string();
+    let both = run(&["adapter", "parse", "adapters/hl7v2-uk", &batch]).exits(0).json();
+    assert_eq!(both, serde_json::json!([parsed, parsed]), "each of a batch");
+    file(folder.path(), "batch.hl7", &of(&message.replace("9990000018", "9990000019")));
+    let refused = run(&["adapter", "parse", "adapters/hl7v2-uk", &batch]).exits(1);
+    assert!(refused.err.contains("message 2: "), "{}", refused.err);
+
     let pack = folder.path().join("broken");
     std::fs::create_dir(&pack).expect("the test's own folder");
     file(&pack, "adapter.toml", "schema = 1\nid = \"other\"\n");

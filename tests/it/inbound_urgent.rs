@@ -40,6 +40,25 @@ async fn one_identifier_that_breaks_our_rules_is_left_out_where_another_says_who
 }
 
 #[tokio::test]
+async fn an_identifier_that_breaks_our_rules_keeps_no_referral_out_where_another_says_who_is_meant() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let odd = pid("77^^^RZ9^Hospital Number~A1^^^RZ9^MR", "ALEX", "19850412");
+        for event in ["REF^I12", "REF^I13", "REF^I14"] {
+            assert_eq!(tell(&source, referral(event, &odd)).await, "AA", "{event}");
+            let kept = last(&bridge).await;
+            assert!(kept.reason.contains("identifiers[0].type was left out"), "{event}: {}", kept.reason);
+            assert_eq!(patient(&bridge).await.details.local_identifiers, somebody("A1").local_identifiers);
+        }
+        let alone = referral("REF^I12", &pid("77^^^RZ9^Hospital Number", "ALEX", "19850412"));
+        assert_eq!(tell(&source, alone).await, "AE", "nobody's");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_death_or_a_shielding_in_a_message_of_wrong_letters_or_dates_is_taken() {
     let named =
         |given: &str, birth: &str, more: &str| adt("A31", 5, &format!("{}{more}", pid("A1^^^RZ9^MR", given, birth)));

@@ -3,7 +3,7 @@
 use super::super::fault::{Faults, suggest};
 use super::super::manifest::{FILE, Status};
 use super::super::pack::Pack;
-use crate::domain::nhs_number::NhsNumber;
+use crate::domain::nhs_number::may_hold_a_real_one;
 use std::collections::BTreeSet;
 
 const README: &str = "README.md";
@@ -113,9 +113,7 @@ fn lookups(pack: &Pack, faults: &mut Faults) {
 /// Ten digits that pass the check and are not of the test range may be somebody's.
 fn numbers(path: &str, text: &str, faults: &mut Faults) {
     for (i, line) in text.lines().enumerate() {
-        let runs = line.split(|c: char| !c.is_ascii_digit()).filter(|r| r.len() == 10);
-        let real = |r: &str| NhsNumber::parse(r).is_ok_and(|n| !n.is_test_range());
-        if runs.into_iter().any(real) {
+        if may_hold_a_real_one(line) {
             faults.add(
                 path,
                 u32::try_from(i + 1).unwrap_or(0),

@@ -53,6 +53,8 @@ pub struct ReferralMessageChange {
     pub told: ReferralTold,
     /// What is urgent of the patient.
     pub urgent: Option<Box<PatientChange>>,
+    /// Identifiers that break our rules, and how.
+    pub left_out: Vec<String>,
 }
 
 impl<T> Read<T> {
@@ -76,6 +78,22 @@ fn told_at(f: &mut Fields<'_>, name: &str, at: Option<&crate::wire::Timestamp>, 
         f.add(name, "lies more than a day ahead");
     }
     at.map_or(now, |at| at.min(now))
+}
+
+/// An identifier that breaks our rules stops nothing where another says who is meant. `ids`: how their fields' names begin.
+pub(super) fn leave_out(
+    of_ids: Violations,
+    ids: &str,
+    another_says: bool,
+    left_out: &mut Vec<String>,
+    broken: &mut Violations,
+) {
+    for wrong in of_ids.0 {
+        match wrong.field.starts_with(ids) && another_says {
+            true => left_out.push(format!("{} was left out: {}", wrong.field, wrong.rule)),
+            false => broken.0.push(wrong),
+        }
+    }
 }
 
 /// Those that keep the rules as keys; the broken rules of the others go to `broken`.
@@ -155,13 +173,7 @@ pub fn patient(value: &Value, cleared: &[String], now: Timestamp) -> Read<Patien
     let (mut of_ids, mut left_out) = (Violations::default(), Vec::new());
     let at = ("nhs_number", "local_identifiers");
     let (keys, number, local_identifiers) = keys(m.nhs_number.as_deref(), &m.local_identifiers, at, &mut of_ids);
-    // One that breaks our rules stops nothing where another says who is meant.
-    for wrong in of_ids.0 {
-        match wrong.field.starts_with("local_identifiers[") && !keys.is_empty() {
-            true => left_out.push(format!("{} was left out: {}", wrong.field, wrong.rule)),
-            false => broken.0.push(wrong),
-        }
-    }
+    leave_out(of_ids, "local_identifiers[", !keys.is_empty(), &mut left_out, &mut broken);
     let near = near(m.nhs_number.as_deref(), &m.local_identifiers);
     let names_somebody = m.nhs_number.is_some() || !m.local_identifiers.is_empty();
     let replaced = replaced(&m.replaces, &mut broken);
@@ -335,7 +347,9 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
     let cleared = m.cleared;
     let mut broken = Violations::default();
     let at = ("patient_nhs_number", "patient_identifiers");
-    let (patient, ..) = keys(m.patient_nhs_number.as_deref(), &m.patient_identifiers, at, &mut broken);
+    let (mut of_ids, mut left_out) = (Violations::default(), Vec::new());
+    let (patient, ..) = keys(m.patient_nhs_number.as_deref(), &m.patient_identifiers, at, &mut of_ids);
+    leave_out(of_ids, "patient_identifiers[", !patient.is_empty(), &mut left_out, &mut broken);
     let names_somebody = m.patient_nhs_number.is_some() || !m.patient_identifiers.is_empty();
     // Without a team it may be ours no more: a person looks.
     if cleared.iter().any(|c| c == "team") {
@@ -395,7 +409,14 @@ pub fn referral(value: &Value, cleared: &[String], now: Timestamp) -> Read<Refer
     let urgent = person.urgent(at);
     let keys = patient.clone();
     let near = near(m.patient_nhs_number.as_deref(), &m.patient_identifiers);
-    let change = told.map(|told| ReferralMessageChange { external_ids, patient, family, told, urgent: urgent.clone() });
+    let change = told.map(|told| ReferralMessageChange {
+        external_ids,
+        patient,
+        family,
+        told,
+        urgent: urgent.clone(),
+        left_out,
+    });
     let urgent = urgent.filter(|_| broken.0.iter().all(|b| urgent::is_beside(&b.field)));
     Read { urgent, ..finished(keys, near, names_somebody, whole(change, broken)) }
 }

@@ -1,12 +1,13 @@
 //! What a pack's map read from a message, as the domain's types: the same rules as for a request over the API.
 
 use super::change::{self, NotRead};
+use super::person::read_local_identifier;
 use super::{patient, referral, request, required};
 use crate::domain::person::PatientDetails;
 use crate::domain::referral::ReferralDetails;
 use crate::domain::rule::{Violation, Violations};
 use crate::domain::text::Private;
-use crate::wire::v1::{CreateReferralRequest, create_referral_request::Patient};
+use crate::wire::v1::{self, CreateReferralRequest, create_referral_request::Patient};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub struct ReferralMessage {
     pub other_families: Vec<Private<String>>,
     pub location_shielded: bool,
     pub received_at: Option<Timestamp>,
+    /// Identifiers that break our rules, and how.
+    pub left_out: Vec<String>,
 }
 
 /// Why it is no referral.
@@ -32,8 +35,12 @@ pub enum NotAReferral {
 
 /// `today` in the trust's time zone.
 pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotAReferral> {
-    let message: CreateReferralRequest = serde_json::from_value(value.clone()).map_err(|_| NotAReferral::Shape)?;
+    let mut message: CreateReferralRequest = serde_json::from_value(value.clone()).map_err(|_| NotAReferral::Shape)?;
     let mut broken = Violations::default();
+    let left_out = match &mut message.patient {
+        Some(Patient::PatientDetails(p)) => without_odd_identifiers(p),
+        _ => Vec::new(),
+    };
     let details = required(message.details.as_ref(), "details", &mut broken, referral::read_and_check);
     let patient = match &message.patient {
         Some(Patient::PatientDetails(p)) => patient::read_and_check(p, "patient_details", today, &mut broken),
@@ -54,10 +61,28 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
     match (details, patient) {
         (Some(details), Some(patient)) if broken.is_empty() => {
             let location_shielded = message.location_shielded;
-            Ok(ReferralMessage { details, patient, other_families, location_shielded, received_at })
+            Ok(ReferralMessage { details, patient, other_families, location_shielded, received_at, left_out })
         }
         _ => Err(NotAReferral::Broken(broken)),
     }
+}
+
+/// Takes out the identifiers that break our rules, where another one keeps them or there is an NHS number; says which, by the places they had.
+fn without_odd_identifiers(patient: &mut v1::PatientDetails) -> Vec<String> {
+    let at = ("patient_details.nhs_number", "patient_details.local_identifiers");
+    let (mut of_ids, mut left_out) = (Violations::default(), Vec::new());
+    let (keys, ..) = change::keys(patient.nhs_number.as_deref(), &patient.local_identifiers, at, &mut of_ids);
+    change::leave_out(
+        of_ids,
+        "patient_details.local_identifiers[",
+        !keys.is_empty(),
+        &mut left_out,
+        &mut Violations::default(),
+    );
+    if !left_out.is_empty() {
+        patient.local_identifiers.retain(|id| read_local_identifier(id, "", &mut Violations::default()).is_some());
+    }
+    left_out
 }
 
 /// What the map made of a message breaks these rules of our fields; empty: it would be taken in, as far as the message alone can tell.

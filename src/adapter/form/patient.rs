@@ -7,7 +7,7 @@ use super::person::{
 };
 use super::{whole, whole_and_checked};
 use crate::domain::nhs_number::NhsNumber;
-use crate::domain::person::{Gender, NhsNumberStatus, Patient, PatientDetails};
+use crate::domain::person::{Gender, LOCAL_IDENTIFIERS_MAX, NhsNumberStatus, Patient, PatientDetails};
 use crate::domain::rule::Violations;
 use crate::domain::text::Private;
 use crate::wire::v1;
@@ -38,7 +38,7 @@ fn draft(message: &v1::PatientDetails, at: &str, broken: &mut Violations) -> Pat
     let likely = if nhs_number.is_some() { NhsNumberStatus::Verified } else { NhsNumberStatus::NotPresent };
     let nhs_number_status = code_or(&mut f, "nhs_number_status", message.nhs_number_status, likely);
     // 21: enough for the domain to see that there are more than 20, whatever a caller sends.
-    let local_identifiers = (message.local_identifiers.iter().take(21).enumerate())
+    let local_identifiers = (message.local_identifiers.iter().take(LOCAL_IDENTIFIERS_MAX + 1).enumerate())
         .filter_map(|(i, id)| f.optional_part(&format!("local_identifiers[{i}]"), Some(id), draft_local_identifier))
         .collect();
     let name = f.part("name", message.name.as_ref(), draft_name).unwrap_or_else(no_name);

@@ -94,8 +94,8 @@ fn every_rule_of_a_patient_is_held() {
         |m| { m.nhs_number = None; m.nhs_number_status = 7; m.local_identifiers.clear() }
             => [("details.local_identifiers", "at least one")];
         |m| m.local_identifiers.push(local_identifier("H2")) => [("details.local_identifiers[1]", "same authority and type")];
-        |m| m.local_identifiers = (0..21).map(|i| v1::LocalIdentifier { r#type: format!("T{i}"), ..local_identifier("H") }).collect()
-            => [("details.local_identifiers", "at most 20")];
+        |m| m.local_identifiers = (0..251).map(|i| v1::LocalIdentifier { r#type: format!("T{i}"), ..local_identifier("H") }).collect()
+            => [("details.local_identifiers", "at most 250")];
         |m| m.local_identifiers[0].assigning_authority = "a^b".into()
             => [("details.local_identifiers[0].assigning_authority", "A-Z a-z 0-9")];
         |m| m.local_identifiers[0].assigning_authority = " a".into()
@@ -394,10 +394,10 @@ fn no_rule_repeats_the_value_that_broke_it() {
 }
 
 #[test]
-fn a_million_identifiers_cost_no_more_than_twenty_one() {
+fn a_million_identifiers_cost_no_more_than_a_few_hundred() {
     let mut p = patient_details();
     p.local_identifiers = vec![v1::LocalIdentifier::default(); 1_000_000];
-    assert!(broken(|b| patient::read_and_check(&p, "details", today(), b)).len() < 70);
+    assert!(broken(|b| patient::read_and_check(&p, "details", today(), b)).len() < 800);
     let mut r = referral_details();
     r.external_ids = vec![v1::ExternalId::default(); 1_000_000];
     assert!(broken(|b| referral::read_and_check(&r, "details", b)).len() < 40);

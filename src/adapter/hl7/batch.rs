@@ -20,6 +20,12 @@ struct Progress {
 }
 
 impl Batch {
+    /// Whether bytes begin as an envelope does, not as a message.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        let body = &bytes[leading(bytes)..];
+        body.starts_with(b"FHS") || body.starts_with(b"BHS")
+    }
+
     /// The messages of `bytes`, in order, each from its MSH to the byte before the next MSH or envelope.
     ///
     /// A single message gives itself; several without an envelope are parted at each MSH. Fails when a count in BTS-1 or

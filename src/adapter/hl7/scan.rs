@@ -185,9 +185,17 @@ impl Scan {
         let separator = self.delimiters.field;
         let id = line.split(|b| *b == separator).next().unwrap_or_default();
         let why = match id {
-            b"MSH" => return stop("a second message begins", "split the input with Batch::split first"),
+            b"MSH" => {
+                return stop(
+                    "a second message begins",
+                    "send each by itself, or several between FHS, BHS and BTS, FTS",
+                );
+            }
             b"FHS" | b"BHS" | b"BTS" | b"FTS" => {
-                return stop("a batch envelope inside a message", "split the input with Batch::split first");
+                return stop(
+                    "a batch envelope inside a message",
+                    "an envelope stands around messages: FHS and BHS before the first, BTS and FTS behind the last",
+                );
             }
             [first, second, third] if first.is_ascii_uppercase() && is_id(*second) && is_id(*third) => None,
             _ if id.len() == line.len() => Some(Odd::TornText),
@@ -234,7 +242,7 @@ fn msh_header(line: &[u8]) -> Result<(Delimiters, &[u8]), (&'static str, &'stati
     let (field, after) = match line {
         [b'M', b'S', b'H', field, after @ ..] => (*field, after),
         [b'F' | b'B', b'H', b'S', ..] => {
-            return Err(("a batch, not a message", "split the input with Batch::split first"));
+            return Err(("a batch, not a message", "hand its messages over one by one; a listener does so by itself"));
         }
         _ => return Err(("the first segment is not MSH", "its beginning is lost, or this is not HL7 v2")),
     };

@@ -1,19 +1,20 @@
 //! What a map looks at and what it gives, told without a message: for `adapter check`.
 
 use super::row::{From, Row, Source};
+use super::whole::Whole;
 use super::{Around, Each, Field, Map, Over, Reached, Taken, Where};
 use crate::adapter::codes::CodeTable;
 use crate::adapter::hl7::{Charset, Message, Path};
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Map {
     /// Whether a message is refused, or a row counts, by what stands in this field.
     pub fn asks(&self, segment: &str, field: usize) -> bool {
         let is = |path: &Path| path.segment_id() == segment && path.field() == field;
         let of_rows = self.all_fields().flat_map(|f| &f.rows).flat_map(|row| &row.when);
-        let when = of_rows.filter_map(|(source, _)| source.path());
+        let when = of_rows.flat_map(|(sources, _)| sources).filter_map(Source::path);
         self.accept.iter().flat_map(|(paths, _)| paths).chain(when).any(is)
     }
 
@@ -21,6 +22,29 @@ impl Map {
     pub fn reads(&self, segment: &str, field: usize) -> Option<u32> {
         let takes = |row: &&Row| row.places(None).any(|place| (place.0.as_str(), place.1) == (segment, field));
         self.all_fields().flat_map(|f| &f.rows).find(takes).map(|row| row.line)
+    }
+
+    /// Segments of a message that it looks at nothing of, each id once, in their order. Whoever wants to know what else a sender tells looks there.
+    pub fn not_read(&self, message: &Message) -> Vec<String> {
+        let mut known: BTreeSet<&str> = BTreeSet::from(["MSH"]);
+        let lists = self.each.iter().chain(self.each.iter().flat_map(|e| &e.each));
+        known.extend(lists.map(|each| match &each.over {
+            Over::Field { segment, .. } | Over::Group(segment) => segment.as_str(),
+        }));
+        known.extend(self.accept.iter().flat_map(|(paths, _)| paths).map(Path::segment_id));
+        let rows = || self.all_fields().flat_map(|f| &f.rows);
+        known.extend(rows().flat_map(Row::paths).map(Path::segment_id));
+        let observations = |comments| move |row: &Row| row.sources().iter().any(|s| s.is_observations(comments));
+        let (with, without) = (rows().any(observations(true)), rows().any(observations(false)));
+        known.extend((with || without).then_some("OBX"));
+        known.extend(with.then_some("NTE"));
+        let mut passed: Vec<String> = Vec::new();
+        for id in message.segments().map(|s| s.id()).filter(|id| !known.contains(id)) {
+            if !passed.iter().any(|seen| seen == id) {
+                passed.push(id.to_owned());
+            }
+        }
+        passed
     }
 
     /// Whether it refuses any message for what that says.
@@ -90,25 +114,44 @@ impl Each {
 }
 
 impl Row {
+    fn sources(&self) -> &[Source] {
+        match &self.from {
+            From::First(s) | From::Words(s) | From::Lines(s) | From::List(s) => s,
+            From::Value(_) | From::Setting(_) => &[],
+        }
+    }
+
+    /// Every path it looks at, whatever for.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let taken = self.sources().iter().filter_map(Source::path);
+        let when = self.when.iter().flat_map(|(sources, _)| sources).filter_map(Source::path);
+        let also = self.also.iter().flat_map(|(paths, _)| paths);
+        let picked = self.pick.iter().flat_map(|pick| pick.paths()).map(Whole::path);
+        taken.chain(when).chain(also).chain(picked)
+    }
+
     /// `over`: the field that components are of.
     fn places<'r>(&'r self, over: Option<(&'r str, usize)>) -> impl Iterator<Item = (String, usize)> + 'r {
-        let list = match &self.from {
-            From::First(s) | From::Words(s) | From::Lines(s) | From::List(s) => s.as_slice(),
-            From::Value(_) | From::Setting(_) => &[],
-        };
-        list.iter().filter_map(move |source| match source {
-            Source::Path(path) => Some((path.segment_id().to_owned(), path.field())),
-            Source::Part(_) => over.map(|(segment, field)| (segment.to_owned(), field)),
-            Source::Observations => Some(("OBX".to_owned(), 5)),
+        let list = self.sources();
+        let owned = |(segment, field): (&str, usize)| (segment.to_owned(), field);
+        list.iter().flat_map(move |source| match source {
+            Source::Path(path) => vec![owned((path.segment_id(), path.field()))],
+            Source::Part(_) => over.map(owned).into_iter().collect(),
+            Source::Observations { comments: false } => vec![owned(("OBX", 5))],
+            Source::Observations { comments: true } => vec![owned(("OBX", 5)), owned(("NTE", 3))],
         })
     }
 }
 
 impl Source {
+    fn is_observations(&self, with: bool) -> bool {
+        matches!(self, Self::Observations { comments } if *comments == with)
+    }
+
     fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
-            Self::Part(_) | Self::Observations => None,
+            Self::Part(_) | Self::Observations { .. } => None,
         }
     }
 }

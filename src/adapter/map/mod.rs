@@ -20,7 +20,7 @@ pub(super) use merged::{Outside, outside};
 pub(super) use pick::{Choosing, Pick, Picks};
 pub(super) use reached::{Reached, RowNamed};
 pub use read::from_table;
-pub(super) use read::{ambiguous, check_constants, constant, filter, find, makes};
+pub(super) use read::{also_said, ambiguous, check_constants, constant, filter, find, makes};
 pub(super) use row::As;
 pub use row::FILTERS;
 pub(super) use time::TOO_OLD;

@@ -1,4 +1,4 @@
-//! OBX rows as text: a letter as it is, and what was answered beside what was asked, for "6" alone says nothing.
+//! OBX rows as text: a letter as it is, and what was answered beside what was asked, for "6" alone says nothing. A comment on one stands behind it.
 
 use super::super::hl7::{Reading, Repeat, Segment};
 use super::Where;
@@ -27,11 +27,18 @@ fn also_carried(what: &str, row: Segment<'_>) -> String {
     )
 }
 
-/// Every OBX there, in the order sent.
-pub(super) fn text<'m>(place: Where<'m>) -> Reading<'m> {
+/// Every OBX there, and every NTE where `comments`, in the order sent.
+pub(super) fn text<'m>(place: Where<'m>, comments: bool) -> Reading<'m> {
     let mut lines: Vec<String> = Vec::new();
     let (mut says_something, mut asked) = (false, String::new());
-    for row in place.segments().filter(|s| s.id() == "OBX") {
+    for row in place.segments().filter(|s| s.id() == "OBX" || (comments && s.id() == "NTE")) {
+        if row.id() == "NTE" {
+            let said: Vec<String> = row.field(3).repeats().map(|r| value(r.reading())).collect();
+            says_something |= said.iter().any(|line| !line.trim().is_empty());
+            lines.push(said.join("\n"));
+            asked.clear();
+            continue;
+        }
         if STRUCK.iter().any(|status| one(row, 11, &[1]).eq_ignore_ascii_case(status)) {
             says_something |= row.field(5).repeats().any(|r| !r.raw().trim().is_empty());
             lines.push(also_carried(WITHDRAWN, row));

@@ -16,8 +16,8 @@ use super::{Each, Field, Map, Over, Part, Picks, Wanted};
 use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
 
-/// In `lines`: every OBX, text as it is and answers beside their questions.
-const OBSERVATIONS: &str = "OBX";
+/// In `lines`: every OBX, text as it is and answers beside their questions; and every NTE among them.
+const OBSERVATIONS: [&str; 3] = ["OBX", "OBX NTE", "NTE OBX"];
 
 const EXAMPLE: &str = "write \"ours.field\" = \"PID-5.1\" or = { from = \"PID-7\", as = \"hl7_date\" }";
 
@@ -349,6 +349,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
             when,
             ambiguous_is_absent: false,
             unknown_is_absent: false,
+            also: Vec::new(),
             line,
         });
     };
@@ -365,7 +366,9 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
     ] {
         if let Some((texts, _)) = r.texts(key) {
             let read = |t: &String| match pick {
-                None if key == "lines" && t.trim() == OBSERVATIONS => Some(Source::Observations),
+                None if key == "lines" && OBSERVATIONS.contains(&t.trim()) => {
+                    Some(Source::Observations { comments: t.contains("NTE") })
+                }
                 Some(_) => component(file, t, line, optional),
                 None => source(file, t, line, of_repetition, optional),
             };
@@ -385,6 +388,7 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         file.fault_at(*at, "`unknown` can only be \"absent\"", hint);
     }
     *optional |= r.flag("optional").unwrap_or(false);
+    let also = also(file, &r);
     r.finish();
     if froms.len() != 1 {
         let hint = "give it one of from, words, lines, list, value, setting";
@@ -398,8 +402,40 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
         when: when?,
         ambiguous_is_absent,
         unknown_is_absent: unknown.is_some(),
+        also,
         line,
     })
+}
+
+/// `{ "DG1-3 else DG1-4" = "It also carried …" }`
+fn also(file: &Of<'_, '_>, r: &Reader<'_, '_>) -> Vec<(Vec<Path>, String)> {
+    let said = also_said(file, r, "{ \"DG1-3\" = \"[…]\" }");
+    let each = said.into_iter().filter_map(|(key, line, words)| {
+        let paths: Option<Vec<_>> = key.split(" else ").map(|p| path(file, file.names, p.trim(), line)).collect();
+        Some((paths?, words?))
+    });
+    each.collect()
+}
+
+/// `also` of a row, of whatever format: the paths as they are written, their line and the words.
+pub(in crate::adapter) fn also_said(
+    file: &TomlFile<'_>,
+    r: &Reader<'_, '_>,
+    example: &str,
+) -> Vec<(String, u32, Option<String>)> {
+    let Some((table, at)) = r.table("also") else { return Vec::new() };
+    if r.item("lines").is_none() {
+        file.fault_at(at, "`also` stands without `lines`", "it adds lines of our own words to those of lines = [ … ]");
+    }
+    let said = table.iter().map(|(key, words)| {
+        let line = file.line(key.span());
+        let words = words.get_ref().as_str().filter(|words| !words.trim().is_empty());
+        if words.is_none() {
+            file.fault_at(line, "`also` needs words", format!("write also = {example}"));
+        }
+        (key.get_ref().to_string(), line, words.map(str::to_owned))
+    });
+    said.collect()
 }
 
 /// `ambiguous = "absent"`
@@ -434,9 +470,9 @@ fn source(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool, optiona
         file.fault_at(line, format!("\"{text}\" is a component without a field"), "write for example PID-5.1");
         return None;
     }
-    if text.trim() == OBSERVATIONS {
-        let hint = "write it into lines = [\"NTE-3*\", \"OBX\"]: it gives every OBX in the order sent";
-        file.fault_at(line, "\"OBX\" alone is several lines", hint);
+    if OBSERVATIONS.contains(&text.trim()) {
+        let hint = "write it into lines = [\"RF1-10.2*\", \"OBX NTE\"]: it gives every OBX and NTE in the order sent";
+        file.fault_at(line, format!("\"{}\" alone is several lines", text.trim()), hint);
         return None;
     }
     let path = path(file, file.names, text, line)?;
@@ -451,13 +487,20 @@ fn path(file: &TomlFile<'_>, names: &Names, text: &str, line: u32) -> Option<Pat
     Path::parse_with(text, names).map_err(wrong).ok()
 }
 
-fn condition(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool) -> Option<(Source, bool)> {
-    let (place, wanted) = text.strip_prefix('!').map_or((text, true), |t| (t, false));
-    if let Some(part) = Part::parse(place.trim()).filter(|_| of_repetition) {
-        return Some((Source::Part(part), wanted));
+/// `PID-8`, `!PID-8`, `RF1-10 else NTE-3`: where something stands in one of them; with a `!`, in none.
+fn condition(file: &Of<'_, '_>, text: &str, line: u32, of_repetition: bool) -> Option<(Vec<Source>, bool)> {
+    let (places, wanted) = text.strip_prefix('!').map_or((text, true), |t| (t, false));
+    let sources: Option<Vec<_>> =
+        places.split(" else ").map(|p| place(file, text, p.trim(), line, of_repetition)).collect();
+    Some((sources?, wanted))
+}
+
+fn place(file: &Of<'_, '_>, text: &str, place: &str, line: u32, of_repetition: bool) -> Option<Source> {
+    if let Some(part) = Part::parse(place).filter(|_| of_repetition) {
+        return Some(Source::Part(part));
     }
-    match Path::parse_with(place.trim(), file.names) {
-        Ok(path) => Some((Source::Path(path), wanted)),
+    match Path::parse_with(place, file.names) {
+        Ok(path) => Some(Source::Path(path)),
         Err(e) => {
             file.fault_at(
                 line,
@@ -476,6 +519,7 @@ pub(in crate::adapter) fn filter(file: &TomlFile<'_>, name: &str, line: u32) -> 
         None => match name {
             "hl7_date" => As::Date,
             "hl7_date_if_whole" => As::DateIfWhole,
+            "ods_code" => As::OdsCode,
             "told" => As::Told,
             "year" => As::Year,
             "country_first" => As::CountryFirst,

@@ -6,6 +6,7 @@ use super::time::{date, instant, is_part_of_a_date, latest, says_no_date};
 use super::whole::Whole;
 use super::{Around, Part, Pick, Where, observations};
 use crate::domain::nhs_number::NhsNumber;
+use crate::domain::organisation::OdsCode;
 use crate::domain::person::OLDEST_BIRTH_YEAR;
 use serde_json::Value;
 use std::sync::Arc;
@@ -62,6 +63,11 @@ pub const FILTERS: &[FilterDoc] = &[
         example: "as = \"country_first\"",
         does: "a phone number that begins with the code of a country, with + before it: 44 7700 900001 as +44 7700 900001; where 0 follows 44, what follows",
     },
+    FilterDoc {
+        name: "ods_code",
+        example: "as = \"ods_code\"",
+        does: "an ODS code, in capitals; what is none (a name, a number of the sender's own) counts as absent",
+    },
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
 ];
@@ -82,6 +88,7 @@ pub(in crate::adapter) enum As {
     Whole,
     Year,
     CountryFirst,
+    OdsCode,
 }
 
 /// Where a reading comes from.
@@ -90,8 +97,10 @@ pub(super) enum Source {
     Path(Path),
     /// A component of the repetition that was picked, or that an `[each]` stands on.
     Part(Part),
-    /// Every OBX, answers beside their questions.
-    Observations,
+    /// Every OBX, answers beside their questions; with the comments (NTE) among them, or without.
+    Observations {
+        comments: bool,
+    },
 }
 
 /// What a row takes from its sources.
@@ -115,12 +124,14 @@ pub(super) struct Row {
     pub made: As,
     /// The repetition that it takes components from.
     pub pick: Option<Arc<Pick<Whole>>>,
-    /// The row counts only where each of these gives a value (or, negated, gives none).
-    pub when: Vec<(Source, bool)>,
+    /// The row counts only where of each of these one gives a value (or, negated, none does).
+    pub when: Vec<(Vec<Source>, bool)>,
     /// Several different values count as none, rather than as a fault.
     pub ambiguous_is_absent: bool,
     /// A code that the table lacks counts as none, rather than as a fault.
     pub unknown_is_absent: bool,
+    /// Lines of the map's own words, each said where something stands at one of its paths.
+    pub also: Vec<(Vec<Path>, String)>,
     pub line: u32,
 }
 
@@ -159,7 +170,8 @@ impl Row {
                 Source::Path(path) => path.to_string(),
                 Source::Part(Part(c, None)) => format!("component {c}"),
                 Source::Part(Part(c, Some(s))) => format!("component {c}.{s}"),
-                Source::Observations => "OBX".into(),
+                Source::Observations { comments: false } => "OBX".into(),
+                Source::Observations { comments: true } => "OBX NTE".into(),
             })
             .collect();
         match &self.pick {
@@ -187,13 +199,13 @@ impl Row {
             None => None,
         };
         let repeat = picked.as_ref().or(repeat);
-        for (source, wanted) in &self.when {
-            let there = match source {
+        for (sources, wanted) in &self.when {
+            let there = |source: &Source| match source {
                 Source::Path(path) => path.read_all(place.segments()).iter().any(says_something),
                 Source::Part(part) => repeat.is_some_and(|repeat| part.is_there(repeat)),
-                Source::Observations => false,
+                Source::Observations { .. } => false,
             };
-            if there != *wanted {
+            if sources.iter().any(there) != *wanted {
                 return Ok(Taken::Absent);
             }
         }
@@ -239,6 +251,10 @@ impl Row {
                         parts.push(text.into_owned());
                     }
                 }
+                let there = |path: &Path| path.read_all(place.segments()).iter().any(says_something);
+                parts.extend(
+                    self.also.iter().filter(|(paths, _)| paths.iter().any(there)).map(|(_, said)| said.clone()),
+                );
                 let joint = match &self.from {
                     _ if parts.is_empty() && null => return Ok(Taken::Null),
                     _ if parts.is_empty() => return Ok(Taken::Absent),
@@ -276,7 +292,7 @@ impl Row {
             },
             (Source::Part(part), Some(repeat)) => Ok(part.read(repeat)),
             (Source::Part(_), None) => Ok(Reading::Absent),
-            (Source::Observations, _) => Ok(observations::text(place)),
+            (Source::Observations { comments }, _) => Ok(observations::text(place, *comments)),
         }
     }
 
@@ -329,6 +345,8 @@ impl As {
                 let national = country == "44" && rest.starts_with('0');
                 Value::String(if national { rest.to_owned() } else { format!("+{number}") })
             }
+            Self::OdsCode => OdsCode::parse(&trimmed.to_uppercase())
+                .map_or(Value::Null, |code| Value::String(code.as_str().to_owned())),
             Self::Upper => Value::String(trimmed.to_uppercase()),
             Self::Year => year_of(trimmed).map_or(Value::Null, |year| Value::String(year.to_owned())),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),

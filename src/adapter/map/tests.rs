@@ -10,13 +10,14 @@ const TAIL: &str = "|EPR000001300|P|2.4|||||GBR|UNICODE UTF-8|EN\rEVN||202603030
 struct Said {
     fields: Value,
     nulls: Vec<String>,
+    not_read: Vec<String>,
 }
 
 fn parse(message: &str) -> Result<Said, Vec<String>> {
     let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk")).expect("loads");
     let settings = pack.manifest.settings.examples();
     match pack.parse(message.as_bytes(), &settings, "Europe/London") {
-        Ok(parsed) => Ok(Said { fields: parsed.value, nulls: parsed.nulls }),
+        Ok(parsed) => Ok(Said { fields: parsed.value, nulls: parsed.nulls, not_read: parsed.not_read }),
         Err(ParseError::Fields(list)) => Err(list.iter().map(ToString::to_string).collect()),
         Err(e) => Err(vec![e.to_string()]),
     }
@@ -312,6 +313,64 @@ fn a_letter_that_travels_with_a_referral_is_part_of_its_reason() {
     let letter = "NTE|1||Please see.\rOBX|1|FT|L^Letter||Wants part-time\\.br\\retail work.\rOBX|2|NM|W^Weight||70\rOBX|3|TX|L||Prefers text.\r";
     let said = field(referral(&format!("{REFERRED}{PID}\r{letter}")), "/details/reason");
     assert_eq!(said, json!("Please see.\nWants part-time\nretail work.\nWeight: 70\nPrefers text."));
+}
+
+#[test]
+fn a_comment_stands_behind_what_it_is_a_comment_on() {
+    let rows = "NTE|1||Please see.\rOBX|1|CE|Q^Risk to others||N^None\rNTE|1||Not true since May.\rNTE|2||\rNTE|3||See letter.\rOBX|2|TX|L||Prefers text.";
+    let said = field(referral(&format!("{REFERRED}{PID}\r{rows}\r")), "/details/reason");
+    assert_eq!(said, json!("Please see.\nRisk to others: None\nNot true since May.\n\nSee letter.\nPrefers text."));
+    // A text of several rows is asked for again where a comment parts it.
+    let rows = "OBX|1|ST|L^Plan||one\rNTE|1||Agreed.\rOBX|2|ST|L^Plan||two";
+    let said = field(referral(&format!("{REFERRED}{PID}\r{rows}\r")), "/details/reason");
+    assert_eq!(said, json!("Plan: one\nAgreed.\nPlan: two"));
+}
+
+#[test]
+fn what_a_referral_carries_beside_its_text_is_told_in_it() {
+    let also = |what: &str| format!("[The referral also carried: {what}, not shown here; see the referral in the EPR]");
+    for (row, what) in [
+        ("DG1|1||F20.0^Paranoid schizophrenia^I10", "a diagnosis (DG1)"),
+        ("DG1|1|I10||Paranoid schizophrenia", "a diagnosis (DG1)"),
+        ("AL1|1|DA|^Penicillin", "an allergy or alert (AL1)"),
+        ("PR1|1||X65^Detoxification", "a procedure (PR1)"),
+        ("OBR|1|||IPS^Individual placement and support", "what was asked for (OBR)"),
+        ("PV1|1|O\rPV2|||^Relapse", "a reason for admission (PV2)"),
+    ] {
+        let said = field(referral(&format!("{REFERRED}{PID}\r{row}\rNTE|1||Wants work.\r")), "/details/reason");
+        assert_eq!(said, json!(format!("Wants work.\n{}", also(what))), "{row}");
+        assert_eq!(field(referral(&format!("{REFERRED}{PID}\r{row}\r")), "/details/reason"), json!(also(what)));
+        let changed = |text: &str| parse(&format!("{HEAD}REF^I13{TAIL}{REFERRED}{PID}\r{row}\r{text}"));
+        assert_eq!(field(changed("NTE|1||Nights now.\r"), "/reason"), json!(format!("Nights now.\n{}", also(what))));
+        assert_eq!(field(changed(""), "/reason"), Value::Null, "an older text stays what it is: {row}");
+    }
+}
+
+#[test]
+fn only_what_may_be_an_nhs_number_in_pid_19_has_a_person_look() {
+    let with = |number: &str| referral(&format!("{REFERRED}{PID}{}{number}\r", "|".repeat(11)));
+    for number in ["220917255", "9990000019", "123-45-6789", "DL T05349638"] {
+        assert_eq!(with(number).map(|_| ()), Ok(()), "{number}");
+    }
+    for number in ["9990000018", "999 000 0018"] {
+        told(with(number), "PID-19 holds what may be the NHS number");
+    }
+}
+
+#[test]
+fn a_name_where_a_code_belongs_is_no_code_and_keeps_nobody_out() {
+    let placed = REFERRED.replacen("MR|||||CC4410^^RZZ", "MR||^^^GENERAL FACILITY|||PLN1001^SL", 1);
+    let said = referral(&format!("{placed}{PID}\r")).expect("taken").fields;
+    assert_eq!(said.pointer("/details/referrer_ods"), None);
+    let placed = REFERRED.replacen("MR|||||CC4410^^RZZ", "MR||^^^rz9|||PLN1001^SL", 1);
+    assert_eq!(field(referral(&format!("{placed}{PID}\r")), "/details/referrer_ods"), json!("RZ9"));
+}
+
+#[test]
+fn segments_that_no_row_looks_at_are_named() {
+    let said = referral(&format!("{REFERRED}{PID}\rNK1|1|ROE^JO\rZPI|1|x\rNK1|2|ROE^AL\rNTE|1||Wants work.\r"));
+    assert_eq!(said.expect("taken").not_read, ["EVN", "NK1", "ZPI"]);
+    assert_eq!(adt("A31", &format!("{PID}\rPD1|||X^^E82001\rGT1|1")).expect("taken").not_read, ["GT1"]);
 }
 
 #[test]

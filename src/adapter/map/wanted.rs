@@ -4,6 +4,7 @@ use super::super::codes::CodeTable;
 use super::super::table::{Reader, TomlFile};
 use super::super::words::TableUse;
 use super::{As, filter};
+use crate::domain::nhs_number::NhsNumber;
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
@@ -15,6 +16,8 @@ pub(in crate::adapter) struct Wanted {
     why: Option<String>,
     /// The code table by which what was sent becomes one of the values; a code it lacks is none.
     table: Option<String>,
+    /// Only what is an NHS number counts as sent.
+    nhs_numbers: bool,
     line: u32,
 }
 
@@ -29,27 +32,26 @@ impl Wanted {
         let wanted = match value {
             DeValue::Table(table) => {
                 let r = Reader::new(file, table, line, "a row of [accept]");
+                let made = r.text("as").and_then(|(name, at)| filter(file, &name, at).map(|made| (made, at)));
+                if let Some((_, at)) = made.as_ref().filter(|(made, _)| !matches!(made, As::Code(_) | As::NhsNumber)) {
+                    let hint =
+                        "write as = \"code:referral_status\", or as = \"nhs_number\" where only an NHS number counts";
+                    file.fault_at(*at, "`as` of [accept] names no code table", hint);
+                }
                 let wanted = Self {
                     values: r.texts("is").map(|(texts, _)| texts).unwrap_or_default(),
                     why: r.text("why").map(|(why, _)| why),
-                    table: r.text("as").and_then(|(name, at)| match filter(file, &name, at) {
-                        Some(As::Code(table)) => Some(table),
-                        Some(_) => {
-                            file.fault_at(
-                                at,
-                                "`as` of [accept] names no code table",
-                                "write as = \"code:referral_status\"",
-                            );
-                            None
-                        }
-                        None => None,
-                    }),
+                    nhs_numbers: matches!(made, Some((As::NhsNumber, _))),
+                    table: match made {
+                        Some((As::Code(table), _)) => Some(table),
+                        _ => None,
+                    },
                     line,
                 };
                 r.finish();
                 wanted
             }
-            other => Self { values: texts(other), why: None, table: None, line },
+            other => Self { values: texts(other), why: None, table: None, nhs_numbers: false, line },
         };
         if wanted.values.is_empty() {
             file.fault_at(line, "`accept` needs paths and values", format!("write {example}"));
@@ -70,7 +72,9 @@ impl Wanted {
             Some(table) => tables.get(table).and_then(|table| table.listed(text.trim())).is_some_and(is),
             None => is(text),
         };
-        if texts.is_empty() { is("") } else { texts.iter().all(is_sent) }
+        let mut sent =
+            texts.iter().filter(|text| !self.nhs_numbers || NhsNumber::parse(text.trim()).is_ok()).peekable();
+        if sent.peek().is_none() { is("") } else { sent.all(is_sent) }
     }
 
     /// Its values that are words of no row of the table, so that nothing could ever be one.

@@ -12,6 +12,10 @@ impl Whole {
         path.is_of_repetitions().then_some(Self(path))
     }
 
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Whether anything stands there beside what it was chosen by.
     fn says_something(&self, repeat: &Repeat<'_>, marks: Delimiters) -> bool {
         let parts = repeat.raw().split(char::from(marks.component)).count();

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::{Look, Out, visible};
 use super::table::Table;
 use crate::adapter::examples::{self, Report};
-use crate::adapter::{Fault, Format, Packs, Status, check, schema};
+use crate::adapter::{Fault, Format, Packs, Status, by_hand, check, schema};
 use crate::verdict::verdict;
 use clap::Subcommand;
 use serde_json::json;
@@ -89,11 +89,11 @@ enum Command {
         #[arg(long)]
         raw: bool,
     },
-    /// Parse one message and print what the pack's map reads from it, as JSON.
+    /// Parse a message, or each of a batch, and print what the pack's map reads from it, as JSON; not_read: segments that it looks at nothing of.
     Parse {
         /// The pack's folder.
         folder: PathBuf,
-        /// A file with one message; - reads stdin.
+        /// A file with one message, or with a batch of them; - reads stdin.
         message: PathBuf,
         #[command(flatten)]
         settings: SettingsFile,
@@ -160,7 +160,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
             }
         }
         Command::Parse { folder, message, settings } => {
-            let value = examples::parse(folder_of(&folder)?, &message_of(bytes_of(&message)?), &settings.read()?);
+            let value = by_hand::parse(folder_of(&folder)?, &message_of(bytes_of(&message)?), &settings.read()?);
             out.json(&value.map_err(|faults| refused(&faults))?)
         }
         Command::List { folder, json } => list(folder_of(&folder)?, json, out),

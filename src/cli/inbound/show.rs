@@ -64,6 +64,7 @@ fn head(m: &InboundMessage, out: &mut Out) -> Result<(), Failure> {
         ),
         ("received", time(m.received_at.as_ref())),
         ("referral", m.referral_id.clone().unwrap_or_default()),
+        ("not read", m.segments_not_read.join(", ")),
         ("bytes", m.size_bytes.to_string()),
         (
             "next",

@@ -7,11 +7,11 @@
 use super::super::answer::{Caller, Taken, Wrong, unpack_frames};
 use super::super::fhir::{is_resource, mailbox_of, receive_fhir, weigh_again};
 use super::super::xml::{self, is_xml, receive_xml};
-use super::super::{Source, batch, weigh};
+use super::super::{Source, weigh};
 use super::{CUT_OFF, NO_MESSAGE, weighed};
 use crate::adapter::Format;
 use crate::adapter::fhir::json::without_bom;
-use crate::adapter::hl7::Envelope;
+use crate::adapter::hl7::{Batch, Envelope};
 use crate::domain::organisation::EndpointId;
 use crate::store::record::{Answered, Inbound, InboundState, Raw};
 use crate::store::write::{Call, Receive, Received, Reprocess};
@@ -137,11 +137,11 @@ impl WayIn {
             return xml::weigh_again(source, kept).await;
         }
         let Some(envelope) = Envelope::peek(&kept.bytes.0) else {
-            let reason = if batch::is_one(&kept.bytes.0) { BATCH_AGAIN } else { NO_MESSAGE };
+            let reason = if Batch::is_one(&kept.bytes.0) { BATCH_AGAIN } else { NO_MESSAGE };
             let inbound = Inbound { state: InboundState::Parked, reason: reason.into(), reply: Raw::default(), ..kept };
             return Ok(Receive { inbound }.into());
         };
-        if batch::is_one(&kept.bytes.0) {
+        if Batch::is_one(&kept.bytes.0) {
             return Ok(weigh::refuse(source, Caller::Hl7(&envelope), kept, Taken::No, &[Wrong::new(207, BATCH_AGAIN)]));
         }
         weighed(source, &envelope, kept).await

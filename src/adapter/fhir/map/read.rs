@@ -1,7 +1,7 @@
 //! Reading `maps/*.toml` of a FHIR or XML pack.
 
 use super::super::super::fault::{Faults, suggest};
-use super::super::super::map::{Picks, Wanted, ambiguous, check_constants, constant, filter, find, makes};
+use super::super::super::map::{Picks, Wanted, also_said, ambiguous, check_constants, constant, filter, find, makes};
 use super::super::super::sources::Sources;
 use super::super::super::table::{Reader, TomlFile};
 use super::super::super::words::Words;
@@ -264,18 +264,9 @@ fn row(file: &Of<'_, '_>, value: &DeValue<'_>, line: u32, in_each: bool, optiona
 
 /// `{ "$.supportingInfo" = "It also carried …" }`
 fn also(file: &Of<'_, '_>, r: &Reader<'_, '_>, in_each: bool) -> Vec<(Path, String)> {
-    let Some((table, at)) = r.table("also") else { return Vec::new() };
-    if r.item("lines").is_none() {
-        file.fault_at(at, "`also` stands without `lines`", "it adds lines of our own words to those of lines = [ … ]");
-    }
-    let said = table.iter().filter_map(|(key, words)| {
-        let line = file.line(key.span());
-        let words = words.get_ref().as_str().filter(|words| !words.trim().is_empty());
-        if words.is_none() {
-            file.fault_at(line, "`also` needs words", "write also = { \"$.supportingInfo\" = \"[…]\" }");
-        }
-        Some((path(file, file.xml, key.get_ref(), line, in_each)?, words?.to_owned()))
-    });
+    let said = also_said(file, r, "{ \"$.supportingInfo\" = \"[…]\" }");
+    let said =
+        said.into_iter().filter_map(|(key, line, words)| Some((path(file, file.xml, &key, line, in_each)?, words?)));
     said.collect()
 }
 
