@@ -157,3 +157,44 @@ fn migrator(postgres: bool) -> Migrator {
     });
     Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+    #[tokio::test]
+    async fn what_stood_in_a_table_that_is_made_anew_stands_there_afterwards() {
+        const TABLES: [(&str, &str, &str); 6] = [
+            (
+                "lane",
+                "endpoint_id, patient_id, next_seq, next_at, lease_token, lease_until, delivery_id, moves_to, moves_by",
+                "'e', x'01', 2, 3, x'04', 5, x'06', x'07', 8",
+            ),
+            ("step", "delivery_id, version, at, state, what, who", "x'01', 2, 3, 'FILED', 'a', 'b'"),
+            ("request", "key, content, at, answer", "x'01', x'02', 3, 'a'"),
+            ("patient_identifier", "trust, authority, kind, value, patient_id", "'t', 'a', 'MR', 'v', x'01'"),
+            ("referral_external", "trust, system, value, referral_id", "'t', 's', 'v', x'01'"),
+            ("record_name", "endpoint_id, kind, record_id, subject_id", "'e', 'Note', 'r', x'01'"),
+        ];
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.expect("SQLite opens");
+        let (before, after) = MIGRATIONS.split_at(7);
+        for (_, _, text) in before {
+            sqlx::raw_sql(AssertSqlSafe(migration(text, false))).execute(&mut db).await.expect("the tables");
+        }
+        for (table, columns, values) in TABLES {
+            let sql = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut db).await.unwrap_or_else(|e| panic!("{table}: {e}"));
+        }
+        for (_, name, text) in after {
+            let done = sqlx::raw_sql(AssertSqlSafe(migration(text, false))).execute(&mut db).await;
+            done.unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+        for (table, columns, values) in TABLES {
+            let sql = format!("SELECT COUNT(*) FROM {table} WHERE ({columns}) = ({values})");
+            let row =
+                sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut db).await.unwrap_or_else(|e| panic!("{table}: {e}"));
+            assert_eq!(row.get::<i64, _>(0), 1, "{table}");
+        }
+    }
+}

@@ -39,6 +39,12 @@ fn broken(file: &str, find: &str, put: &str) -> (u32, Vec<Fault>) {
 fn each_of_many_breaks_is_named_with_file_line_and_remedy() {
     for (file, find, put, word) in [
         // templates
+        (
+            "maps/ref_i12.toml",
+            "\"PID-7.1\", as = \"hl7_date\"",
+            "\"PDI-7.1\", as = \"hl7_date\"",
+            "\"PDI\" is no segment of HL7",
+        ),
         ("templates/parts/pid.hl7", "patient.name.family", "patient.name.familly", "familly"),
         ("templates/parts/pid.hl7", "patient.date_of_birth |", "pateint.date_of_birth |", "pateint"),
         ("templates/parts/pid.hl7", "| nhs_number }}", "| nhs_numbr }}", "nhs_numbr"),

@@ -9,6 +9,7 @@ mod letters;
 mod marks;
 mod merges;
 mod round_trip;
+mod segments;
 mod tidy;
 mod typed;
 mod variants;
@@ -37,6 +38,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     let mut faults = Faults::default();
     let mut done = vec![format!("{}: manifest, templates, maps and code tables read", pack.pin())];
 
+    segments::check(pack, &mut faults);
     tidy::check(pack, &mut faults);
     words::check_complete(&pack.manifest.codes, &pack.tables, &pack.table_uses, &mut faults);
     let cases = cases(&pack.sources, pack.manifest.format, &mut faults);

@@ -47,6 +47,14 @@ impl Map {
         passed
     }
 
+    /// Every segment id that a row writes, with the row's line; each once a line.
+    pub fn segments_named(&self) -> BTreeSet<(&str, u32)> {
+        let of_rows =
+            self.all_fields().flat_map(|f| &f.rows).flat_map(|row| row.paths().map(|p| (p.segment_id(), row.line)));
+        let of_accept = self.accept.iter().flat_map(|(paths, w)| paths.iter().map(|p| (p.segment_id(), w.line())));
+        of_rows.chain(of_accept).collect()
+    }
+
     /// Whether it refuses any message for what that says.
     pub fn refuses(&self) -> bool {
         !self.accept.is_empty()
