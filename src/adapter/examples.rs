@@ -669,6 +669,13 @@ fn end_of_time(zone: &TimeZone) -> jiff::Timestamp {
     jiff::civil::date(9000, 1, 1).to_zoned(zone.clone()).map_or(jiff::Timestamp::UNIX_EPOCH, |z| z.timestamp())
 }
 
+/// The rules that a value of this message of ours breaks: field and rule.
+pub(super) fn broken_by(makes: &str, value: &Value) -> Vec<(String, String)> {
+    let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
+    let broken = message::broken(makes, value, &[], end_of_time(&zone), &zone);
+    broken.into_iter().map(|b| (b.field, b.rule)).collect()
+}
+
 /// The rules of our fields that what was parsed breaks, as the bridge would say it. No day of an example is too late.
 pub(super) fn broken_rules(parsed: &super::Parsed) -> Vec<String> {
     let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);

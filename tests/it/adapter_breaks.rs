@@ -174,6 +174,21 @@ fn a_word_for_nothing_is_caught_by_leaf_drop() {
 }
 
 #[test]
+fn what_the_bridge_must_have_and_no_row_gives_is_named() {
+    for (row, field) in [
+        ("\"details.source_code\" = { setting = \"referral_source\" }\n", "details.source_code"),
+        (
+            "[each.\"details.external_ids\"]\nfield    = \"RF1-6\"\n\"value\"  = \"1\"\n\"system\" = { from = [\"2\", \"3\", \"MSH-3.1\"] }\n",
+            "details.external_ids",
+        ),
+    ] {
+        let (_, faults) = broken("maps/ref_i12.toml", row, "");
+        let hit = faults.iter().find(|f| f.what.contains(&format!("maps/ref_i12.toml has no row for {field}, which")));
+        assert!(hit.is_some_and(|f| f.file == "adapter.toml" && f.line > 0), "{field}: {faults:?}");
+    }
+}
+
+#[test]
 fn files_that_nothing_uses_and_real_looking_numbers_are_found() {
     let (_, faults) = broken("templates/mdm_t11.hl7", "{% include \"parts/txa.hl7\" %}", "{# 943 #}9434765919");
     let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();

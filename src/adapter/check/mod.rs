@@ -8,6 +8,7 @@ mod left_out;
 mod letters;
 mod marks;
 mod merges;
+mod required;
 mod round_trip;
 mod segments;
 mod tidy;
@@ -39,6 +40,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     let mut done = vec![format!("{}: manifest, templates, maps and code tables read", pack.pin())];
 
     segments::check(pack, &mut faults);
+    required::check(pack, &mut faults);
     tidy::check(pack, &mut faults);
     words::check_complete(&pack.manifest.codes, &pack.tables, &pack.table_uses, &mut faults);
     let cases = cases(&pack.sources, pack.manifest.format, &mut faults);

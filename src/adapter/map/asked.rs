@@ -65,6 +65,12 @@ impl Map {
         self.row_for(ours).is_some()
     }
 
+    /// Whether a row gives this field of ours, or one within it.
+    pub fn gives_of(&self, ours: &str) -> bool {
+        self.named_fields()
+            .any(|(name, _)| name.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
+
     /// The line of the first row that gives this field of ours.
     pub fn row_for(&self, ours: &str) -> Option<u32> {
         self.named_fields().find(|(name, _)| name == ours).map(|(_, field)| field.line)

@@ -20,7 +20,16 @@ impl Map {
 
     /// Whether a row gives this field of ours; within a list, `merges.surviving_deceased`.
     pub fn gives(&self, ours: &str) -> bool {
-        let named = |list: &str, fields: &[Field]| fields.iter().any(|f| format!("{list}{}", f.ours) == ours);
+        self.gives_one(&|name| name == ours)
+    }
+
+    /// Whether a row gives this field of ours, or one within it.
+    pub fn gives_of(&self, ours: &str) -> bool {
+        self.gives_one(&|name| name.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
+
+    fn gives_one(&self, is: &dyn Fn(&str) -> bool) -> bool {
+        let named = |list: &str, fields: &[Field]| fields.iter().any(|f| is(&format!("{list}{}", f.ours)));
         let of_list = |each: &Each, before: &str| named(&format!("{before}{}.", each.ours), &each.fields);
         let within = |each: &Each| each.each.iter().any(|e| of_list(e, &format!("{}.", each.ours)));
         named("", &self.fields) || self.each.iter().any(|each| of_list(each, "") || within(each))
