@@ -34,12 +34,13 @@ fn of_message(fault: Fault, number: u32) -> Fault {
 }
 
 fn parse_one(pack: &Pack, bytes: &[u8], settings: &JsonMap<String, Value>) -> Result<Value, Vec<Fault>> {
+    let not_read = pack.segments_not_read(bytes, settings);
     match pack.parse(bytes, settings, ZONE) {
         Ok(p) if !broken_rules(&p).is_empty() => {
             Err(broken_rules(&p).into_iter().map(|rule| Fault::new("message", 0, rule, "")).collect())
         }
         Ok(p) => Ok(
-            json!({ "message": p.message_type, "control_id": p.control_id, "makes": p.makes, "fields": p.value, "nulls": p.nulls, "not_read": p.not_read }),
+            json!({ "message": p.message_type, "control_id": p.control_id, "makes": p.makes, "fields": p.value, "nulls": p.nulls, "not_read": not_read }),
         ),
         Err(super::ParseError::Fields(list)) => {
             Err(list.into_iter().map(|f| Fault::new("message", 0, f.to_string(), "")).collect())

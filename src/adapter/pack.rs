@@ -55,8 +55,6 @@ pub struct Parsed {
     pub nulls: Vec<String>,
     /// NHS numbers that stand where HL7 2.1 to 2.3 has them (PID-2, PID-4, PID-19) and no map reads them: whom they may mean, and no more.
     pub elsewhere: Vec<NhsNumber>,
-    /// Segments, by id, that the map looks at nothing of (hl7v2 packs).
-    pub not_read: Vec<String>,
 }
 
 impl std::fmt::Debug for Parsed {
@@ -322,8 +320,7 @@ impl Pack {
         }
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
-        let entry = self.manifest.parse.iter().find(|p| p.message == message_type);
-        let map = entry.and_then(|e| self.maps.get(&e.map)).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
+        let map = self.map_of(&message_type).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
         let (mapped, faults) = map.apply(&message, &around);
         let torn = message.set_aside().iter().map(|s| FieldFault {
             field: "message".into(),
@@ -337,9 +334,24 @@ impl Pack {
         let control_id = envelope.control_id().into_owned();
         let Mapped { value, nulls } = mapped;
         let elsewhere = super::map::numbers_elsewhere(&message);
-        let not_read = map.not_read(&message);
-        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere, not_read };
+        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere };
         Ok((parsed, torn.chain(pieces).chain(merge).chain(faults).collect()))
+    }
+
+    /// The map for an HL7 message of this type.
+    fn map_of(&self, message_type: &str) -> Option<&Map> {
+        let entry = self.manifest.parse.iter().find(|p| p.message == message_type)?;
+        self.maps.get(&entry.map)
+    }
+
+    /// Segments of an HL7 message, by id, that its map looks at nothing of; none of what cannot be read, and of other formats.
+    pub fn segments_not_read(&self, bytes: &[u8], settings: &JsonMap<String, Value>) -> Vec<String> {
+        let charset = Charset::parse(&settings::engine(settings, "charset")).unwrap_or(Charset::Utf8);
+        let (Ok(message), Some(envelope)) = (Message::read(bytes, charset), Envelope::peek(bytes)) else {
+            return Vec::new();
+        };
+        let map = self.map_of(&format!("{}^{}", envelope.message_code(), envelope.trigger()));
+        map.map(|map| map.not_read(&message)).unwrap_or_default()
     }
 }
 

@@ -147,7 +147,7 @@ async fn get_inbound_message(
     };
     c.audit(action, [&inbound]).await?;
     let size_bytes = i64::try_from(inbound.bytes.0.len()).unwrap_or(i64::MAX);
-    let segments_not_read = not_read(&c, &inbound);
+    let segments_not_read = not_read(&c, &inbound).await;
     let message = Some(v1::InboundMessage { size_bytes, segments_not_read, ..show(&inbound) });
     if !m.include_bytes {
         return Ok(v1::GetInboundMessageResponse { message, ..Default::default() });
@@ -158,12 +158,11 @@ async fn get_inbound_message(
     Ok(v1::GetInboundMessageResponse { message, received, answers, masked: c.is_masked() })
 }
 
-/// Of an endpoint that is gone nobody can say.
-fn not_read(c: &Caller, inbound: &Inbound) -> Vec<String> {
+/// Of an endpoint that is gone nobody can say. A message may be large, and reading it takes its time: beside the calls.
+async fn not_read(c: &Caller, inbound: &Inbound) -> Vec<String> {
     let Ok(endpoint) = c.endpoint(&inbound.endpoint) else { return Vec::new() };
-    let now = endpoint.rendering.in_use.now();
-    let read = now.pack.read(&inbound.bytes.0, &now.settings, &now.site.trust.time_zone);
-    read.map(|(parsed, _)| parsed.not_read).unwrap_or_default()
+    let (now, bytes) = (endpoint.rendering.in_use.now(), inbound.bytes.0.clone());
+    tokio::task::spawn_blocking(move || now.pack.segments_not_read(&bytes, &now.settings)).await.unwrap_or_default()
 }
 
 fn way_in<'a>(c: &'a Caller, endpoint: &EndpointId) -> Result<&'a Arc<WayIn>, Error> {

@@ -18,6 +18,8 @@ async fn what_could_not_be_taken_in_is_shown_and_run_again_by_command() {
     let bridge = Serving::start(free_addr()).await;
     let folder = temp_dir();
     let broken = referral(folder.path(), "9990000018", "9990000019");
+    let text = std::fs::read_to_string(&broken).expect("the test's own file");
+    std::fs::write(&broken, format!("{}\nZRK|1|x\n", text.trim_end())).expect("the test's own file");
     let submit = ["inbound", "submit", "--endpoint", "rz9-epr", &broken.display().to_string()];
     let refused = bridge.run(&submit).exits(1);
     assert!(refused.out.contains("MSA|AE|EPR000001200"), "{}", refused.out);
@@ -35,6 +37,8 @@ async fn what_could_not_be_taken_in_is_shown_and_run_again_by_command() {
 
     let shown = bridge.run(&["inbound", "show", &id]).exits(0);
     assert!(shown.out.contains("inbound reprocess") && !shown.out.contains("TESTPATIENT"), "{}", shown.out);
+    let not_read = shown.out.lines().find(|line| line.starts_with("not read")).unwrap_or_default();
+    assert!(not_read.ends_with("ZRK"), "{}", shown.out);
     let whole = bridge.run(&["inbound", "show", &id, "--bytes"]).exits(0);
     assert!(
         whole.out.contains("< PID|") && whole.out.contains("TESTPATIENT") && whole.out.contains("> MSA|AE"),

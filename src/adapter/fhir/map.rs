@@ -537,18 +537,7 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
     let (mapped, faults) = map.apply(Scope::of_resource(focus, bundle), around);
     let control_id = control_id(&root);
     let Mapped { value, nulls } = mapped;
-    Ok((
-        Parsed {
-            message_type,
-            control_id,
-            makes: map.makes.clone(),
-            value,
-            nulls,
-            elsewhere: Vec::new(),
-            not_read: Vec::new(),
-        },
-        faults,
-    ))
+    Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere: Vec::new() }, faults))
 }
 
 /// What a message is about, and the Bundle it stands in.

@@ -27,10 +27,7 @@ impl Map {
     /// Segments of a message that it looks at nothing of, each id once, in their order. Whoever wants to know what else a sender tells looks there.
     pub fn not_read(&self, message: &Message) -> Vec<String> {
         let mut known: BTreeSet<&str> = BTreeSet::from(["MSH"]);
-        let lists = self.each.iter().chain(self.each.iter().flat_map(|e| &e.each));
-        known.extend(lists.map(|each| match &each.over {
-            Over::Field { segment, .. } | Over::Group(segment) => segment.as_str(),
-        }));
+        known.extend(self.lists().map(|(_, each)| each.over.segment()));
         known.extend(self.accept.iter().flat_map(|(paths, _)| paths).map(Path::segment_id));
         let rows = || self.all_fields().flat_map(|f| &f.rows);
         known.extend(rows().flat_map(Row::paths).map(Path::segment_id));
@@ -52,7 +49,8 @@ impl Map {
         let of_rows =
             self.all_fields().flat_map(|f| &f.rows).flat_map(|row| row.paths().map(|p| (p.segment_id(), row.line)));
         let of_accept = self.accept.iter().flat_map(|(paths, w)| paths.iter().map(|p| (p.segment_id(), w.line())));
-        of_rows.chain(of_accept).collect()
+        let of_lists = self.lists().filter_map(|(_, each)| Some((each.over.segment(), each.fields.first()?.line)));
+        of_rows.chain(of_accept).chain(of_lists).collect()
     }
 
     /// Whether it refuses any message for what that says.
@@ -115,6 +113,14 @@ impl Map {
             each.fields.iter().map(move |f| (named(f), f))
         });
         self.fields.iter().map(|f| (f.ours.clone(), f)).chain(of_lists)
+    }
+}
+
+impl Over {
+    fn segment(&self) -> &str {
+        match self {
+            Self::Field { segment, .. } | Self::Group(segment) => segment,
+        }
     }
 }
 

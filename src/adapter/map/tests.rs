@@ -17,7 +17,11 @@ fn parse(message: &str) -> Result<Said, Vec<String>> {
     let pack = Pack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk")).expect("loads");
     let settings = pack.manifest.settings.examples();
     match pack.parse(message.as_bytes(), &settings, "Europe/London") {
-        Ok(parsed) => Ok(Said { fields: parsed.value, nulls: parsed.nulls, not_read: parsed.not_read }),
+        Ok(parsed) => Ok(Said {
+            fields: parsed.value,
+            nulls: parsed.nulls,
+            not_read: pack.segments_not_read(message.as_bytes(), &settings),
+        }),
         Err(ParseError::Fields(list)) => Err(list.iter().map(ToString::to_string).collect()),
         Err(e) => Err(vec![e.to_string()]),
     }

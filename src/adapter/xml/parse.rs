@@ -60,18 +60,7 @@ pub fn parse(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, 
     }
     let control_id = short(&id);
     let Mapped { value, nulls } = mapped;
-    Ok((
-        Parsed {
-            message_type,
-            control_id,
-            makes: map.makes.clone(),
-            value,
-            nulls,
-            elsewhere: Vec::new(),
-            not_read: Vec::new(),
-        },
-        faults,
-    ))
+    Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere: Vec::new() }, faults))
 }
 
 fn short(id: &str) -> String {
