@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod adapter_breaks;
+mod adapter_elements;
 mod adapter_faults;
 mod adapter_fhir;
 mod adapter_harm;

@@ -9,6 +9,7 @@ mod letters;
 mod marks;
 mod merges;
 mod required;
+mod resources;
 mod round_trip;
 mod segments;
 mod tidy;
@@ -68,6 +69,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     done.push(format!("{} examples run", outcomes.len()));
     coverage::check(pack, &outcomes, &unread, &mut faults);
     merges::check(pack, &outcomes, &mut faults);
+    resources::check(pack, &outcomes, &mut faults);
     cancels::check(pack, &mut faults);
     ids::check(pack, &outcomes, &mut faults);
     typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);

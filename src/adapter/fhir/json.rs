@@ -112,6 +112,14 @@ pub struct Lined {
     pub value: LinedValue,
 }
 
+impl Lined {
+    /// An object that stands for itself: no condition, no loop.
+    pub fn is_object(&self) -> bool {
+        let is_own = |key: &str| !key.starts_with('$') || key == "$comment";
+        matches!(&self.value, LinedValue::Fields(fields) if fields.iter().all(|(key, _)| is_own(key)))
+    }
+}
+
 pub enum LinedValue {
     Text(String),
     /// A number, true, false or null.

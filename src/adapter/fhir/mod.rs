@@ -2,16 +2,19 @@
 
 pub mod asked;
 mod build;
+pub mod elements;
 pub mod json;
 pub mod lookup;
 pub mod map;
 mod named;
+pub mod names;
 pub mod outcome;
 pub mod print;
 mod render;
 mod reply;
 pub mod resource;
 mod tree;
+pub mod values;
 
 pub use build::as_form;
 pub use lookup::{Died, Found, Lookup, LookupQuestion, NotLookedUp};
