@@ -1,9 +1,13 @@
 //! The tables of `adapters/README.md`, made from what the engine really offers; a test compares them with the file.
 
+use super::examples::broken_by;
 use super::filters::{FILTERS, FilterDoc};
+use super::form::message::TAKEN_IN;
 use super::input::{self, ShapeKind};
 use super::settings::ENGINE_SETTINGS;
 use super::{fhir, map};
+use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Name of the part and its Markdown.
 pub fn tables() -> Vec<(&'static str, String)> {
@@ -24,6 +28,9 @@ pub fn tables() -> Vec<(&'static str, String)> {
         ("engine-settings", settings),
         ("template-inputs", inputs()),
     ]
+    .into_iter()
+    .chain(TAKEN_IN.iter().map(|makes| (*makes, targets(makes))))
+    .collect()
 }
 
 /// Messages inside messages that are shown.
@@ -59,6 +66,50 @@ fn paths(message: &str, before: &str, depth: usize, rows: &mut String) {
         {
             let each = if shape.repeated { "[]" } else { "" };
             paths(name, &format!("{path}{each}."), depth + 1, rows);
+        }
+    }
+}
+
+/// What a map never gives: the bridge knows it, or makes it of what the message sends empty.
+const NOT_FROM_MAPS: &[&str] = &["request_id", "trust_ods", "patient_id", "cleared"];
+
+/// Every field of ours that a map can fill, from the proto, and what the rules say of those that are not there.
+fn targets(makes: &str) -> String {
+    let nothing = match makes {
+        "CreateReferralRequest" => json!({ "patient_details": { "name": {} }, "details": {} }),
+        "PatientMerge" => json!({ "merges": [{}] }),
+        _ => json!({}),
+    };
+    let rules: BTreeMap<String, String> = broken_by(makes, &nothing).into_iter().collect();
+    let mut rows = String::from("| field | holds | if it is missing |\n|---|---|---|\n");
+    fill_rows(makes, "", &rules, 0, &mut rows);
+    rows
+}
+
+fn fill_rows(message: &str, before: &str, rules: &BTreeMap<String, String>, depth: usize, rows: &mut String) {
+    for shape in input::fields(message).unwrap_or_default() {
+        if before.is_empty() && NOT_FROM_MAPS.contains(&shape.name.as_str()) {
+            continue;
+        }
+        let path = format!("{before}{}", shape.name);
+        let list = if shape.repeated { "list of " } else { "" };
+        let holds = match &shape.kind {
+            ShapeKind::Scalar => format!("{list}{}", shape.word),
+            ShapeKind::Enum(name) => {
+                format!("{list}{}", listed(input::words_of(name).filter(|word| !word.ends_with("_UNSPECIFIED"))))
+            }
+            ShapeKind::Message(name) if shape.repeated => format!("list of {name}: `[each.\"{path}\"]`"),
+            ShapeKind::Message(name) => name.clone(),
+            // One of them is filled; nothing is said of which.
+            ShapeKind::Which(_) | ShapeKind::Open => continue,
+        };
+        let said = rules.iter().find(|(field, _)| field.replace("[0]", "") == path.replace("[]", ""));
+        rows.push_str(&format!("| `{path}` | {holds} | {} |\n", said.map_or("", |(_, rule)| rule)));
+        if let ShapeKind::Message(name) = &shape.kind
+            && depth < MAX_DEPTH
+        {
+            let each = if shape.repeated { "[]" } else { "" };
+            fill_rows(name, &format!("{path}{each}."), rules, depth + 1, rows);
         }
     }
 }
