@@ -98,7 +98,9 @@ fn fill_rows(message: &str, before: &str, rules: &BTreeMap<String, String>, dept
             ShapeKind::Enum(name) => {
                 format!("{list}{}", listed(input::words_of(name).filter(|word| !word.ends_with("_UNSPECIFIED"))))
             }
-            ShapeKind::Message(name) if shape.repeated => format!("list of {name}: `[each.\"{path}\"]`"),
+            ShapeKind::Message(name) if shape.repeated => {
+                format!("list of {name}: `[each.\"{}\"]`", path.replace("[].", "\".each.\""))
+            },
             ShapeKind::Message(name) => name.clone(),
             // One of them is filled; nothing is said of which.
             ShapeKind::Which(_) | ShapeKind::Open => continue,

@@ -313,6 +313,38 @@ async fn merges_that_reverse_close_a_circle_or_name_the_record_itself_are_answer
 }
 
 #[tokio::test]
+async fn a_chain_of_merges_is_followed_to_its_end_and_one_that_closes_a_circle_of_three_is_not_taken() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let note = bridge.write_note("Met at the library.").await;
+        for record in ["B2", "C3"] {
+            let of = PatientDetails { local_identifiers: vec![mrn(record)], nhs_number: None, ..bridge::patient() };
+            bridge.create_referral(of, bridge::referral()).await.unwrap();
+        }
+        let merge = |second, into: &str, from: &str| {
+            let pid = format!("PID|1||{into}^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412\nMRG|{from}^^^RZ9^MR");
+            adt("A40", second, &pid)
+        };
+        assert_eq!(tell(&source, merge(10, "B2", "A1")).await, "AA");
+        assert_eq!(tell(&source, merge(20, "C3", "B2")).await, "AA");
+        let end = patient(&bridge).await;
+        assert_eq!(end.details.local_identifiers, [mrn("C3")], "A1 is read where B2 went");
+        assert_eq!(tell(&source, merge(30, "A1", "C3")).await, "AE");
+        assert_eq!(state(&last(&bridge).await), ("PARKED", None));
+        assert!(patient(&bridge).await.standing.doubt.is_some());
+        drop(source);
+        bridge.stop().await;
+        let far_end = FarEnd::start(|_, message| ack(message, "AA", "")).await;
+        let bridge = Bridge::start(&store.url, far_end.addr(), Tweaks::default()).await;
+        let held = bridge.wait_state(note.delivery, State::Parked).await;
+        assert_eq!(held.park.map(|p| p.reason), Some(ParkReason::Merged));
+        assert!(far_end.got().is_empty());
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_death_holds_what_is_not_sent_and_a_person_may_send_it_all_the_same() {
     for store in stores() {
         let bridge = quiet(&store.url).await;
