@@ -100,7 +100,7 @@ fn fill_rows(message: &str, before: &str, rules: &BTreeMap<String, String>, dept
             }
             ShapeKind::Message(name) if shape.repeated => {
                 format!("list of {name}: `[each.\"{}\"]`", path.replace("[].", "\".each.\""))
-            },
+            }
             ShapeKind::Message(name) => name.clone(),
             // One of them is filled; nothing is said of which.
             ShapeKind::Which(_) | ShapeKind::Open => continue,

@@ -387,3 +387,55 @@ fn an_each_over_a_whole_list_says_what_is_missing() {
     let (_folder, pack) = changed("fhir-uk-core", &[of]);
     assert!(faults(&pack).iter().any(|f| f.contains("write [*] behind it")));
 }
+
+#[test]
+fn who_somebody_is_and_when_it_was_are_taken_from_where_hl7_says_them() {
+    let born = "\"patient_details.date_of_birth\"     = { from = \"PID-7\"";
+    let (_folder, pack) = invented("tarn", &[("maps/referral.toml", born, &born.replace("PID-7", "PID-6"))]);
+    told(
+        &faults(&pack),
+        "maps/referral.toml:",
+        &["takes patient_details.date_of_birth from PID-6", "PID-7 is the date of birth"],
+    );
+    let at = "\"changed_at\" = { from = \"MSH-7.1\"";
+    for (from, good) in [("PID-7.1", false), ("PID-33.1", true), ("EVN-6.1", true), ("ZTI-2.1", true)] {
+        let (_folder, pack) = with_person("ADT^A08", UPDATED);
+        let map = fs::read_to_string(pack.join("maps/person.toml")).expect("the map");
+        fs::write(pack.join("maps/person.toml"), map.replace(at, &at.replace("MSH-7.1", from))).expect("written");
+        let said = faults(&pack);
+        assert_eq!(!said.iter().any(|f| f.contains("takes changed_at from")), good, "{from}: {said:#?}");
+    }
+}
+
+#[test]
+fn nothing_is_said_of_every_patient_that_is_true_of_one() {
+    let (_folder, pack) = with_person("ADT^A08", UPDATED);
+    let map = fs::read_to_string(pack.join("maps/person.toml")).expect("the map");
+    for (row, good) in [
+        ("\"deceased\" = { value = true }\n", false),
+        ("\"deceased\" = [{ when = \"PID-29\", value = true }, { value = false }]\n", false),
+        ("\"deceased\" = { when = \"PID-29\", value = true, optional = true }\n", true),
+    ] {
+        fs::write(pack.join("maps/person.toml"), format!("{map}{row}")).expect("written");
+        let said = faults(&pack);
+        assert_eq!(!said.iter().any(|f| f.contains("of every patient of whom")), good, "{row}: {said:#?}");
+    }
+    let family = "{{ patient.name.family }}";
+    let other = "{{ patient.name.family | default(\"TESTPATIENT\") }}";
+    let template = "templates/parts/pid.hl7";
+    let (_folder, pack) = changed("hl7v2-uk", &[(template, family, other)]);
+    told(&faults(&pack), "templates/parts/pid.hl7:", &["gives patient.name.family a default", "somebody else"]);
+}
+
+#[test]
+fn an_update_is_never_read_as_a_removal() {
+    let (_folder, pack) = with_person("ADT^A08", "{ value = \"PATIENT_CHANGE_KIND_REMOVED\" }");
+    told(&faults(&pack), "adapter.toml:", &["ADT^A08 leaves the record where it is", "would be held"]);
+}
+
+#[test]
+fn a_late_mark_that_stands_the_wrong_way_round_is_doubted() {
+    let wrong = ("templates/parts/content.hl7", "{% if message.is_late %}", "{% if not message.is_late %}");
+    let (_folder, pack) = changed("hl7v2-uk", &[wrong]);
+    told(&doubts(&pack), "adapter.toml:", &["says less of an entry that is late than of one in time"]);
+}

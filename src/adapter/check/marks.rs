@@ -28,6 +28,17 @@ pub fn unsaid(pack: &Pack, case: &Case) -> Vec<String> {
     let settings = input.get("settings").and_then(Value::as_object).unwrap_or(&nothing);
     let row = name.and_then(|name| pack.manifest.render_entry(name, settings));
     let (Some(row), Some(plain)) = (row, printed(&input)) else { return Vec::new() };
+    let is_late = input.pointer("/message/is_late") == Some(&Value::Bool(true));
+    let mut turned = input.clone();
+    turned["message"]["is_late"] = json!(!is_late);
+    let of_late = |pieces: usize, turned: usize| if is_late { (pieces, turned) } else { (turned, pieces) };
+    let said = printed(&turned).map(|other| of_late(plain.len(), other.len()));
+    let inverted = said.is_some_and(|(late, in_time)| late < in_time).then(|| {
+        format!(
+            "{FILE}:{}: doubt: {} says less of an entry that is late than of one in time; look whether {{% if message.is_late %}} stands the wrong way round",
+            row.line, row.entry
+        )
+    });
     let missing = MARKS.iter().filter(|(mark, _)| {
         let mut marked = input.clone();
         match *mark {
@@ -41,5 +52,6 @@ pub fn unsaid(pack: &Pack, case: &Case) -> Vec<String> {
         }
         printed(&marked).is_some_and(|with| with == plain)
     });
-    missing.map(|(_, what)| format!("{FILE}:{}: doubt: {} does not show {what}", row.line, row.entry)).collect()
+    let missing = missing.map(|(_, what)| format!("{FILE}:{}: doubt: {} does not show {what}", row.line, row.entry));
+    missing.chain(inverted).collect()
 }

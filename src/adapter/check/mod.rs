@@ -8,6 +8,7 @@ mod left_out;
 mod letters;
 mod marks;
 mod merges;
+mod misplaced;
 mod required;
 mod resources;
 mod round_trip;
@@ -70,6 +71,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     coverage::check(pack, &outcomes, &unread, &mut faults);
     merges::check(pack, &outcomes, &mut faults);
     resources::check(pack, &outcomes, &mut faults);
+    misplaced::check(pack, &mut faults);
     cancels::check(pack, &mut faults);
     ids::check(pack, &outcomes, &mut faults);
     typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);

@@ -87,6 +87,25 @@ impl Map {
         found
     }
 
+    /// Our fields whose last name is this.
+    pub fn names_ending(&self, last: &str) -> Vec<String> {
+        let names = self.named_fields().map(|(name, _)| name);
+        names.filter(|name| name.rsplit('.').next() == Some(last)).collect()
+    }
+
+    /// What rows say whatever the message says: our field, the value, and the row's line.
+    pub fn said_of_all(&self) -> Vec<(String, String, u32)> {
+        let mut found = Vec::new();
+        for (name, field) in self.named_fields() {
+            let fixed = field.rows.iter().filter(|row| row.when.is_empty());
+            found.extend(fixed.filter_map(|row| match &row.from {
+                From::Value(value) => Some((name.clone(), value.to_string(), row.line)),
+                _ => None,
+            }));
+        }
+        found
+    }
+
     /// What it calls a message that says no more than which event it is.
     pub fn kind_of(&self, message: &str, tables: &BTreeMap<String, CodeTable>) -> Option<String> {
         let bare = format!("MSH|^~\\&|A|B|C|D|20260101120000||{message}|1|T|2.4\rPID|1\r");

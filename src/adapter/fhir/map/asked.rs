@@ -1,6 +1,6 @@
 //! What a map looks at and what it gives, told without a message: for `adapter check`.
 
-use super::{Each, Field, Map};
+use super::{Each, Field, From, Map};
 
 impl Map {
     /// Whether a message is refused, or a row counts, by what stands at this place (`$.status`), or below it.
@@ -26,6 +26,23 @@ impl Map {
     /// Whether a row gives this field of ours, or one within it.
     pub fn gives_of(&self, ours: &str) -> bool {
         self.gives_one(&|name| name.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
+
+    /// What rows say whatever the message says: our field, the value, and the row's line.
+    pub fn said_of_all(&self) -> Vec<(String, String, u32)> {
+        let of_lists = self
+            .each
+            .iter()
+            .flat_map(|each| each.fields.iter().map(move |field| (format!("{}.{}", each.ours, field.ours), field)));
+        let mut found = Vec::new();
+        for (name, field) in self.fields.iter().map(|field| (field.ours.clone(), field)).chain(of_lists) {
+            let fixed = field.rows.iter().filter(|row| row.when.is_none());
+            found.extend(fixed.filter_map(|row| match &row.from {
+                From::Value(value) => Some((name.clone(), value.to_string(), row.line)),
+                _ => None,
+            }));
+        }
+        found
     }
 
     fn gives_one(&self, is: &dyn Fn(&str) -> bool) -> bool {
