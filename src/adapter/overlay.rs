@@ -296,7 +296,8 @@ fn without(base: &mut DeTable<'_>, file: &TomlFile<'_>, value: &DeValue<'_>, lin
             .flat_map(|b| b.paths())
             .filter_map(|p| p.strip_prefix("examples/")?.split_once('/').map(|(case, _)| case))
             .collect();
-        for name in names.iter().filter(|n| !cases.contains(n.as_str())) {
+        // A pack that was kept has none (`keep`): there is nothing to hold the names against.
+        for name in names.iter().filter(|n| !cases.is_empty() && !cases.contains(n.as_str())) {
             let hint = suggest(name, cases.iter().copied());
             file.fault_at(line, format!("[without] names \"{name}\", which the base does not have"), hint);
         }
