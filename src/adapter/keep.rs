@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_pack_comes_back_as_it_was_kept_with_all_that_lies_under_it() {
-        for id in ["hl7v2-uk", "fhir-uk-core", "rio"] {
+        // Some of them name examples of their base, which are not kept.
+        for id in ["hl7v2-uk", "fhir-uk-core", "rio", "systmone", "oracle-millennium", "hl7v2-oru-pdf"] {
             let pack = load(id);
             let bytes = pack.keep().expect("text files");
             let back = Pack::kept(&bytes, pack.fingerprint()).expect("the same pack");

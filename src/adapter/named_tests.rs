@@ -4,7 +4,7 @@ use super::check::check_loaded;
 use super::pack::Pack;
 use super::render::{RenderError, RenderOptions};
 use super::sources::Sources;
-use super::{Fault, input};
+use super::{Fault, input, overlay};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -26,7 +26,7 @@ fn files(id: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The pack with one text of one file changed.
+/// The pack with one text of one file changed, laid over its base.
 fn load(id: &str, change: Option<(&str, &str, &str)>) -> Result<Pack, Vec<Fault>> {
     let mut files = files(id);
     if let Some((file, old, new)) = change {
@@ -34,7 +34,14 @@ fn load(id: &str, change: Option<(&str, &str, &str)>) -> Result<Pack, Vec<Fault>
         assert!(text.1.contains(old), "{file} has no {old}");
         text.1 = text.1.replace(old, new);
     }
-    Pack::from_sources(Sources::from_files(id, files.iter().map(|(n, t)| (n.as_str(), t.as_str()))))
+    let sources = |id: &str, files: &[(String, String)]| {
+        Sources::from_files(id, files.iter().map(|(n, t)| (n.as_str(), t.as_str())))
+    };
+    let own = sources(id, &files);
+    Pack::from_sources(match overlay::extends(&own)? {
+        Some(extends) => own.over(sources(&extends.base, &self::files(&extends.base))),
+        None => own,
+    })
 }
 
 fn example(id: &str, case: &str) -> Value {

@@ -265,14 +265,19 @@ fn without(base: &mut DeTable<'_>, file: &TomlFile<'_>, value: &DeValue<'_>, lin
         );
     };
     let r = Reader::new(file, table, line, "[without]");
+    let unknown = |name: &str, line: u32, there: &BTreeSet<String>| {
+        let hint = suggest(name, there.iter().map(String::as_str));
+        file.fault_at(line, format!("[without] names \"{name}\", which the base does not have"), hint);
+    };
     let mut gone = |key: &'static str, list: &str, of: fn(&DeTable<'_>) -> RowKey| {
         let Some((names, line)) = r.texts(key) else { return };
-        let Some(DeValue::Array(rows)) = base.get_mut(list).map(Spanned::get_mut) else { return };
+        let mut none = DeArray::default();
+        let rows = match base.get_mut(list).map(Spanned::get_mut) {
+            Some(DeValue::Array(rows)) => rows,
+            _ => &mut none,
+        };
         let there: BTreeSet<String> = rows.iter().filter_map(|r| Some(of(r.get_ref().as_table()?).0)).collect();
-        for name in names.iter().filter(|n| !there.contains(*n)) {
-            let hint = suggest(name, there.iter().map(String::as_str));
-            file.fault_at(line, format!("[without] names \"{name}\", which the base does not have"), hint);
-        }
+        names.iter().filter(|n| !there.contains(*n)).for_each(|name| unknown(name, line, &there));
         let kept = |row: &Item<'_>| row.get_ref().as_table().is_none_or(|t| !names.contains(&of(t).0));
         *rows = taken(rows).filter(kept).collect();
     };
@@ -280,26 +285,49 @@ fn without(base: &mut DeTable<'_>, file: &TomlFile<'_>, value: &DeValue<'_>, lin
     gone("messages", "parse", parse_key);
     for (key, list) in [("settings", "settings"), ("codes", "codes"), ("lookups", "lookup")] {
         let Some((names, line)) = r.texts(key) else { continue };
-        let Some(DeValue::Table(there)) = base.get_mut(list).map(Spanned::get_mut) else { continue };
+        let mut none = DeTable::new();
+        let there = match base.get_mut(list).map(Spanned::get_mut) {
+            Some(DeValue::Table(there)) => there,
+            _ => &mut none,
+        };
         for name in &names {
             if there.remove(name.as_str()).is_none() {
-                let known: Vec<String> = there.keys().map(|k| k.get_ref().to_string()).collect();
-                let hint = suggest(name, known.iter().map(String::as_str));
-                file.fault_at(line, format!("[without] names \"{name}\", which the base does not have"), hint);
+                unknown(name, line, &there.keys().map(|k| k.get_ref().to_string()).collect());
             }
         }
     }
+    // Whole tables: of a single row the pack says what it means here.
+    for key in ["read_back", "reply"] {
+        let Some(gone) = r.flag(key) else { continue };
+        let line = table.iter().find(|(k, _)| k.get_ref() == key).map_or(line, |(k, _)| file.line(k.span()));
+        if !gone {
+            file.fault_at(line, format!("[without] {key} = false takes nothing away"), "leave the line away");
+        } else if base.remove(key).is_none() {
+            let what = format!("[without] names {key}, and the base has no [{key}]");
+            file.fault_at(line, what, "leave the line away");
+        }
+    }
     if let Some((names, line)) = r.texts("examples") {
-        let cases: BTreeSet<&str> = layer
-            .base()
-            .into_iter()
-            .flat_map(|b| b.paths())
-            .filter_map(|p| p.strip_prefix("examples/")?.split_once('/').map(|(case, _)| case))
-            .collect();
-        for name in names.iter().filter(|n| !cases.contains(n.as_str())) {
-            let hint = suggest(name, cases.iter().copied());
-            file.fault_at(line, format!("[without] names \"{name}\", which the base does not have"), hint);
+        let paths = layer.base().into_iter().flat_map(Sources::paths);
+        let cases = paths.filter_map(|p| Some(p.strip_prefix("examples/")?.split_once('/')?.0.to_owned()));
+        let cases: BTreeSet<String> = cases.collect();
+        // A pack that was kept has none (`keep`): there is nothing to hold the names against.
+        for name in names.iter().filter(|_| !cases.is_empty()) {
+            if name.strip_suffix('*').is_some_and(|begin| !KINDS.iter().any(|kind| begin.starts_with(kind))) {
+                let hint = format!("begin it with one of {}", KINDS.join(", "));
+                file.fault_at(line, format!("[without] names \"{name}\", cases of any kind"), hint);
+            } else if !cases.iter().any(|case| stands_for(name, case)) {
+                unknown(name, line, &cases);
+            }
         }
     }
     r.finish();
+}
+
+/// How the names of cases begin, each kind its own.
+const KINDS: &[&str] = &["render-", "parse-", "reply-"];
+
+/// Whether a name in `[without] examples` stands for a case: as it is, or with `*` at its end for all that begin so.
+pub fn stands_for(name: &str, case: &str) -> bool {
+    name.strip_suffix('*').map_or(name == case, |begin| case.starts_with(begin))
 }

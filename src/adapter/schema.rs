@@ -153,7 +153,13 @@ const SAID: &[(&str, &str, &str)] = &[
     ("[without]", "settings", "Settings of the base that are not there."),
     ("[without]", "codes", "Code tables of the base that are not there."),
     ("[without]", "lookups", "Lookups of the base that are not made."),
-    ("[without]", "examples", "Cases of the base that make no sense here."),
+    ("[without]", "read_back", "true: the record cannot be asked for what was sent, as the base's can."),
+    (
+        "[without]",
+        "reply",
+        "true: none of the base's reply rows; under this pack's own lie the usual ones of its format.",
+    ),
+    ("[without]", "examples", "Cases of the base that make no sense here: names, or how they begin (\"parse-*\")."),
     ("[codes.a]", "any_case", "Theirs are read whether they come in capitals or not."),
     ("the map", "makes", "Our message that it fills, e.g. CreateReferralRequest."),
     (

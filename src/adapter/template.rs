@@ -29,10 +29,13 @@ const FUEL: u64 = 400_000;
 /// Depth of includes and loops: minijinja counts an include as ten.
 const RECURSION: usize = 100;
 
+/// Text and tags of each template.
+type Files = HashMap<String, (String, Vec<Tag>)>;
+
 /// Every template of a pack, compiled.
 pub struct Templates {
     env: Environment<'static>,
-    files: HashMap<String, (String, Vec<Tag>)>,
+    files: Files,
     table_uses: Vec<TableUse>,
 }
 
@@ -68,8 +71,8 @@ impl Templates {
         !name.is_empty() && self.files.values().any(|(text, _)| begins(text))
     }
 
-    /// Compiles everything under `templates/`, and the `parts` that stand in the manifest. Names of templates are their paths below the
-    /// folder.
+    /// Compiles everything under `templates/`, and the `parts` that stand in the manifest; of a base's what the pack laid over it uses. Names of
+    /// templates are their paths below the folder.
     pub fn load(
         sources: &Sources,
         manifest: &Manifest,
@@ -143,6 +146,8 @@ impl Templates {
             let source = if faults.0.len() > before { String::new() } else { part.source.clone() };
             files.insert(part.name.clone(), (source, tags));
         }
+        let wanted = wanted(&files, sources, manifest);
+        files.retain(|name, _| wanted.contains(name));
         names.extend(files.values().flat_map(|(text, tags)| lint::names(text, tags)));
         let table_uses = RefCell::default();
         let known = Known {
@@ -185,17 +190,7 @@ impl Templates {
 
     /// Files that this one includes, and those that they do.
     pub fn included<'t>(&'t self, name: &'t str, seen: &mut BTreeSet<&'t str>) {
-        let Some((text, tags)) = self.files.get(name) else { return };
-        if !seen.insert(name) {
-            return;
-        }
-        for tag in tags.iter().filter(|t| t.is_block) {
-            let inner = text[tag.inner.clone()].trim_matches(['-', '+', ' ']);
-            let target = inner.strip_prefix("include").map(|rest| rest.trim().trim_matches(['"', '\'']));
-            if let Some((name, _)) = target.and_then(|t| self.files.get_key_value(t)) {
-                self.included(name, seen);
-            }
-        }
+        included(&self.files, name, seen);
     }
 
     /// Whether a template, or what it includes, speaks of this.
@@ -308,6 +303,31 @@ impl Templates {
             .find(holds)
             .map(|t| text[t.inner.clone()].trim_matches(['-', '+', ' ', '\n']).to_owned())
             .unwrap_or_default()
+    }
+}
+
+/// The pack's own templates, what its rows name, and what those include. A base's other templates speak of settings and lookups that the pack may do
+/// without.
+fn wanted(files: &Files, sources: &Sources, manifest: &Manifest) -> BTreeSet<String> {
+    let own = files.keys().map(String::as_str).filter(|name| sources.is_own(&file_of(name)));
+    let rows = manifest.render.iter();
+    let named = rows.flat_map(|row| [Some(&row.template), row.document.as_ref().map(|d| &d.page)]).flatten();
+    let mut all = BTreeSet::new();
+    for name in own.chain(named.map(String::as_str)) {
+        included(files, name, &mut all);
+    }
+    all.into_iter().map(str::to_owned).collect()
+}
+
+fn included<'t>(files: &'t Files, name: &str, seen: &mut BTreeSet<&'t str>) {
+    let Some((name, (text, tags))) = files.get_key_value(name) else { return };
+    if !seen.insert(name) {
+        return;
+    }
+    for tag in tags.iter().filter(|t| t.is_block) {
+        let inner = text[tag.inner.clone()].trim_matches(['-', '+', ' ']);
+        let target = inner.strip_prefix("include").map(|rest| rest.trim().trim_matches(['"', '\'']));
+        target.into_iter().for_each(|name| included(files, name, seen));
     }
 }
 

@@ -1,7 +1,8 @@
 //! A pack laid over another: what it takes over, what it must say itself, and where each fault is.
 
 use crate::adapter_breaks::{copy, pack_folder};
-use ips_bridge::adapter::{Fault, Pack, Packs, check::check, examples};
+use ips_bridge::adapter::{Fault, Pack, Packs, ReplyRules, check::check, examples, fhir};
+use ips_bridge::domain::verdict::Meaning;
 use ips_bridge::verdict::verdict;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ fn a_manifest_is_merged_key_by_key() {
     assert!(setting("document_type").help.contains("TXA-2"), "the base's help stays");
     assert_eq!(setting("note_code").default, None, "a setting with a help of its own is said anew");
     let rules = pack.reply_rules(&toml::Table::new()).expect("rules");
-    let ips_bridge::adapter::ReplyRules::Hl7(rules) = rules else { panic!("an HL7 pack") };
+    let ReplyRules::Hl7(rules) = rules else { panic!("an HL7 pack") };
     let row = |code: &str| format!("{:?}", rules.errors.get(code).or(rules.acks.get(code)).expect("a row"));
     assert_eq!((row("AE"), row("204"), row("205")), ("Retry".into(), "Retry".into(), "Duplicate".into()));
 }
@@ -91,6 +92,122 @@ fn rows_are_replaced_by_their_key_and_new_ones_stand_first() {
     let less = "[settings]\nreplace_as = { choices = [\"T10\"] }\n";
     assert_eq!(count(less, "note.replace"), [("mdm_t10.hl7".into(), 1)]);
     assert_eq!(count("[without]\nentries = [\"referral_reply.create\"]\n", "referral_reply.create"), []);
+}
+
+/// An overlay of the FHIR pack, with these lines behind its head.
+fn over_fhir(more: &str) -> (TempDir, Result<Pack, Vec<String>>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy(&pack_folder("fhir-uk-core"), &folder.path().join("fhir-uk-core"));
+    let manifest = format!("{}{more}", HEAD.replace("hl7v2-uk", "fhir-uk-core"));
+    let pack = Pack::load(&write(folder.path(), "over", &manifest, &[])).map_err(|f| shown(&f));
+    (folder, pack)
+}
+
+#[test]
+fn what_the_record_is_asked_and_what_replies_mean_can_be_left_out_whole() {
+    let rules = |pack: &Pack| match pack.reply_rules(&toml::Table::new()).expect("rules") {
+        ReplyRules::Http(rules) => rules,
+        _ => panic!("a FHIR pack"),
+    };
+    let (_folder, plain) = over_fhir("");
+    let plain = plain.expect("loads");
+    assert!(plain.manifest.reads_back && !plain.manifest.lookups.is_empty());
+    assert!(rules(&plain).issue("transient").is_some());
+
+    let more =
+        "[without]\nread_back = true\nreply = true\n[reply]\n\"5xx\" = \"unknown\"\n\"issue.lock-error\" = \"retry\"\n";
+    let (_folder, pack) = over_fhir(more);
+    let pack = pack.expect("loads");
+    assert!(!pack.manifest.reads_back);
+    let rules = rules(&pack);
+    assert_eq!((rules.issue("transient"), rules.issue("duplicate")), (None, None), "none of the base's rows");
+    assert_eq!(rules.status(500), rules.status(599), "its own");
+    assert!(rules.issue("lock-error").is_some(), "its own");
+    assert_eq!(rules.status(429), fhir::HttpRules::default().status(429), "under them the usual ones");
+
+    // What is left out is not there for templates either: the one that uses it is named.
+    let (_folder, pack) = over_fhir("[without]\nlookups = [\"patient\"]\n");
+    let faults = pack.expect_err("the subject is looked up");
+    assert!(faults.iter().any(|f| f.starts_with("../fhir-uk-core/templates/parts/subject.json:")), "{faults:?}");
+}
+
+#[test]
+fn what_millennium_may_have_filed_is_never_tried_again_whatever_the_base_says_of_replies() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/oracle-millennium");
+    let pack = Pack::load(&folder).expect("loads");
+    assert!(pack.manifest.lookups.is_empty() && !pack.manifest.reads_back && pack.parses().is_empty());
+    assert!(!pack.renders().iter().any(|entry| entry.starts_with("referral_reply")));
+    let rules = pack.reply_rules(&toml::Table::new()).expect("rules");
+    let sent = fs::read(folder.join("examples/reply-500/request.http")).expect("a request");
+    let issue = |code: &&str| {
+        format!(r#"{{"resourceType":"OperationOutcome","issue":[{{"severity":"error","code":"{code}"}}]}}"#)
+    };
+    let bodies: Vec<String> = fhir::ISSUE_TYPES.iter().map(issue).chain([String::new()]).collect();
+    for status in 100..600 {
+        for body in &bodies {
+            let said = verdict(format!("HTTP {status}\n\n{body}").as_bytes(), &rules, "", &sent);
+            let expected = match status {
+                202 if body.is_empty() => Meaning::Positive,
+                401 | 425 | 429 | 503 => Meaning::Retry,
+                408 => Meaning::Unknown,
+                400..500 => Meaning::Refused,
+                _ => Meaning::Unknown,
+            };
+            assert_eq!((said.meaning, said.duplicate), (expected, false), "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_template_of_the_base_that_nothing_uses_is_not_looked_at() {
+    let settings = "settings = [\"outcome_code\", \"outcome_code_text\"]\n";
+    let (_folder, pack) = over_fhir(&format!("[without]\n{settings}"));
+    let faults = pack.expect_err("outcomes print them");
+    let used = "../fhir-uk-core/templates/parts/observation_code.json:";
+    assert!(faults.iter().all(|f| f.starts_with(used)) && !faults.is_empty(), "{faults:?}");
+    let entries = "entries = [\"outcome.create\", \"outcome.replace\", \"outcome.withdraw\"]\n";
+    let (_folder, pack) = over_fhir(&format!("[without]\n{settings}{entries}"));
+    assert!(pack.is_ok(), "{pack:?}");
+    // A pack's own is looked at, used or not.
+    let faults = load_faults("", &[("templates/parts/zzz.hl7", "ZZZ|{{ settings.nothing }}\n")]);
+    assert!(faults.iter().any(|f| f.starts_with("templates/parts/zzz.hl7:1:") && f.contains("nothing")), "{faults:?}");
+}
+
+#[test]
+fn cases_are_left_out_by_name_or_by_how_they_begin() {
+    let done = |more: &str| -> Vec<String> {
+        let (_folder, pack) = over(more, &[("examples/parse-ref-mine/message.hl7", "x")]);
+        let report = examples::test(&pack, false, verdict);
+        let names = report.done.iter().chain(&shown(&report.faults)).cloned().collect::<Vec<_>>();
+        ["parse-ref:", "parse-ref-full:", "parse-ref-mine", "parse-adt-a01:"]
+            .into_iter()
+            .filter(|case| names.iter().any(|line| line.contains(case)))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(done(""), ["parse-ref:", "parse-ref-full:", "parse-ref-mine", "parse-adt-a01:"]);
+    assert_eq!(
+        done("[without]\nexamples = [\"parse-ref\"]\n"),
+        ["parse-ref-full:", "parse-ref-mine", "parse-adt-a01:"]
+    );
+    assert_eq!(done("[without]\nexamples = [\"parse-ref*\"]\n"), ["parse-ref-mine", "parse-adt-a01:"], "its own stays");
+}
+
+#[test]
+fn a_doubt_names_the_file_and_line_where_its_row_stands() {
+    let doubts = |id: &str| -> Vec<String> {
+        let done = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").join(id), verdict).done;
+        done.into_iter().filter(|line| line.contains(" is a POST without If-None-Exist")).collect()
+    };
+    let manifest = fs::read_to_string("adapters/oracle-millennium/adapter.toml").expect("readable");
+    let said = doubts("oracle-millennium");
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (doubt, entry) in said.iter().zip(["note.create", "outcome.create"]) {
+        let line = doubt.split(':').nth(1).and_then(|n| n.parse::<usize>().ok()).expect("a line");
+        let row: Vec<&str> = manifest.lines().skip(line - 1).take(2).collect();
+        assert!(doubt.starts_with("adapter.toml:") && doubt.contains(entry), "{doubt}");
+        assert!(row[0] == "[[render]]" && row[1].contains(entry), "{doubt}: {row:?}");
+    }
 }
 
 #[test]
@@ -264,6 +381,17 @@ fn each_break_of_an_overlay_is_named_where_it_is() {
         ("[without]\nentries = [\"note.crate\"]\n", vec![], "adapter.toml:9:", "which the base does not have"),
         ("[without]\nsettings = [\"document_tipe\"]\n", vec![], "adapter.toml:9:", "document_type"),
         ("[without]\nexamples = [\"render-notes\"]\n", vec![], "adapter.toml:9:", "render-note"),
+        ("[without]\nexamples = [\"render-nota*\"]\n", vec![], "adapter.toml:9:", "which the base does not have"),
+        (
+            "[without]\nexamples = [\"*\"]\n",
+            vec![],
+            "adapter.toml:9:",
+            "cases of any kind; begin it with one of render-",
+        ),
+        ("[without]\nlookups = [\"patient\"]\n", vec![], "adapter.toml:9:", "which the base does not have"),
+        ("[without]\ncodes = []\nread_back = true\n", vec![], "adapter.toml:10:", "the base has no [read_back]"),
+        ("[without]\nreply = false\n", vec![], "adapter.toml:9:", "takes nothing away"),
+        ("[without]\nreply = [\"AE\"]\n", vec![], "adapter.toml:9:", "must be true or false"),
         ("[without]\nmesages = [\"REF^I12\"]\n", vec![], "adapter.toml:9:", "unknown key \"mesages\""),
         ("[without]\nsettings = [\"msh93\"]\n", vec![], "../hl7v2-uk/templates/parts/head.hl7:1:", "msh93"),
         ("[settings\n", vec![], "adapter.toml:8:", "is not TOML"),

@@ -98,7 +98,7 @@ fn a_missing_include_a_wrong_setting_and_an_unknown_adapter_hide_no_other_fault(
     let half = endpoint.replace("environment = \"test\"", "environment = \"tset\"");
     let unknown = endpoint
         .replace("rz9-rio", "rz9-two")
-        .replace("\"hl7v2-uk", "\"hl7v2-ku")
+        .replace("\"rio", "\"riio")
         .replace(":2611", ":2612")
         .replace("\"RZ9\"\nmaint", "\"RZ8\"\nmaint");
     let text = format!(
@@ -111,8 +111,8 @@ fn a_missing_include_a_wrong_setting_and_an_unknown_adapter_hide_no_other_fault(
         "matches no file",
         "endpoint.environment",
         "endpoint rz9-rio: ",
-        "endpoint rz9-two: pack: there is no pack \"hl7v2-ku\"; did you mean \"hl7v2-uk\"?",
-        "endpoint rz9-two: held against hl7v2-uk@",
+        "endpoint rz9-two: pack: there is no pack \"riio\"; did you mean \"rio\"?",
+        "endpoint rz9-two: held against rio@",
         "unknown key route.misspelt",
     ] {
         assert!(checked.out.contains(said), "{said} is not in\n{}", checked.out);
@@ -133,16 +133,14 @@ fn a_pin_that_the_packs_folder_does_not_hold_is_a_doubt_until_the_record_is_aske
         .replace("staff_file = \"../staff/rz9.csv\"", "")
         .replace("require_mapped_staff = true", "")
         .replace("127.0.0.1:2601", &there)
-        .replace("hl7v2-uk@0.1.0", "hl7v2-uk@9.9.9");
+        .replace("rio@0.1.0", "rio@9.9.9");
     let db = folder.path().join("r.db").display().to_string();
     let head = format!(
         "[packs]\nfolder = \"{root}/adapters\"\n[store]\nurl = \"sqlite://{db}\"\n[server]\ndevelopment_principal = true\n"
     );
     let config = file(folder.path(), "c.toml", &(head.clone() + &text));
     let checked = run(&["check-config", &config]).exits(0);
-    for word in
-        ["endpoint rz9-rio pins hl7v2-uk@9.9.9", "holds hl7v2-uk@0.1.0", "a first start is refused", "--connect"]
-    {
+    for word in ["endpoint rz9-rio pins rio@9.9.9", "holds rio@0.1.0", "a first start is refused", "--connect"] {
         assert!(checked.out.contains(word), "{word} is not in\n{}", checked.out);
     }
     // What else is wrong with it may be so of the folder's pack only.

@@ -139,8 +139,8 @@ fn evidence_that_cannot_come_is_refused_with_what_to_choose_instead() {
             "a live endpoint needs a pin and known callers",
             &[b(
                 RY9,
-                "adapter = \"hl7v2-uk\"\ntransport = \"mllp\"\nenvironment = \"test\"",
-                "adapter = \"hl7v2-uk\"\ntransport = \"mllp\"\nenvironment = \"live\"",
+                "adapter = \"paris\"\ntransport = \"mllp\"\nenvironment = \"test\"",
+                "adapter = \"paris\"\ntransport = \"mllp\"\nenvironment = \"live\"",
             )],
         ),
     ]);
@@ -162,8 +162,8 @@ fn values_of_the_wrong_kind_say_what_to_write() {
         ("a name to listen on", &[rz9("127.0.0.1:2611", "localhost:2611")]),
         ("a time zone nobody knows", &[rz9("release_after = \"5m\"", "time_zone = \"Europe/Londn\"")]),
         ("a prefix in small letters", &[rz9("control_id_prefix = \"RZ9\"", "control_id_prefix = \"rz9\"")]),
-        ("a pack without a version", &[rz9("hl7v2-uk@0.1.0", "hl7v2-uk")]),
-        ("another pack pinned", &[rz9("hl7v2-uk@0.1.0", "rio@1.0.0")]),
+        ("a pack without a version", &[rz9("rio@0.1.0", "rio")]),
+        ("another pack pinned", &[rz9("rio@0.1.0", "hl7v2-uk@1.0.0")]),
         ("a list that is none", &[rz9("endpoint = \"rz9-rio\"", "endpoint = \"rz9-rio\"\nteams = \"moor-north\"")]),
         ("one bracket too few", &[rz9("[[route]]", "[route]")]),
         (

@@ -1,5 +1,6 @@
 //! What other programs read in our documents. Needs pdftotext (poppler-utils).
 
+use crate::adapter_breaks::pack_folder;
 use crate::adapter_packs::packs;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ips_bridge::adapter::{Format, Pack, RenderOptions};
@@ -37,7 +38,11 @@ fn interop_another_program_reads_every_document_as_it_was_accepted() {
         for name in pack.examples() {
             let Some(rendered) = pack.render_example(&name, &RenderOptions::default()) else { continue };
             let Some(pdf) = pdf(&pack, &rendered.bytes) else { continue };
-            let input = std::fs::read_to_string(folder.join("examples").join(&name).join("input.json")).expect("input");
+            // A case may be the base's.
+            let base = pack.manifest.extends.iter().map(|id| pack_folder(id));
+            let inputs = std::iter::once(folder.clone()).chain(base).map(|f| f.join("examples").join(&name));
+            let input = inputs.map(|f| f.join("input.json")).find(|f| f.is_file()).expect("input");
+            let input = std::fs::read_to_string(input).expect("input");
             let input: serde_json::Value = serde_json::from_str(&input).expect("JSON");
             let accepted = input["entry"]["text"].as_str().unwrap_or_default();
             let read = text_of(&pdf);

@@ -20,7 +20,7 @@ mod versions;
 mod who;
 
 use super::examples::{Case, CaseKind, Judge, Outcome, Report, cases};
-use super::fault::Faults;
+use super::fault::{Fault, Faults};
 use super::manifest::{FILE, Format};
 use super::pack::Pack;
 use super::words;
@@ -96,8 +96,21 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     let said = |case: &Case, faults: &mut Faults| [marks::unsaid(pack, case), who::check(pack, case, faults)].concat();
     let unsaid: BTreeSet<String> = made.flat_map(|(case, _)| said(case, &mut faults)).collect();
     done.extend(unsaid);
+    let done = done.into_iter().map(|said| placed(pack, said)).collect();
     let faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     Report { faults, done }
+}
+
+/// A doubt names a line of the joined manifests or a file as the pack sees it, as faults do: here the file that it really stands in.
+fn placed(pack: &Pack, said: String) -> String {
+    let doubt = said.split_once(": doubt: ").and_then(|(place, doubt)| Some((place.rsplit_once(':')?, doubt)));
+    let Some((Ok(line), file, doubt)) = doubt.map(|((file, line), doubt)| (line.parse(), file, doubt)) else {
+        return said;
+    };
+    match pack.sources.located(vec![Fault::new(file, line, "", "")]).pop() {
+        Some(at) => format!("{}:{}: doubt: {doubt}", at.file, at.line),
+        None => said,
+    }
 }
 
 /// Creates that say nothing of repeats: whether the record tells them itself, only its supplier knows.
