@@ -147,6 +147,8 @@ fn what_millennium_may_have_filed_is_never_tried_again_whatever_the_base_says_of
         for body in &bodies {
             let said = verdict(format!("HTTP {status}\n\n{body}").as_bytes(), &rules, "", &sent);
             let expected = match status {
+                // Some say so of what they have already: it may be in the record.
+                _ if body.contains("\"duplicate\"") => Meaning::Unknown,
                 202 if body.is_empty() => Meaning::Positive,
                 401 | 425 | 429 | 503 => Meaning::Retry,
                 408 => Meaning::Unknown,
