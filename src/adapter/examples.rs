@@ -13,7 +13,9 @@
 //! that it shows what this pack's templates, tables and maps change; then once more with this pack's own, where it must still
 //! be carried ([`super::inherited`]).
 
+use super::cause::{Causes, Unexpected};
 use super::compare::Reading;
+use super::expected::EXPECTED;
 use super::fault::{Fault, Faults, line_of};
 use super::form::message;
 use super::input;
@@ -22,7 +24,6 @@ use super::map::Reached;
 use super::pack::Pack;
 use super::render::{RenderError, RenderOptions, Rendered};
 use super::sources::Sources;
-use crate::domain::nhs_number::may_hold_a_real_one;
 use crate::wire::v1;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value, json};
@@ -72,30 +73,10 @@ impl Outcome {
     pub fn failed(&self) -> bool {
         self.file == "expected.err"
     }
-
-    /// Why it failed, on one line.
-    fn why(&self, sources: &Sources) -> String {
-        let lines: Vec<String> = match self.reasons.as_slice() {
-            [] => self.text.lines().map(str::to_owned).collect(),
-            list => sources.located(list.to_vec()).iter().map(ToString::to_string).collect(),
-        };
-        let more = lines.len().saturating_sub(REASONS_MAX);
-        let mut said = lines.into_iter().take(REASONS_MAX).collect::<Vec<_>>().join(" | ");
-        if more > 0 {
-            said.push_str(&format!(" | and {more} more"));
-        }
-        said
-    }
 }
 
 /// Turns a reply into a verdict: given by the caller, because verdicts are made above this module.
 pub type Judge = fn(&[u8], &super::ReplyRules, &str, &[u8]) -> crate::domain::verdict::Verdict;
-
-/// Reasons for one failed case that are told.
-const REASONS_MAX: usize = 10;
-/// Characters of a differing line that are told, and those before the difference.
-const SHOWN_CHARS: usize = 160;
-const BEFORE_CHARS: usize = 40;
 
 /// Control id that example replies answer.
 pub const REPLY_CONTROL_ID: &str = "IPS0EXAMPLE000000001";
@@ -122,10 +103,6 @@ fn files_of(format: Format, kind: CaseKind) -> &'static [&'static str] {
         (Format::Xml, CaseKind::Reply) => &["reply.http", "request.http", "reply.toml", "expected.verdict"],
     }
 }
-
-/// What a case may expect: one of them.
-const EXPECTED: &[&str] =
-    &["expected.hl7", "expected.files", "expected.http", "expected.json", "expected.err", "expected.verdict"];
 
 /// The cases of a pack, by name; folders and files that are none are faults.
 pub fn cases(sources: &Sources, format: Format, faults: &mut Faults) -> Vec<Case> {
@@ -197,7 +174,8 @@ impl Pack {
             },
             Err(e) => {
                 let text = format!("{e}\n");
-                let reasons = if let RenderError::NotRenderable(list) = e { list } else { Vec::new() };
+                let reasons =
+                    if let RenderError::NotRenderable(list) = e { self.placed(&value, list) } else { Vec::new() };
                 ("expected.err", text, reasons)
             }
         };
@@ -447,78 +425,6 @@ impl Pack {
         let input = self.example_input(&case, &mut Faults::default())?;
         self.render_value(&input, options).ok()
     }
-
-    /// Compares a case with what it expects.
-    pub fn judge(&self, case: &Case, outcome: &Outcome) -> Result<(), Fault> {
-        let path = format!("examples/{}/{}", case.name, outcome.file);
-        let bless = match &case.from {
-            None => "if this is right, run adapter test --bless and review the change",
-            Some(_) => {
-                "if this is right, run adapter test --bless, which writes an expected file of this pack's own, and review it"
-            }
-        };
-        if let Some(other) = self.expected_instead(case, outcome) {
-            let what = match outcome.failed() {
-                true => format!("is expected, but the case fails: {}", outcome.why(&self.sources)),
-                false => format!("is expected, but the case gives {}", outcome.file),
-            };
-            let hint = if outcome.failed() { self.by_hand(&other) } else { bless.to_owned() };
-            return Err(Fault::new(&other, 0, what, hint));
-        }
-        let mut unused = Faults::default();
-        let Some(expected) = self.sources.text(&path, &mut unused) else {
-            return Err(Fault::new(&path, 0, "is missing", "run adapter test --bless to write it, and review it"));
-        };
-        if expected == outcome.text {
-            return Ok(());
-        }
-        let line = expected.lines().zip(outcome.text.lines()).take_while(|(a, b)| a == b).count();
-        let folder = format!("examples/{}", case.name);
-        let own = self.sources.under(&folder).filter_map(|file| self.sources.text(file, &mut Faults::default()));
-        if own.chain([outcome.text.clone()]).any(|text| may_hold_a_real_one(&text)) {
-            let what = "is not what the pack gives now; what differs is not shown, because a file of this example may hold a real NHS number";
-            return Err(Fault::new(
-                &path,
-                u32::try_from(line + 1).unwrap_or(0),
-                what,
-                "make it a number that begins with 999, then look again",
-            ));
-        }
-        let (was, is) = differing(expected.lines().nth(line), outcome.text.lines().nth(line));
-        let what = format!("is not what the pack gives now: expected {was}, actual {is}");
-        Err(Fault::new(&path, u32::try_from(line + 1).unwrap_or(0), what, bless))
-    }
-
-    /// Another expected file than the one that the outcome belongs in.
-    fn expected_instead(&self, case: &Case, outcome: &Outcome) -> Option<String> {
-        let others = EXPECTED.iter().filter(|f| **f != outcome.file).map(|f| format!("examples/{}/{f}", case.name));
-        others.into_iter().find(|path| self.sources.bytes(path).is_some())
-    }
-
-    /// What a person does who means that a case that was carried is carried no longer: it is never done by --bless alone.
-    fn by_hand(&self, expected: &str) -> String {
-        let folder = expected.rsplit_once('/').map_or("", |(folder, _)| folder);
-        match self.sources.is_own(expected) {
-            true => format!("mend that; if it is right, delete {expected} by hand, then adapter test --bless"),
-            false => format!(
-                "mend that; if it is right, put an empty {folder}/expected.err into this pack by hand, then adapter test --bless"
-            ),
-        }
-    }
-}
-
-/// Two lines that differ, about the place where they do. Examples hold test data only.
-fn differing(was: Option<&str>, is: Option<&str>) -> (String, String) {
-    let same = was.unwrap_or_default().chars().zip(is.unwrap_or_default().chars()).take_while(|(a, b)| a == b).count();
-    let from = same.saturating_sub(BEFORE_CHARS);
-    let shown = |line: Option<&str>| {
-        let Some(line) = line else { return "no such line".to_owned() };
-        let part: String = line.chars().skip(from).take(SHOWN_CHARS).collect();
-        let before = if from > 0 { "…" } else { "" };
-        let after = if line.chars().count() > from + SHOWN_CHARS { "…" } else { "" };
-        format!("{before}{part:?}{after}")
-    };
-    (shown(was), shown(is))
 }
 
 /// The result of a command: what was done and what is wrong.
@@ -543,13 +449,15 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
         Err(faults) => return Report { faults, ..report },
     };
     let mut faults = Faults::default();
+    let mut unexpected: Vec<Unexpected> = Vec::new();
+    let mut of_one: Vec<(String, Fault)> = Vec::new();
     // Render examples, and those of them that are carried.
     let mut made = (0, 0);
     for case in cases(&pack.sources, pack.manifest.format, &mut faults) {
         let outcome = match pack.run(&case, judge) {
             Ok(outcome) => outcome,
             Err(list) => {
-                faults.0.extend(list);
+                of_one.extend(list.into_iter().map(|fault| (case.name.clone(), fault)));
                 continue;
             }
         };
@@ -564,13 +472,13 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
                 match pack.run(&own, judge) {
                     Ok(outcome) => (own, outcome),
                     Err(list) => {
-                        faults.0.extend(list);
+                        of_one.extend(list.into_iter().map(|fault| (own.name.clone(), fault)));
                         continue;
                     }
                 }
             }
             Err(list) => {
-                faults.0.extend(list);
+                of_one.extend(list.into_iter().map(|fault| (case.name.clone(), fault)));
                 (case, outcome)
             }
         };
@@ -585,7 +493,7 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
                         (own, outcome, judged.and(Err(Fault::new("examples", 0, "is not the pack's own yet", ""))))
                     }
                     Err(list) => {
-                        faults.0.extend(list);
+                        of_one.extend(list.into_iter().map(|fault| (own.name.clone(), fault)));
                         continue;
                     }
                 }
@@ -594,9 +502,9 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
         };
         match judged {
             Ok(()) => report.done.push(format!("{}: as expected", case.name)),
-            Err(fault) if outcome.failed() && pack.expected_instead(&case, &outcome).is_some() => {
-                let what = if bless { format!("{}; not blessed", fault.what) } else { fault.what };
-                faults.0.push(Fault { what, ..fault });
+            Err(told) if bless && outcome.failed() && pack.expected_instead(&case, &outcome).is_some() => {
+                let told = Fault { hint: format!("not blessed: {}", told.hint), ..told };
+                unexpected.push(Unexpected { case, outcome, told });
             }
             Err(_) if bless => match write(folder, &case, &outcome) {
                 Ok(()) => report.done.push(format!("{}: {} written", case.name, outcome.file)),
@@ -607,7 +515,7 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
                     "check permissions",
                 ),
             },
-            Err(fault) => faults.0.push(fault),
+            Err(told) => unexpected.push(Unexpected { case, outcome, told }),
         }
     }
     if bless && let (all @ 1.., 0) = made {
@@ -619,6 +527,9 @@ pub fn test(folder: &Path, bless: bool, judge: Judge) -> Report {
     if report.done.is_empty() && faults.0.is_empty() {
         faults.add("examples", 0, "there are no cases", "add examples/render-…/input.json");
     }
+    let mut causes = Causes::of(&pack, &unexpected);
+    of_one.into_iter().for_each(|(example, fault)| causes.of_example(&example, fault));
+    causes.told(&mut faults.0);
     report.faults = Faults(pack.sources.located(faults.0)).into_result(()).err().unwrap_or_default();
     report
 }
@@ -659,7 +570,7 @@ pub fn render(
     let answers = pack.answer_files().filter_map(answer).collect();
     pack.looked_up_in(&mut value, &answers).map_err(|e| vec![Fault::new("input", 0, e.to_string(), "")])?;
     pack.render_value(&value, &RenderOptions::default()).map(|r| (pack.format(), r)).map_err(|e| match e {
-        super::RenderError::NotRenderable(faults) => pack.sources.located(faults),
+        super::RenderError::NotRenderable(faults) => pack.sources.located(pack.placed(&value, faults)),
         other => vec![Fault::new("input", 0, other.to_string(), "")],
     })
 }

@@ -60,7 +60,11 @@ impl Pack {
             wrong("is for a kind of document that the settings do not give".into(), "set it to pdf or text".into())
         })?;
         let printed = self.templates.render(&entry.page, input, &plan.facts)?;
-        let elements = page::read(&printed).map_err(|(what, hint)| wrong(what, hint))?;
+        let elements = page::read(&printed).map_err(|page::NoPage { at, what, hint }| {
+            let place = at.and_then(|at| self.templates.place(&entry.page, input, &plan.facts, at));
+            let (file, line) = place.unwrap_or_else(|| (file.clone(), 0));
+            RenderError::one(&file, line, what, hint)
+        })?;
         let text = input.pointer("/entry/text").and_then(Value::as_str).unwrap_or_default();
         let carried = elements.iter().find(|e| e.kind == page::Kind::Text).map_or("", |e| e.text.as_str());
         if carried != text {

@@ -5,6 +5,7 @@
 //! [`Pack::reply_rules`] says what replies mean. [`check`] and [`examples`] prove a pack.
 
 pub mod by_hand;
+mod cause;
 pub mod check;
 mod codes;
 pub mod compare;
@@ -16,6 +17,7 @@ pub mod document;
 mod encoding;
 mod escaping;
 pub mod examples;
+mod expected;
 mod fault;
 pub mod fhir;
 mod files;
@@ -51,6 +53,7 @@ mod table;
 mod template;
 mod text;
 mod words;
+mod written;
 pub mod xml;
 
 pub use compose::Input;

@@ -118,7 +118,9 @@ impl Pack {
             RenderError::NotRenderable(faults) if is_too_much(&faults) && is_long(&value) => {
                 RenderError::NotCarriable { what: "so many lines or marks that one message cannot hold them".into() }
             }
-            RenderError::NotRenderable(faults) => RenderError::NotRenderable(self.sources.located(faults)),
+            RenderError::NotRenderable(faults) => {
+                RenderError::NotRenderable(self.sources.located(self.placed(&value, faults)))
+            }
             other => other,
         })
     }
@@ -192,7 +194,7 @@ impl Pack {
         Ok(printed)
     }
 
-    fn plan(&self, input: &Value) -> Result<Plan<'_>, RenderError> {
+    pub(super) fn plan(&self, input: &Value) -> Result<Plan<'_>, RenderError> {
         let nothing = serde_json::Map::new();
         let settings = input.get("settings").and_then(Value::as_object).unwrap_or(&nothing);
         let Some(name) = input::entry_name(input) else {

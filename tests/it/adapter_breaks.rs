@@ -212,5 +212,98 @@ fn what_is_rendered_must_come_back_where_the_pack_reads_it_too() {
         !f.contains("render-reply-declined renders: 1 of its fields cannot be used: accept (from RF1-1.1 else RF1-1.2")
     });
     // HL7 has no word for "very urgent": it goes out as stat, and stat is read as an emergency.
-    assert_eq!(shown, ["maps/ref_i12.toml: details.priority does not come back as example reply-not-asked-for renders it; map and templates must agree".replace("example ", "example render-")]);
+    assert_eq!(shown, ["maps/ref_i12.toml:94: details.priority does not come back as example reply-not-asked-for renders it; map and templates must agree".replace("example ", "example render-")]);
+}
+
+/// One fault at this line says all of this.
+fn told_once(faults: &[Fault], file: &str, line: u32, words: &[&str]) {
+    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let hits =
+        faults.iter().filter(|f| f.file == file && f.line == line && words.iter().all(|w| f.to_string().contains(w)));
+    assert_eq!(hits.count(), 1, "{file}:{line} {words:?}\n  {}", shown.join("\n  "));
+}
+
+#[test]
+fn a_wrong_path_that_is_possible_is_one_fault_at_its_row() {
+    for (file, find, put, words) in [
+        (
+            "maps/adt_person.toml",
+            "\"date_of_birth\" = { from = \"PID-7.1?\"",
+            "\"date_of_birth\" = { from = \"PID-6.1?\"",
+            ["\"date_of_birth\" taken from PID-6.1?", "parse-adt-a01", "expected \"1985-04-12\", actual nothing"],
+        ),
+        (
+            "maps/ref_i12.toml",
+            "{ from = \"PID-7.1\", as = \"hl7_date\" }",
+            "{ from = \"PID-6.1\", as = \"hl7_date\" }",
+            ["\"patient_details.date_of_birth\" taken from PID-6.1", "parse-ref-", "is required, and was not sent"],
+        ),
+        // The component of a list's element is told with the field it is of.
+        (
+            "maps/adt_person.toml",
+            "= \"5?\"\n",
+            "= \"6?\"\n",
+            ["\"local_identifiers.type\"", "taken from PID-3.6 ", "\"MR\""],
+        ),
+        // An alternative that gives a value later does not hide the row that should have.
+        (
+            "maps/adt_person.toml",
+            "{ pick = \"address\", from = \"3?\" }",
+            "{ pick = \"address\", from = \"9?\" }",
+            ["\"address.city\" taken from", "component 9 ", "parse-adt-"],
+        ),
+    ] {
+        let (line, faults) = broken(file, find, put);
+        // Where a text ends its file, the replacement begins on the same line.
+        told_once(&faults, file, line, &words);
+        assert!(faults.len() <= 2, "{faults:#?}");
+        assert!(faults.iter().any(|f| f.what.contains(" other examples: ")), "{faults:#?}");
+    }
+}
+
+#[test]
+fn a_wrong_choice_is_one_fault_and_not_one_for_each_part_of_it() {
+    let (line, faults) = broken("maps/adt_person.toml", "\"PID-11[7=H|HOME]\"", "\"PID-12[7=H|HOME]\"");
+    told_once(&faults, "maps/adt_person.toml", line - 1, &["what pick.address chooses (address.city, ", "parse-adt-"]);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+}
+
+#[test]
+fn a_wrong_field_of_a_template_is_one_fault_at_the_line_that_writes_it() {
+    let pid = "templates/parts/pid.hl7";
+    let (line, faults) = broken(pid, "{{ patient.name.family }}^", "{{ patient.name.given }}^");
+    told_once(
+        &faults,
+        pid,
+        line,
+        &["PID-5.1 is not the patient's family name", "note.create, note.replace", "render-note"],
+    );
+    assert!(faults.len() <= 2, "{faults:#?}");
+    let (line, faults) = broken(pid, "^^L||", "^^N||");
+    told_once(&faults, pid, line, &["PID-5 is not what example render-note", "and in ", " other examples: "]);
+    assert!(faults.len() <= 2, "{faults:#?}");
+}
+
+#[test]
+fn what_a_message_lacks_is_named_at_the_line_that_writes_the_segment() {
+    for (file, find, put, words) in [
+        (
+            "templates/parts/txa.hl7",
+            "{{ settings.completion_status }}",
+            "",
+            "TXA-17 (segment 5): is required and empty",
+        ),
+        ("templates/parts/pid.hl7", "PID|1|", "pid|1|", "a line is no segment"),
+        ("templates/parts/head.hl7", "{{ message.processing_id }}", "P", "MSH-11"),
+        (
+            "templates/parts/pid.hl7",
+            "{{ id.value }}^",
+            "X1^",
+            "PID-3 holds an identifier that is none of the patient's",
+        ),
+    ] {
+        let (line, faults) = broken(file, find, put);
+        told_once(&faults, file, line, &[words, "in example render-note-"]);
+        assert!(faults.len() <= 3, "{faults:#?}");
+    }
 }

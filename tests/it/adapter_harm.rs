@@ -258,11 +258,11 @@ fn a_date_that_is_none_of_hl7_and_a_text_that_is_called_a_number_are_never_sent(
         ("EVN||{{ message.time | hl7_time }}", "EVN||{{ message.time }}", "EVN-2"),
     ] {
         let (_folder, pack) = changed("_template", &[("templates/note.hl7", find, put)]);
-        told(&faults(&pack), "examples/render-note/expected.hl7", &[field, "is no date or time of HL7"]);
+        told(&faults(&pack), "templates/note.hl7:", &[field, "is no date or time of HL7", "render-note"]);
         assert!(Pack::load(&pack).expect("loads").render_example("render-note", &Default::default()).is_none());
     }
     let (_folder, pack) = changed("_template", &[("templates/note.hl7", "FT|371532007", "NM|371532007")]);
-    told(&faults(&pack), "examples/render-note/expected.hl7", &["OBX-5", "is called a number (NM) in OBX-2"]);
+    told(&faults(&pack), "templates/note.hl7:", &["OBX-5", "is called a number (NM) in OBX-2"]);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn what_says_whose_note_it_is_changes_with_the_patient() {
         (gender, "F", "PID-8 says the same of every patient"),
     ] {
         let (_folder, pack) = changed("_template", &[("templates/note.hl7", find, put)]);
-        told(&faults(&pack), "templates/note.hl7: note.create: ", &[said]);
+        told(&faults(&pack), "templates/note.hl7:5: note.create: ", &[said]);
         // Who means it so says why, and a reviewer sees that.
         let why = "patient_exempt = \"the receiver takes no names; its supplier, 2 March\"\ntext_code = ";
         let (_folder, pack) =
@@ -333,7 +333,7 @@ fn what_msh_and_obx_say_of_the_bytes_is_so_under_every_setting() {
         ("FT|371532007", "CE|371532007", "OBX-2 is CE beside the author's text"),
     ] {
         let (_folder, pack) = changed("_template", &[("templates/note.hl7", find, put)]);
-        told(&faults(&pack), "templates/note.hl7: ", &[said]);
+        told(&faults(&pack), "templates/note.hl7:", &[said]);
     }
     let set = "receiving_facility    = ";
     let row = format!(
@@ -341,7 +341,7 @@ fn what_msh_and_obx_say_of_the_bytes_is_so_under_every_setting() {
     );
     let (_folder, pack) = changed("_template", &[("adapter.toml", set, &row)]);
     let said = faults(&pack);
-    assert!(said.iter().any(|f| f.starts_with("templates/note.hl7: ") && f.contains("note.create")), "{said:#?}");
+    assert!(said.iter().any(|f| f.starts_with("templates/note.hl7:") && f.contains("note.create")), "{said:#?}");
     let follows = ("templates/note.hl7", "UNICODE UTF-8", "{{ settings.charset }}");
     let (_folder, pack) = changed("_template", &[("adapter.toml", set, &row), follows]);
     assert!(!faults(&pack).iter().any(|f| f.starts_with("templates/note.hl7")));

@@ -234,8 +234,7 @@ async fn a_broken_pack_never_replaces_one_that_works_and_its_faults_name_their_l
                 .iter()
                 .map(|v| format!("{}: {}", v.field, v.description))
                 .collect();
-            let place =
-                if from.starts_with("TXA") { "examples/render-note/expected.hl7:" } else { "templates/note.hl7:3: " };
+            let place = if from.starts_with("TXA") { "templates/note.hl7:7: TXA-2 " } else { "templates/note.hl7:3: " };
             assert!(faults.iter().any(|f| f.starts_with(place) && f.contains("; ")), "{faults:?}");
             let written = client.write(&person, "Rang a garden centre.").await;
             client.filed(written.id()).await;
@@ -506,7 +505,7 @@ async fn a_live_endpoint_starts_with_what_was_activated_whatever_was_saved_and_o
     stage.live();
     packs.change("tiny/templates/note.hl7", "TXA|1|PN|", "TXA|1|CN|");
     let Err(refused) = start(&stage).await else { panic!("a pack that fails its check went live") };
-    assert!(refused.to_string().contains("examples/render-note/expected.hl7"), "{refused}");
+    assert!(refused.to_string().contains("templates/note.hl7:7: TXA-2 is not what example render-note"), "{refused}");
     packs.bless("tiny");
     let activated = activation(&stage).await;
     packs.change("tiny/templates/note.hl7", "TXA|1|CN|", "TXA|1|DS|");

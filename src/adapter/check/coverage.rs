@@ -11,7 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED_MAX: usize = 3;
 
 /// Unless a reason is given. `unread`: the kinds of cases whose own files cannot be used, which is told already.
-pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], unread: &[CaseKind], faults: &mut Faults) {
+/// `mended`: lines of the pack's at which examples show that something is to be mended: what no example shows there is told by that.
+pub fn check(
+    pack: &Pack,
+    outcomes: &[(Case, Outcome)],
+    unread: &[CaseKind],
+    mended: &BTreeSet<(String, u32)>,
+    faults: &mut Faults,
+) {
     for entry in pack.manifest.render.iter().filter(|e| e.exempt.is_none()) {
         // Rows for one entry differ by settings: each wants its own example.
         let of_row: Vec<_> = outcomes.iter().filter(|(_, o)| o.row == Some(entry.line)).collect();
@@ -32,8 +39,10 @@ pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], unread: &[CaseKind], fau
             faults.add(FILE, entry.line, format!("{} {what}", entry.message), hint);
         }
     }
-    rows_of_maps(pack, outcomes, faults);
-    refusals(pack, outcomes, faults);
+    let mut unshown = Faults::default();
+    rows_of_maps(pack, outcomes, &mut unshown);
+    refusals(pack, outcomes, &mut unshown);
+    faults.0.extend(unshown.0.into_iter().filter(|f| !mended.contains(&(f.file.clone(), f.line))));
     kinds(pack, outcomes, faults);
 }
 
@@ -43,6 +52,10 @@ fn none_carried(pack: &Pack, of_row: &[&(Case, Outcome)], unread: bool) -> Optio
         return None;
     }
     let meant = |case: &Case| pack.sources.bytes(&format!("examples/{}/expected.err", case.name)).is_some();
+    // What stops one that was carried is told where it is to be mended.
+    if of_row.iter().any(|(case, outcome)| pack.expected_instead(case, outcome).is_some() && !meant(case)) {
+        return None;
+    }
     // There are some, and none is carried: what stops the first that should be is what has to be mended.
     if let Some((case, outcome)) = of_row.iter().find(|(case, _)| !meant(case)) {
         let says = outcome.text.lines().next().unwrap_or("nothing");

@@ -1,8 +1,9 @@
 //! Leaf-drop: takes one value away from an example's input at a time. Whatever is missing must stop the message, unless the
 //! template says `| blank` (or `| default`); and nothing may print as a word for nothing.
 
+use super::super::cause::Causes;
 use super::super::examples::Case;
-use super::super::fault::Faults;
+use super::super::fault::{Fault, Faults};
 use super::super::pack::Pack;
 use super::super::template::Printed;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use serde_json::Value;
 const NOTHING: &[&str] = &["none", "null", "undefined", "nan", "nil"];
 
 /// How many inputs were tried.
-pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) -> usize {
+pub fn check(pack: &Pack, case: &Case, causes: &mut Causes) -> usize {
     let mut ignored = Faults::default();
     let Some(input) = pack.example_input(case, &mut ignored) else { return 0 };
     let Ok(whole) = pack.trace(&input) else { return 0 };
@@ -30,7 +31,7 @@ pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) -> usize {
             tries += 1;
             // A stop is what should happen; an entry that is none any more stops too.
             let Ok(printed) = pack.trace(&damaged) else { continue };
-            judge(case, path, removed, &whole, &printed, faults);
+            judge(case, path, removed, &whole, &printed, causes);
         }
     }
     tries
@@ -45,7 +46,7 @@ fn has_own_part(pack: &Pack, case: &Case, whole: &[Printed]) -> bool {
     own_input || (own_case && own_settings) || whole.iter().any(|p| own(&p.file))
 }
 
-fn judge(case: &Case, path: &[String], removed: bool, whole: &[Printed], printed: &[Printed], faults: &mut Faults) {
+fn judge(case: &Case, path: &[String], removed: bool, whole: &[Printed], printed: &[Printed], causes: &mut Causes) {
     let name = path.join(".");
     let how = if removed { "is removed" } else { "is null" };
     for p in printed {
@@ -56,20 +57,14 @@ fn judge(case: &Case, path: &[String], removed: bool, whole: &[Printed], printed
         let words = p.output.split(|c: char| !c.is_alphanumeric());
         let worded = words.clone().any(|word| NOTHING.iter().any(|n| word.eq_ignore_ascii_case(n)))
             && before.clone().all(|w| w.output != p.output);
+        let mut wrong = |what: &str, hint: &str| {
+            let told = format!("`{}` {what} when {name} {how}, in example {}", p.expression, case.name);
+            causes.at_line(&case.name, Fault::new(&p.file, p.line, told, hint), format!("`{}` {what}", p.expression));
+        };
         if worded {
-            faults.add(
-                &p.file,
-                p.line,
-                format!("`{}` prints a word for nothing when {name} {how} (example {})", p.expression, case.name),
-                "let the filter stop on a missing value",
-            );
+            wrong("prints a word for nothing", "let the filter stop on a missing value");
         } else if changed && p.expression.contains(&name) && !allowed {
-            faults.add(
-                &p.file,
-                p.line,
-                format!("`{}` prints something else when {name} {how} (example {})", p.expression, case.name),
-                "write | blank if the field may be empty",
-            );
+            wrong("prints something else", "write | blank if the field may be empty");
         }
     }
 }

@@ -43,6 +43,12 @@ pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
             made_by.object(&made, "Resource", "");
         }
     }
+    // The first example that shows it is enough.
+    let mut seen = BTreeSet::new();
+    found.0.retain(|fault| {
+        let (what, _) = fault.what.split_once(" (example ").unwrap_or((&fault.what, ""));
+        seen.insert((fault.file.clone(), fault.line, what.to_owned()))
+    });
     faults.0.extend(found.0);
 }
 

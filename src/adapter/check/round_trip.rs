@@ -1,14 +1,15 @@
 //! Where a pack both renders and parses a message, what was rendered must come back: fields that stand on both sides
 //! are compared.
 
+use super::super::cause::Causes;
 use super::super::examples::Case;
-use super::super::fault::Faults;
+use super::super::fault::{Fault, Faults};
 use super::super::hl7::Envelope;
 use super::super::pack::Pack;
 use super::super::render::RenderOptions;
 use serde_json::{Map, Value};
 
-pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) {
+pub fn check(pack: &Pack, case: &Case, causes: &mut Causes) {
     let mut ignored = Faults::default();
     let Some(input) = pack.example_input(case, &mut ignored) else { return };
     let Ok(rendered) = pack.render_value(&input, &RenderOptions::default()) else { return };
@@ -22,7 +23,8 @@ pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) {
         Ok(parsed) => parsed,
         Err(e) => {
             let hint = "map and templates must agree";
-            return faults.add(&entry.map, 0, format!("cannot read what example {} renders: {e}", case.name), hint);
+            let what = format!("cannot read what example {} renders: {e}", case.name);
+            return causes.at_line(&case.name, Fault::new(&entry.map, 0, what, hint), e.to_string());
         }
     };
     let Some(map) = pack.maps.get(&entry.map) else { return };
@@ -33,12 +35,10 @@ pub fn check(pack: &Pack, case: &Case, faults: &mut Faults) {
         if let (Some(sent), Some(back)) = (at(&input, &in_input(ours)), at(&parsed.value, ours))
             && sent != back
         {
-            faults.add(
-                &entry.map,
-                0,
-                format!("{ours} does not come back as example {} renders it", case.name),
-                "map and templates must agree",
-            );
+            let what = format!("{ours} does not come back as example {} renders it", case.name);
+            let line = map.row_for(ours).unwrap_or_default();
+            let fault = Fault::new(&entry.map, line, what, "map and templates must agree");
+            causes.at_line(&case.name, fault, format!("{ours} as it comes back"));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::super::fault::{Faults, suggest};
 use super::super::manifest::{FILE, Status};
 use super::super::pack::Pack;
+use super::super::settings::ENGINE_SETTINGS;
 use crate::domain::nhs_number::may_hold_a_real_one;
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ const HEADINGS_OF_OVERLAY: &[&str] = &["What is known, and from where", "What is
 pub fn check(pack: &Pack, faults: &mut Faults) {
     readme(pack, faults);
     unused(pack, faults);
+    settings(pack, faults);
     lookups(pack, faults);
     for path in pack.sources.paths().filter(|p| pack.sources.is_own(p)) {
         if let Some(text) = pack.sources.bytes(path).and_then(|b| std::str::from_utf8(b).ok()) {
@@ -27,17 +29,27 @@ pub fn check(pack: &Pack, faults: &mut Faults) {
 fn readme(pack: &Pack, faults: &mut Faults) {
     let Some(text) = pack.sources.text(README, faults) else { return };
     let found: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("## ")).map(str::trim).collect();
+    let line_of = |heading: &str| {
+        let at = text.lines().position(|l| l.strip_prefix("## ").is_some_and(|l| l.trim() == heading));
+        at.and_then(|at| u32::try_from(at + 1).ok())
+    };
     let of_overlay = pack.manifest.extends.iter().flat_map(|_| HEADINGS_OF_OVERLAY);
     for heading in HEADINGS.iter().chain(of_overlay).filter(|h| !found.contains(h)) {
-        faults.add(README, 0, format!("has no heading \"## {heading}\""), suggest(heading, found.iter().copied()));
+        // The one that is meant, perhaps; else the one behind which it belongs.
+        let near = suggest(heading, found.iter().copied());
+        let meant = near.strip_prefix("did you mean \"").and_then(|n| line_of(n.trim_end_matches("\"?")));
+        let before = HEADINGS.iter().take_while(|h| *h != heading).filter_map(|h| line_of(h)).last();
+        let line = meant.or(before).unwrap_or(1);
+        faults.add(README, line, format!("has no heading \"## {heading}\""), near);
     }
     // What is the base's, the base's README explains.
     let own = pack.manifest.settings.0.iter().filter(|s| s.line >= pack.manifest.own_from).map(|s| &s.name);
     for setting in own.filter(|n| !text.contains(&format!("`{n}`"))) {
-        faults.add(README, 0, format!("does not explain the setting `{setting}`"), "add it under ## Settings");
+        let line = line_of("Settings").unwrap_or(1);
+        faults.add(README, line, format!("does not explain the setting `{setting}`"), "add it under ## Settings");
     }
     if pack.manifest.status == Status::Live && !found.contains(&"Conformance") {
-        faults.add(README, 0, "has no heading \"## Conformance\"", "status live needs the filled conformance table");
+        faults.add(README, 1, "has no heading \"## Conformance\"", "status live needs the filled conformance table");
     }
 }
 
@@ -87,6 +99,46 @@ fn unused(pack: &Pack, faults: &mut Faults) {
             );
         }
     }
+}
+
+/// A setting that nothing uses changes nothing, whatever a site writes. In a pack over another it may be one of the base's, misspelt.
+fn settings(pack: &Pack, faults: &mut Faults) {
+    let own = pack.manifest.settings.0.iter().filter(|s| s.line >= pack.manifest.own_from);
+    let own: Vec<_> = own.filter(|s| !ENGINE_SETTINGS.iter().any(|e| e.name == s.name)).collect();
+    if own.is_empty() {
+        return;
+    }
+    let templates = pack.sources.under("templates").filter_map(|path| pack.sources.bytes(path));
+    let mut texts: Vec<String> = templates.map(|b| String::from_utf8_lossy(b).into_owned()).collect();
+    texts.extend(pack.sources.manifests(&mut Faults::default()).into_iter().flatten());
+    let of_maps = pack.maps.values().flat_map(|map| map.settings());
+    let of_maps: BTreeSet<&str> =
+        of_maps.chain(pack.tree_maps.values().flat_map(|m| m.settings())).map(|s| s.0).collect();
+    for setting in own {
+        let is_used = of_maps.contains(setting.name.as_str()) || texts.iter().any(|text| names(text, &setting.name));
+        if !is_used {
+            let others = pack.manifest.settings.names().filter(|name| *name != setting.name);
+            let what = format!("the setting \"{}\" is used by nothing", setting.name);
+            let near = suggest(&setting.name, others);
+            let hint = match near.starts_with("did you mean") {
+                true => near,
+                false => "remove it, or use it: {{ settings.… }} in a template, a `when` of a [[render]], `setting = …` in a map".into(),
+            };
+            faults.add(FILE, setting.line, what, hint);
+        }
+    }
+}
+
+/// Whether a text uses this setting: names it anywhere but where it is declared or spoken of.
+fn names(text: &str, setting: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.lines().filter(|line| !line.trim_start().starts_with('#')).any(|line| {
+        line.match_indices(setting).any(|(at, _)| {
+            let (before, rest) = (&line[..at], &line[at + setting.len()..]);
+            let is_declared = before.trim().is_empty() && rest.trim_start().starts_with(['=', '.']);
+            !is_declared && !before.ends_with(is_word) && !rest.starts_with(is_word)
+        })
+    })
 }
 
 /// A lookup that nothing uses is asked for nothing; one without an example is not proved.

@@ -59,34 +59,66 @@ fn unescape(text: &str) -> Option<String> {
     Some(out)
 }
 
+/// What is wrong with a page template, and what to do. No value is in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoPage {
+    /// The byte of what was printed at which the line begins; none where it is of the whole.
+    pub at: Option<usize>,
+    pub what: String,
+    pub hint: String,
+}
+
+impl From<(String, String)> for NoPage {
+    fn from((what, hint): (String, String)) -> Self {
+        Self { at: None, what, hint }
+    }
+}
+
 /// The elements of a printed page template; lines that control tags leave blank vanish.
 ///
 /// # Errors
-/// What is wrong with the template, and what to do. No value is in it.
-pub fn read(printed: &str) -> Result<Vec<Element>, (String, String)> {
+/// What is wrong with the template.
+pub fn read(printed: &str) -> Result<Vec<Element>, NoPage> {
     let mut elements = Vec::new();
-    for line in printed.split('\n').map(|l| l.trim_start_matches([' ', '\t'])).filter(|l| !l.trim().is_empty()) {
-        let known = line
-            .split_once('|')
-            .and_then(|(word, text)| WORDS.iter().find(|(w, _)| *w == word).map(|(_, kind)| (*kind, text)));
-        let Some((kind, text)) = known else {
-            let words: Vec<&str> = WORDS.iter().map(|(w, _)| *w).collect();
-            return Err((
-                "makes a line that begins with no kind of element".into(),
-                format!("begin each line with one of {} and |", words.join(", ")),
-            ));
-        };
-        let Some(text) = unescape(text) else {
-            return Err(("holds a \\ that means nothing".into(), "write \\\\ for one, \\n for a line break".into()));
-        };
-        if kind != Kind::Text && text.contains('\n') {
-            return Err((
-                format!("prints several lines into {}", word(kind)),
-                "only TEXT has several lines; loop over | lines, or use LINE for each".into(),
-            ));
+    let mut at = 0;
+    for whole in printed.split('\n') {
+        let line = whole.trim_start_matches([' ', '\t']);
+        let begins = at + whole.len() - line.len();
+        at += whole.len() + 1;
+        if line.trim().is_empty() {
+            continue;
         }
-        elements.push(Element { kind, text });
+        elements.push(element(line).map_err(|(what, hint)| NoPage { at: Some(begins), what, hint })?);
     }
+    whole(&elements)?;
+    Ok(elements)
+}
+
+fn element(line: &str) -> Result<Element, (String, String)> {
+    let known = line
+        .split_once('|')
+        .and_then(|(word, text)| WORDS.iter().find(|(w, _)| *w == word).map(|(_, kind)| (*kind, text)));
+    let Some((kind, text)) = known else {
+        let words: Vec<&str> = WORDS.iter().map(|(w, _)| *w).collect();
+        return Err((
+            "makes a line that begins with no kind of element".into(),
+            format!("begin each line with one of {} and |", words.join(", ")),
+        ));
+    };
+    let Some(text) = unescape(text) else {
+        return Err(("holds a \\ that means nothing".into(), "write \\\\ for one, \\n for a line break".into()));
+    };
+    if kind != Kind::Text && text.contains('\n') {
+        return Err((
+            format!("prints several lines into {}", word(kind)),
+            "only TEXT has several lines; loop over | lines, or use LINE for each".into(),
+        ));
+    }
+    Ok(Element { kind, text })
+}
+
+/// What every document has.
+fn whole(elements: &[Element]) -> Result<(), (String, String)> {
     let titles = elements.iter().filter(|e| e.kind == Kind::Title).count();
     if titles != 1 || elements.first().is_none_or(|e| e.kind != Kind::Title) {
         return Err(("makes a document without one TITLE at its head".into(), "begin it with TITLE|…".into()));
@@ -100,7 +132,7 @@ pub fn read(printed: &str) -> Result<Vec<Element>, (String, String)> {
     if elements.iter().filter(|e| e.kind == Kind::Text).count() > 1 {
         return Err(("makes a document with several TEXTs".into(), "one TEXT holds the accepted text".into()));
     }
-    Ok(elements)
+    Ok(())
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -157,8 +189,10 @@ mod tests {
             ("TITLE|a\nPATIENT|p\nLINE|x\\y", "means nothing"),
             ("TITLE|a\nPATIENT|p\nNOTE|x", "no kind of element"),
         ] {
-            let (what, hint) = read(printed).expect_err(printed);
-            assert!(what.contains(word) && !hint.is_empty(), "{what}");
+            let wrong = read(printed).expect_err(printed);
+            assert!(wrong.what.contains(word) && !wrong.hint.is_empty(), "{wrong:?}");
+            // Of a line of its own it says which; all of these are the last.
+            assert!(wrong.at.is_none_or(|at| Some(at) == printed.rfind('\n').map(|n| n + 1)), "{printed}");
         }
     }
 }

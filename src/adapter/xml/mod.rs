@@ -12,6 +12,7 @@ mod read;
 mod read_back;
 mod render;
 mod reply;
+mod tags;
 
 pub use answer::{Answers, Said, plain};
 pub use lookup::AnswerAt;

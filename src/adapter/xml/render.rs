@@ -5,7 +5,7 @@ use super::super::pack::Pack;
 use super::super::render::{MESSAGE_BYTES_MAX, Plan, RenderError, RenderOptions, Rendered};
 use super::super::reply::ReplyRules;
 use super::super::request::head;
-use super::{named, read_placed};
+use super::{named, read_placed, tags};
 use crate::transport::http_message::Request;
 use roxmltree::Document;
 use serde_json::Value;
@@ -24,11 +24,16 @@ pub(in crate::adapter) fn render(
     let body = printed.trim_matches([' ', '\t', '\n']);
     let document = read_placed(body.as_bytes()).map_err(|why| {
         let skipped = printed.len() - printed.trim_start_matches([' ', '\t', '\n']).len();
-        let at = why.at.and_then(|at| Some(skipped + offset(body, at)?));
+        let torn = tags::torn(body);
+        let at = torn.as_ref().map(|t| t.at).or_else(|| why.at.and_then(|at| offset(body, at))).map(|at| skipped + at);
         let place = at.and_then(|at| pack.templates.place(&plan.entry.template, input, &plan.facts, at));
         let (file, line) = place.unwrap_or_else(|| (format!("templates/{}", plan.entry.template), 0));
-        let hint = "look at its tags, quotes and namespaces, and at what its parts print";
-        RenderError::one(&file, line, format!("makes XML that cannot be read: {}", why.what), hint)
+        let hint = match torn {
+            Some(_) => "close each tag with its own name, in its own part",
+            None => "look at its tags, quotes and namespaces, and at what its parts print",
+        };
+        let what = torn.map_or(why.what, |torn| torn.what);
+        RenderError::one(&file, line, format!("makes XML that cannot be read: {what}"), hint)
     })?;
     if !is_declared_well(body) {
         let (file, hint) = (

@@ -162,7 +162,7 @@ fn a_template_that_could_break_its_xml_is_refused_and_one_that_does_is_not_sent(
         assert!(said.iter().any(|f| f.starts_with("templates/note.xml:1: ") && f.contains(word)), "{note}: {said:?}");
     }
     for (note, word) in [
-        ("<Note><Text>{{ entry.text }}</Note>", "cannot be read: a tag is closed that is not the one that is open"),
+        ("<Note><Text>{{ entry.text }}</Note>", "cannot be read: the tag <Text> is not closed"),
         ("<Note>\n\n<Text>{{ entry.text }}</Txt></Note>", "templates/note.xml:3: "),
         (
             "<Note>\n{% if 1 %}\n<Text>{{ entry.text }}</Text>\n{% endif %}\n<q:A/></Note>",

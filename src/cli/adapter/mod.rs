@@ -31,9 +31,6 @@ Examples:
   ips-bridge adapter rollback --endpoint rz9-rio --why 'change 4711 undone: titles cut'
   ips-bridge adapter schema manifest > adapters/schema/adapter.json";
 
-/// Names of examples with the same fault that are told.
-const NAMES_MAX: usize = 8;
-
 /// Check, test and try out adapter packs, and say which an endpoint works with.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -109,11 +106,12 @@ enum Command {
     },
 }
 
-/// `adapter.toml`, and `maps/*.toml`.
+/// `adapter.toml`, `maps/*.toml`, and the bridge's configuration, which stands beside the packs in whoever's editor it is.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum SchemaOf {
     Manifest,
     Map,
+    Config,
 }
 
 #[derive(Debug, clap::Args)]
@@ -141,6 +139,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         Command::Rollback(args) => Box::pin(live::rollback(*args, out)).await,
         Command::Schema { of: SchemaOf::Manifest } => out.json(&schema::manifest()),
         Command::Schema { of: SchemaOf::Map } => out.json(&schema::map()),
+        Command::Schema { of: SchemaOf::Config } => out.json(&crate::config::schema()),
         Command::Check { folder, json } => report(&check::check(folder_of(&folder)?, verdict), json, out),
         Command::Test { folder, bless, json } => {
             report(&examples::test(folder_of(&folder)?, bless, verdict), json, out)
@@ -198,7 +197,7 @@ fn report(report: &Report, json: bool, out: &mut Out) -> Result<(), Failure> {
         out.json(&json!({ "good": report.is_good(), "done": report.done, "faults": faults }))?;
     } else {
         report.done.iter().try_for_each(|line| out.line(line))?;
-        grouped(&report.faults).iter().try_for_each(|line| out.line(line))?;
+        report.faults.iter().try_for_each(|fault| out.line(fault))?;
         let verdict = match report.faults.len() {
             0 => out.paint(Look::Good, "good"),
             1 => out.paint(Look::Bad, "1 fault"),
@@ -207,32 +206,6 @@ fn report(report: &Report, json: bool, out: &mut Out) -> Result<(), Failure> {
         out.line(verdict)?;
     }
     if report.is_good() { Ok(()) } else { Err(Failure::Told) }
-}
-
-/// The faults, one a line; what is the same in several examples is told once, with their names.
-fn grouped(faults: &[Fault]) -> Vec<String> {
-    let case = |f: &Fault| f.file.split_once("examples/").and_then(|(_, r)| Some(r.split_once('/')?.0.to_owned()));
-    let mut groups: Vec<((String, String), &Fault, Vec<String>)> = Vec::new();
-    for fault in faults {
-        let name = case(fault);
-        let same = |text: &str| name.as_ref().map_or(text.to_owned(), |n| text.replace(n.as_str(), "…"));
-        let key = (same(&fault.what), same(&fault.hint));
-        match (name, groups.iter_mut().find(|(k, first, _)| *k == key && case(first).is_some())) {
-            (Some(name), Some((_, _, more))) => more.push(name),
-            _ => groups.push((key, fault, Vec::new())),
-        }
-    }
-    let mut lines = Vec::new();
-    for (_, first, more) in groups {
-        lines.push(first.to_string());
-        if !more.is_empty() {
-            let left = more.len().saturating_sub(NAMES_MAX);
-            let rest = if left > 0 { format!(" and {left} more") } else { String::new() };
-            let named = more.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
-            lines.push(format!("  the same in {} more: {named}{rest}", more.len()));
-        }
-    }
-    lines
 }
 
 fn fault_json(f: &Fault) -> serde_json::Value {
@@ -285,26 +258,6 @@ fn status(status: Status) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_same_fault_of_several_examples_is_told_once() {
-        let of = |case: &str, what: &str| {
-            Fault::new(&format!("../base/examples/{case}/expected.hl7"), 3, what, format!("delete {case} by hand"))
-        };
-        let mut faults = vec![Fault::new("adapter.toml", 3, "x", ""), Fault::new("adapter.toml", 4, "x", "")];
-        faults.extend(["a1", "a2", "a3"].map(|case| of(case, "differs")));
-        faults.push(of("a4", "differs otherwise"));
-        assert_eq!(
-            grouped(&faults),
-            [
-                "adapter.toml:3: x",
-                "adapter.toml:4: x",
-                "../base/examples/a1/expected.hl7:3: differs; delete a1 by hand",
-                "  the same in 2 more: a2, a3",
-                "../base/examples/a4/expected.hl7:3: differs otherwise; delete a4 by hand",
-            ]
-        );
-    }
 
     #[test]
     fn a_message_is_read_framed_or_not_and_no_line_end_of_it_is_lost() {
