@@ -230,13 +230,13 @@ fn a_wrong_path_that_is_possible_is_one_fault_at_its_row() {
             "maps/adt_person.toml",
             "\"date_of_birth\" = { from = \"PID-7.1?\"",
             "\"date_of_birth\" = { from = \"PID-6.1?\"",
-            ["\"date_of_birth\" taken from PID-6.1?", "parse-adt-a01", "expected \"1985-04-12\", actual nothing"],
+            ["takes date_of_birth from PID-6", "parse-adt-a01", "PID-7 is the date of birth"],
         ),
         (
             "maps/ref_i12.toml",
             "{ from = \"PID-7.1\", as = \"hl7_date\" }",
             "{ from = \"PID-6.1\", as = \"hl7_date\" }",
-            ["\"patient_details.date_of_birth\" taken from PID-6.1", "parse-ref-", "is required, and was not sent"],
+            ["takes patient_details.date_of_birth from PID-6", "parse-ref-", "PID-7 is the date of birth"],
         ),
         // The component of a list's element is told with the field it is of.
         (

@@ -83,7 +83,7 @@ fn what_fhir_does_not_know_is_named_where_it_is_typed() {
             document,
             "\"{{ entry.recorded_at | fhir_time }}\"",
             "\"{{ entry.recorded_at | uk_time }}\"",
-            "makes a message in which date is no instant of FHIR (example render-note)",
+            "makes a message in which date is no instant of FHIR (example render-note",
         ),
         (
             "templates/parts/content.json",

@@ -439,3 +439,76 @@ fn a_late_mark_that_stands_the_wrong_way_round_is_doubted() {
     let (_folder, pack) = changed("hl7v2-uk", &[wrong]);
     told(&doubts(&pack), "adapter.toml:", &["says less of an entry that is late than of one in time"]);
 }
+
+#[test]
+fn a_message_never_says_the_opposite_of_what_became_of_its_entry() {
+    for (pack, file, find, put, what) in [
+        (
+            "hl7v2-uk",
+            "templates/parts/txa.hl7",
+            "%}CA||",
+            "%}AV||",
+            "TXA-19 does not say that the document is cancelled",
+        ),
+        (
+            "hl7v2-uk",
+            "templates/rri_i12.hl7",
+            "{% if reply.accepted %}A^",
+            "{% if not reply.accepted %}A^",
+            "RF1-1 says the opposite",
+        ),
+        (
+            "fhir-uk-core",
+            "templates/task.json",
+            "\"$if\": \"entry.referral_reply.accepted\"",
+            "\"$if\": \"not entry.referral_reply.accepted\"",
+            "status says the opposite",
+        ),
+        (
+            "fhir-uk-core",
+            "templates/document_replaces.json",
+            "\"code\": \"replaces\"",
+            "\"code\": \"appends\"",
+            "both would stand",
+        ),
+        (
+            "fhir-uk-core",
+            "templates/document.json",
+            "\"docStatus\": \"final\"",
+            "\"docStatus\": \"entered-in-error\"",
+            "docStatus says that the document is not to be read",
+        ),
+        (
+            "fhir-uk-core",
+            "templates/parts/author.json",
+            "\"type\": \"Practitioner\"",
+            "\"type\": \"Pracitioner\"",
+            "leads to no resource of FHIR R4",
+        ),
+    ] {
+        let (_folder, pack) = changed(pack, &[(file, find, put)]);
+        told(&faults(&pack), "templates/", &[what]);
+    }
+}
+
+#[test]
+fn a_record_that_goes_is_named_by_what_a_merge_says_of_it_and_a_person_by_their_own_name() {
+    for (file, find, put, what) in [
+        (
+            "maps/adt_merge.toml",
+            "field  = \"MRG-1\"",
+            "field  = \"PID-3\"",
+            "takes merges.losing_identifiers.value from PID-3",
+        ),
+        ("maps/adt_person.toml", "pick.name    = [", "pick.name    = [\"NK1-2\", ", "from NK1-2"),
+        (
+            "maps/ref_i12.toml",
+            "\"patient_details.date_of_birth\" = { from = \"PID-7.1\", as = \"hl7_date\" }",
+            "\"patient_details.date_of_birth\" = { value = \"1900-01-01\" }",
+            "says the same patient_details.date_of_birth of every patient",
+        ),
+    ] {
+        let (_folder, pack) = changed("hl7v2-uk", &[(file, find, put)]);
+        told(&faults(&pack), "maps/", &[what]);
+    }
+}

@@ -9,12 +9,15 @@ use super::super::pack::Pack;
 /// A segment and a field of it.
 type Place = (&'static str, usize);
 
-/// Our fields by their last name, and where HL7 has what they hold. Segments of a trust's own (Z) may have anything.
+/// Our fields by how their names end, and where HL7 has what they hold. Segments of a trust's own (Z) may have anything.
 const PLACES: &[(&[&str], &[Place], &str)] = &[
-    (&["date_of_birth", "birth_year"], &[("PID", 7)], "PID-7 is the date of birth"),
-    (&["surviving_date_of_birth", "surviving_birth_year"], &[("PID", 7)], "PID-7 is the date of birth"),
     (
-        &["family_name", "family", "given", "given_names", "surviving_family_name", "patient_family_name"],
+        &["date_of_birth", "birth_year", "surviving_date_of_birth", "surviving_birth_year"],
+        &[("PID", 7)],
+        "PID-7 is the date of birth",
+    ),
+    (
+        &["family_name", "name.family", "name.given", "given_names", "surviving_family_name", "patient_family_name"],
         &[("PID", 5), ("PID", 9)],
         "PID-5 is the patient's name",
     ),
@@ -25,10 +28,21 @@ const PLACES: &[(&[&str], &[Place], &str)] = &[
         "PID-3 has the patient's identifiers",
     ),
     (
-        &["losing_nhs_number"],
+        &["local_identifiers.value", "patient_identifiers.value", "surviving_identifiers.value"],
+        &[("PID", 2), ("PID", 3), ("PID", 4), ("PID", 18), ("PV1", 19), ("PV1", 50)],
+        "PID-3 has the patient's identifiers",
+    ),
+    (
+        &["losing_nhs_number", "losing_identifiers.value"],
         &[("MRG", 1), ("MRG", 2), ("MRG", 4)],
         "MRG-1 has the identifiers of the record that goes",
     ),
+    (
+        &["address.lines", "address.city", "address.county", "address.postcode"],
+        &[("PID", 11), ("PID", 12)],
+        "PID-11 is where the patient lives",
+    ),
+    (&["phone"], &[("PID", 13), ("PID", 14), ("PID", 40)], "PID-13 is the patient's telephone"),
     (
         &["deceased", "patient_deceased", "surviving_deceased", "died_on"],
         &[("PID", 29), ("PID", 30), ("PV1", 36), ("PV1", 45), ("MSH", 9), ("EVN", 1)],
@@ -36,9 +50,39 @@ const PLACES: &[(&[&str], &[Place], &str)] = &[
     ),
     (
         &["changed_at", "merged_at"],
-        &[("MSH", 7), ("EVN", 2), ("EVN", 6), ("PID", 33), ("RF1", 7), ("PV1", 44), ("PV1", 45)],
-        "EVN-6, EVN-2 and MSH-7 say when it was: what is older never overwrites what is newer",
+        &[
+            ("MSH", 7),
+            ("EVN", 2),
+            ("EVN", 6),
+            ("PID", 33),
+            ("RF1", 7),
+            ("RF1", 9),
+            ("ORC", 9),
+            ("ORC", 15),
+            ("OBR", 7),
+            ("OBR", 22),
+            ("PV1", 44),
+            ("PV1", 45),
+        ],
+        "EVN-6, EVN-2, ORC-9 and MSH-7 say when it was: what is older never overwrites what is newer",
     ),
+];
+
+/// What says who somebody is, and so is never the same for everybody.
+const OF_ONE: &[&str] = &[
+    "date_of_birth",
+    "birth_year",
+    "nhs_number",
+    "name.family",
+    "name.given",
+    "family_name",
+    "given_names",
+    "patient_nhs_number",
+    "surviving_nhs_number",
+    "losing_nhs_number",
+    "local_identifiers.value",
+    "surviving_identifiers.value",
+    "losing_identifiers.value",
 ];
 
 /// What no row says of everybody: our message, the field, and what it would do.
@@ -52,10 +96,15 @@ const NEVER_FIXED: &[(&str, &str)] = &[
 /// Words of a template that say who the patient is.
 const IDENTITY: &[&str] = &["patient.nhs_number", "patient.name.family", "patient.name.given", "patient.date_of_birth"];
 
+/// Whole names: `address.city` ends with `city`, `other_family_names` not with `family_names`.
+fn ends_with(ours: &str, name: &str) -> bool {
+    ours.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
 pub fn check(pack: &Pack, faults: &mut Faults) {
     for map in pack.maps.values() {
         for (ours, places, says) in PLACES.iter().flat_map(|(ours, at, says)| ours.iter().map(move |o| (o, at, says))) {
-            for name in map.names_ending(ours) {
+            for name in map.names().into_iter().filter(|name| ends_with(name, ours)) {
                 for (segment, field, line) in map.places_of(&name) {
                     if segment.starts_with('Z') || places.contains(&(segment.as_str(), field)) {
                         continue;
@@ -77,6 +126,12 @@ pub fn check(pack: &Pack, faults: &mut Faults) {
         for (ours, value, line) in said {
             // That somebody is alive is what a referral says that does not say otherwise; a change would take a death back.
             let is_change = makes.starts_with("Patient");
+            let is_who = OF_ONE.iter().any(|name| ends_with(&ours, name));
+            let is_sex = ends_with(&ours, "gender") && !value.contains("NOT_KNOWN") && !value.contains("NOT_SPECIFIED");
+            if is_who || is_sex {
+                let what = format!("says the same {ours} of every patient of whom no row above it says otherwise");
+                faults.add(file, line, what, "take it from where the message says it, or leave the row away");
+            }
             if NEVER_FIXED.contains(&(makes, ours.as_str())) && (value == "true" || is_change) {
                 let what = format!("says {ours} = {value} of every patient of whom no row above it says otherwise");
                 faults.add(file, line, what, "take it from where the message says it, or leave the row away");

@@ -1,5 +1,6 @@
 //! `adapter check`: everything that can be said of a pack without its EPR, every fault at once.
 
+mod becomes;
 mod cancels;
 mod coverage;
 mod ids;
@@ -85,12 +86,13 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     typed::check(pack, outcomes.iter().map(|(case, _)| case).filter(|c| c.kind == CaseKind::Render), &mut faults);
     typed::numbers(pack, &mut faults);
     let mut tries = 0;
-    for (case, _) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
+    for (case, outcome) in outcomes.iter().filter(|(c, o)| c.kind == CaseKind::Render && !o.failed()) {
         tries += leaf_drop::check(pack, case, &mut causes);
         round_trip::check(pack, case, &mut causes);
         placed(pack, case, &mut faults, |faults| {
             letters::check(pack, case, faults);
             versions::check(pack, case, faults);
+            becomes::check(pack, case, outcome, faults);
         });
     }
     done.push(format!("{tries} inputs with one value dropped"));

@@ -8,7 +8,7 @@ use super::super::examples::{Case, CaseKind, Outcome};
 use super::super::fault::{Faults, suggest};
 use super::super::fhir::elements::{Element, elements};
 use super::super::fhir::json::{self, Lined, LinedValue};
-use super::super::fhir::values;
+use super::super::fhir::{resource, values};
 use super::super::manifest::Format;
 use super::super::pack::Pack;
 use serde_json::Value;
@@ -189,6 +189,9 @@ impl Walk<'_> {
                 continue;
             };
             self.places.entry(path.clone()).or_insert((file.to_owned(), value.line));
+            if kind == "Reference" {
+                self.referred(file, key, value);
+            }
             // Beside a primitive: its extensions.
             if bare == key {
                 let form = if element.is_list { Form::List } else { Form::One };
@@ -198,6 +201,24 @@ impl Walk<'_> {
         for missing in missing(of, |name| own.iter().any(|(key, _)| key.strip_prefix('_').unwrap_or(key) == name)) {
             let what = format!("{kind} has no \"{missing}\" here, which it must have in FHIR R4");
             self.faults.add(file, line, what, needed(of, missing));
+        }
+    }
+
+    /// What a reference leads to, where the template says so in so many letters: `"type": "Patient"`, `"reference": "Patient/{{ … }}"`.
+    fn referred(&mut self, file: &str, key: &str, value: &Lined) {
+        let LinedValue::Text(text) = &value.value else { return };
+        let named = match key {
+            "type" if !text.contains("{{") => text.as_str(),
+            "reference" => match text.split_once('/') {
+                Some((before, _)) if resource::is_type(before) => before,
+                _ => return,
+            },
+            _ => return,
+        };
+        // A logical model has an address for a type.
+        if !named.contains(':') && elements().resource(named).is_none() {
+            let what = format!("\"{key}\" leads to no resource of FHIR R4");
+            self.faults.add(file, value.line, what, suggest(named, elements().resources()));
         }
     }
 

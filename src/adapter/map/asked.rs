@@ -80,6 +80,9 @@ impl Map {
         for (name, field) in self.named_fields().filter(|(name, _)| name == ours) {
             let list = name.rsplit_once('.').map_or("", |(list, _)| list);
             for row in &field.rows {
+                // What it chooses from first, for components alone.
+                let picked = row.pick.iter().flat_map(|pick| pick.paths()).map(Whole::path);
+                found.extend(picked.map(|path| (path.segment_id().to_owned(), path.field(), row.line)));
                 let over = self.lists().find(|(name, _)| name == list).and_then(|(_, each)| each.place());
                 found.extend(row.places(over).map(|(segment, field)| (segment, field, row.line)));
             }
@@ -87,10 +90,9 @@ impl Map {
         found
     }
 
-    /// Our fields whose last name is this.
-    pub fn names_ending(&self, last: &str) -> Vec<String> {
-        let names = self.named_fields().map(|(name, _)| name);
-        names.filter(|name| name.rsplit('.').next() == Some(last)).collect()
+    /// Our fields; within a list, `merges.surviving_deceased`.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.named_fields().map(|(name, _)| name).collect()
     }
 
     /// What rows say whatever the message says: our field, the value, and the row's line.
