@@ -1,19 +1,16 @@
 //! What FHIR R4 does not know stands in no resource of ours: a mistyped element is named where it is typed, also when its examples were blessed.
 
-use crate::adapter_breaks::{copy, pack_folder};
+use crate::adapter_breaks::pack_folder;
+use crate::adapter_words::changed;
 use ips_bridge::adapter::{Fault, check::check};
 use ips_bridge::verdict::verdict;
 use std::fs;
 
-/// What `check` says of a copy with one text of one file changed, examples aside: those were blessed.
+/// What `check` says of a copy with one text of one file changed, examples aside: those may be blessed.
 fn broken(file: &str, find: &str, put: &str) -> (u32, Vec<Fault>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pack = folder.path().join("fhir-uk-core");
-    copy(&pack_folder("fhir-uk-core"), &pack);
-    let text = fs::read_to_string(pack.join(file)).expect("the file");
-    let at = text.find(find).unwrap_or_else(|| panic!("{file} holds no {find}"));
-    let line = 1 + text[..at].matches('\n').count();
-    fs::write(pack.join(file), text.replacen(find, put, 1)).expect("written");
+    let (_folder, pack) = changed("fhir-uk-core", &[(file, find, put)]);
+    let text = fs::read_to_string(pack_folder("fhir-uk-core").join(file)).expect("the file");
+    let line = 1 + text[..text.find(find).expect("it was changed")].matches('\n').count();
     // Few are enough.
     for case in fs::read_dir(pack.join("examples")).expect("readable") {
         let case = case.expect("readable");

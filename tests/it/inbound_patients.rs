@@ -279,16 +279,18 @@ async fn rerender(bridge: &Bridge, delivery: ips_bridge::domain::ids::DeliveryId
     bridge.store.operate(operate).await.unwrap();
 }
 
+/// The record `from` goes into `into`.
+fn merge(second: u32, into: &str, from: &str) -> Vec<u8> {
+    let pid = format!("PID|1||{into}^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412\nMRG|{from}^^^RZ9^MR");
+    adt("A40", second, &pid)
+}
+
 #[tokio::test]
 async fn merges_that_reverse_close_a_circle_or_name_the_record_itself_are_answered_and_stop_what_they_may_concern() {
     for store in stores() {
         let bridge = quiet(&store.url).await;
         let source = bridge.source();
         let note = bridge.write_note("Met at the library.").await;
-        let merge = |second, into: &str, from: &str| {
-            let pid = format!("PID|1||{into}^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412\nMRG|{from}^^^RZ9^MR");
-            adt("A40", second, &pid)
-        };
         assert_eq!(tell(&source, merge(1, "A1", "A1")).await, "AE");
         assert_eq!(state(&last(&bridge).await), ("PARKED", None));
         assert_eq!(tell(&source, merge(10, "B2", "A1")).await, "AA");
@@ -322,10 +324,6 @@ async fn a_chain_of_merges_is_followed_to_its_end_and_one_that_closes_a_circle_o
             let of = PatientDetails { local_identifiers: vec![mrn(record)], nhs_number: None, ..bridge::patient() };
             bridge.create_referral(of, bridge::referral()).await.unwrap();
         }
-        let merge = |second, into: &str, from: &str| {
-            let pid = format!("PID|1||{into}^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412\nMRG|{from}^^^RZ9^MR");
-            adt("A40", second, &pid)
-        };
         assert_eq!(tell(&source, merge(10, "B2", "A1")).await, "AA");
         assert_eq!(tell(&source, merge(20, "C3", "B2")).await, "AA");
         let end = patient(&bridge).await;

@@ -79,7 +79,7 @@ pub fn check_loaded(pack: &Pack, judge: Judge) -> Report {
     done.push(format!("{} examples run", outcomes.len()));
     coverage::check(pack, &outcomes, &unread, &causes.lines(), &mut faults);
     merges::check(pack, &outcomes, &mut faults);
-    resources::check(pack, &outcomes, &mut faults);
+    resources::check(pack, &outcomes, &mut causes, &mut faults);
     misplaced::check(pack, &mut faults);
     cancels::check(pack, &mut faults);
     ids::check(pack, &outcomes, &mut faults);

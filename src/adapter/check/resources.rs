@@ -4,6 +4,7 @@
 mod made;
 mod paths;
 
+use super::super::cause::Causes;
 use super::super::examples::{Case, CaseKind, Outcome};
 use super::super::fault::{Faults, suggest};
 use super::super::fhir::elements::{Element, elements};
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Files that include one another.
 const DEPTH_MAX: usize = 12;
 
-pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
+pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], causes: &mut Causes, faults: &mut Faults) {
     if pack.format() != Format::Fhir {
         return;
     }
@@ -39,16 +40,10 @@ pub fn check(pack: &Pack, outcomes: &[(Case, Outcome)], faults: &mut Faults) {
             let (Some(made), Some((file, places))) = (made, outcome.row.and_then(|row| places.get(&row))) else {
                 continue;
             };
-            let mut made_by = made::Made { case: &case.name, file, places, faults: &mut found };
+            let mut made_by = made::Made { case: &case.name, file, places, causes };
             made_by.object(&made, "Resource", "");
         }
     }
-    // The first example that shows it is enough.
-    let mut seen = BTreeSet::new();
-    found.0.retain(|fault| {
-        let (what, _) = fault.what.split_once(" (example ").unwrap_or((&fault.what, ""));
-        seen.insert((fault.file.clone(), fault.line, what.to_owned()))
-    });
     faults.0.extend(found.0);
 }
 

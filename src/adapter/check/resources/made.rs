@@ -1,6 +1,7 @@
 //! The resources that a pack's examples made.
 
-use super::super::super::fault::Faults;
+use super::super::super::cause::Causes;
+use super::super::super::fault::Fault;
 use super::super::super::fhir::elements::elements;
 use super::super::super::fhir::values;
 use super::{missing, needed};
@@ -12,7 +13,7 @@ pub struct Made<'m> {
     pub case: &'m str,
     pub file: &'m str,
     pub places: &'m BTreeMap<String, (String, u32)>,
-    pub faults: &'m mut Faults,
+    pub causes: &'m mut Causes,
 }
 
 impl Made<'_> {
@@ -67,6 +68,7 @@ impl Made<'_> {
                 None => break (self.file, 0),
             }
         };
-        self.faults.add(file, line, format!("{what} (example {})", self.case), hint);
+        let told = Fault::new(file, line, format!("{what} (example {})", self.case), hint);
+        self.causes.at_line(self.case, told, format!("{path}: {what}"));
     }
 }
