@@ -485,6 +485,20 @@ fn a_message_never_says_the_opposite_of_what_became_of_its_entry() {
             "\"type\": \"Pracitioner\"",
             "leads to no resource of FHIR R4",
         ),
+        (
+            "hl7v2-uk",
+            "templates/mdm_t10.hl7",
+            "{% set event = \"T10\" %}",
+            "{% set event = \"T02\" %}",
+            "what it replaces would stand beside it",
+        ),
+        (
+            "hl7v2-oru-pdf",
+            "templates/oru_r01.hl7",
+            "{% set status = \"C\" %}",
+            "{% set status = \"F\" %}",
+            "OBR-25 says final of what corrects another",
+        ),
     ] {
         let (_folder, pack) = changed(pack, &[(file, find, put)]);
         told(&faults(&pack), "templates/", &[what]);

@@ -13,6 +13,11 @@ pub fn changed(id: &str, changes: &[(&str, &str, &str)]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     copy(&pack_folder(id), &folder.path().join(id));
     let pack = folder.path().join(id);
+    let manifest = fs::read_to_string(pack.join("adapter.toml")).expect("a manifest");
+    if let Some(base) = manifest.lines().find_map(|line| line.strip_prefix("extends")) {
+        let base = base.trim_matches([' ', '=', '"']);
+        copy(&pack_folder(base), &folder.path().join(base));
+    }
     for (file, find, put) in changes {
         let text = fs::read_to_string(pack.join(file)).expect("the file");
         assert!(text.contains(find), "{file} holds no {find}");
