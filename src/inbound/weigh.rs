@@ -23,8 +23,16 @@ const ANOTHER_TEAM: &str = "it is for another team";
 const LARGE_BYTES: usize = 64 * 1024;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
+/// What a pack makes of a message.
+pub type Read = Result<(Parsed, Vec<FieldFault>), ParseError>;
+
+/// By the pack that is in use, if it takes no time to speak of.
+pub async fn read_if_small(source: &Source, bytes: &[u8]) -> Option<Read> {
+    if bytes.len() <= LARGE_BYTES { Some(read(source, bytes).await) } else { None }
+}
+
 /// By the pack that is in use.
-pub async fn read(source: &Source, bytes: &[u8]) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
+pub async fn read(source: &Source, bytes: &[u8]) -> Read {
     let zone = source.time_zone_name.clone();
     by_pack(source, bytes, move |fitted, bytes| fitted.pack.read(bytes, &fitted.settings, &zone)).await
 }

@@ -44,7 +44,7 @@ pub(super) async fn load(
     ending: &Notify,
 ) -> Result<Round, StoreError> {
     let asked_for = cfg!(debug_assertions).then(|| keys.clone());
-    let remembered = recall(view, recent, &mut keys);
+    let remembered = recall(view, recent, &mut keys) | take_for_new(view, &mut keys);
     let mut asked = Question { postgres: matches!(tx, Tx::Postgres(_)), ..Question::default() };
     if view.feed.is_none() {
         asked.ask(&sources::FEED, Vec::new());
@@ -163,6 +163,20 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
     keys.outcomes_of.retain(|r| !view.outcomes_of.contains_key(r));
     keys.claims.retain(|(endpoint, _)| !view.claimable.contains_key(endpoint));
     remembered
+}
+
+/// Where nothing but request ids is left to read they are taken for new ones: a call is rarely repeated, and the record takes no request id twice.
+/// After a batch that failed everything is read. `true`: some were.
+fn take_for_new(view: &mut View, keys: &mut Keys) -> bool {
+    let only_requests = Keys { requests: keys.requests.clone(), ..Keys::default() };
+    if view.feed.is_none() || keys.requests.is_empty() || *keys != only_requests {
+        return false;
+    }
+    for key in std::mem::take(&mut keys.requests) {
+        view.requests.load(key, None);
+        view.taken_for_new.insert(key);
+    }
+    true
 }
 
 /// One statement in the making.

@@ -36,6 +36,7 @@ impl View {
     pub fn carry(&mut self, carried: &Carried) {
         for delivery in &carried.deliveries {
             self.touched_lanes.insert((delivery.endpoint.clone(), delivery.patient_id));
+            self.deliveries.load(delivery.id, Some(delivery.clone()));
             self.deliveries.put(delivery.id, delivery.clone());
         }
         for lane in &carried.lanes {

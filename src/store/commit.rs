@@ -146,14 +146,18 @@ async fn in_one(
 
 /// Nobody knows what became of it.
 fn at_commit(e: sqlx::Error) -> Failed {
-    if is_fsync_error(&e) {
-        // After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
+    stop_at_fsync_error(&e);
+    Failed::AtCommit(StoreError::CommitUnknown(StoreError::from(e).to_string()))
+}
+
+/// After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
+pub(super) fn stop_at_fsync_error(e: &sqlx::Error) {
+    if is_fsync_error(e) {
         tracing::error!(
             "the disk refused to store the record (fsync failed); the bridge stops now so that nothing is lost: check the disk, then start it again"
         );
         std::process::abort();
     }
-    Failed::AtCommit(StoreError::CommitUnknown(StoreError::from(e).to_string()))
 }
 
 /// SQLITE_IOERR and its kinds (low byte 10); PostgreSQL's own panics end its connection instead.

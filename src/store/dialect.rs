@@ -85,6 +85,7 @@ pub(super) use on;
 /// * `{none:uuid}` – nothing, of that type
 /// * `{clock}` – the database's clock where bridges share it, else nothing; `{due}` – the same clock, else the time in `$3`
 /// * `{bytes_none}` – no bytes
+/// * `INSERT{all}` – on SQLite a row that cannot be inserted leaves the rows before it: the whole transaction must be taken back then
 pub(super) struct Sql {
     sqlite: String,
     postgres: String,
@@ -110,6 +111,7 @@ impl Sql {
             .replace("{end}", ")")
             .replace("{clock}", "NULL")
             .replace("{due}", "$3")
+            .replace("{all}", " OR FAIL")
             .replace("{bytes_none}", "x''");
         let postgres = postgres
             // An array, not a join: whatever the planner knows of the table, it looks each up in an index.
@@ -121,6 +123,7 @@ impl Sql {
             // A query of its own, so that it is asked once and an index can be entered with the answer.
             .replace("{due}", "(SELECT {clock})")
             .replace("{clock}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+            .replace("{all}", "")
             .replace("{bytes_none}", "''::bytea");
         Self { sqlite: columns(&sqlite, false), postgres: columns(&postgres, true) }
     }

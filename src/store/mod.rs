@@ -6,6 +6,7 @@
 
 mod batch;
 mod carried;
+mod checkpoint;
 mod commit;
 mod dialect;
 mod error;
@@ -13,6 +14,7 @@ mod flush;
 mod forget;
 mod open;
 pub mod peek;
+mod puts;
 pub mod read;
 mod recent;
 pub mod record;
@@ -82,6 +84,7 @@ impl Store {
         let around = Surroundings {
             pool: opened.writer.clone(),
             ending: opened.ending,
+            copier: opened.copier,
             clock,
             entropy,
             signals: signals.clone(),

@@ -1,5 +1,6 @@
 //! Opening the record: the database by its URL, its tables, and the checks without which a commit would not be a promise.
 
+use super::checkpoint::LOG_MAX;
 use super::dialect::{Pool, migration};
 use super::error::OpenError;
 use sqlx::Executor;
@@ -45,6 +46,8 @@ pub(super) struct Opened {
     pub readers: Pool,
     /// Told at every COMMIT of SQLite's writing connection, before it is on disk, and at every ROLLBACK.
     pub ending: Arc<Notify>,
+    /// How SQLite's log is copied beside the writer.
+    pub copier: Option<SqliteConnectOptions>,
     pub lock: Option<File>,
 }
 
@@ -69,8 +72,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .foreign_keys(true)
         .statement_cache_capacity(200)
         .pragma("cache_size", "-32000")
-        // 32 MiB of log between two copies into the file: at the default of 4 MiB a busy bridge copies, and waits for the disk, every few commits.
-        .pragma("wal_autocheckpoint", "8192")
+        .pragma("wal_autocheckpoint", LOG_MAX.to_string())
         .pragma("temp_store", "memory");
     let path = options.get_filename().to_owned();
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
@@ -112,13 +114,19 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(options.pragma("query_only", "on"))
+        .connect_with(options.clone().pragma("query_only", "on"))
         .await?;
     // Leases of earlier runs are void at once: nobody else can be holding them.
     sqlx::query("UPDATE lane SET next_at = 0, lease_until = 0 WHERE lease_token IS NOT NULL").execute(&writer).await?;
     // And a probe that was in hand then finds out nothing any more: the next delivery probes, now.
     sqlx::query(NO_PROBE).execute(&writer).await?;
-    Ok(Opened { writer: Pool::Sqlite(writer), readers: Pool::Sqlite(readers), ending, lock: Some(lock) })
+    Ok(Opened {
+        writer: Pool::Sqlite(writer),
+        readers: Pool::Sqlite(readers),
+        ending,
+        copier: Some(options),
+        lock: Some(lock),
+    })
 }
 
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
@@ -147,7 +155,7 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     let writer = pool.connect_lazy_with(options.clone());
     let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
     let ending = Arc::new(Notify::new());
-    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), ending, lock: None })
+    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), ending, copier: None, lock: None })
 }
 
 fn migrator(postgres: bool) -> Migrator {

@@ -2,7 +2,7 @@
 
 use super::dialect::{Sql, Statement, migration};
 use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals};
-use super::{flush, forget, sources};
+use super::{forget, puts, sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 const TABLES: [&str; 8] = [
@@ -58,13 +58,13 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
         sources::DUE_LANES ["lane_due"];
         sources::DUE_CHAINS ["lane_due", "delivery_ready", "delivery_asks", "delivery_by_subject"];
-        flush::DROP_REQUESTS;
-        flush::FORGET_IGNORED;
+        puts::DROP_REQUESTS;
+        puts::FORGET_IGNORED;
         forget::OLD_REQUESTS ["request_by_age"];
         forget::OLD_IGNORED ["inbound_by_state_time"];
-        flush::SET_HEADS ["delivery_ready", "delivery_asks"];
-        flush::PUT_LANES;
-        flush::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
+        puts::SET_HEADS ["delivery_ready", "delivery_asks"];
+        puts::PUT_LANES;
+        puts::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
         deliveries::DELIVERY;
         deliveries::BY_IDS;
         deliveries::OF_SUBJECTS ["delivery_by_subject"];

@@ -22,11 +22,13 @@ use uuid::Uuid;
 pub(super) struct Rows<K, V> {
     slots: HashMap<K, Option<V>>,
     changed: Vec<K>,
+    /// Those of them that were not there before.
+    new: BTreeSet<K>,
 }
 
 impl<K, V> Default for Rows<K, V> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), changed: Vec::new() }
+        Self { slots: HashMap::new(), changed: Vec::new(), new: BTreeSet::new() }
     }
 }
 
@@ -44,10 +46,12 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
         self.slots.entry(key).or_insert(value);
     }
 
-    /// To be written.
+    /// To be written. A row that was not loaded is a new one: whatever changes a row has looked at it.
     pub fn put(&mut self, key: K, value: V) {
         self.changed.push(key.clone());
-        self.slots.insert(key, Some(value));
+        if self.slots.insert(key.clone(), Some(value)).flatten().is_none() {
+            self.new.insert(key);
+        }
     }
 
     /// How often something was put.
@@ -68,6 +72,21 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
     /// What to write, in key order; each row once.
     pub fn changed(&self) -> impl Iterator<Item = &V> {
         let keys: BTreeSet<&K> = self.changed.iter().collect();
+        keys.into_iter().filter_map(|k| self.get(k))
+    }
+
+    pub fn is_new(&self, key: &K) -> bool {
+        self.new.contains(key)
+    }
+
+    /// Of what to write: rows that are new, ...
+    pub fn added(&self) -> impl Iterator<Item = &V> {
+        self.new.iter().filter_map(|k| self.get(k))
+    }
+
+    /// ... and those that are there already.
+    pub fn replaced(&self) -> impl Iterator<Item = &V> {
+        let keys: BTreeSet<&K> = self.changed.iter().filter(|k| !self.new.contains(k)).collect();
         keys.into_iter().filter_map(|k| self.get(k))
     }
 
@@ -122,7 +141,7 @@ pub(super) struct Claimable {
 }
 
 /// What the writes of a batch need to see. Asked for in rounds, because one row tells which others are needed.
-#[derive(Default, Clone)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub(super) struct Keys {
     pub patients: BTreeSet<PatientId>,
     pub patients_by_nhs: BTreeSet<(OdsCode, String)>,
@@ -181,6 +200,8 @@ pub(super) struct View {
     pub attempts: Rows<AttemptId, Attempt>,
     pub endpoints: Rows<EndpointId, EndpointState>,
     pub requests: Rows<[u8; 32], ([u8; 32], Answer)>,
+    /// Of those: taken for new ones without being looked for.
+    pub taken_for_new: BTreeSet<[u8; 32]>,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,
     pub record_names: Rows<RecordName, Uuid>,

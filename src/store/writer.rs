@@ -3,6 +3,7 @@
 //! written all the same.
 
 use super::batch::Round;
+use super::checkpoint::Checkpoints;
 use super::dialect::{Begun, Kept, Pool, Tx};
 use super::error::{StoreError, WriteError};
 use super::recent::{Feed, Recent};
@@ -14,6 +15,7 @@ use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::delivery::State;
 use crate::domain::organisation::EndpointId;
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -129,6 +131,8 @@ pub(super) struct Surroundings {
     pub pool: Pool,
     /// SQLite's writing connection says that it has come to a COMMIT or a ROLLBACK.
     pub ending: Arc<Notify>,
+    /// How SQLite's log is copied beside the writer.
+    pub copier: Option<SqliteConnectOptions>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub signals: Arc<Signals>,
@@ -193,6 +197,7 @@ async fn run(
     mut accepts: mpsc::Receiver<Box<dyn Queued>>,
 ) {
     let max_batch = around.max_batch;
+    let checkpoints = around.copier.clone().map(Checkpoints::start);
     let mut batch: Vec<Box<dyn Queued>> = Vec::new();
     let mut recent = Recent::default();
     let (mut settles_open, mut accepts_open) = (true, true);
@@ -219,6 +224,7 @@ async fn run(
         }
         if !batch.is_empty() {
             write_batch(&around, &mut recent, std::mem::take(&mut batch)).await;
+            checkpoints.iter().for_each(Checkpoints::committed);
         }
     }
     if let Some(connection) = recent.connection {
@@ -232,6 +238,8 @@ pub(super) enum Failed {
     Away(StoreError),
     /// Nothing was written; one of the writes may be the cause.
     Before(StoreError),
+    /// Nothing was written: what was decided stands on request ids being new, and one may not be.
+    Repeated,
     /// COMMIT itself failed: nobody knows.
     AtCommit(StoreError),
 }
@@ -240,11 +248,17 @@ pub(super) enum Failed {
 const TRIES: usize = 4;
 
 async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<Box<dyn Queued>>) {
-    match try_batch(around, recent, &mut batch).await {
+    let mut result = try_batch(around, recent, &mut batch).await;
+    if matches!(result, Err(Failed::Repeated)) {
+        // Everything is read this time.
+        batch.iter_mut().for_each(|write| write.forget());
+        result = try_batch(around, recent, &mut batch).await;
+    }
+    match result {
         Ok(()) => answer_all(batch, &Ok(())),
         Err(Failed::Away(e) | Failed::AtCommit(e)) => answer_all(batch, &Err(e)),
         // One bad write must fail its own caller only: each for itself.
-        Err(Failed::Before(_)) => one_by_one(around, recent, batch).await,
+        Err(Failed::Before(_) | Failed::Repeated) => one_by_one(around, recent, batch).await,
     }
 }
 
@@ -255,6 +269,7 @@ async fn one_by_one(around: &Surroundings, recent: &mut Recent, batch: Vec<Box<d
         match alone_until_decided(around, recent, &mut alone).await {
             Ok(()) => answer_all(alone, &Ok(())),
             Err(Failed::Before(e) | Failed::AtCommit(e)) => answer_all(alone, &Err(e)),
+            Err(Failed::Repeated) => answer_all(alone, &Err(StoreError::Conflict("a request id".into()))),
             // The others need not each find out for themselves that nobody is there.
             Err(Failed::Away(e)) => return answer_all(alone.into_iter().chain(waiting), &Err(e)),
         }
@@ -271,7 +286,7 @@ async fn alone_until_decided(
     loop {
         alone[0].forget();
         match try_batch(around, recent, alone).await {
-            Err(Failed::Before(StoreError::Conflict(_))) if tries < TRIES => tries += 1,
+            Err(Failed::Before(StoreError::Conflict(_)) | Failed::Repeated) if tries < TRIES => tries += 1,
             result => return result,
         }
     }
@@ -330,6 +345,11 @@ async fn decide_and_commit(
             }));
         }
     }
+    // A refusal, or an answer that nothing is written for, says nothing of whether its call is a repeat.
+    if !view.taken_for_new.iter().all(|key| view.requests.is_new(key)) {
+        recent.connection = Some(commit::leave(tx).await?);
+        return Err(Failed::Repeated);
+    }
     if batch.iter().all(|w| w.failed()) || view.mark() == before {
         recent.connection = Some(commit::leave(tx).await?);
         return Ok(());
@@ -345,6 +365,10 @@ async fn decide_and_commit(
             after
         }
         Err(e) => {
+            // A conflict took everything back, and what is carried is as good as before.
+            if matches!(e, Failed::Before(StoreError::Conflict(_))) && !view.taken_for_new.is_empty() {
+                return Err(Failed::Repeated);
+            }
             // Written or not, or what could not be: only the database knows.
             recent.carried = None;
             return Err(e);

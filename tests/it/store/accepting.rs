@@ -7,7 +7,7 @@ use futures::future::join_all;
 use ips_bridge::domain::ids::DeliveryId;
 use ips_bridge::store::read::{Page, SubjectFilter};
 use ips_bridge::store::record::Answered;
-use ips_bridge::store::write::WriteNote;
+use ips_bridge::store::write::{ReplaceNote, WriteNote};
 use ips_bridge::store::{Limits, Refusal, Scope, WriteError};
 use std::time::Duration;
 
@@ -70,6 +70,61 @@ async fn the_same_request_gets_the_same_answer_and_other_content_is_refused() {
         let notes =
             bridge.store.notes(&Scope::system(), SubjectFilter::Referral(of.referral), None, ALL).await.unwrap();
         assert_eq!(notes.len(), 1);
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn repeats_among_new_requests_are_recognised_and_hold_up_nobody() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let id = unique();
+        let first = WriteNote { call: call_of(&rx9(), id, 1), ..bridge.note(&of, note("First.")) };
+        let first = bridge.store.write_note(first).await.unwrap();
+        // The writer has everything in hand now that a note of this referral needs, but for the request ids.
+        for round in 0..4 {
+            let writes = (0..24u64).map(|n| {
+                let call = match n {
+                    5 | 6 => call_of(&rx9(), id, 1),
+                    11 => call_of(&rx9(), id, 2),
+                    _ => call_of(&rx9(), unique(), 1),
+                };
+                let write = WriteNote { call, ..bridge.note(&of, note(&format!("Note {round}, {n}"))) };
+                let store = bridge.store.clone();
+                tokio::spawn(async move { store.write_note(write).await })
+            });
+            for (n, answer) in join_all(writes).await.into_iter().enumerate() {
+                let answer = answer.unwrap();
+                match n {
+                    5 | 6 => assert_eq!(answer, Ok(Answered::Repeated(first.answer().clone()))),
+                    11 => assert_eq!(answer, Err(Refusal::RequestIdReused.into())),
+                    _ => assert!(matches!(answer, Ok(Answered::Fresh(_))), "{answer:?}"),
+                }
+            }
+        }
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM note").await, 1 + 4 * 21);
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM request").await, 1 + 4 * 21 + 1);
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_that_would_be_refused_by_now_is_answered_as_it_was() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let written = bridge.write(&of, "First.").await;
+        let id = unique();
+        // A replacement of version 1: by now there is version 2.
+        let replace =
+            || ReplaceNote { call: call_of(&rx9(), id, 1), ..bridge.replacement(&of, written.note, 1, "Second.") };
+        let replaced = bridge.store.replace_note(replace()).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(bridge.store.replace_note(replace()).await, Ok(Answered::Repeated(replaced.answer().clone())));
+            bridge.write(&of, "Another.").await;
+        }
         bridge.close().await;
     }
 }

@@ -153,7 +153,12 @@ impl Bridge {
 
     pub async fn replace(&self, of: &Episode, id: NoteId, text: &str) -> Result<Vec<DeliveryId>, WriteError> {
         let seen = self.store.note(&Scope::system(), id).await.unwrap().unwrap().version;
-        let replace = ReplaceNote {
+        let replace = self.replacement(of, id, seen, text);
+        Ok(self.store.replace_note(replace).await?.answer().deliveries.clone())
+    }
+
+    pub fn replacement(&self, of: &Episode, id: NoteId, seen: i64, text: &str) -> ReplaceNote {
+        ReplaceNote {
             call: call(&of.trust),
             note_id: id,
             version_seen: seen,
@@ -162,8 +167,7 @@ impl Bridge {
             content: note(text),
             reason: Private("It was not quite so.".into()),
             release_after: None,
-        };
-        Ok(self.store.replace_note(replace).await?.answer().deliveries.clone())
+        }
     }
 
     pub async fn withdraw(&self, of: &Episode, id: NoteId) -> Result<Vec<DeliveryId>, WriteError> {
