@@ -99,9 +99,16 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
     let mut read = None;
     if !inbound.control_id.is_empty() {
         let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id);
-        // Read while the store looks: few messages are repeats.
-        let (before, ahead) = tokio::join!(before, weigh::read_if_small(source, &inbound.bytes.0));
-        read = ahead;
+        let is_read = refused_outright(source, &envelope, &inbound).is_none()
+            && matches!(source.accept.judge(&inbound.message_type), Judged::Taken(_));
+        let before = if is_read && weigh::is_small(&inbound.bytes.0) {
+            // While the store looks: few messages are repeats.
+            let (before, ahead) = tokio::join!(before, weigh::read(source, &inbound.bytes.0));
+            read = Some(ahead);
+            before
+        } else {
+            before.await
+        };
         inbound = match told_apart(source, &before?, inbound) {
             Ok(inbound) => inbound,
             Err(answer) => return Ok(unpack_frames(&answer)),

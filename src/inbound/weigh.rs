@@ -26,9 +26,9 @@ static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 /// What a pack makes of a message.
 pub type Read = Result<(Parsed, Vec<FieldFault>), ParseError>;
 
-/// By the pack that is in use, if it takes no time to speak of.
-pub async fn read_if_small(source: &Source, bytes: &[u8]) -> Option<Read> {
-    if bytes.len() <= LARGE_BYTES { Some(read(source, bytes).await) } else { None }
+/// Whether reading it takes no time to speak of.
+pub fn is_small(bytes: &[u8]) -> bool {
+    bytes.len() <= LARGE_BYTES
 }
 
 /// By the pack that is in use.
@@ -48,7 +48,7 @@ async fn by_pack<T: Send + 'static>(
     look: impl FnOnce(&Fitted, &[u8]) -> Result<T, ParseError> + Send + 'static,
 ) -> Result<T, ParseError> {
     let fitted = source.in_use.now();
-    if bytes.len() <= LARGE_BYTES {
+    if is_small(bytes) {
         return look(&fitted, bytes);
     }
     let _turn = LARGE_AT_ONCE.acquire().await;

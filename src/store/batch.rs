@@ -165,11 +165,11 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
     remembered
 }
 
-/// Where nothing but request ids is left to read they are taken for new ones: a call is rarely repeated, and the record takes no request id twice.
-/// After a batch that failed everything is read. `true`: some were.
+/// Where a round would read nothing but request ids they are taken for new ones: a call is rarely repeated, and the record takes no request id twice.
+/// `true`: some were.
 fn take_for_new(view: &mut View, keys: &mut Keys) -> bool {
     let only_requests = Keys { requests: keys.requests.clone(), ..Keys::default() };
-    if view.feed.is_none() || keys.requests.is_empty() || *keys != only_requests {
+    if !view.may_take_for_new || view.feed.is_none() || keys.requests.is_empty() || *keys != only_requests {
         return false;
     }
     for key in std::mem::take(&mut keys.requests) {

@@ -1,125 +1,187 @@
-//! SQLite's log is copied into the record's file beside the writer. By default the commit that finds the log full does that, and everybody who waits
-//! for it waits for the copying.
+//! SQLite's log is copied into the record's file beside the writer. By default the commit that finds the log full does that: everybody who waits for it
+//! waits for the copying, and it tells nobody when the file could not be fsync'd.
 //!
-//! The log begins anew when all of it is copied and nobody is at it, which never happens while commits keep coming: the commit that finds
-//! [`LOG_MAX`] pages in it copies what is left. The nearer the log comes to that, the less is left to it.
+//! The log begins anew when all of it is copied and nobody is at it, which never happens while commits keep coming: when it is full the writer copies
+//! what is left, between two batches. That is little, because two copies go before it, and more would cost more than they spare: a page that changes
+//! with every commit is copied each time.
 
-use super::commit::stop_at_fsync_error;
+use super::commit::stop_at_failed_fsync;
 use super::error::StoreError;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-/// Pages of 4 KiB in the log at which a commit copies: 32 MiB. While the file of the log still grows every fsync costs more, and after a crash all of
-/// it is read at the next start.
-pub(super) const LOG_MAX: i64 = 8_192;
-/// Fewer pages are not worth two fsyncs.
-const WORTH_IT: i64 = 256;
+/// Pages of 4 KiB at which the log is full: 64 MiB. While its file still grows every fsync costs more, and after a crash all of it is read at the next start.
+const LOG_MAX: i64 = 16_384;
+/// So many are copied at once.
+const PART: i64 = 7_168;
 /// Between two looks, while there are commits.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
-
 /// Until the next look, when one has failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(60);
 
-/// Runs until it is dropped.
+/// What writer and copier tell each other.
+#[derive(Default)]
+struct Told {
+    committed: Notify,
+    /// The writer is to copy what is left.
+    is_full: AtomicBool,
+    over: CancellationToken,
+}
+
 pub(super) struct Checkpoints {
-    committed: Arc<Notify>,
-    task: tokio::task::JoinHandle<()>,
+    told: Arc<Told>,
+    copier: tokio::task::JoinHandle<()>,
 }
 
 impl Checkpoints {
+    /// Its copier has a connection of its own.
     pub fn start(options: SqliteConnectOptions) -> Self {
-        let committed = Arc::new(Notify::new());
-        let task = tokio::spawn(run(options, committed.clone()));
-        Self { committed, task }
+        let told = Arc::new(Told::default());
+        let copier = tokio::spawn(run(options.create_if_missing(false), told.clone()));
+        Self { told, copier }
     }
 
-    pub fn committed(&self) {
-        self.committed.notify_one();
+    /// There was a commit. `true`: the log is full.
+    pub fn committed(&self) -> bool {
+        self.told.committed.notify_one();
+        self.told.is_full.swap(false, Ordering::Relaxed)
+    }
+
+    /// When the copier has closed its connection.
+    pub async fn end(self) {
+        self.told.over.cancel();
+        // However it ended, it is over.
+        let _ = self.copier.await;
     }
 }
 
-impl Drop for Checkpoints {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn run(options: SqliteConnectOptions, committed: Arc<Notify>) {
+async fn run(options: SqliteConnectOptions, told: Arc<Told>) {
     let mut kept = None;
-    loop {
-        committed.notified().await;
-        tokio::time::sleep(LOOK_EVERY).await;
-        kept = match look(&options, kept.take()).await {
-            Ok(connection) => Some(connection),
+    while told.over.run_until_cancelled(told.committed.notified()).await.is_some() {
+        let wait = match look(&options, kept.take()).await {
+            Ok((connection, is_full)) => {
+                kept = Some(connection);
+                told.is_full.store(is_full, Ordering::Relaxed);
+                LOOK_EVERY
+            }
             Err(e) => {
-                stop_at_fsync_error(&e);
-                tracing::warn!(reason = %StoreError::from(e), "SQLite's log could not be copied into the record's file beside the writer; nothing is lost, commits copy it");
-                tokio::time::sleep(AFTER_TROUBLE).await;
-                None
+                trouble(e);
+                // How full it is nobody knows now.
+                told.is_full.store(true, Ordering::Relaxed);
+                AFTER_TROUBLE
             }
         };
+        told.over.run_until_cancelled(tokio::time::sleep(wait)).await;
+    }
+    if let Some(connection) = kept {
+        // Nothing is left to be said over it.
+        let _ = connection.close().await;
     }
 }
 
-/// Copies what is in the log, if that is worth it.
-async fn look(options: &SqliteConnectOptions, kept: Option<SqliteConnection>) -> Result<SqliteConnection, sqlx::Error> {
+/// Copies what is in the log, if it is enough. `true`: it is full.
+async fn look(
+    options: &SqliteConnectOptions,
+    kept: Option<SqliteConnection>,
+) -> Result<(SqliteConnection, bool), sqlx::Error> {
     let mut connection = match kept {
         Some(connection) => connection,
         None => options.connect().await?,
     };
     let (_, pages, copied): (i64, i64, i64) =
         sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut connection).await?;
-    if is_worth_it(pages, copied) {
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection).await?;
+    if pages - copied >= PART {
+        copy(&mut connection).await?;
     }
-    Ok(connection)
+    Ok((connection, pages >= LOG_MAX))
 }
 
-/// Each time half of what is left to the limit, so that a page that changes with every commit is not copied as often.
-fn is_worth_it(pages: i64, copied: i64) -> bool {
-    pages - copied >= ((LOG_MAX - pages) / 2).max(WORTH_IT)
+/// All that can be copied now. By the writer between two batches it is everything, and the next commit begins the log anew.
+async fn copy(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await.map(drop)
+}
+
+/// The writer's part.
+pub(super) async fn copy_what_is_left(connection: &mut SqliteConnection) {
+    if let Err(e) = copy(connection).await {
+        trouble(e);
+    }
+}
+
+/// What could not be copied stays in the log. But a page that was written and not fsync'd may be in neither.
+fn trouble(e: sqlx::Error) {
+    stop_at_failed_fsync(&e);
+    tracing::warn!(reason = %StoreError::from(e), "SQLite's log could not be copied into the record's file; it grows until it can: look at the disk's room and quota");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::Connection;
     use sqlx::sqlite::SqliteJournalMode;
 
-    #[test]
-    fn the_commit_that_finds_the_log_full_has_little_left_to_copy() {
-        let (mut copied, mut copies) = (0, 0);
-        for pages in (0..LOG_MAX).step_by(50) {
-            if is_worth_it(pages, copied) {
-                copied = pages;
-                copies += 1;
-            }
-        }
-        assert!(LOG_MAX - copied <= WORTH_IT + 100, "{} pages are left", LOG_MAX - copied);
-        assert!(copies <= 12, "copied {copies} times");
+    async fn a_record(folder: &std::path::Path) -> (SqliteConnectOptions, SqliteConnection) {
+        let options = SqliteConnectOptions::new().filename(folder.join("record.db")).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal).pragma("wal_autocheckpoint", "0");
+        let mut writer = options.connect().await.expect("SQLite opens");
+        sqlx::raw_sql("CREATE TABLE t (b BLOB)").execute(&mut writer).await.expect("a table");
+        (options, writer)
+    }
+
+    async fn write(writer: &mut SqliteConnection, pages: i64) {
+        sqlx::query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) INSERT INTO t SELECT zeroblob(4000) FROM n")
+            .bind(pages)
+            .execute(writer)
+            .await
+            .expect("written");
+    }
+
+    async fn pages_and_copied(connection: &mut SqliteConnection) -> (i64, i64) {
+        let asked = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connection).await;
+        let (_, pages, copied): (i64, i64, i64) = asked.expect("asked");
+        (pages, copied)
     }
 
     #[tokio::test]
     async fn what_is_in_the_log_is_copied_while_the_writer_is_at_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        let options = SqliteConnectOptions::new().filename(folder.path().join("record.db")).create_if_missing(true);
-        let options = options.journal_mode(SqliteJournalMode::Wal).pragma("wal_autocheckpoint", "0");
-        let mut writer = options.connect().await.expect("SQLite opens");
-        sqlx::raw_sql("CREATE TABLE t (b BLOB); BEGIN").execute(&mut writer).await.expect("a table");
-        sqlx::query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) INSERT INTO t SELECT zeroblob(4000) FROM n")
-            .execute(&mut writer)
-            .await
-            .expect("rows");
-        sqlx::raw_sql("COMMIT; BEGIN IMMEDIATE").execute(&mut writer).await.expect("committed, and at it again");
-        let mut copier = look(&options, None).await.expect("copied");
-        let (busy, pages, copied): (i64, i64, i64) =
-            sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut copier).await.expect("asked");
-        assert_eq!((busy, pages), (0, copied));
-        assert!(copied > 12_000, "{copied}");
-        copier.close().await.expect("closed");
+        let (options, mut writer) = a_record(folder.path()).await;
+        write(&mut writer, PART / 2).await;
+        let (copier, is_full) = look(&options, None).await.expect("looked");
+        assert!(!is_full);
+        assert_eq!(pages_and_copied(&mut writer).await.1, 0, "not enough yet");
+        write(&mut writer, PART / 2).await;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut writer).await.expect("at it");
+        let (mut copier, _) = look(&options, Some(copier)).await.expect("copied");
+        let (pages, copied) = pages_and_copied(&mut copier).await;
+        assert!(copied >= PART && copied == pages, "{copied} of {pages}");
+    }
+
+    #[tokio::test]
+    async fn a_full_log_begins_anew_once_the_writer_has_copied_what_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (options, mut writer) = a_record(folder.path()).await;
+        let checkpoints = Checkpoints::start(options);
+        let mut is_full = false;
+        // As a busy bridge does: one commit after another, for as long as it takes.
+        for _ in 0..400 {
+            write(&mut writer, 150).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            is_full = checkpoints.committed();
+            if is_full {
+                break;
+            }
+        }
+        let (pages, copied) = pages_and_copied(&mut writer).await;
+        assert!(is_full && pages >= LOG_MAX && copied >= PART, "{copied} of {pages}");
+        copy_what_is_left(&mut writer).await;
+        write(&mut writer, 1).await;
+        assert!(pages_and_copied(&mut writer).await.0 < 100);
+        checkpoints.end().await;
     }
 
     /// Before 3.51.3 a commit that begins the log anew beside a checkpoint could damage the file.

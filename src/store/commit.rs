@@ -146,26 +146,33 @@ async fn in_one(
 
 /// Nobody knows what became of it.
 fn at_commit(e: sqlx::Error) -> Failed {
-    stop_at_fsync_error(&e);
+    // SQLITE_IOERR and its kinds (low byte 10); PostgreSQL's own panics end its connection instead.
+    if sqlite_code(&e).is_some_and(|code| code & 255 == 10) {
+        stop();
+    }
     Failed::AtCommit(StoreError::CommitUnknown(StoreError::from(e).to_string()))
 }
 
-/// After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
-pub(super) fn stop_at_fsync_error(e: &sqlx::Error) {
-    if is_fsync_error(e) {
-        tracing::error!(
-            "the disk refused to store the record (fsync failed); the bridge stops now so that nothing is lost: check the disk, then start it again"
-        );
-        std::process::abort();
+/// Where what could not be written is still in the log.
+pub(super) fn stop_at_failed_fsync(e: &sqlx::Error) {
+    // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC
+    if matches!(sqlite_code(e), Some(1034 | 1290)) {
+        stop();
     }
 }
 
-/// SQLITE_IOERR and its kinds (low byte 10); PostgreSQL's own panics end its connection instead.
-fn is_fsync_error(e: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(d) = e else { return false };
-    d.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some_and(|s| {
-        sqlx::error::DatabaseError::code(s).is_some_and(|c| c.parse::<i32>().is_ok_and(|n| n & 255 == 10))
-    })
+/// After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
+fn stop() -> ! {
+    tracing::error!(
+        "the disk refused to store the record (fsync failed); the bridge stops now so that nothing is lost: check the disk, then start it again"
+    );
+    std::process::abort();
+}
+
+fn sqlite_code(e: &sqlx::Error) -> Option<i32> {
+    let sqlx::Error::Database(d) = e else { return None };
+    let of_sqlite = d.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    sqlx::error::DatabaseError::code(of_sqlite)?.parse().ok()
 }
 
 #[cfg(test)]

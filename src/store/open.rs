@@ -1,6 +1,5 @@
 //! Opening the record: the database by its URL, its tables, and the checks without which a commit would not be a promise.
 
-use super::checkpoint::LOG_MAX;
 use super::dialect::{Pool, migration};
 use super::error::OpenError;
 use sqlx::Executor;
@@ -72,7 +71,8 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .foreign_keys(true)
         .statement_cache_capacity(200)
         .pragma("cache_size", "-32000")
-        .pragma("wal_autocheckpoint", LOG_MAX.to_string())
+        // The log is copied by us (checkpoint.rs).
+        .pragma("wal_autocheckpoint", "0")
         .pragma("temp_store", "memory");
     let path = options.get_filename().to_owned();
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {

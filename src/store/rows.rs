@@ -200,7 +200,9 @@ pub(super) struct View {
     pub attempts: Rows<AttemptId, Attempt>,
     pub endpoints: Rows<EndpointId, EndpointState>,
     pub requests: Rows<[u8; 32], ([u8; 32], Answer)>,
-    /// Of those: taken for new ones without being looked for.
+    /// Whether they may be taken for new ones without being looked for, ...
+    pub may_take_for_new: bool,
+    /// ... and those that were.
     pub taken_for_new: BTreeSet<[u8; 32]>,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,

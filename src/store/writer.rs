@@ -3,7 +3,7 @@
 //! written all the same.
 
 use super::batch::Round;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{self, Checkpoints};
 use super::dialect::{Begun, Kept, Pool, Tx};
 use super::error::{StoreError, WriteError};
 use super::recent::{Feed, Recent};
@@ -224,8 +224,15 @@ async fn run(
         }
         if !batch.is_empty() {
             write_batch(&around, &mut recent, std::mem::take(&mut batch)).await;
-            checkpoints.iter().for_each(Checkpoints::committed);
+            if checkpoints.as_ref().is_some_and(Checkpoints::committed)
+                && let Some(Kept::Sqlite(connection)) = &mut recent.connection
+            {
+                checkpoint::copy_what_is_left(connection).await;
+            }
         }
+    }
+    if let Some(checkpoints) = checkpoints {
+        checkpoints.end().await;
     }
     if let Some(connection) = recent.connection {
         connection.close().await;
@@ -248,11 +255,10 @@ pub(super) enum Failed {
 const TRIES: usize = 4;
 
 async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<Box<dyn Queued>>) {
-    let mut result = try_batch(around, recent, &mut batch).await;
+    let mut result = try_batch(around, recent, &mut batch, true).await;
     if matches!(result, Err(Failed::Repeated)) {
-        // Everything is read this time.
         batch.iter_mut().for_each(|write| write.forget());
-        result = try_batch(around, recent, &mut batch).await;
+        result = try_batch(around, recent, &mut batch, false).await;
     }
     match result {
         Ok(()) => answer_all(batch, &Ok(())),
@@ -262,13 +268,16 @@ async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<
     }
 }
 
-async fn one_by_one(around: &Surroundings, recent: &mut Recent, batch: Vec<Box<dyn Queued>>) {
+async fn one_by_one(around: &Surroundings, recent: &mut Recent, mut batch: Vec<Box<dyn Queued>>) {
+    // Nobody is answered by what was decided together.
+    batch.iter_mut().for_each(|write| write.forget());
     let mut waiting = batch.into_iter();
     while let Some(write) = waiting.next() {
         let mut alone = [write];
         match alone_until_decided(around, recent, &mut alone).await {
             Ok(()) => answer_all(alone, &Ok(())),
             Err(Failed::Before(e) | Failed::AtCommit(e)) => answer_all(alone, &Err(e)),
+            // Everything was read, so it cannot be.
             Err(Failed::Repeated) => answer_all(alone, &Err(StoreError::Conflict("a request id".into()))),
             // The others need not each find out for themselves that nobody is there.
             Err(Failed::Away(e)) => return answer_all(alone.into_iter().chain(waiting), &Err(e)),
@@ -285,8 +294,8 @@ async fn alone_until_decided(
     let mut tries = 1;
     loop {
         alone[0].forget();
-        match try_batch(around, recent, alone).await {
-            Err(Failed::Before(StoreError::Conflict(_)) | Failed::Repeated) if tries < TRIES => tries += 1,
+        match try_batch(around, recent, alone, false).await {
+            Err(Failed::Before(StoreError::Conflict(_))) if tries < TRIES => tries += 1,
             result => return result,
         }
     }
@@ -298,10 +307,17 @@ fn answer_all(batch: impl IntoIterator<Item = Box<dyn Queued>>, result: &Result<
     }
 }
 
-/// Whatever ends otherwise than well leaves nothing remembered: what is in the database then is read again.
-async fn try_batch(around: &Surroundings, recent: &mut Recent, batch: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
-    let result = decide_and_commit(around, recent, batch).await;
-    if result.is_err() {
+/// Whatever ends otherwise than well leaves nothing remembered: what is in the database then is read again. `take_for_new`: request ids that nothing
+/// else would be read beside.
+async fn try_batch(
+    around: &Surroundings,
+    recent: &mut Recent,
+    batch: &mut [Box<dyn Queued>],
+    take_for_new: bool,
+) -> Result<(), Failed> {
+    let result = decide_and_commit(around, recent, batch, take_for_new).await;
+    // Where a request id was none that is new nothing was written: on SQLite what is remembered is so still.
+    if matches!(&result, Err(e) if !matches!(e, Failed::Repeated)) {
         recent.forget_all();
     }
     result
@@ -311,9 +327,10 @@ async fn decide_and_commit(
     around: &Surroundings,
     recent: &mut Recent,
     batch: &mut [Box<dyn Queued>],
+    take_for_new: bool,
 ) -> Result<(), Failed> {
     let mut tx = begin(&around.pool, recent).await.map_err(|e| Failed::Away(e.into()))?;
-    let (mut view, feed) = match read_needs(&mut tx, around, recent, batch).await {
+    let (mut view, feed) = match read_needs(&mut tx, around, recent, batch, take_for_new).await {
         Ok(read) => read,
         Err(e) => {
             // One that answers is kept: its place at the server may be taken meanwhile.
@@ -403,12 +420,14 @@ async fn read_needs(
     around: &Surroundings,
     recent: &mut Recent,
     batch: &mut [Box<dyn Queued>],
+    take_for_new: bool,
 ) -> Result<(View, Feed), Failed> {
     let fresh = |recent: &Recent, alone: bool| {
         let mut view = View {
             // Nobody else writes there.
             feed: recent.feed.filter(|_| alone),
             lease_clock: micros(around.clock.now()),
+            may_take_for_new: take_for_new,
             ..View::default()
         };
         recent.carried.iter().for_each(|carried| view.carry(carried));
