@@ -122,6 +122,7 @@ fn happenings() -> Vec<Happened> {
         begun(),
         Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() },
         Happened::NotSent,
+        Happened::NoTurn,
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: true },
         no_answer(),
@@ -254,7 +255,7 @@ fn parked_and_cancelled_never_go_back_to_sending_without_a_person() {
 #[test]
 fn an_unsent_delivery_is_never_parked_by_not_sent() {
     for_every_case(|before, _, happened, after| {
-        if matches!(happened, Happened::NotSent | Happened::NotNow { .. }) {
+        if matches!(happened, Happened::NotSent | Happened::NoTurn | Happened::NotNow { .. }) {
             let d = &after.delivery;
             assert_eq!((d.state, d.attempts), (State::Queued, before.attempts - u32::from(before.begun)));
             assert_eq!(
@@ -282,7 +283,10 @@ fn a_delivery_stops_counting_as_received_only_by_a_definite_no() {
             let refused = verdict_of(happened)
                 .is_some_and(|v| matches!(v.meaning, Meaning::Refused if !v.duplicate) || v.meaning == Meaning::Retry);
             let refused = refused || matches!(happened, Happened::Asked { answer: Answer::NotDelivered { .. }, .. });
-            let no_byte_left = matches!(happened, Happened::NotSent | Happened::NotNow { .. } | Happened::Held { .. });
+            let no_byte_left = matches!(
+                happened,
+                Happened::NotSent | Happened::NoTurn | Happened::NotNow { .. } | Happened::Held { .. }
+            );
             assert!(refused || no_byte_left, "{before:?} {happened:?}");
             // One no answers one attempt.
             let open = before.unresolved + u32::from(before.begun) + u32::from(!before.evidence.is_empty());
@@ -385,6 +389,7 @@ fn the_table_of_states() {
         (Happened::Claimed,         [Some(S), None,    Some(S), None,    None,    None,    None]),
         (begun(),                   [None,    None,    None,    None,    None,    None,    None]),
         (Happened::NotSent,         [None,    Some(Q), None,    None,    None,    None,    None]),
+        (Happened::NoTurn,          [None,    Some(Q), None,    None,    None,    None,    None]),
         (Happened::NotNow { why: String::new(), others_pass: false },
                                     [None,    Some(Q), None,    None,    None,    None,    None]),
         (no_answer(),               [None,    Some(B), None,    None,    None,    None,    None]),

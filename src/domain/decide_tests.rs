@@ -181,6 +181,17 @@ fn what_could_not_be_asked_about_waits_and_lets_others_go_first() {
     assert!(d.due_at() > at(10), "{:?}", d.due_at());
 }
 
+/// Else a hiccup of the far end's would hold up for a minute what it could take again at once, and in the end park it.
+#[test]
+fn what_found_no_free_connection_is_due_at_once_however_often() {
+    let mut d = fresh();
+    for _ in 0..=NOT_NOW_MAX {
+        d = after(&d, &policy(), &[Happened::Claimed, Happened::NoTurn]);
+        assert_eq!((d.state, d.attempts, d.not_now), (State::Queued, 0, 0));
+        assert!(d.due_at() <= at(10), "{:?}", d.due_at());
+    }
+}
+
 #[test]
 fn an_application_acknowledgement_of_the_record_files() {
     let d = attempt(&policy(), replied(Verdict { record_id: Some("DOC1".into()), ..aa() }));

@@ -96,35 +96,19 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
     }
     let mut inbound = arrived(source, Some(&envelope), bytes);
     let _turn = source.repeats.turn(&inbound).await;
-    let mut read = None;
     if !inbound.control_id.is_empty() {
-        let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id);
-        let is_read = refused_outright(source, &envelope, &inbound).is_none()
-            && matches!(source.accept.judge(&inbound.message_type), Judged::Taken(_));
-        let before = if is_read && weigh::is_small(&inbound.bytes.0) {
-            // While the store looks: few messages are repeats.
-            let (before, ahead) = tokio::join!(before, weigh::read(source, &inbound.bytes.0));
-            read = Some(ahead);
-            before
-        } else {
-            before.await
-        };
-        inbound = match told_apart(source, &before?, inbound) {
+        let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
+        inbound = match told_apart(source, &before, inbound) {
             Ok(inbound) => inbound,
             Err(answer) => return Ok(unpack_frames(&answer)),
         };
     }
-    let received = weighed(source, &envelope, inbound, read).await?;
+    let received = weighed(source, &envelope, inbound).await?;
     Ok(unpack_frames(&source.store.take_in(received).await?))
 }
 
-/// What a message is taken as: by the present pack, settings and rules, as of the time it came. `read`: what the pack makes of it, if that is known.
-async fn weighed(
-    source: &Source,
-    envelope: &Envelope,
-    inbound: Inbound,
-    read: Option<weigh::Read>,
-) -> Result<Received, StoreError> {
+/// What a message is taken as: by the present pack, settings and rules, as of the time it came.
+async fn weighed(source: &Source, envelope: &Envelope, inbound: Inbound) -> Result<Received, StoreError> {
     if let Some((taken, wrong)) = refused_outright(source, envelope, &inbound) {
         return Ok(weigh::refuse(source, Caller::Hl7(envelope), inbound, taken, &[wrong]));
     }
@@ -139,11 +123,7 @@ async fn weighed(
         }
     };
     let caller = Caller::Hl7(envelope);
-    let read = match read {
-        Some(read) => read,
-        None => weigh::read(source, &inbound.bytes.0).await,
-    };
-    match read {
+    match weigh::read(source, &inbound.bytes.0).await {
         Ok((parsed, faults)) => weigh::message(source, caller, inbound, rule, &parsed, faults).await,
         Err(e) => {
             let (taken, wrong) = unparsed(&e);

@@ -23,16 +23,8 @@ const ANOTHER_TEAM: &str = "it is for another team";
 const LARGE_BYTES: usize = 64 * 1024;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
-/// What a pack makes of a message.
-pub type Read = Result<(Parsed, Vec<FieldFault>), ParseError>;
-
-/// Whether reading it takes no time to speak of.
-pub fn is_small(bytes: &[u8]) -> bool {
-    bytes.len() <= LARGE_BYTES
-}
-
 /// By the pack that is in use.
-pub async fn read(source: &Source, bytes: &[u8]) -> Read {
+pub async fn read(source: &Source, bytes: &[u8]) -> Result<(Parsed, Vec<FieldFault>), ParseError> {
     let zone = source.time_zone_name.clone();
     by_pack(source, bytes, move |fitted, bytes| fitted.pack.read(bytes, &fitted.settings, &zone)).await
 }
@@ -48,7 +40,7 @@ async fn by_pack<T: Send + 'static>(
     look: impl FnOnce(&Fitted, &[u8]) -> Result<T, ParseError> + Send + 'static,
 ) -> Result<T, ParseError> {
     let fitted = source.in_use.now();
-    if is_small(bytes) {
+    if bytes.len() <= LARGE_BYTES {
         return look(&fitted, bytes);
     }
     let _turn = LARGE_AT_ONCE.acquire().await;

@@ -72,10 +72,7 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed, ahe
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: Ahead) -> Result<Ending, WriteError> {
     // Its turn comes again, and says nothing of the endpoint.
-    let no_turn = || {
-        let why = "every connection was in use".to_owned();
-        Ending::without_attempt(Happened::NotNow { why, others_pass: false }, Feeling::Nothing)
-    };
+    let no_turn = || Ending::without_attempt(Happened::NoTurn, Feeling::Nothing);
     if claimed.delivery.asking.is_some() {
         let Some(_turn) = ahead.turn().await else { return Ok(no_turn()) };
         return Ok(ask::ask(shared, endpoint, claimed).await);

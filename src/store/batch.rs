@@ -349,7 +349,7 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         Of::Rendering => {
             let mut rendering: Rendering = parse(&text(t1)?, "rendering")?;
             rendering.bytes = Raw(b1.ok_or_else(|| wrong("a rendering without bytes"))?);
-            recent.keep_rendering(&rendering);
+            recent.keep_rendering(rendering.clone());
             view.renderings.load(rendering.id, Some(rendering));
         }
         Of::Note => {
@@ -401,7 +401,7 @@ fn take_referral(view: &mut View, recent: &mut Recent, referral: Referral) {
 }
 
 fn take_entry(view: &mut View, recent: &mut Recent, entry: Entry) {
-    recent.keep_entry(&entry);
+    recent.keep_entry(entry.clone());
     view.entries.load(entry.id, Some(entry));
 }
 

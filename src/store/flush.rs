@@ -76,7 +76,7 @@ pub(super) async fn flush(
     group.rows(&ADD_REFERRALS, view.referrals.added(), |set, r| referral_row(set, r, next()));
     group.rows(&PUT_REFERRALS, view.referrals.replaced(), |set, r| referral_row(set, r, next()));
     group.rows(&ADD_REFERRAL_VERSIONS, &view.referral_versions, |set, r| {
-        set.row(&[r.id.0.into(), r.version.into(), Cell::Heap(&payload(r))]);
+        set.row(&[r.id.0.into(), r.version.into(), Cell::Payload(r)]);
     });
     // Only a new referral brings external ids: one that another referral has by now is a conflict, not passed over.
     let new = view.referral_versions.iter().filter(|r| r.version == 1);
@@ -105,7 +105,7 @@ fn people(group: &mut Group, view: &View) {
     // One statement for all: who takes over an NHS number comes after who gives it up.
     group.rows(&PUT_PATIENTS, view.patients.changed(), patient_row);
     group.rows(&ADD_PATIENT_VERSIONS, &view.patient_versions, |set, p| {
-        set.row(&[p.id.0.into(), p.version.into(), Cell::Heap(&payload(p))]);
+        set.row(&[p.id.0.into(), p.version.into(), Cell::Payload(p)]);
     });
     let identifiers = view.patients.changed().flat_map(|p| leads_to(p).into_iter().map(|key| (p.id, key)));
     group.rows(&ADD_IDENTIFIERS, identifiers, |set, (id, (trust, authority, kind, value))| {
@@ -136,7 +136,7 @@ fn written(group: &mut Group, view: &View) {
             format!("{:?}", e.subject.kind()).as_str().into(),
             format!("{:?}", e.action()).as_str().into(),
             micros(e.recorded_at).into(),
-            Cell::Heap(&payload(e)),
+            Cell::Payload(e),
         ]);
     });
 }
@@ -151,7 +151,7 @@ fn sent(group: &mut Group, view: &View) {
             r.control_id.as_str().into(),
             micros(r.created_at).into(),
             Cell::Heap(&r.bytes.0),
-            Cell::Heap(&payload(r)),
+            Cell::Payload(r),
         ]);
     });
     group.rows(&ADD_ATTEMPTS, view.attempts.added(), attempt_row);
@@ -163,7 +163,7 @@ fn sent(group: &mut Group, view: &View) {
             r.delivery_id.map(|d| d.0).into(),
             micros(r.received_at).into(),
             Cell::Heap(&r.bytes.0),
-            Cell::Heap(&payload(r)),
+            Cell::Payload(r),
         ]);
     });
     let names = view.record_names.changed_keys().into_iter();
@@ -195,7 +195,7 @@ fn sent(group: &mut Group, view: &View) {
         ]);
     });
     group.rows(&PUT_ENDPOINTS, view.endpoints.changed(), |set, e| {
-        set.row(&[e.id.as_str().into(), Cell::Heap(&payload(e))]);
+        set.row(&[e.id.as_str().into(), Cell::Payload(e)]);
     });
 }
 
@@ -205,7 +205,7 @@ fn accounts(group: &mut Group, view: &View, now: Timestamp) {
     group.rows(&PUT_INBOUND, view.inbound.replaced(), inbound_row);
     let requests = view.requests.changed_keys().into_iter().filter_map(|key| Some((key, view.requests.get(key)?)));
     group.rows(&ADD_REQUESTS, requests, |set, (key, (content, answer))| {
-        set.row(&[Cell::Hash(key), Cell::Hash(content), micros(now).into(), Cell::Heap(&payload(answer))]);
+        set.row(&[Cell::Hash(key), Cell::Hash(content), micros(now).into(), Cell::Payload(answer)]);
     });
     group.rows(&ADD_AUDITS, &view.audits, |set, a| {
         set.row(&[
@@ -248,7 +248,7 @@ fn patient_row(set: &mut RowSet, p: &Patient) {
         number.as_ref().map(|n| n.as_str()).into(),
         folded_name(&d.name.family.0).as_str().into(),
         d.date_of_birth.0.to_string().as_str().into(),
-        Cell::Heap(&payload(p)),
+        Cell::Payload(p),
     ]);
 }
 
@@ -263,7 +263,7 @@ fn referral_row(set: &mut RowSet, r: &Referral, position: i64) {
         micros(r.received_at).into(),
         micros(r.touched_at).into(),
         position.into(),
-        Cell::Heap(&payload(r)),
+        Cell::Payload(r),
     ]);
 }
 
@@ -274,18 +274,12 @@ fn note_row(set: &mut RowSet, n: &Note) {
         n.patient_id.0.into(),
         n.referral_id.0.into(),
         micros(n.occurred_at).into(),
-        Cell::Heap(&payload(n)),
+        Cell::Payload(n),
     ]);
 }
 
 fn outcome_row(set: &mut RowSet, o: &Outcome) {
-    set.row(&[
-        o.id.0.into(),
-        o.trust.as_str().into(),
-        o.patient_id.0.into(),
-        o.referral_id.0.into(),
-        Cell::Heap(&payload(o)),
-    ]);
+    set.row(&[o.id.0.into(), o.trust.as_str().into(), o.patient_id.0.into(), o.referral_id.0.into(), Cell::Payload(o)]);
 }
 
 fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
@@ -308,13 +302,13 @@ fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
         d.accepted_at.map(micros).into(),
         d.filed_at.map(micros).into(),
         position.into(),
-        Cell::Heap(&payload(d)),
+        Cell::Payload(d),
         d.ask_at().map(micros).into(),
     ]);
 }
 
 fn attempt_row(set: &mut RowSet, a: &Attempt) {
-    set.row(&[a.id.0.into(), a.delivery_id.0.into(), Cell::Heap(&payload(a))]);
+    set.row(&[a.id.0.into(), a.delivery_id.0.into(), Cell::Payload(a)]);
 }
 
 fn inbound_row(set: &mut RowSet, i: &Inbound) {
@@ -328,12 +322,7 @@ fn inbound_row(set: &mut RowSet, i: &Inbound) {
         Cell::Hash(&i.content),
         i.state.word().into(),
         Cell::Heap(&i.bytes.0),
-        Cell::Heap(&payload(i)),
+        Cell::Payload(i),
         i.rule.as_deref().into(),
     ]);
-}
-
-/// The JSON of a domain type, as text in its row.
-fn payload<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).expect("our types have string keys and no failing serialisers")
 }

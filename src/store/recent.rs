@@ -88,35 +88,35 @@ impl Recent {
         *self = Self { carried: self.carried.take(), connection: self.connection.take(), ..Self::default() };
     }
 
-    pub fn keep_entry(&mut self, entry: &Entry) {
+    pub fn keep_entry(&mut self, entry: Entry) {
         match &entry.body {
             Body::Note(Action::Create(content) | Action::Replace { content, .. }) if content.text.0.len() > LARGEST => {
             }
-            _ => self.entries.put(entry.id, entry.clone()),
+            _ => self.entries.put(entry.id, entry),
         }
     }
 
     /// Never changed once it is made.
-    pub fn keep_rendering(&mut self, rendering: &Rendering) {
+    pub fn keep_rendering(&mut self, rendering: Rendering) {
         if rendering.bytes.0.len() <= LARGEST {
-            self.renderings.put(rendering.id, rendering.clone());
+            self.renderings.put(rendering.id, rendering);
         }
     }
 
     /// What a batch changed, once it is committed.
-    pub fn learn(&mut self, view: &View, feed: Feed) {
+    pub fn learn(&mut self, mut view: View, feed: Feed) {
         self.feed = Some(feed);
         self.carried = None;
-        view.patients.changed().for_each(|p| self.patients.put(p.id, p.clone()));
-        view.referrals.changed().for_each(|r| self.referrals.put(r.id, r.clone()));
-        view.entries.changed().for_each(|e| self.keep_entry(e));
-        view.deliveries.changed().for_each(|d| self.deliveries.put(d.id, d.clone()));
-        view.lanes.changed().for_each(|l| self.lanes.put((l.endpoint.clone(), l.patient_id), l.clone()));
-        view.renderings.changed().for_each(|r| self.keep_rendering(r));
-        view.attempts.changed().for_each(|a| self.attempts.put(a.id, a.clone()));
-        view.endpoints.changed().for_each(|e| self.endpoints.put(e.id.clone(), e.clone()));
-        for subject in &view.whole_chains {
-            self.chains.put(*subject, view.chains.get(subject).cloned().unwrap_or_default());
+        view.patients.into_changed().for_each(|p| self.patients.put(p.id, p));
+        view.referrals.into_changed().for_each(|r| self.referrals.put(r.id, r));
+        view.entries.into_changed().for_each(|e| self.keep_entry(e));
+        view.deliveries.into_changed().for_each(|d| self.deliveries.put(d.id, d));
+        view.lanes.into_changed().for_each(|l| self.lanes.put((l.endpoint.clone(), l.patient_id), l));
+        view.renderings.into_changed().for_each(|r| self.keep_rendering(r));
+        view.attempts.into_changed().for_each(|a| self.attempts.put(a.id, a));
+        view.endpoints.into_changed().for_each(|e| self.endpoints.put(e.id.clone(), e));
+        for subject in view.whole_chains {
+            self.chains.put(subject, view.chains.remove(&subject).unwrap_or_default());
         }
     }
 }

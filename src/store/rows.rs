@@ -75,6 +75,12 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
         keys.into_iter().filter_map(|k| self.get(k))
     }
 
+    /// What was to be written, each row once.
+    pub fn into_changed(self) -> impl Iterator<Item = V> {
+        let Self { mut slots, changed, .. } = self;
+        changed.into_iter().filter_map(move |key| slots.remove(&key).flatten())
+    }
+
     pub fn is_new(&self, key: &K) -> bool {
         self.new.contains(key)
     }

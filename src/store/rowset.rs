@@ -5,6 +5,7 @@ use super::dialect::Tx;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
+use std::io::Write;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -19,6 +20,20 @@ pub(super) enum Cell<'a> {
     Hash(&'a [u8]),
     /// Takes two columns: `{n:heap}` or `{n:heap_text}`, and one more.
     Heap(&'a [u8]),
+    /// A domain type as JSON, in the heap as well.
+    Payload(&'a dyn Payload),
+}
+
+/// What stands in a row as JSON.
+pub(super) trait Payload {
+    fn write(&self, to: &mut Vec<u8>);
+}
+
+impl<T: serde::Serialize> Payload for T {
+    fn write(&self, to: &mut Vec<u8>) {
+        serde_json::to_writer(to, self)
+            .expect("our types have string keys and no failing serialisers, and a vector takes it");
+    }
 }
 
 macro_rules! cells {
@@ -85,7 +100,7 @@ impl RowSet {
     fn cell(&mut self, cell: Cell<'_>) {
         match cell {
             Cell::Nothing => self.json.extend_from_slice(b"null"),
-            Cell::Int(n) => self.json.extend_from_slice(n.to_string().as_bytes()),
+            Cell::Int(n) => self.number(n),
             Cell::Uuid(id) => {
                 let mut buffer = Uuid::encode_buffer();
                 let text = id.simple().encode_lower(&mut buffer);
@@ -101,14 +116,23 @@ impl RowSet {
             // PostgreSQL's text cannot hold U+0000, which a far end's message may: stored and looked for as U+FFFD. Raw bytes are kept as they are.
             Cell::Text(text) if text.contains('\0') => self.string(&text.replace('\0', "\u{fffd}")),
             Cell::Text(text) => self.string(text),
-            Cell::Heap(bytes) => {
-                self.has_heap = true;
-                // SQL counts from one.
-                let place = format!("{},{}", self.heap.len() + 1, bytes.len());
-                self.json.extend_from_slice(place.as_bytes());
-                self.heap.extend_from_slice(bytes);
-            }
+            Cell::Heap(bytes) => self.in_heap(|heap| heap.extend_from_slice(bytes)),
+            Cell::Payload(payload) => self.in_heap(|heap| payload.write(heap)),
         }
+    }
+
+    fn in_heap(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
+        self.has_heap = true;
+        let from = self.heap.len();
+        add(&mut self.heap);
+        // SQL counts from one.
+        self.number(from + 1);
+        self.json.push(b',');
+        self.number(self.heap.len() - from);
+    }
+
+    fn number(&mut self, n: impl std::fmt::Display) {
+        write!(self.json, "{n}").expect("a vector takes it");
     }
 
     fn string(&mut self, text: &str) {

@@ -391,7 +391,6 @@ async fn decide_and_commit(
             return Err(e);
         }
     };
-    recent.learn(&view, after);
     let signals = &around.signals;
     signals.open_deliveries.store(after.open, Ordering::Relaxed);
     if after.position != feed.position {
@@ -403,6 +402,7 @@ async fn decide_and_commit(
     for endpoint in with_work(&view) {
         signals.bell(endpoint).notify_one();
     }
+    recent.learn(view, after);
     Ok(())
 }
 

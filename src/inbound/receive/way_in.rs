@@ -144,7 +144,7 @@ impl WayIn {
         if Batch::is_one(&kept.bytes.0) {
             return Ok(weigh::refuse(source, Caller::Hl7(&envelope), kept, Taken::No, &[Wrong::new(207, BATCH_AGAIN)]));
         }
-        weighed(source, &envelope, kept, None).await
+        weighed(source, &envelope, kept).await
     }
 
     /// The answers that are kept with a message, one by one.

@@ -83,7 +83,7 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// A long FT text in escaped pieces of at most `max_chars` characters, for one OBX-5 each.
 ///
-/// Pieces end between characters and never inside an escape; unescaped and put end to end they are the text again. Only
+/// Pieces end between characters, never inside an escape, and within a word where one is at hand; unescaped and put end to end they are the text again. Only
 /// for receivers that put OBX lines end to end. `max_chars` below [`SPLIT_CHARS_MIN`] counts as that.
 pub fn split_ft(text: &str, max_chars: usize, delimiters: &Delimiters) -> Result<Vec<String>, Unescapable> {
     let escaped = escape(text, delimiters, LineFeeds::Break)?;
@@ -110,17 +110,24 @@ fn escape_alone(delimiters: &Delimiters) -> String {
     format!("{escape}X2222{escape}")
 }
 
-/// Where a piece of `escaped` ends, in bytes. Our own escapes pair up their escape characters, so every second one closes.
+/// Where a piece of `escaped` ends, in bytes: between two letters if it can be. A receiver may trim a blank, and two words would be one; and one that
+/// does not put rows end to end after all shows a broken word as what it is, but not a broken number. Our own escapes pair up their escape characters,
+/// so every second one closes.
 fn piece_end(escaped: &str, max_chars: usize, escape: char) -> usize {
     let mut open = false;
-    let mut end = 0;
+    let (mut end, mut within_a_word) = (0, 0);
     for (at, c) in escaped.char_indices().take(max_chars) {
         open ^= c == escape;
-        if !open {
-            end = at + c.len_utf8();
+        if open {
+            continue;
+        }
+        end = at + c.len_utf8();
+        let next = escaped[end..].chars().next();
+        if c.is_alphabetic() && next.is_some_and(char::is_alphabetic) {
+            within_a_word = end;
         }
     }
-    end
+    if end < escaped.len() && within_a_word > 0 { within_a_word } else { end }
 }
 
 #[cfg(test)]

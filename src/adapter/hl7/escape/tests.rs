@@ -110,6 +110,20 @@ fn a_long_text_is_cut_outside_escapes_and_characters() {
     assert_ne!(pieces[1], "\"\"");
 }
 
+#[test]
+fn a_cut_stands_within_a_word_and_not_beside_a_blank_or_in_a_number() {
+    let text = "Met Sam at the job centre at 10:45,\nCV & letter  done. ".repeat(40);
+    for max in SPLIT_CHARS_MIN..90 {
+        let pieces = split_ft(&text, max, &STANDARD).expect("printable");
+        assert_eq!(pieces.iter().map(|p| read(p)).collect::<String>(), text);
+        let (last, others) = pieces.split_last().expect("some");
+        assert!(others.iter().all(|p| p.ends_with(char::is_alphabetic) && p.starts_with(char::is_alphabetic)), "{max}");
+        assert!(last.starts_with(char::is_alphabetic), "{max}");
+    }
+    let blank = " ".repeat(50);
+    assert_eq!(split_ft(&blank, 20, &STANDARD).expect("printable").concat(), blank);
+}
+
 /// Text as the bridge accepts it, thick with everything that could go wrong.
 fn accepted_text() -> impl Strategy<Value = String> {
     let tricky = prop::sample::select(vec![
