@@ -8,7 +8,7 @@ use ips_bridge::domain::ids::DeliveryId;
 use ips_bridge::store::read::{Page, SubjectFilter};
 use ips_bridge::store::record::Answered;
 use ips_bridge::store::write::{ReplaceNote, WriteNote};
-use ips_bridge::store::{Limits, Refusal, Scope, WriteError};
+use ips_bridge::store::{Full, Limits, Refusal, Scope, WriteError};
 use std::time::Duration;
 
 const ALL: Page = Page { size: 1000, after: None };
@@ -124,6 +124,16 @@ async fn a_repeat_that_would_be_refused_by_now_is_answered_as_it_was() {
         for _ in 0..3 {
             assert_eq!(bridge.store.replace_note(replace()).await, Ok(Answered::Repeated(replaced.answer().clone())));
             bridge.write(&of, "Another.").await;
+        }
+        // All that a note of this referral needs is in the writer's hands, and by now there is no room.
+        let write = || WriteNote { call: call_of(&rx9(), id + 1, 1), ..bridge.note(&of, note("Third.")) };
+        let third = bridge.store.write_note(write()).await.unwrap();
+        bridge.store.set_full(Full { disk: true, ..Full::default() });
+        for _ in 0..3 {
+            let fresh = bridge.store.write_note(bridge.note(&of, note("No room.")));
+            let (again, fresh) = tokio::join!(bridge.store.write_note(write()), fresh);
+            assert_eq!(again, Ok(Answered::Repeated(third.answer().clone())));
+            assert_eq!(fresh, Err(Refusal::DiskFull.into()));
         }
         bridge.close().await;
     }
