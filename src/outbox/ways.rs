@@ -79,7 +79,11 @@ impl Ways {
 impl Ahead {
     /// A turn; `None`: none came in time.
     pub async fn turn(self) -> Option<Turn> {
-        let permit = tokio::time::timeout(WAIT_MAX, self.0.turns.clone().acquire_owned()).await.ok()?.ok()?;
+        let Ok(permit) = tokio::time::timeout(WAIT_MAX, self.0.turns.clone().acquire_owned()).await else {
+            self.0.is_slow.store(true, Ordering::Relaxed);
+            return None;
+        };
+        let permit = permit.ok()?;
         Some(Turn { ways: self.0.clone(), since: Instant::now(), _permit: permit })
     }
 }

@@ -1,9 +1,9 @@
 //! SQLite's log is copied into the record's file beside the writer. By default the commit that finds the log full does that: everybody who waits for it
 //! waits for the copying, and it tells nobody when the file could not be fsync'd.
 //!
-//! The log begins anew when all of it is copied and nobody is at it, which never happens while commits keep coming: when it is full the writer copies
-//! what is left, between two batches. That is little, because two copies go before it, and more would cost more than they spare: a page that changes
-//! with every commit is copied each time.
+//! The log begins anew when all of it is copied, the file is fsync'd and nobody is at it, which never happens while commits keep coming: when it is full
+//! the writer does that, between two batches. Little is left to copy then, because two copies go before it, and more would cost more than they spare: a
+//! page that changes with every commit is copied each time.
 
 use super::commit::stop_at_failed_fsync;
 use super::error::StoreError;
@@ -22,7 +22,7 @@ const PART: i64 = 7_168;
 /// Between two looks, while there are commits.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Until the next look, when one has failed.
-const AFTER_TROUBLE: Duration = Duration::from_secs(60);
+const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// What writer and copier tell each other.
 #[derive(Default)]
@@ -42,14 +42,16 @@ impl Checkpoints {
     /// Its copier has a connection of its own.
     pub fn start(options: SqliteConnectOptions) -> Self {
         let told = Arc::new(Told::default());
+        // What an earlier run left.
+        told.committed.notify_one();
         let copier = tokio::spawn(run(options.create_if_missing(false), told.clone()));
         Self { told, copier }
     }
 
-    /// There was a commit. `true`: the log is full.
+    /// There was a commit. `true`: the writer is to copy what is left.
     pub fn committed(&self) -> bool {
         self.told.committed.notify_one();
-        self.told.is_full.swap(false, Ordering::Relaxed)
+        self.told.is_full.swap(false, Ordering::Relaxed) || self.copier.is_finished()
     }
 
     /// When the copier has closed its connection.
@@ -84,7 +86,8 @@ async fn run(options: SqliteConnectOptions, told: Arc<Told>) {
     }
 }
 
-/// Copies what is in the log, if it is enough. `true`: it is full.
+/// Copies what is in the log, if it is enough. `true`: it is full, and little is left to copy. A reader who stays holds that up, and what has gathered
+/// meanwhile is no work for the writer.
 async fn look(
     options: &SqliteConnectOptions,
     kept: Option<SqliteConnection>,
@@ -93,12 +96,18 @@ async fn look(
         Some(connection) => connection,
         None => options.connect().await?,
     };
-    let (_, pages, copied): (i64, i64, i64) =
-        sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut connection).await?;
+    let (mut pages, mut copied) = pages_and_copied(&mut connection).await?;
     if pages - copied >= PART {
         copy(&mut connection).await?;
+        (pages, copied) = pages_and_copied(&mut connection).await?;
     }
-    Ok((connection, pages >= LOG_MAX))
+    Ok((connection, pages >= LOG_MAX && pages - copied < 2 * PART))
+}
+
+async fn pages_and_copied(connection: &mut SqliteConnection) -> Result<(i64, i64), sqlx::Error> {
+    let (_, pages, copied): (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connection).await?;
+    Ok((pages, copied))
 }
 
 /// All that can be copied now. By the writer between two batches it is everything, and the next commit begins the log anew.
@@ -140,10 +149,8 @@ mod tests {
             .expect("written");
     }
 
-    async fn pages_and_copied(connection: &mut SqliteConnection) -> (i64, i64) {
-        let asked = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connection).await;
-        let (_, pages, copied): (i64, i64, i64) = asked.expect("asked");
-        (pages, copied)
+    async fn now(connection: &mut SqliteConnection) -> (i64, i64) {
+        pages_and_copied(connection).await.expect("asked")
     }
 
     #[tokio::test]
@@ -153,12 +160,25 @@ mod tests {
         write(&mut writer, PART / 2).await;
         let (copier, is_full) = look(&options, None).await.expect("looked");
         assert!(!is_full);
-        assert_eq!(pages_and_copied(&mut writer).await.1, 0, "not enough yet");
+        assert_eq!(now(&mut writer).await.1, 0, "not enough yet");
         write(&mut writer, PART / 2).await;
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut writer).await.expect("at it");
         let (mut copier, _) = look(&options, Some(copier)).await.expect("copied");
-        let (pages, copied) = pages_and_copied(&mut copier).await;
+        let (pages, copied) = now(&mut copier).await;
         assert!(copied >= PART && copied == pages, "{copied} of {pages}");
+    }
+
+    #[tokio::test]
+    async fn what_a_reader_holds_up_is_no_work_for_the_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (options, mut writer) = a_record(folder.path()).await;
+        let mut reader = options.connect().await.expect("SQLite opens");
+        sqlx::raw_sql("BEGIN; SELECT * FROM t").execute(&mut reader).await.expect("it reads, and stays");
+        write(&mut writer, LOG_MAX + PART).await;
+        let (copier, is_full) = look(&options, None).await.expect("looked");
+        assert!(!is_full, "all of it is left");
+        sqlx::raw_sql("ROLLBACK").execute(&mut reader).await.expect("it goes");
+        assert!(look(&options, Some(copier)).await.expect("copied").1);
     }
 
     #[tokio::test]
@@ -176,11 +196,11 @@ mod tests {
                 break;
             }
         }
-        let (pages, copied) = pages_and_copied(&mut writer).await;
+        let (pages, copied) = now(&mut writer).await;
         assert!(is_full && pages >= LOG_MAX && copied >= PART, "{copied} of {pages}");
         copy_what_is_left(&mut writer).await;
         write(&mut writer, 1).await;
-        assert!(pages_and_copied(&mut writer).await.0 < 100);
+        assert!(now(&mut writer).await.0 < 100);
         checkpoints.end().await;
     }
 

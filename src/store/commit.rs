@@ -76,6 +76,7 @@ async fn at_once(
         }
         Err(e) => e,
     };
+    stop_at_failed_fsync(&e);
     let failed = match done {
         0 => Failed::Away(e.into()),
         done if done + 1 == count => at_commit(e),

@@ -2,7 +2,7 @@
 //! milliseconds, and each of the four wants the same rows.
 //!
 //! It holds what the database holds, or nothing. On SQLite no other process writes; on PostgreSQL every batch counts itself in the feed's row,
-//! and when another bridge counted since, all is forgotten. A batch that ends in anything but its commit, or without a change, empties it.
+//! and when another bridge counted since, all is forgotten. A batch of which it is not known that it left the record as it was empties it.
 
 use super::carried::Carried;
 use super::dialect::Kept;

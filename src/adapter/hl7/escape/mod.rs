@@ -110,20 +110,20 @@ fn escape_alone(delimiters: &Delimiters) -> String {
     format!("{escape}X2222{escape}")
 }
 
-/// Where a piece of `escaped` ends, in bytes: between two letters if it can be. A receiver may trim a blank, and two words would be one; and one that
-/// does not put rows end to end after all shows a broken word as what it is, but not a broken number. Our own escapes pair up their escape characters,
-/// so every second one closes.
+/// Where a piece of `escaped` ends, in bytes: within a word if it can be, two letters from either end of it. A receiver may trim a blank, and two words
+/// would be one; and one that does not put rows end to end after all shows a broken word as what it is, but not a broken number or unit. Our own escapes
+/// pair up their escape characters, so every second one closes.
 fn piece_end(escaped: &str, max_chars: usize, escape: char) -> usize {
     let mut open = false;
-    let (mut end, mut within_a_word) = (0, 0);
+    let (mut end, mut within_a_word, mut letters) = (0, 0, 0);
     for (at, c) in escaped.char_indices().take(max_chars) {
         open ^= c == escape;
+        letters = if c.is_alphabetic() { letters + 1 } else { 0 };
         if open {
             continue;
         }
         end = at + c.len_utf8();
-        let next = escaped[end..].chars().next();
-        if c.is_alphabetic() && next.is_some_and(char::is_alphabetic) {
+        if letters >= 2 && escaped[end..].chars().take(2).filter(|next| next.is_alphabetic()).count() == 2 {
             within_a_word = end;
         }
     }
