@@ -32,6 +32,7 @@ pub struct Rendering {
     pub made_from: MadeFrom,
     /// `id@version` of the pack.
     pub pack: String,
+    /// The time that its bytes speak of as now.
     pub created_at: Timestamp,
     /// What the record answered before it was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

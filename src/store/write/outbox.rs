@@ -256,7 +256,7 @@ impl Write for Begin {
         if seen != self.seen {
             return Ok(Begun::Stale);
         }
-        let rendering_id = match &mut self.with {
+        let rendering_id = match &self.with {
             BeginWith::Same(id) => *id,
             BeginWith::New { rendering, anew } => {
                 if *anew {
@@ -272,7 +272,6 @@ impl Write for Begin {
                     };
                     audit(view, &Actor::bridge(), ctx.now, &about);
                 }
-                rendering.created_at = ctx.now;
                 view.renderings.put(rendering.id, rendering.as_ref().clone());
                 rendering.id
             }

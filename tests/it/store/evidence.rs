@@ -5,11 +5,28 @@ use ips_bridge::domain::ask::Answer;
 use ips_bridge::domain::decide::Happened;
 use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
 use ips_bridge::domain::verdict::{Level, Meaning};
-use ips_bridge::store::write::{Feeling, Operation, Settle};
+use ips_bridge::store::write::{Begin, BeginWith, Feeling, Operation, Settle};
 use std::time::Duration;
 
 pub fn aa() -> ips_bridge::domain::verdict::Verdict {
     verdict(Meaning::Positive, Level::Application, "AA")
+}
+
+/// Made again for that time, to see what a new pack would change, it must come out as it was.
+#[tokio::test]
+async fn a_message_keeps_the_time_it_was_made_at_however_long_it_waits_for_its_turn() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        bridge.write(&of, "First.").await;
+        let claimed = bridge.claim(&epr(), 1).await;
+        let (made, rendering) = (bridge.now(), bridge.rendering(&claimed[0]));
+        bridge.clock.advance(Duration::from_secs(2));
+        let with = BeginWith::New { rendering: Box::new(rendering), anew: false };
+        bridge.store.begin(Begin { with, ..bridge.beginning(&claimed[0]) }).await.unwrap();
+        assert_eq!(raw::number(&test.url, "SELECT created_at FROM rendering").await, made.as_microsecond());
+        bridge.close().await;
+    }
 }
 
 #[tokio::test]
