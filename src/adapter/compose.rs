@@ -11,7 +11,6 @@ use crate::domain::policy::Environment;
 use crate::domain::referral::Referral;
 use crate::wire::v1;
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::{Map, Value};
 
 /// What a template sees, for those who do not know the wire's types.
 pub type Input = v1::RenderInput;
@@ -40,8 +39,6 @@ pub struct Composition<'a> {
 pub struct Site {
     pub trust: v1::Trust,
     pub time_zone: TimeZone,
-    /// The endpoint's pack settings as config gives them.
-    pub settings: Map<String, Value>,
     pub environment: Environment,
     pub late_after: std::time::Duration,
     /// Replacements keep the first document's id there ([`crate::domain::policy::Names::FirstId`]).
@@ -55,7 +52,8 @@ impl Site {
     }
 }
 
-/// `None`: the rows do not fit together (a withdrawal of nothing); a fault of ours, never of the author.
+/// Without the endpoint's settings, which are the same for all. `None`: the rows do not fit together (a withdrawal of nothing); a fault of ours,
+/// never of the author.
 pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
     let spoken_of = chain::speaks_of(c.before, c.entry.action());
     let document = chain::document_of(c.before, c.entry.action(), c.site.in_place);
@@ -82,7 +80,7 @@ pub fn compose(c: &Composition<'_>) -> Option<v1::RenderInput> {
             epr_name: c.epr_staff.as_ref().map(|s| s.1.clone()),
         }),
         trust: Some(c.site.trust.clone()),
-        settings: serde_json::from_value(Value::Object(c.site.settings.clone())).ok(),
+        settings: None,
         lookup: None,
         document: None,
         message: Some(v1::MessageFacts {

@@ -130,7 +130,7 @@ pub(super) fn set(
 /// that a receiver may decode before or after joining.
 pub(super) fn check_embedded(plan: &Plan<'_>, bytes: &[u8], charset: Charset, made: &Made) -> Result<(), RenderError> {
     let file = format!("templates/{}", plan.entry.template);
-    let message = Message::read(bytes, charset).map_err(|e| RenderError::one(&file, 0, e.what, e.hint))?;
+    let message = Message::read_back(bytes, charset).map_err(|e| RenderError::one(&file, 0, e.what, e.hint))?;
     let path = Path::parse("OBX[2=ED]-5.5*").expect("a path of ours");
     let pieces = path.read(&message).ok().and_then(|r| r.into_value()).unwrap_or_default();
     let mut whole = Vec::new();

@@ -131,9 +131,14 @@ pub fn find<'p>(
     Ok(found)
 }
 
-/// The input as templates see it. Fails only on a time no calendar has.
+/// The input without what is not set. Fails only on a time no calendar has.
+pub fn set_only(input: &RenderInput) -> Result<Value, serde_json::Error> {
+    serde_json::to_value(input)
+}
+
+/// The input as templates see it. Fails as [`set_only`] does.
 pub fn to_json(input: &RenderInput) -> Result<Value, serde_json::Error> {
-    let mut value = serde_json::to_value(input)?;
+    let mut value = set_only(input)?;
     fill(&mut value, "RenderInput");
     Ok(value)
 }

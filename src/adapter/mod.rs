@@ -44,6 +44,7 @@ pub mod request;
 mod result;
 pub mod scaffold;
 pub mod schema;
+mod seen;
 mod session;
 mod settings;
 mod sources;

@@ -1,10 +1,11 @@
 //! An HL7 message names itself, its patient and its document, or it is not made: by those names replies and repeats are told apart, a withdrawal
 //! finds what it withdraws, and a note is filed under the right person.
 
-use super::hl7::Message;
+use super::hl7::{Message, Segment};
 use super::pack::Pack;
 use super::render::{Plan, RenderError};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Fields in which identifiers are printed one beside another: what a loop without `~` runs together.
@@ -27,8 +28,7 @@ fn squashed(id: &str) -> String {
 pub fn check(pack: &Pack, plan: &Plan<'_>, message: &Message, input: &Value) -> Result<(), RenderError> {
     let file = format!("templates/{}", plan.entry.template);
     let refuse = |what: &str, hint: &str| Err(RenderError::one(&file, 0, format!("makes a message {what}"), hint));
-    let values = |segment: &str, field: usize| whole(message, Some((segment, field)));
-    let is = |field: usize, place: &str| at(input, place).is_some_and(|v| values("MSH", field).contains(v));
+    let is = |field: usize, place: &str| at(input, place).is_some_and(|v| holds(message, Some(("MSH", field)), v));
     if !is(10, "/message/control_id") {
         return refuse(
             "whose MSH-10 is not its control id: no reply could be told from another's",
@@ -98,13 +98,13 @@ fn lists(message: &Message, input: &Value, refuse: &Refuse<'_>) -> Result<(), Re
         .chain(settings.filter_map(Value::as_str))
         .collect();
     for (segment, field) in IDENTIFIER_LISTS {
-        let values = whole(message, Some((segment, *field)));
         let begins: HashSet<String> = message
             .segments_named(segment)
             .flat_map(|s| s.field(*field).repeats().map(|r| message.unescape(r.component(1).raw()).text.into_owned()))
             .collect();
         let separator = char::from(message.delimiters().component);
-        let parts = || values.iter().filter(|v| !v.contains(separator) && !known.contains(v.as_str()));
+        let parts =
+            || whole(message, Some((segment, *field))).filter(|v| !v.contains(separator) && !known.contains(&**v));
         let glued = |id: &&str| !begins.contains(*id) && parts().any(|v| v.len() > id.len() && v.ends_with(*id));
         if ids.iter().any(glued) {
             return refuse(
@@ -140,21 +140,18 @@ fn document(
     // In a document message the id has one place; others have none that all share.
     let is_mdm = message.msh().field(9).repeats().next().is_some_and(|r| r.component(1).raw() == "MDM");
     let event = message.msh().field(9).repeats().next().map(|r| r.component(2).raw()).unwrap_or_default();
-    let all = whole(message, None);
-    let (own_place, named) = if is_mdm { (" in TXA-12", whole(message, Some(("TXA", 12)))) } else { ("", all.clone()) };
-    let parents =
-        if is_mdm && event != "T08" && event != "T11" { whole(message, Some(("TXA", 13))) } else { named.clone() };
-    let holds = |values: &HashSet<String>, id: &str| values.contains(id);
-    let any = |values: &HashSet<String>, ids: &[&str]| ids.iter().any(|id| holds(values, id));
-    let names_own = own.is_some_and(|id| holds(&named, id));
+    let (own_place, named) = if is_mdm { (" in TXA-12", Some(("TXA", 12))) } else { ("", None) };
+    let parents = if is_mdm && event != "T08" && event != "T11" { Some(("TXA", 13)) } else { named };
+    let any = |place, ids: &[&str]| ids.iter().any(|id| holds(message, place, id));
+    let names_own = own.is_some_and(|id| holds(message, named, id));
     let hint = "print {{ message.document_id }}, a value of its own between delimiters";
     let by_former =
         "print {{ message.replaces.document_id }}, or {{ message.first_document_id }} with keeps_document_id = true";
     match action {
-        "create" if !names_own && !first.is_some_and(|id| holds(&named, id)) => {
+        "create" if !names_own && !first.is_some_and(|id| holds(message, named, id)) => {
             refuse(&format!("that does not name its document{own_place}: no repeat could be recognised"), hint)
         }
-        "replace" if plan.entry.keeps_document_id && !first.is_some_and(|id| holds(&named, id)) => refuse(
+        "replace" if plan.entry.keeps_document_id && !first.is_some_and(|id| holds(message, named, id)) => refuse(
             &format!(
                 "that does not name the document which the record keeps{own_place}, though keeps_document_id is true"
             ),
@@ -165,36 +162,38 @@ fn document(
             &format!("that does not name its document{own_place}: no repeat could be recognised"),
             "print {{ message.document_id }}; where the record edits the document it has, say keeps_document_id = true",
         ),
-        "replace" | "withdraw" if !any(&parents, &former) => {
+        "replace" | "withdraw" if !any(parents, &former) => {
             refuse("that does not name the document it replaces or withdraws", by_former)
         }
-        "withdraw" if is_mdm && !names_own && !any(&named, &former) => {
+        "withdraw" if is_mdm && !names_own && !any(named, &former) => {
             refuse("that names no document in TXA-12", by_former)
         }
         _ => Ok(()),
     }
 }
 
-/// Every value that stands alone between delimiters: repetitions, components and their parts. `None`: of all but MSH.
-fn whole(message: &Message, only: Option<(&str, usize)>) -> HashSet<String> {
+/// Where in a message: a field of every segment of this name. `None`: all but MSH.
+type Place<'p> = Option<(&'p str, usize)>;
+
+/// Whether this value stands alone between delimiters there.
+fn holds(message: &Message, place: Place<'_>, value: &str) -> bool {
+    whole(message, place).any(|v| v == value)
+}
+
+/// Every value that stands alone between delimiters: repetitions, components and their parts.
+fn whole<'m>(message: &'m Message, place: Place<'m>) -> impl Iterator<Item = Cow<'m, str>> {
     let delimiters = message.delimiters();
     let component = char::from(delimiters.component);
     let part = delimiters.subcomponent.map_or(component, char::from);
-    let mut found = HashSet::new();
-    for segment in message.segments() {
-        let fields = match only {
-            Some((id, field)) if segment.id() == id => field..=field,
-            None if segment.id() != "MSH" => 1..=segment.field_count(),
-            _ => continue,
-        };
-        for repeat in fields.flat_map(|field| segment.field(field).repeats()) {
-            let raw = repeat.raw();
-            let pieces = [raw].into_iter().chain(raw.split(component)).chain(raw.split([component, part]));
-            // No identifier is longer; a document's content is no name.
-            for piece in pieces.filter(|p| !p.is_empty() && p.len() <= 512) {
-                found.insert(message.unescape(piece).text.into_owned());
-            }
-        }
-    }
-    found
+    let fields = move |segment: Segment<'m>| match place {
+        Some((id, field)) if segment.id() == id => field..=field,
+        None if segment.id() != "MSH" => 1..=segment.field_count(),
+        _ => 1..=0,
+    };
+    let repeats = message.segments().flat_map(move |s| fields(s).flat_map(move |field| s.field(field).repeats()));
+    let pieces = repeats
+        .map(|r| r.raw())
+        .flat_map(move |raw| [raw].into_iter().chain(raw.split(component)).chain(raw.split([component, part])));
+    // No identifier is longer; a document's content is no name.
+    pieces.filter(|p| !p.is_empty() && p.len() <= 512).map(|p| message.unescape(p).text)
 }

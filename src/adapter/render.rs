@@ -17,7 +17,8 @@ use super::text::{Newline, TextRules};
 use super::xml;
 use crate::wire::v1::RenderInput;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::{collections::HashMap, sync::Arc};
 
 /// Longest message, in bytes, whatever the endpoint says: an MLLP frame.
@@ -90,6 +91,10 @@ impl From<Box<Stopped>> for RenderError {
     }
 }
 
+fn not_json() -> RenderError {
+    RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered")
+}
+
 /// A pack that makes too much of a short text does so of every one.
 const LONG: usize = 5_000;
 
@@ -112,7 +117,17 @@ pub(super) struct Plan<'p> {
 impl Pack {
     /// The message for an entry. `input.settings` are the endpoint's; defaults are filled in here.
     pub fn render(&self, input: &RenderInput, options: &RenderOptions) -> Result<Rendered, RenderError> {
-        let value = self.as_templates_see(input)?;
+        self.render_for(input, &self.input_settings(input)?, options)
+    }
+
+    /// As [`Pack::render`], under settings that have their defaults already ([`Pack::settings`]); those of `input` are not looked at.
+    pub fn render_for(
+        &self,
+        input: &RenderInput,
+        settings: &Map<String, Value>,
+        options: &RenderOptions,
+    ) -> Result<Rendered, RenderError> {
+        let value = self.as_templates_see(input, settings.clone())?;
         self.render_value(&value, options).map_err(|e| match e {
             // Only its author can shorten it.
             RenderError::NotRenderable(faults) if is_too_much(&faults) && is_long(&value) => {
@@ -125,13 +140,22 @@ impl Pack {
         })
     }
 
-    /// Every field there, settings resolved.
-    pub(super) fn as_templates_see(&self, input: &RenderInput) -> Result<Value, RenderError> {
-        let mut value = input::to_json(input).map_err(|_| {
-            RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered")
-        })?;
-        let given = value.get("settings").and_then(Value::as_object).cloned().unwrap_or_default();
-        let settings = self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)?;
+    /// The input's own settings, with their defaults.
+    pub(super) fn input_settings(&self, input: &RenderInput) -> Result<Map<String, Value>, RenderError> {
+        let given = input.settings.as_ref().map(serde_json::to_value).transpose().map_err(|_| not_json())?;
+        let given = given.as_ref().and_then(Value::as_object);
+        let given = given.map_or_else(|| Cow::Owned(Map::new()), Cow::Borrowed);
+        self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)
+    }
+
+    /// The input with these settings. Where more than the template engine looks at it ([`super::seen`]), with every field there.
+    pub(super) fn as_templates_see(
+        &self,
+        input: &RenderInput,
+        settings: Map<String, Value>,
+    ) -> Result<Value, RenderError> {
+        let whole = self.manifest.format.is_http();
+        let mut value = if whole { input::to_json(input) } else { input::set_only(input) }.map_err(|_| not_json())?;
         value["settings"] = Value::Object(settings);
         Ok(value)
     }

@@ -9,6 +9,7 @@ use super::filters::{self, Facts};
 use super::lint::{self, Known, Tag};
 use super::manifest::{FILE, Format, Manifest};
 use super::request::{Part, print::into_of};
+use super::seen::context;
 use super::sources::Sources;
 use super::stop::Stop;
 use super::words::TableUse;
@@ -16,7 +17,7 @@ use super::xml;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior,
     syntax::SyntaxConfig,
-    value::{Object, ObjectRepr, Serde, Value, ValueKind},
+    value::{Value, ValueKind},
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -334,40 +335,6 @@ fn included<'t>(files: &'t Files, name: &str, seen: &mut BTreeSet<&'t str>) {
 /// The file a template stands in: its own, or the manifest.
 fn file_of(name: &str) -> String {
     if name.starts_with(FILE) { FILE.to_owned() } else { format!("templates/{name}") }
-}
-
-/// A message of ours that is set and has no fields, such as `job_search`: what kind a note is must be seen by asking for it.
-#[derive(Debug)]
-struct SetAndEmpty;
-
-impl Object for SetAndEmpty {
-    /// No list and no map, so nothing of it counts as empty, and printing it is refused like that of any group of fields.
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn is_true(self: &Arc<Self>) -> bool {
-        true
-    }
-}
-
-/// The input's values as the engine has them; a message that is set counts as true, whatever is in it.
-fn seen(value: &serde_json::Value) -> Value {
-    match value {
-        serde_json::Value::Object(fields) if fields.is_empty() => Value::from_object(SetAndEmpty),
-        serde_json::Value::Object(fields) => {
-            Value::from(fields.iter().map(|(k, v)| (k.clone(), seen(v))).collect::<BTreeMap<String, Value>>())
-        }
-        serde_json::Value::Array(items) => Value::from(items.iter().map(seen).collect::<Vec<_>>()),
-        other => Value::from(Serde(other)),
-    }
-}
-
-fn context(input: &serde_json::Value, facts: &Arc<Facts>) -> Value {
-    let fields = input.as_object().into_iter().flatten();
-    let mut all: BTreeMap<String, Value> = fields.map(|(k, v)| (k.clone(), seen(v))).collect();
-    all.insert(Facts::KEY.to_owned(), Value::from_dyn_object(Arc::clone(facts)));
-    Value::from(all)
 }
 
 /// Prints one value into a request whose body is XML: into the body, or into its head.

@@ -244,7 +244,7 @@ async fn stored(
         None => None,
     };
     let control_id = made.map_or_else(|| random_80_bits(c.edge.entropy.as_ref()), |m| m.control_id.clone());
-    Ok(compose(&Composition {
+    let input = compose(&Composition {
         entry: &entry,
         spoken_of: spoken_of.as_ref(),
         job: job.as_ref(),
@@ -255,7 +255,9 @@ async fn stored(
         site: &r.fitted.site,
         control_id: &control_id,
         time: made.map_or(c.now, |m| m.created_at),
-    }))
+    });
+    let settings = || serde_json::from_value(serde_json::Value::Object(r.fitted.settings.clone())).ok();
+    Ok(input.map(|input| v1::RenderInput { settings: settings(), ..input }))
 }
 
 async fn preview_message(c: Caller, m: v1::PreviewMessageRequest) -> Result<v1::PreviewMessageResponse, Error> {

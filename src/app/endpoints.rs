@@ -282,7 +282,6 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     let site = Site {
         trust: v1::Trust { ods: trust.ods.to_string(), name: trust.name.clone(), time_zone: zone(&endpoint.time_zone) },
         time_zone: endpoint.time_zone.clone(),
-        settings: settings.clone(),
         environment: endpoint.environment,
         late_after: endpoint.late_banner_after,
         in_place: pack.keeps_document_id(&settings),

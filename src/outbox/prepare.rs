@@ -133,7 +133,7 @@ async fn render(
     let Some(mut input) = compose(&composition) else {
         return Ok(hold(ParkReason::NotRenderable, "the document it speaks of is not known here"));
     };
-    let questions = match fitted.pack.lookups(&input) {
+    let questions = match fitted.pack.lookups_for(&input, &fitted.settings) {
         Ok(questions) => questions,
         Err(e) => return Ok(unrenderable(&e)),
     };
@@ -164,7 +164,7 @@ async fn render(
             return Ok(Prepared::Hold { reason: ParkReason::LookupUnclear, detail, heard });
         }
     };
-    let rendered = match fitted.pack.render(&input, &endpoint.options) {
+    let rendered = match fitted.pack.render_for(&input, &fitted.settings, &endpoint.options) {
         Ok(rendered) => rendered,
         Err(e) => return Ok(unrenderable(&e)),
     };

@@ -139,7 +139,6 @@ fn facts(packs: &Packs, store: &Store, clock: &Arc<SetClock>) -> Vec<EndpointFac
                         time_zone: "Europe/London".into(),
                     },
                     time_zone: TimeZone::get("Europe/London").expect("a zone"),
-                    settings: settings.clone(),
                     environment: p.environment,
                     late_after: Duration::from_secs(86_400),
                     in_place: false,

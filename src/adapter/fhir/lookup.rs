@@ -505,12 +505,24 @@ impl Pack {
         self.manifest.lookups.iter().any(|l| l.when.iter().all(holds))
     }
 
-    /// What the record must be asked before this entry can be made.
+    /// What the record must be asked before this entry can be made. `input.settings` are the endpoint's.
     pub fn lookups(&self, input: &RenderInput) -> Result<Vec<LookupQuestion>, RenderError> {
+        match self.manifest.lookups.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.lookups_for(input, &self.input_settings(input)?),
+        }
+    }
+
+    /// As [`Pack::lookups`], under settings that have their defaults already.
+    pub fn lookups_for(
+        &self,
+        input: &RenderInput,
+        settings: &Map<String, Value>,
+    ) -> Result<Vec<LookupQuestion>, RenderError> {
         if self.manifest.lookups.is_empty() {
             return Ok(Vec::new());
         }
-        let value = self.as_templates_see(input)?;
+        let value = self.as_templates_see(input, settings.clone())?;
         let facts = self.facts(&value)?;
         let mut questions = Vec::new();
         for lookup in self.lookups_of(&value) {

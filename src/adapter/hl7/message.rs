@@ -1,4 +1,4 @@
-//! A message that was read whole: scanned, parsed by hl7-parser, and counted again afterwards.
+//! A message that was read whole: scanned, parted into segments and fields, and held against what hl7-parser makes of it.
 //!
 //! Only this file names hl7-parser, and it takes nothing from it but where fields begin and end: the parser's decoding,
 //! printing and queries lose text or panic (`defects.rs` holds each case). Repetitions and components are parted when asked for.
@@ -33,6 +33,13 @@ struct Span {
     fields: Range<u32>,
 }
 
+/// Whose message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Theirs,
+    Ours,
+}
+
 /// Fields of MSH without which a message can be neither judged nor answered.
 const MSH_NEEDED: [(usize, &str); 4] = [
     (9, "MSH-9 (message type) is empty"),
@@ -47,7 +54,17 @@ impl Message {
     /// Fails on what cannot be read without guessing or loss: see [`Unreadable`]. Odd lines do not fail; they are in
     /// [`Message::set_aside`], and a caller that files clinical text must look there first.
     pub fn read(bytes: &[u8], default_charset: Charset) -> Result<Self, Unreadable> {
-        let message = Self::parse(scan(bytes)?, default_charset)?;
+        Self::read_from(bytes, default_charset, Origin::Theirs)
+    }
+
+    /// As [`Message::read`], of what we made ourselves and are about to send: hl7-parser is not asked as well, except in debug builds and so in every
+    /// test. It would find no more than where the delimiters stand that we put there.
+    pub fn read_back(bytes: &[u8], default_charset: Charset) -> Result<Self, Unreadable> {
+        Self::read_from(bytes, default_charset, Origin::Ours)
+    }
+
+    fn read_from(bytes: &[u8], default_charset: Charset, origin: Origin) -> Result<Self, Unreadable> {
+        let message = Self::parse(scan(bytes)?, default_charset, origin)?;
         let at_msh = |what, hint| Err(Unreadable { segment: 1, byte: super::scan::leading(bytes), what, hint });
         for (number, what) in MSH_NEEDED {
             let raw = message.msh().field(number).raw().trim();
@@ -61,7 +78,7 @@ impl Message {
         Ok(message)
     }
 
-    fn parse(mut scan: Scan, default_charset: Charset) -> Result<Self, Unreadable> {
+    fn parse(mut scan: Scan, default_charset: Charset, origin: Origin) -> Result<Self, Unreadable> {
         let charset = charset_of(&mut scan, default_charset)?;
         if let Some(byte) = charset.looks_like_utf8(&scan.normal) {
             let (segment, byte) = scan.locate(byte);
@@ -69,11 +86,11 @@ impl Message {
             let hint = "the sender's MSH-18 is wrong: read as it says, letters become other letters; ask for MSH-18 UNICODE UTF-8";
             return Err(Unreadable { segment, byte, what, hint });
         }
-        Self::parse_as(scan, charset)
+        Self::parse_as(scan, charset, origin)
     }
 
     /// Parses without asking anything of MSH but its delimiters: replies are judged by MSA alone.
-    pub(super) fn parse_as(scan: Scan, charset: Charset) -> Result<Self, Unreadable> {
+    pub(super) fn parse_as(scan: Scan, charset: Charset, origin: Origin) -> Result<Self, Unreadable> {
         let mut notes = scan.notes;
         let decoded = charset.decode(&scan.normal).map_err(|e| {
             let (segment, byte) = scan.locate(e.byte);
@@ -81,7 +98,10 @@ impl Message {
         })?;
         notes.charset_assumed_windows_1252 = decoded.assumed_windows_1252;
         let text = decoded.text.into_owned();
-        let (segments, fields) = parse_checked(&text, &scan)?;
+        let (segments, fields) = parted(&text, &scan);
+        if origin == Origin::Theirs || cfg!(debug_assertions) {
+            agreed(&text, &scan, &segments, &fields)?;
+        }
         Ok(Self {
             text,
             segments,
@@ -192,8 +212,37 @@ fn charset_of(scan: &mut Scan, default: Charset) -> Result<Charset, Unreadable> 
     }
 }
 
-/// Lets hl7-parser read `text` and holds its tree against the scan: each line a segment, each segment's fields end to end.
-fn parse_checked(text: &str, scan: &Scan) -> Result<(Vec<Span>, Vec<Range<u32>>), Unreadable> {
+/// Where the first separator behind a segment's id stands; in MSH behind MSH-2, which is four characters by now.
+const BEHIND_ID: usize = 3;
+const BEHIND_MSH_2: usize = 8;
+
+/// Each line a segment, its fields end to end.
+fn parted(text: &str, scan: &Scan) -> (Vec<Span>, Vec<Range<u32>>) {
+    let mut spans = Vec::with_capacity(scan.lines.len());
+    let mut fields: Vec<Range<u32>> = Vec::with_capacity(scan.lines.len() * 16);
+    let mut start = 0;
+    for (line, of_scan) in text.split('\r').zip(&scan.lines) {
+        let first = fields.len();
+        let behind = if start == 0 { BEHIND_MSH_2 } else { BEHIND_ID };
+        let rest = line.as_bytes().get(behind..).unwrap_or_default();
+        let mut begun = None;
+        for at in memchr::memchr_iter(scan.delimiters.field, rest).chain([rest.len()]) {
+            let at = start + behind + at;
+            fields.extend(begun.map(|from| narrow(from)..narrow(at)));
+            begun = Some(at + 1);
+        }
+        spans.push(Span {
+            start: narrow(start),
+            line: narrow(of_scan.number),
+            fields: narrow(first)..narrow(fields.len()),
+        });
+        start += line.len() + 1;
+    }
+    (spans, fields)
+}
+
+/// Whether hl7-parser finds the same segments, and in each the same fields.
+fn agreed(text: &str, scan: &Scan, spans: &[Span], fields: &[Range<u32>]) -> Result<(), Unreadable> {
     let lost = |index: usize| {
         let (segment, byte) = scan.lines.get(index).map_or((0, 0), |line| scan.locate(line.start));
         let hint = "keep the message and report it: the parser and its guard disagree";
@@ -201,34 +250,28 @@ fn parse_checked(text: &str, scan: &Scan) -> Result<(Vec<Span>, Vec<Range<u32>>)
     };
     // The parser's own error quotes the message, so nothing of it is kept.
     let tree = hl7_parser::Message::parse(text).map_err(|_| lost(0))?;
-    let mut spans = Vec::with_capacity(scan.lines.len());
-    let mut fields: Vec<Range<u32>> = Vec::with_capacity(scan.lines.len() * 16);
-    let mut parsed = tree.segments.iter();
-    let mut start = 0;
-    for (index, line) in text.split('\r').enumerate() {
-        let segment = parsed.next().filter(|s| s.raw_value() == line && s.range.start == start && s.name == &line[..3]);
-        let segment = segment.ok_or_else(|| lost(index))?;
-        let first = fields.len();
-        // MSH-1 and MSH-2 are not parted by separators, and are kept apart for that.
-        let (skip, mut expected) = if index == 0 { (2, 8 + usize::from(line.len() > 8)) } else { (0, start + 4) };
-        for field in segment.fields.iter().skip(skip) {
-            if field.range.start != expected {
-                return Err(lost(index));
-            }
-            expected = field.range.end + 1;
-            fields.push(narrow(field.range.start)..narrow(field.range.end));
-        }
-        if expected != start + line.len() + 1 {
-            return Err(lost(index));
-        }
-        let number = scan.lines.get(index).ok_or_else(|| lost(index))?.number;
-        spans.push(Span { start: narrow(start), line: narrow(number), fields: narrow(first)..narrow(fields.len()) });
-        start += line.len() + 1;
-    }
-    if parsed.next().is_some() || spans.len() != scan.lines.len() {
+    if tree.segments.len() != spans.len() || spans.len() != scan.lines.len() {
         return Err(lost(spans.len()));
     }
-    Ok((spans, fields))
+    let lines = text.split('\r').zip(spans).zip(&tree.segments);
+    for (index, ((line, span), segment)) in lines.enumerate() {
+        let same = segment.raw_value() == line
+            && segment.range.start == span.start as usize
+            && line.get(..3).is_some_and(|id| segment.name == id);
+        // MSH-1 and MSH-2 are not parted by separators, and are kept apart for that; where nothing follows hl7-parser makes an empty field of that.
+        let apart = match index {
+            0 if line.len() == BEHIND_MSH_2 => 3,
+            0 => 2,
+            _ => 0,
+        };
+        let theirs = segment.fields.iter().skip(apart);
+        let theirs = theirs.map(|field| (field.range.start, field.range.end));
+        let ours = &fields[span.fields.start as usize..span.fields.end as usize];
+        if !same || !theirs.eq(ours.iter().map(|f| (f.start as usize, f.end as usize))) {
+            return Err(lost(index));
+        }
+    }
+    Ok(())
 }
 
 fn narrow(offset: usize) -> u32 {

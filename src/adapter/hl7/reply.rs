@@ -1,7 +1,7 @@
 //! Acknowledgements we get. Only MSA-1 and MSA-2 are needed: real senders swap MSH-3 to MSH-6, or leave out the event.
 
 use super::charset::Charset;
-use super::message::{Message, Segment};
+use super::message::{Message, Origin, Segment};
 use super::path::Path;
 use super::reading::Reading;
 use super::scan::{Unreadable, scan};
@@ -89,7 +89,7 @@ impl Reply {
             let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&scan.normal);
             scan.normal = text.into_owned().into_bytes();
         }
-        let message = Message::parse_as(scan, Charset::Utf8)?;
+        let message = Message::parse_as(scan, Charset::Utf8, Origin::Theirs)?;
         let mut msas = message.segments_named("MSA");
         let msa = msas.next().ok_or(NotAReply::NoMsa)?;
         if msas.next().is_some() {
@@ -125,7 +125,7 @@ impl Reply {
 
     /// The control id these bytes answer, whatever they answer: the only MSA's MSA-2.
     pub fn answers(bytes: &[u8]) -> Option<String> {
-        let message = Message::parse_as(scan(bytes).ok()?, Charset::Utf8).ok()?;
+        let message = Message::parse_as(scan(bytes).ok()?, Charset::Utf8, Origin::Theirs).ok()?;
         let mut msas = message.segments_named("MSA");
         let (msa, none) = (msas.next()?, msas.next());
         said(msa.field(2).reading()).filter(|_| none.is_none())

@@ -276,7 +276,6 @@ impl Bridge {
         Site {
             trust: v1::Trust { ods: TRUST.into(), name: "Test Trust".into(), time_zone: "Europe/London".into() },
             time_zone: london(),
-            settings: self.pack.settings(&self.settings).expect("the test's settings fit the pack"),
             environment: policy.environment,
             late_after: Duration::from_secs(86_400),
             in_place: policy.names == Names::FirstId,

@@ -83,6 +83,18 @@ pub fn required(segment: &str, version: Version) -> &'static [usize] {
 /// Events whose document names the one it replaces or appends to: TXA-13 must not be empty.
 pub const PARENT_DOCUMENT: [&str; 4] = ["T05", "T06", "T09", "T10"];
 
+/// The fields that [`longest`] and [`values`] say anything of.
+pub fn judged(segment: &str) -> &'static [usize] {
+    match segment {
+        "MSH" => &[10, 11],
+        "MSA" => &[1, 2],
+        "TXA" => &[12, 13, 16, 17, 19, 21],
+        "RF1" => &[6],
+        "OBX" => &[5, 11],
+        _ => &[],
+    }
+}
+
 /// Longest repetition of a field, in characters, escapes and delimiters included.
 pub fn longest(segment: &str, field: usize, version: Version) -> Option<usize> {
     Some(match (segment, field, version) {
@@ -104,4 +116,23 @@ pub fn values(segment: &str, field: usize) -> Option<&'static [&'static str]> {
         ("OBX", 11) => &["C", "D", "F", "I", "N", "O", "P", "R", "S", "U", "W", "X"],
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_with_a_length_or_a_table_is_judged() {
+        for segment in
+            ["MSH", "EVN", "PID", "PV1", "TXA", "OBR", "ORC", "OBX", "NTE", "RF1", "PRD", "MSA", "MRG", "ERR"]
+        {
+            let says = |field: &usize| {
+                let long = [Version::V2_4, Version::V2_5_1].into_iter().any(|v| longest(segment, *field, v).is_some());
+                long || values(segment, *field).is_some()
+            };
+            let said: Vec<usize> = (1..=60).filter(says).collect();
+            assert_eq!(judged(segment), said, "{segment}");
+        }
+    }
 }
