@@ -27,7 +27,7 @@ pub async fn take(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, Write
                     // Not the message's own id: that one has not been seen.
                     let inbound = Inbound { control_id: String::new(), message_type: BATCH.into(), ..inbound };
                     let refused = weigh::refuse(source, Caller::Hl7(&envelope), inbound, Taken::No, &[wrong]);
-                    Ok(unpack_frames(&source.store.take_in(refused).await?))
+                    Ok(unpack_frames(&weigh::take_in(source, refused).await?))
                 }
                 None => {
                     let inbound = Inbound { reason: wrong.what, reply: Raw::default(), ..inbound };

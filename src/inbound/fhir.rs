@@ -99,7 +99,7 @@ pub(super) async fn take(source: &Source, arrived: Arrived, from: &str) -> Resul
         Err(answer) => return Ok(answer),
     };
     let received = weighed(source, &arrived, inbound).await?;
-    source.store.take_in(received).await
+    weigh::take_in(source, received).await
 }
 
 /// What a resource is taken as: by the present pack, settings and rules, as of the time it came.
@@ -118,7 +118,7 @@ async fn weighed(source: &Source, arrived: &Arrived, mut inbound: Inbound) -> Re
         Err(Refused { status, code, why }) => {
             inbound.reply = Raw(refusal(status, code, &why).to_bytes());
             inbound.reason = why;
-            return Ok(weigh::parked(source, inbound));
+            return Ok(weigh::parked(inbound));
         }
     };
     match judged(&parsed.message_type) {

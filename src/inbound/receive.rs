@@ -8,7 +8,7 @@ use crate::adapter::hl7::{Batch, Envelope};
 use crate::domain::accept::{Accept, Judged};
 use crate::domain::ids::{InboundId, ReplyId, may_be_ours};
 use crate::store::record::{Inbound, InboundState, Raw, Reply};
-use crate::store::write::{Late, Receive, Received};
+use crate::store::write::{Late, Receive, Received, TakenForNew};
 use crate::store::{StoreError, WriteError};
 use crate::verdict::{answers, verdict};
 use sha2::{Digest, Sha256};
@@ -59,9 +59,9 @@ async fn cut_off(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteE
         Some(envelope) => {
             weigh::refuse(source, Caller::Hl7(envelope), inbound, Taken::Never, &[Wrong::new(207, CUT_OFF)])
         }
-        None => weigh::parked(source, inbound),
+        None => weigh::parked(inbound),
     };
-    Ok(unpack_frames(&source.store.take_in(received).await?))
+    Ok(unpack_frames(&weigh::take_in(source, received).await?))
 }
 
 async fn taken(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, WriteError> {
@@ -97,6 +97,13 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
     let mut inbound = arrived(source, Some(&envelope), bytes);
     let _turn = source.repeats.turn(&inbound).await;
     if !inbound.control_id.is_empty() {
+        // Nearly every message is new. That it is, the record says in the commit that takes it in.
+        let as_new = weighed(source, &envelope, inbound.clone()).await?;
+        let refused = weigh::Refused::of(&as_new);
+        if let Some(answer) = source.store.take_in_new(TakenForNew(as_new)).await? {
+            refused.inspect(|refused| refused.tell(source));
+            return Ok(unpack_frames(&answer));
+        }
         let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
         inbound = match told_apart(source, &before, inbound) {
             Ok(inbound) => inbound,
@@ -104,7 +111,7 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
         };
     }
     let received = weighed(source, &envelope, inbound).await?;
-    Ok(unpack_frames(&source.store.take_in(received).await?))
+    Ok(unpack_frames(&weigh::take_in(source, received).await?))
 }
 
 /// What a message is taken as: by the present pack, settings and rules, as of the time it came.

@@ -8,9 +8,9 @@ use crate::domain::accept::AcceptRule;
 use crate::domain::organisation::TeamId;
 use crate::domain::rule::Violation;
 use crate::domain::text::folded_name;
-use crate::store::StoreError;
 use crate::store::record::{Inbound, InboundState, Raw};
 use crate::store::write::{Receive, Received};
+use crate::store::{StoreError, WriteError};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use tokio::sync::Semaphore;
@@ -154,12 +154,38 @@ pub fn ignore(source: &Source, caller: Caller<'_>, mut inbound: Inbound, rule: &
 pub fn refuse(source: &Source, caller: Caller<'_>, mut inbound: Inbound, taken: Taken, wrong: &[Wrong]) -> Received {
     inbound.reason = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
     inbound.reply = Raw(caller.answer(source, taken, wrong, inbound.received_at));
-    parked(source, inbound)
+    parked(inbound)
 }
 
 /// The reason and the answer stand in it.
-pub fn parked(source: &Source, mut inbound: Inbound) -> Received {
+pub fn parked(mut inbound: Inbound) -> Received {
     inbound.state = InboundState::Parked;
-    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %inbound.reason, "a message was refused; kept");
     Receive { inbound }.into()
+}
+
+/// What is said of a message that is kept and nothing else.
+pub struct Refused {
+    message_type: String,
+    reason: String,
+}
+
+impl Refused {
+    pub fn of(received: &Received) -> Option<Self> {
+        let Received::Kept(kept) = received else { return None };
+        let Inbound { message_type, reason, .. } = &kept.inbound;
+        let is_refused = kept.inbound.state == InboundState::Parked;
+        is_refused.then(|| Self { message_type: message_type.clone(), reason: reason.clone() })
+    }
+
+    pub fn tell(&self, source: &Source) {
+        tracing::warn!(endpoint = %source.endpoint, message_type = %self.message_type, reason = %self.reason, "a message was refused; kept");
+    }
+}
+
+/// The acknowledgement to send.
+pub async fn take_in(source: &Source, received: Received) -> Result<Vec<u8>, WriteError> {
+    let refused = Refused::of(&received);
+    let answer = source.store.take_in(received).await?;
+    refused.inspect(|refused| refused.tell(source));
+    Ok(answer)
 }

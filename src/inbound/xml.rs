@@ -67,7 +67,7 @@ async fn take(source: &Source, arrived: Arrived) -> Result<Vec<u8>, WriteError> 
         Err(answer) => return Ok(answer),
     };
     let received = weighed(source, seen, inbound).await?;
-    store.take_in(received).await
+    weigh::take_in(source, received).await
 }
 
 async fn seen(source: &Source, content_type: &str, bytes: &[u8]) -> Seen {
@@ -105,7 +105,7 @@ async fn weighed(source: &Source, seen: Seen, mut inbound: Inbound) -> Result<Re
     let refused = |to: &ToXml, mut inbound: Inbound, status: u16, why: String| {
         inbound.reply = Raw(to.answer(false, status, [why.as_str()]));
         inbound.reason = why;
-        weigh::parked(source, inbound)
+        weigh::parked(inbound)
     };
     let peeked = match seen {
         Ok(peeked) => peeked,

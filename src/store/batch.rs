@@ -10,7 +10,7 @@ use super::sources::{self, Found, Of};
 use crate::domain::ambient::from_micros;
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
-use crate::domain::ids::{DeliveryId, LeaseToken, PatientId, ReferralId, RenderingId};
+use crate::domain::ids::{DeliveryId, InboundId, LeaseToken, PatientId, ReferralId, RenderingId};
 use crate::domain::note::Note;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::outcome::Outcome;
@@ -18,6 +18,7 @@ use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -123,7 +124,7 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
                 }
                 let Some(row) = recent.$table.get(key) else { return true };
                 remembered = true;
-                view.$table.load(key.clone(), Some(row));
+                view.$table.recall(key.clone(), row);
                 false
             });
         )+};
@@ -137,6 +138,7 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
         notes,
         outcomes,
         inbound,
+        inbound_by_control,
         record_names
     );
     known!(patients, referrals, entries, deliveries, lanes, renderings, attempts, endpoints);
@@ -146,14 +148,14 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
         }
         // Whole, or not at all.
         let chain = recent.chains.get(subject);
-        let deliveries: Option<Vec<Delivery>> =
+        let deliveries: Option<Vec<Arc<Delivery>>> =
             chain.and_then(|ids| ids.iter().map(|id| recent.deliveries.get(id)).collect());
         let Some(deliveries) = deliveries else { return true };
         remembered = true;
         view.new_chain(*subject);
         for delivery in deliveries {
             view.take_into_chain(delivery.subject.uuid(), delivery.id);
-            view.deliveries.load(delivery.id, Some(delivery));
+            view.deliveries.recall(delivery.id, delivery);
         }
         false
     });
@@ -243,6 +245,9 @@ impl Question {
         self.of(&sources::RENDERINGS_BY_CONTROL, &keys.renderings_by_control, |set, (endpoint, control_id)| {
             set.row(&[endpoint.as_str().into(), control_id.as_str().into()]);
         });
+        self.of(&sources::INBOUND_BY_CONTROL, &keys.inbound_by_control, |set, (endpoint, source, control_id)| {
+            set.row(&[endpoint.as_str().into(), source.as_str().into(), control_id.as_str().into()]);
+        });
         self.of(&sources::RECORD_NAMES, &keys.record_names, |set, (endpoint, kind, record_id)| {
             set.row(&[endpoint.as_str().into(), kind.as_str().into(), record_id.as_str().into()]);
         });
@@ -298,6 +303,10 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         Of::RenderingByControl => {
             view.renderings_by_control.load((endpoint_id(&text(t1)?)?, text(t2)?), Some(RenderingId(id(u1)?)));
         }
+        Of::InboundByControl => {
+            let key = (endpoint_id(&text(t1)?)?, text(t2)?, text(t3)?);
+            view.inbound_by_control.load(key, Some(InboundId(id(u1)?)));
+        }
         Of::RecordName => {
             view.record_names.load((endpoint_id(&text(t1)?)?, text(t2)?, text(t3)?), Some(id(u1)?));
         }
@@ -310,18 +319,32 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
             if let Some(payload) = t3 {
                 take_entry(view, recent, parse(&payload, "entry")?);
             }
+            // Of several notes of theirs, and remembered for long: mostly known.
             if let Some(payload) = t4 {
-                take_patient(view, recent, parse(&payload, "patient")?);
+                let id = PatientId(id(u3)?);
+                match recent.patients.get(&id) {
+                    Some(known) => view.patients.recall(id, known),
+                    None => take_patient(view, recent, parse(&payload, "patient")?),
+                }
             }
             if let Some(payload) = t5 {
-                take_referral(view, recent, parse(&payload, "referral")?);
+                let id = ReferralId(id(u4)?);
+                match recent.referrals.get(&id) {
+                    Some(known) => view.referrals.recall(id, known),
+                    None => take_referral(view, recent, parse(&payload, "referral")?),
+                }
             }
         }
         Of::ChainOfDue => {
-            let delivery: Delivery = parse(&text(t1)?, "delivery")?;
-            view.new_chain(delivery.subject.uuid());
-            view.take_into_chain(delivery.subject.uuid(), delivery.id);
-            take_delivery(view, recent, delivery);
+            // The head of a lane is among them, and was read with its lane.
+            let id = DeliveryId(id(u1)?);
+            if !view.deliveries.is_loaded(&id) {
+                take_delivery(view, recent, parse(&text(t1)?, "delivery")?);
+            }
+            if let Some(subject) = view.deliveries.get(&id).map(|d| d.subject.uuid()) {
+                view.new_chain(subject);
+                view.take_into_chain(subject, id);
+            }
         }
         Of::Patient => {
             take_patient(view, recent, parse(&text(t1)?, "patient")?);
@@ -349,8 +372,9 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         Of::Rendering => {
             let mut rendering: Rendering = parse(&text(t1)?, "rendering")?;
             rendering.bytes = Raw(b1.ok_or_else(|| wrong("a rendering without bytes"))?);
+            let rendering = Arc::new(rendering);
             recent.keep_rendering(rendering.clone());
-            view.renderings.load(rendering.id, Some(rendering));
+            view.renderings.recall(rendering.id, rendering);
         }
         Of::Note => {
             let note: Note = parse(&text(t1)?, "note")?;
@@ -361,14 +385,14 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
             view.inbound.load(inbound.id, Some(inbound));
         }
         Of::Attempt => {
-            let attempt: Attempt = parse(&text(t1)?, "attempt")?;
+            let attempt: Arc<Attempt> = Arc::new(parse(&text(t1)?, "attempt")?);
             recent.attempts.put(attempt.id, attempt.clone());
-            view.attempts.load(attempt.id, Some(attempt));
+            view.attempts.recall(attempt.id, attempt);
         }
         Of::Endpoint => {
-            let endpoint: EndpointState = parse(&text(t1)?, "endpoint")?;
+            let endpoint: Arc<EndpointState> = Arc::new(parse(&text(t1)?, "endpoint")?);
             recent.endpoints.put(endpoint.id.clone(), endpoint.clone());
-            view.endpoints.load(endpoint.id.clone(), Some(endpoint));
+            view.endpoints.recall(endpoint.id.clone(), endpoint);
         }
         Of::Lane => {
             let lease = u2.zip(n2).zip(u3).map(|((token, until), delivery)| Lease {
@@ -376,38 +400,42 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
                 until: from_micros(until),
                 delivery_id: DeliveryId(delivery),
             });
-            let lane = Lane {
+            let lane = Arc::new(Lane {
                 endpoint: endpoint_id(&text(t1)?)?,
                 patient_id: PatientId(id(u1)?),
                 next_seq: number(n1)?,
                 lease,
                 moves_to: u4.map(PatientId).zip(n3),
-            };
+            });
             recent.lanes.put((lane.endpoint.clone(), lane.patient_id), lane.clone());
-            view.lanes.load((lane.endpoint.clone(), lane.patient_id), Some(lane));
+            view.lanes.recall((lane.endpoint.clone(), lane.patient_id), lane);
         }
     }
     Ok(())
 }
 
 fn take_patient(view: &mut View, recent: &mut Recent, patient: Patient) {
+    let patient = Arc::new(patient);
     recent.patients.put(patient.id, patient.clone());
-    view.patients.load(patient.id, Some(patient));
+    view.patients.recall(patient.id, patient);
 }
 
 fn take_referral(view: &mut View, recent: &mut Recent, referral: Referral) {
+    let referral = Arc::new(referral);
     recent.referrals.put(referral.id, referral.clone());
-    view.referrals.load(referral.id, Some(referral));
+    view.referrals.recall(referral.id, referral);
 }
 
 fn take_entry(view: &mut View, recent: &mut Recent, entry: Entry) {
+    let entry = Arc::new(entry);
     recent.keep_entry(entry.clone());
-    view.entries.load(entry.id, Some(entry));
+    view.entries.recall(entry.id, entry);
 }
 
 fn take_delivery(view: &mut View, recent: &mut Recent, delivery: Delivery) {
+    let delivery = Arc::new(delivery);
     recent.deliveries.put(delivery.id, delivery.clone());
-    view.deliveries.load(delivery.id, Some(delivery));
+    view.deliveries.recall(delivery.id, delivery);
 }
 
 /// What was asked for and did not come is not there, and stands in the view as that. A lane that was never written to begins at one.
@@ -439,6 +467,7 @@ fn absent(view: &mut View, keys: Keys) {
         attempts,
         endpoints,
         inbound,
+        inbound_by_control,
         record_names
     );
 }

@@ -161,6 +161,8 @@ writes! {
     receive(Receive) -> Vec<u8>, Accept;
     /// The acknowledgement to send.
     take_in(Received) -> Vec<u8>, Accept;
+    /// The acknowledgement to send; `None`: something came under its id before, and nothing was written.
+    take_in_new(TakenForNew) -> Option<Vec<u8>>, Accept;
     reprocess(Reprocess) -> record::Answered, Accept;
     operate(Operate) -> record::Answered, Accept;
     set_paused(SetPaused) -> record::Answered, Accept;

@@ -33,6 +33,11 @@ const AWAY_AFTER: Duration = Duration::from_secs(10);
 const WRITER_SESSION: &str = "SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; \
      SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
+/// Pages at hand, in KiB when below zero. When a commit has put pages of an index in order SQLite looks through all of the writer's for those behind the
+/// end of the file; a reader loses its own with every commit of the writer.
+const WRITERS_CACHE: &str = "-16000";
+const READERS_CACHE: &str = "-8000";
+
 /// Rows that a batch reads before it looks at the first. With more SQLite's thread waits for it.
 const ROWS_AT_HAND: usize = 4096;
 
@@ -70,7 +75,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .busy_timeout(Duration::from_secs(10))
         .foreign_keys(true)
         .statement_cache_capacity(200)
-        .pragma("cache_size", "-32000")
+        .pragma("cache_size", READERS_CACHE)
         // The log is copied by us (checkpoint.rs).
         .pragma("wal_autocheckpoint", "0")
         .pragma("temp_store", "memory");
@@ -106,7 +111,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(options.clone().row_buffer_size(ROWS_AT_HAND))
+        .connect_with(options.clone().row_buffer_size(ROWS_AT_HAND).pragma("cache_size", WRITERS_CACHE))
         .await?;
     migrator(false).run(&writer).await?;
     let readers = SqlitePoolOptions::new()

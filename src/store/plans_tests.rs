@@ -34,6 +34,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::ATTEMPTS;
         sources::ENDPOINTS;
         sources::INBOUND;
+        sources::INBOUND_BY_CONTROL ["inbound_by_control_id"];
         sources::RENDERINGS;
         sources::RENDERINGS_BY_CONTROL ["rendering_by_control_id"];
         sources::PATIENTS_BY_NHS ["patient_by_nhs_number"];

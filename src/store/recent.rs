@@ -17,6 +17,7 @@ use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Rows of one table that one generation holds; there are two.
@@ -70,16 +71,16 @@ pub(super) struct Recent {
     /// What the last batches did and did not write yet.
     pub carried: Option<Carried>,
     pub connection: Option<Kept>,
-    pub patients: Newest<PatientId, Patient>,
-    pub referrals: Newest<ReferralId, Referral>,
-    pub entries: Newest<EntryId, Entry>,
-    pub deliveries: Newest<DeliveryId, Delivery>,
+    pub patients: Newest<PatientId, Arc<Patient>>,
+    pub referrals: Newest<ReferralId, Arc<Referral>>,
+    pub entries: Newest<EntryId, Arc<Entry>>,
+    pub deliveries: Newest<DeliveryId, Arc<Delivery>>,
     /// All deliveries of a subject.
     pub chains: Newest<Uuid, Vec<DeliveryId>>,
-    pub lanes: Newest<LaneKey, Lane>,
-    pub renderings: Newest<RenderingId, Rendering>,
-    pub attempts: Newest<AttemptId, Attempt>,
-    pub endpoints: Newest<EndpointId, EndpointState>,
+    pub lanes: Newest<LaneKey, Arc<Lane>>,
+    pub renderings: Newest<RenderingId, Arc<Rendering>>,
+    pub attempts: Newest<AttemptId, Arc<Attempt>>,
+    pub endpoints: Newest<EndpointId, Arc<EndpointState>>,
 }
 
 impl Recent {
@@ -88,7 +89,7 @@ impl Recent {
         *self = Self { carried: self.carried.take(), connection: self.connection.take(), ..Self::default() };
     }
 
-    pub fn keep_entry(&mut self, entry: Entry) {
+    pub fn keep_entry(&mut self, entry: Arc<Entry>) {
         match &entry.body {
             Body::Note(Action::Create(content) | Action::Replace { content, .. }) if content.text.0.len() > LARGEST => {
             }
@@ -97,7 +98,7 @@ impl Recent {
     }
 
     /// Never changed once it is made.
-    pub fn keep_rendering(&mut self, rendering: Rendering) {
+    pub fn keep_rendering(&mut self, rendering: Arc<Rendering>) {
         if rendering.bytes.0.len() <= LARGEST {
             self.renderings.put(rendering.id, rendering);
         }

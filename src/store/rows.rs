@@ -16,11 +16,12 @@ use crate::domain::referral::{ExternalId, Referral};
 use crate::domain::standing::PatientKey;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Rows of one table by key. A key that was looked for and not found stands there as `None`.
 pub(super) struct Rows<K, V> {
-    slots: HashMap<K, Option<V>>,
+    slots: HashMap<K, Option<Arc<V>>>,
     changed: Vec<K>,
     /// Those of them that were not there before.
     new: BTreeSet<K>,
@@ -34,7 +35,12 @@ impl<K, V> Default for Rows<K, V> {
 
 impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.slots.get(key).and_then(Option::as_ref)
+        self.slots.get(key)?.as_deref()
+    }
+
+    /// As [`Rows::get`], to be kept.
+    pub fn shared(&self, key: &K) -> Option<Arc<V>> {
+        self.slots.get(key)?.clone()
     }
 
     pub fn is_loaded(&self, key: &K) -> bool {
@@ -43,13 +49,18 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
 
     /// As read from the database.
     pub fn load(&mut self, key: K, value: Option<V>) {
-        self.slots.entry(key).or_insert(value);
+        self.slots.entry(key).or_insert_with(|| value.map(Arc::new));
+    }
+
+    /// As remembered.
+    pub fn recall(&mut self, key: K, value: Arc<V>) {
+        self.slots.entry(key).or_insert(Some(value));
     }
 
     /// To be written. A row that was not loaded is a new one: whatever changes a row has looked at it.
     pub fn put(&mut self, key: K, value: V) {
         self.changed.push(key.clone());
-        if self.slots.insert(key.clone(), Some(value)).flatten().is_none() {
+        if self.slots.insert(key.clone(), Some(Arc::new(value))).flatten().is_none() {
             self.new.insert(key);
         }
     }
@@ -64,9 +75,14 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
         self.slots.insert(key, None);
     }
 
+    /// The key leads to this from now on. As for [`Rows::unlink`].
+    pub fn found(&mut self, key: K, value: V) {
+        self.slots.insert(key, Some(Arc::new(value)));
+    }
+
     /// Every row that is there.
     pub fn all(&self) -> impl Iterator<Item = &V> {
-        self.slots.values().flatten()
+        self.slots.values().flatten().map(Arc::as_ref)
     }
 
     /// What to write, in key order; each row once.
@@ -76,7 +92,7 @@ impl<K: Eq + Hash + Clone + Ord, V> Rows<K, V> {
     }
 
     /// What was to be written, each row once.
-    pub fn into_changed(self) -> impl Iterator<Item = V> {
+    pub fn into_changed(self) -> impl Iterator<Item = Arc<V>> {
         let Self { mut slots, changed, .. } = self;
         changed.into_iter().filter_map(move |key| slots.remove(&key).flatten())
     }
@@ -176,6 +192,8 @@ pub(super) struct Keys {
     pub requests: BTreeSet<[u8; 32]>,
     pub claims: BTreeSet<(EndpointId, u32)>,
     pub inbound: BTreeSet<InboundId>,
+    /// Whether anything came under a control id: endpoint, source, id.
+    pub inbound_by_control: BTreeSet<(EndpointId, String, String)>,
     /// Whose document the record means by its own id.
     pub record_names: BTreeSet<RecordName>,
 }
@@ -212,6 +230,7 @@ pub(super) struct View {
     pub taken_for_new: BTreeSet<[u8; 32]>,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,
+    pub inbound_by_control: Rows<(EndpointId, String, String), InboundId>,
     pub record_names: Rows<RecordName, Uuid>,
     /// Every version made, also where one batch makes two of the same record.
     pub patient_versions: Vec<Patient>,

@@ -5,6 +5,7 @@ use super::dialect::Tx;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
+use std::borrow::Cow;
 use std::io::Write;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -55,6 +56,11 @@ cells! {
     Uuid => Cell::Uuid;
     i64 => Cell::Int;
     &'a str => Cell::Text;
+}
+
+/// PostgreSQL's text cannot hold U+0000, which a far end's message may: stored and looked for as U+FFFD. Raw bytes are kept as they are.
+pub(super) fn as_stored(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// Rows of one statement.
@@ -113,9 +119,7 @@ impl RowSet {
                 self.json.extend_from_slice(super::dialect::hex(bytes).as_bytes());
                 self.json.push(b'"');
             }
-            // PostgreSQL's text cannot hold U+0000, which a far end's message may: stored and looked for as U+FFFD. Raw bytes are kept as they are.
-            Cell::Text(text) if text.contains('\0') => self.string(&text.replace('\0', "\u{fffd}")),
-            Cell::Text(text) => self.string(text),
+            Cell::Text(text) => self.string(&as_stored(text)),
             Cell::Heap(bytes) => self.in_heap(|heap| heap.extend_from_slice(bytes)),
             Cell::Payload(payload) => self.in_heap(|heap| payload.write(heap)),
         }

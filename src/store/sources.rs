@@ -28,10 +28,11 @@ pub(super) enum Of {
     Claimable,
     RecordName,
     ChainOfDue,
+    InboundByControl,
 }
 
 impl Of {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Feed,
         Self::Request,
         Self::PatientByNhs,
@@ -54,6 +55,7 @@ impl Of {
         Self::Claimable,
         Self::RecordName,
         Self::ChainOfDue,
+        Self::InboundByControl,
     ];
 
     pub fn number(number: i32) -> Option<Self> {
@@ -222,6 +224,15 @@ source!(
 );
 source!(ATTEMPTS, Attempt, "attempt WHERE id IN {uuids}", t1 = "payload");
 source!(INBOUND, Inbound, "inbound WHERE id IN {uuids}", t1 = "payload");
+source!(
+    INBOUND_BY_CONTROL,
+    InboundByControl,
+    "inbound WHERE (endpoint_id, source, control_id) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})",
+    t1 = "endpoint_id",
+    t2 = "source",
+    t3 = "control_id",
+    u1 = "id"
+);
 source!(ENDPOINTS, Endpoint, "endpoint WHERE id IN {texts}", t1 = "payload");
 /// A lane's columns.
 const LANE: [(&str, &str); 8] = [
@@ -289,7 +300,9 @@ statement!(
             ("t4", "p.payload"),
             ("t5", "f.payload"),
             ("u1", "due.patient_id"),
-            ("u2", "due.head")
+            ("u2", "due.head"),
+            ("u3", "h.patient_id"),
+            ("u4", "e.referral_id")
         ],
         &format!(
             "(SELECT endpoint_id, patient_id, {HEAD} AS head FROM lane WHERE {DUE}) AS due \
@@ -305,7 +318,7 @@ statement!(
     DUE_CHAINS,
     &select(
         Of::ChainOfDue,
-        &[("t1", "payload")],
+        &[("t1", "payload"), ("u1", "id")],
         &format!(
             "delivery WHERE subject_id IN (SELECT h.subject_id FROM \
              (SELECT {HEAD} AS head FROM lane WHERE {DUE}) AS due JOIN delivery h ON h.id = due.head)"

@@ -5,7 +5,7 @@
 //! [`rules::check`] before anything is sent.
 //!
 //! The parser is hl7-parser. It drops what it does not understand and its decoding loses text, so `scan` goes before it,
-//! `message` counts after it, and everything below a field is done here. What holds for all of it: no line is lost without
+//! `message` parts the text as well and takes only what both agree on, and everything below a field is done here. What holds for all of it: no line is lost without
 //! a word ([`Message::set_aside`]), nothing panics, and no error, `Debug` or log holds text of a message.
 
 mod batch;

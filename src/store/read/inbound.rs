@@ -3,6 +3,7 @@
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
 use super::super::record::{Inbound, InboundState, Raw};
+use super::super::rowset::as_stored;
 use super::super::{Scope, Store};
 use super::deliveries::endpoints;
 use super::{Page, list, parse, trusts};
@@ -83,7 +84,7 @@ impl Store {
         control_id: &str,
     ) -> Result<Vec<Inbound>, StoreError> {
         let sql = BY_CONTROL_ID.for_pool(&self.readers);
-        let as_stored = |text: &str| text.replace('\0', "\u{fffd}");
+        let as_stored = |text: &str| as_stored(text).into_owned();
         let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
         rows.into_iter().map(read).collect()
     }

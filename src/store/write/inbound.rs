@@ -3,11 +3,13 @@
 use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Actor, Answer, Answered, Inbound, InboundState, Raw};
 use super::super::rows::{Keys, View};
+use super::super::rowset::as_stored;
 use super::super::writer::{Ctx, Write};
 use super::referral::CreateReferral;
 use super::told::ReceivedTold;
 use super::{About, Call, audit};
-use crate::domain::ids::{InboundId, ReferralId};
+use crate::domain::ids::ReferralId;
+use crate::domain::organisation::EndpointId;
 use crate::domain::referral::{Referral, ReferralState};
 
 /// A message that changes nothing: unreadable, refused, ignored, or not yet understood.
@@ -170,11 +172,11 @@ impl From<ReceivedTold> for Received {
 }
 
 impl Received {
-    fn id(&self) -> InboundId {
+    pub fn inbound(&self) -> &Inbound {
         match self {
-            Self::Kept(kept) => kept.inbound.id,
-            Self::Referral(referral) => referral.inbound.id,
-            Self::Told(told) => told.inbound.id,
+            Self::Kept(kept) => &kept.inbound,
+            Self::Referral(referral) => &referral.inbound,
+            Self::Told(told) => &told.inbound,
         }
     }
 }
@@ -196,6 +198,38 @@ impl Write for Received {
             Self::Referral(referral) => referral.decide(view, ctx),
             Self::Told(told) => told.decide(view, ctx),
         }
+    }
+}
+
+/// A message that is taken for new: it is taken in where nothing came under its id from its sender before. Looked for with everything else that has
+/// to be known, so that a new one, as nearly all are, costs no look of its own.
+pub struct TakenForNew(pub Received);
+
+impl TakenForNew {
+    fn key(&self) -> (EndpointId, String, String) {
+        let inbound = self.0.inbound();
+        let text = |text: &str| as_stored(text).into_owned();
+        (inbound.endpoint.clone(), text(&inbound.source), text(&inbound.control_id))
+    }
+}
+
+impl Write for TakenForNew {
+    /// The acknowledgement; `None`: something did, and nothing was written.
+    type Answer = Option<Vec<u8>>;
+
+    fn needs(&self, view: &View, keys: &mut Keys) {
+        keys.inbound_by_control.insert(self.key());
+        self.0.needs(view, keys);
+    }
+
+    fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<Vec<u8>>, WriteError> {
+        let key = self.key();
+        if view.inbound_by_control.get(&key).is_some() {
+            return Ok(None);
+        }
+        let answer = self.0.decide(view, ctx)?;
+        view.inbound_by_control.found(key, self.0.inbound().id);
+        Ok(Some(answer))
     }
 }
 
@@ -223,7 +257,7 @@ impl Write for Reprocess {
         if let Some(repeated) = self.call.repeated(view)? {
             return Ok(repeated);
         }
-        let id = self.again.id();
+        let id = self.again.inbound().id;
         let before = view.inbound.get(&id).filter(|i| self.call.scope.has_endpoint(&i.trust, &i.endpoint));
         let before = before.ok_or(Refusal::NotFound("inbound message"))?.clone();
         // Somebody else, or its sender, may have run it again meanwhile: it is never applied twice.

@@ -23,7 +23,7 @@ pub use audit::ReadAudit;
 pub use death::HeardOfDeath;
 pub(super) use forget::Forget;
 pub use gate::{Feeling, Knock};
-pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess};
+pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess, TakenForNew};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};
 pub use operate::{Backfill, Operate, Operation, SetPaused};
 pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Late, Seen, Settle};

@@ -19,6 +19,7 @@ use crate::domain::person::Patient;
 use crate::domain::policy::BackOff;
 use crate::domain::referral::Referral;
 use crate::domain::verdict::{Level, Meaning, Verdict};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Takes the lanes of an endpoint whose heads are due.
@@ -34,9 +35,9 @@ pub struct Claim {
 pub struct Claimed {
     pub token: LeaseToken,
     pub delivery: Delivery,
-    pub entry: Entry,
-    pub patient: Patient,
-    pub referral: Referral,
+    pub entry: Arc<Entry>,
+    pub patient: Arc<Patient>,
+    pub referral: Arc<Referral>,
     /// The older deliveries of the same subject at this endpoint, oldest first.
     pub before: Vec<Delivery>,
     pub rendering: Option<Rendering>,
@@ -123,9 +124,9 @@ impl Write for Claim {
                 continue;
             }
             let (Some(entry), Some(patient), Some(referral)) = (
-                view.entries.get(&delivery.entry_id).cloned(),
-                view.patients.get(&delivery.patient_id).cloned(),
-                view.referrals.get(&delivery.referral_id).cloned(),
+                view.entries.shared(&delivery.entry_id),
+                view.patients.shared(&delivery.patient_id),
+                view.referrals.shared(&delivery.referral_id),
             ) else {
                 return Err(StoreError::Inconsistent {
                     table: "delivery",

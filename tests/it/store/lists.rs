@@ -305,28 +305,55 @@ async fn backfill_sends_what_stands_once_and_nothing_that_was_replaced_or_withdr
     }
 }
 
+fn ignored(bridge: &Bridge, source: &str, control_id: &str, bytes: &[u8]) -> Inbound {
+    Inbound {
+        id: InboundId::new(bridge.now(), &*bridge.entropy),
+        trust: rx9(),
+        endpoint: epr(),
+        received_at: bridge.now(),
+        source: source.into(),
+        control_id: control_id.into(),
+        message_type: "ADT^A31".into(),
+        state: InboundState::Ignored,
+        reason: "not ours".into(),
+        referral_id: None,
+        rule: None,
+        reused_control_id: false,
+        content: bytes.iter().rev().copied().collect(),
+        bytes: Raw(bytes.to_vec()),
+        reply: Raw("MSA|AA|żółć".as_bytes().to_vec()),
+    }
+}
+
+#[tokio::test]
+async fn only_a_message_under_whose_id_nothing_came_is_taken_for_new() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let store = &bridge.store;
+        let take = |inbound: Inbound| store.take_in_new(TakenForNew(Receive { inbound }.into()));
+        for control_id in ["A1", "A\u{0}1"] {
+            let first = ignored(&bridge, "PAS|RX9", control_id, b"one");
+            assert_eq!(take(first.clone()).await.unwrap(), Some(first.reply.0));
+            assert_eq!(take(ignored(&bridge, "PAS|RX9", control_id, b"one")).await.unwrap(), None, "sent again");
+            assert_eq!(take(ignored(&bridge, "PAS|RX9", control_id, b"other")).await.unwrap(), None, "other bytes");
+        }
+        assert!(take(ignored(&bridge, "PAS|RX8", "A1", b"one")).await.unwrap().is_some(), "another sender's");
+        let elsewhere = Inbound { endpoint: anew(), ..ignored(&bridge, "PAS|RX9", "A1", b"one") };
+        assert!(take(elsewhere).await.unwrap().is_some(), "at another endpoint");
+        let at_once = || take(ignored(&bridge, "PAS|RX9", "A2", b"one"));
+        let (one, other) = tokio::join!(at_once(), at_once());
+        assert!(one.unwrap().is_some() != other.unwrap().is_some(), "two at once are one");
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM inbound").await, 5);
+        bridge.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_repeated_inbound_message_is_found_by_its_endpoint_source_and_control_id() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
         let scope = Scope::trusts([rx9()]);
-        let message = |source: &str, control_id: &str, bytes: &[u8]| Inbound {
-            id: InboundId::new(bridge.now(), &*bridge.entropy),
-            trust: rx9(),
-            endpoint: epr(),
-            received_at: bridge.now(),
-            source: source.into(),
-            control_id: control_id.into(),
-            message_type: "ADT^A31".into(),
-            state: InboundState::Ignored,
-            reason: "not ours".into(),
-            referral_id: None,
-            rule: None,
-            reused_control_id: false,
-            content: bytes.iter().rev().copied().collect(),
-            bytes: Raw(bytes.to_vec()),
-            reply: Raw("MSA|AA|żółć".as_bytes().to_vec()),
-        };
+        let message = |source: &str, control_id: &str, bytes: &[u8]| ignored(&bridge, source, control_id, bytes);
         let first = message("PAS|RX9", "A\u{0}1", &[0, 1, 2, 255]);
         let reply = bridge.store.receive(Receive { inbound: first.clone() }).await.unwrap();
         assert_eq!(reply, first.reply.0);
