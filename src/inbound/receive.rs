@@ -97,12 +97,14 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
     let mut inbound = arrived(source, Some(&envelope), bytes);
     let _turn = source.repeats.turn(&inbound).await;
     if !inbound.control_id.is_empty() {
-        // Nearly every message is new. That it is, the record says in the commit that takes it in.
-        let as_new = weighed(source, &envelope, inbound.clone()).await?;
-        let refused = weigh::Refused::of(&as_new);
-        if let Some(answer) = source.store.take_in_new(TakenForNew(as_new)).await? {
-            refused.inspect(|refused| refused.tell(source));
-            return Ok(unpack_frames(&answer));
+        // Nearly every message is new. That it is, the record says in the commit that takes it in. A large one is not read in vain.
+        if inbound.bytes.0.len() <= weigh::LARGE_BYTES {
+            let as_new = weighed(source, &envelope, inbound.clone()).await?;
+            let refused = weigh::Refused::of(&as_new);
+            if let Some(answer) = source.store.take_in_new(TakenForNew(as_new)).await? {
+                refused.inspect(|refused| refused.tell(source));
+                return Ok(unpack_frames(&answer));
+            }
         }
         let before = source.store.inbound_before(&source.endpoint, &inbound.source, &inbound.control_id).await?;
         inbound = match told_apart(source, &before, inbound) {

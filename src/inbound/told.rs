@@ -136,7 +136,6 @@ pub fn unread(
     let refused = caller.answer(source, Taken::No, wrong, inbound.received_at);
     let otherwise = caller.of_told(source, inbound.received_at);
     let why = wrong.iter().map(|w| w.what.as_str()).collect::<Vec<_>>().join("; ");
-    tracing::warn!(endpoint = %source.endpoint, message_type = %inbound.message_type, reason = %why, tells_what_is_urgent = urgent.is_some(), tells_a_merge = !doubted.is_empty(), "a message cannot be taken in; a death, a shielding or a merge in it is looked at alone");
     let write = ReceivedTold {
         inbound: Inbound { state: InboundState::Received, ..inbound },
         rules: source.store.rules(),

@@ -9,7 +9,7 @@ use crate::domain::organisation::TeamId;
 use crate::domain::rule::Violation;
 use crate::domain::text::folded_name;
 use crate::store::record::{Inbound, InboundState, Raw};
-use crate::store::write::{Receive, Received};
+use crate::store::write::{Receive, Received, Told};
 use crate::store::{StoreError, WriteError};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub const UNLISTED: &str = "no accept rule names this type";
 const ANOTHER_TEAM: &str = "it is for another team";
 
 /// What is larger is read beside everything else that goes on, so many at once: reading costs time by the byte.
-const LARGE_BYTES: usize = 64 * 1024;
+pub const LARGE_BYTES: usize = 64 * 1024;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// By the pack that is in use.
@@ -163,22 +163,42 @@ pub fn parked(mut inbound: Inbound) -> Received {
     Receive { inbound }.into()
 }
 
-/// What is said of a message that is kept and nothing else.
+/// What the log says of a message that is kept and not taken in, once it is.
 pub struct Refused {
     message_type: String,
     reason: String,
+    /// Looked at all the same: whether it tells what is urgent, and whether a merge.
+    looked_at: Option<(bool, bool)>,
 }
 
 impl Refused {
     pub fn of(received: &Received) -> Option<Self> {
-        let Received::Kept(kept) = received else { return None };
-        let Inbound { message_type, reason, .. } = &kept.inbound;
-        let is_refused = kept.inbound.state == InboundState::Parked;
-        is_refused.then(|| Self { message_type: message_type.clone(), reason: reason.clone() })
+        let message_type = received.inbound().message_type.clone();
+        match received {
+            Received::Kept(kept) if kept.inbound.state == InboundState::Parked => {
+                Some(Self { message_type, reason: kept.inbound.reason.clone(), looked_at: None })
+            }
+            Received::Told(told) => match &told.told {
+                Told::Unread { urgent, doubted, why, .. } => {
+                    let looked_at = Some((urgent.is_some(), !doubted.is_empty()));
+                    Some(Self { message_type, reason: why.clone(), looked_at })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     pub fn tell(&self, source: &Source) {
-        tracing::warn!(endpoint = %source.endpoint, message_type = %self.message_type, reason = %self.reason, "a message was refused; kept");
+        let Self { message_type, reason, .. } = self;
+        match self.looked_at {
+            None => {
+                tracing::warn!(endpoint = %source.endpoint, %message_type, %reason, "a message was refused; kept");
+            }
+            Some((tells_what_is_urgent, tells_a_merge)) => {
+                tracing::warn!(endpoint = %source.endpoint, %message_type, %reason, tells_what_is_urgent, tells_a_merge, "a message cannot be taken in; a death, a shielding or a merge in it is looked at alone");
+            }
+        }
     }
 }
 

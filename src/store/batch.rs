@@ -10,7 +10,7 @@ use super::sources::{self, Found, Of};
 use crate::domain::ambient::from_micros;
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::Entry;
-use crate::domain::ids::{DeliveryId, InboundId, LeaseToken, PatientId, ReferralId, RenderingId};
+use crate::domain::ids::{DeliveryId, LeaseToken, PatientId, ReferralId, RenderingId};
 use crate::domain::note::Note;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::outcome::Outcome;
@@ -305,7 +305,7 @@ fn take(view: &mut View, recent: &mut Recent, keys: &Keys, row: Found) -> Result
         }
         Of::InboundByControl => {
             let key = (endpoint_id(&text(t1)?)?, text(t2)?, text(t3)?);
-            view.inbound_by_control.load(key, Some(InboundId(id(u1)?)));
+            view.inbound_by_control.load(key, Some(()));
         }
         Of::RecordName => {
             view.record_names.load((endpoint_id(&text(t1)?)?, text(t2)?, text(t3)?), Some(id(u1)?));

@@ -230,7 +230,7 @@ pub(super) struct View {
     pub taken_for_new: BTreeSet<[u8; 32]>,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,
-    pub inbound_by_control: Rows<(EndpointId, String, String), InboundId>,
+    pub inbound_by_control: Rows<(EndpointId, String, String), ()>,
     pub record_names: Rows<RecordName, Uuid>,
     /// Every version made, also where one batch makes two of the same record.
     pub patient_versions: Vec<Patient>,

@@ -227,11 +227,10 @@ source!(INBOUND, Inbound, "inbound WHERE id IN {uuids}", t1 = "payload");
 source!(
     INBOUND_BY_CONTROL,
     InboundByControl,
-    "inbound WHERE (endpoint_id, source, control_id) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})",
-    t1 = "endpoint_id",
-    t2 = "source",
-    t3 = "control_id",
-    u1 = "id"
+    "{rows} WHERE EXISTS (SELECT 1 FROM inbound i WHERE i.endpoint_id = {0:text} AND i.source = {1:text} AND i.control_id = {2:text})",
+    t1 = "{0:text}",
+    t2 = "{1:text}",
+    t3 = "{2:text}"
 );
 source!(ENDPOINTS, Endpoint, "endpoint WHERE id IN {texts}", t1 = "payload");
 /// A lane's columns.

@@ -116,7 +116,10 @@ impl WayIn {
             return Err(Refusal::WrongState(what).into());
         }
         let again = self.again(kept).await?;
-        store.reprocess(Reprocess { call, again, reason }).await
+        let refused = weigh::Refused::of(&again);
+        let answered = store.reprocess(Reprocess { call, again, reason }).await?;
+        refused.inspect(|refused| refused.tell(&self.source));
+        Ok(answered)
     }
 
     async fn again(&self, kept: Inbound) -> Result<Received, StoreError> {

@@ -220,6 +220,8 @@ impl Write for TakenForNew {
     fn needs(&self, view: &View, keys: &mut Keys) {
         keys.inbound_by_control.insert(self.key());
         self.0.needs(view, keys);
+        // Its own id was made for it: nothing is there under it.
+        keys.inbound.remove(&self.0.inbound().id);
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Option<Vec<u8>>, WriteError> {
@@ -228,7 +230,7 @@ impl Write for TakenForNew {
             return Ok(None);
         }
         let answer = self.0.decide(view, ctx)?;
-        view.inbound_by_control.found(key, self.0.inbound().id);
+        view.inbound_by_control.found(key, ());
         Ok(Some(answer))
     }
 }

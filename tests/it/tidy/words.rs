@@ -83,6 +83,19 @@ fn attribute(before: &str) -> bool {
     line.starts_with("#[") || line.starts_with("#![")
 }
 
+/// What a program leaves that was stopped, a store that was tried out: large, nobody's work, and it may hold anything.
+#[test]
+fn nothing_larger_than_a_mebibyte_is_kept() {
+    let listed = std::process::Command::new("git").args(["ls-files", "-z"]).current_dir(super::files::root()).output();
+    // Where the sources came without git there is nothing to be kept.
+    let Ok(listed) = listed.map(|output| String::from_utf8(output.stdout).expect("file names are UTF-8")) else {
+        return;
+    };
+    let size = |name: &&str| std::fs::metadata(super::files::root().join(name)).map_or(0, |file| file.len());
+    let large: Vec<&str> = listed.split('\0').filter(|name| size(name) > 1024 * 1024).collect();
+    assert!(large.is_empty(), "leave these out, or say here why they are kept: {large:?}");
+}
+
 #[test]
 fn no_file_names_a_machine_or_a_registry() {
     let places = ["/wor\u{6b}/", "/roo\u{74}/", "/far\u{6d}/", "/tmp/w\u{74}", "/hom\u{65}/"];
