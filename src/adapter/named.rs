@@ -185,12 +185,10 @@ fn whole<'m>(message: &'m Message, place: Place<'m>) -> impl Iterator<Item = Cow
     let delimiters = message.delimiters();
     let component = char::from(delimiters.component);
     let part = delimiters.subcomponent.map_or(component, char::from);
-    let fields = move |segment: Segment<'m>| match place {
-        Some((id, field)) if segment.id() == id => field..=field,
-        None if segment.id() != "MSH" => 1..=segment.field_count(),
-        _ => 1..=0,
-    };
-    let repeats = message.segments().flat_map(move |s| fields(s).flat_map(move |field| s.field(field).repeats()));
+    let is_meant = move |segment: &Segment<'_>| place.map_or(segment.id() != "MSH", |(id, _)| segment.id() == id);
+    let fields = move |segment: Segment<'m>| place.map_or(1..=segment.field_count(), |(_, field)| field..=field);
+    let segments = message.segments().filter(is_meant);
+    let repeats = segments.flat_map(move |s| fields(s).flat_map(move |field| s.field(field).repeats()));
     let pieces = repeats
         .map(|r| r.raw())
         .flat_map(move |raw| [raw].into_iter().chain(raw.split(component)).chain(raw.split([component, part])));
