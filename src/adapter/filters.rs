@@ -140,10 +140,10 @@ pub const FILTERS: &[FilterDoc] = &[
     },
 ];
 
-/// Filters that only one format has a use for.
 /// Parts of one list that is put together.
 const APPENDED_MAX: usize = 2000;
 
+/// Filters that only one format has a use for.
 const HL7_ONLY: &[&str] = &["hl7_time", "hl7_date", "obx_text", "components"];
 const HTTP_ONLY: &[&str] = &["base64", "sha1", "byte_count"];
 const FHIR_ONLY: &[&str] = &["fhir_time"];

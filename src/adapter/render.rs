@@ -91,7 +91,7 @@ impl From<Box<Stopped>> for RenderError {
     }
 }
 
-fn not_json() -> RenderError {
+fn no_such_time() -> RenderError {
     RenderError::one("input", 0, "holds a time that no calendar has", "correct it where it was entered")
 }
 
@@ -142,7 +142,7 @@ impl Pack {
 
     /// The input's own settings, with their defaults.
     pub(super) fn input_settings(&self, input: &RenderInput) -> Result<Map<String, Value>, RenderError> {
-        let given = input.settings.as_ref().map(serde_json::to_value).transpose().map_err(|_| not_json())?;
+        let given = input.settings.as_ref().map(serde_json::to_value).transpose().map_err(|_| no_such_time())?;
         let given = given.as_ref().and_then(Value::as_object);
         let given = given.map_or_else(|| Cow::Owned(Map::new()), Cow::Borrowed);
         self.manifest.settings.resolve(&given, "settings").map_err(RenderError::NotRenderable)
@@ -155,7 +155,8 @@ impl Pack {
         settings: Map<String, Value>,
     ) -> Result<Value, RenderError> {
         let whole = self.manifest.format.is_http();
-        let mut value = if whole { input::to_json(input) } else { input::set_only(input) }.map_err(|_| not_json())?;
+        let mut value =
+            if whole { input::to_json(input) } else { input::set_only(input) }.map_err(|_| no_such_time())?;
         value["settings"] = Value::Object(settings);
         Ok(value)
     }

@@ -122,3 +122,38 @@ fn open(value: &Json) -> Value {
         other => Value::from(Serde(other)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::{set_only, to_json};
+    use super::*;
+    use crate::wire::v1;
+
+    fn input() -> v1::RenderInput {
+        let kind = Some(v1::note_content::Kind::JobSearch(v1::JobSearch {}));
+        let note = v1::NoteContent { kind, ..Default::default() };
+        let entry = v1::Entry { note: Some(note), title: "Testpatient's note".into(), ..Default::default() };
+        v1::RenderInput { entry: Some(entry), ..Default::default() }
+    }
+
+    #[test]
+    fn what_is_not_set_is_null_and_what_is_misspelt_is_not_there_whether_filled_up_or_not() {
+        for json in [set_only(&input()), to_json(&input())] {
+            let group =
+                Group::new(fields("RenderInput").expect("ours"), json.expect("JSON").as_object().expect("fields"));
+            let all = Value::from_object(group);
+            let at = |path: &str| path.split('.').fold(all.clone(), |v, part| v.get_attr(part).expect("a group"));
+            assert!(at("patient").is_none() && at("entry.outcome").is_none() && at("entry.note.contact").is_none());
+            assert!(at("patients").is_undefined() && at("entry.note.contacts").is_undefined());
+            assert_eq!((at("entry.note.kind").as_str(), at("entry.headings").len()), (Some("job_search"), Some(0)));
+            assert!(at("entry.note.job_search").is_true() && at("entry.note.job_club").is_none());
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_input_is_shown_by_debug() {
+        let json = set_only(&input()).expect("JSON");
+        let group = Group::new(fields("RenderInput").expect("ours"), json.as_object().expect("fields"));
+        assert!(!format!("{group:?}").contains("Testpatient"));
+    }
+}

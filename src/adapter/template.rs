@@ -23,9 +23,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
 /// What is said of a template that was stopped.
 pub(super) const TOO_MUCH: &str = "makes too much work or text";
+/// What one message may cost: an instruction is 1, 64 bytes made are 1. Bounds time and memory (about 25 MB).
 const FUEL: u64 = 400_000;
 /// Depth of includes and loops: minijinja counts an include as ten.
 const RECURSION: usize = 100;

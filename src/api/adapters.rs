@@ -184,7 +184,7 @@ async fn preview(
 
 /// What the record was asked for a message that was made; nobody asks it for a preview.
 fn as_looked_up(fitted: &Fitted, made: Option<&Made>, input: &mut v1::RenderInput) -> Result<(), String> {
-    for question in fitted.pack.lookups(input).map_err(|e| e.to_string())? {
+    for question in fitted.pack.lookups(input, &fitted.settings).map_err(|e| e.to_string())? {
         let answers = made.map(|m| m.looked_up.as_slice()).unwrap_or_default();
         let answer = answers.iter().find(|a| a.name == question.name);
         let answer =

@@ -133,7 +133,7 @@ async fn render(
     let Some(mut input) = compose(&composition) else {
         return Ok(hold(ParkReason::NotRenderable, "the document it speaks of is not known here"));
     };
-    let questions = match fitted.pack.lookups_for(&input, &fitted.settings) {
+    let questions = match fitted.pack.lookups(&input, &fitted.settings) {
         Ok(questions) => questions,
         Err(e) => return Ok(unrenderable(&e)),
     };

@@ -505,16 +505,8 @@ impl Pack {
         self.manifest.lookups.iter().any(|l| l.when.iter().all(holds))
     }
 
-    /// What the record must be asked before this entry can be made. `input.settings` are the endpoint's.
-    pub fn lookups(&self, input: &RenderInput) -> Result<Vec<LookupQuestion>, RenderError> {
-        match self.manifest.lookups.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.lookups_for(input, &self.input_settings(input)?),
-        }
-    }
-
-    /// As [`Pack::lookups`], under settings that have their defaults already.
-    pub fn lookups_for(
+    /// What the record must be asked before this entry can be made, under settings that have their defaults already ([`Pack::settings`]).
+    pub fn lookups(
         &self,
         input: &RenderInput,
         settings: &Map<String, Value>,

@@ -64,7 +64,7 @@ fn the_question_is_made_of_the_input_and_escaped() {
     if let Some(name) = input.patient.as_mut().and_then(|p| p.name.as_mut()) {
         name.family = "O\"<Test".into();
     }
-    let questions = pack.lookups(&input).expect("a question");
+    let questions = pack.lookups(&input, &pack.input_settings(&input).expect("settings")).expect("a question");
     let asked = String::from_utf8(questions[0].request.clone()).expect("UTF-8");
     let number = input.patient.as_ref().and_then(|p| p.nhs_number.clone()).expect("a number");
     assert!(asked.starts_with("POST find?when=") && asked.contains("Content-Type: application/xml"), "{asked}");

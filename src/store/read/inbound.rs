@@ -84,8 +84,7 @@ impl Store {
         control_id: &str,
     ) -> Result<Vec<Inbound>, StoreError> {
         let sql = BY_CONTROL_ID.for_pool(&self.readers);
-        let as_stored = |text: &str| as_stored(text).into_owned();
-        let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source)).bind(as_stored(control_id)).fetch_all(p).await)?;
+        let rows: Vec<Row> = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(as_stored(source).into_owned()).bind(as_stored(control_id).into_owned()).fetch_all(p).await)?;
         rows.into_iter().map(read).collect()
     }
 

@@ -173,9 +173,11 @@ pub(super) fn exercise_lookups(heard: &Heard) {
         let reply = Reply::new(status, [("content-type", "application/fhir+json")], body.into_bytes()).to_bytes();
         heard.refused(pack.looked_up("patient", &reply, &mut input));
     }
-    let settings = json!({ "subject_by": "lookup" });
-    input.settings = Some(serde_json::from_value(settings).expect("settings are a struct"));
-    for LookupQuestion { name, .. } in pack.lookups(&input).unwrap_or_default() {
+    let mut settings = pack.manifest.settings.examples();
+    settings.insert("subject_by".into(), "lookup".into());
+    let questions = pack.lookups(&input, &settings).expect("questions");
+    assert!(!questions.is_empty(), "nothing is asked");
+    for LookupQuestion { name, .. } in questions {
         heard.debug(&name);
     }
 }
