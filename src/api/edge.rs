@@ -97,7 +97,12 @@ impl Caller {
 
     /// What the store needs to know of a call that writes.
     pub fn write(&self, request: RequestKey) -> write::Call {
-        write::Call { actor: self.actor(), scope: self.scope.clone(), request, trace: self.trace.clone() }
+        write::Call {
+            actor: self.actor(),
+            scope: self.scope.clone(),
+            request: Some(request),
+            trace: self.trace.clone(),
+        }
     }
 
     /// The trust's time zone; UTC for one that config does not have.

@@ -260,7 +260,7 @@ async fn list(source: &FolderSource, file: Found) -> Result<(), Trouble> {
     let call = |number: u32| Call {
         actor: Actor::bridge(),
         scope: source.scope.clone(),
-        request: RequestKey { key: digest(&[&whole, &number.to_be_bytes()]), content: whole },
+        request: Some(RequestKey { key: digest(&[&whole, &number.to_be_bytes()]), content: whole }),
         trace: None,
     };
     let now = source.clock.now();

@@ -101,7 +101,7 @@ pub(super) async fn one(source: &Source, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>,
         if inbound.bytes.0.len() <= weigh::LARGE_BYTES {
             let as_new = weighed(source, &envelope, inbound.clone()).await?;
             let refused = weigh::Refused::of(&as_new);
-            if let Some(answer) = source.store.take_in_new(TakenForNew(as_new)).await? {
+            if let Some(answer) = source.store.take_in_new(TakenForNew::new(as_new)).await? {
                 refused.inspect(|refused| refused.tell(source));
                 return Ok(unpack_frames(&answer));
             }

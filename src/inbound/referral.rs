@@ -55,7 +55,7 @@ pub fn keys(create: &CreateReferral) -> Vec<PatientKey> {
     number.into_iter().chain(details.local_identifiers.iter().cloned().map(PatientKey::Local)).collect()
 }
 
-/// The endpoint itself calls; the message is its own request id.
+/// The endpoint itself calls. The message is its own request id, until it is taken for new by the id it came with.
 fn call(source: &Source, inbound: &Inbound) -> Call {
     let mut key = Sha256::new();
     for part in ["inbound", source.endpoint.as_str(), &inbound.source, &inbound.control_id] {
@@ -66,7 +66,7 @@ fn call(source: &Source, inbound: &Inbound) -> Call {
     Call {
         actor: Actor { principal: format!("endpoint:{}", source.endpoint), role: "epr_system".into() },
         scope: Scope::trusts([source.trust.clone()]),
-        request: RequestKey { key: key.finalize().into(), content: Sha256::digest(&inbound.content).into() },
+        request: Some(RequestKey { key: key.finalize().into(), content: Sha256::digest(&inbound.content).into() }),
         trace: None,
     }
 }

@@ -108,7 +108,9 @@ impl WayIn {
     /// The store's; it is not parked.
     pub async fn reprocess(&self, call: Call, kept: Inbound, reason: String) -> Result<Answered, WriteError> {
         let store = &self.source.store;
-        if let Some(answer) = store.answered(&call.request).await? {
+        if let Some(request) = &call.request
+            && let Some(answer) = store.answered(request).await?
+        {
             return Ok(Answered::Repeated(answer));
         }
         if kept.state != InboundState::Parked {

@@ -203,9 +203,17 @@ impl Write for Received {
 
 /// A message that is taken for new: it is taken in where nothing came under its id from its sender before. Looked for with everything else that has
 /// to be known, so that a new one, as nearly all are, costs no look of its own.
-pub struct TakenForNew(pub Received);
+pub struct TakenForNew(Received);
 
 impl TakenForNew {
+    pub fn new(mut received: Received) -> Self {
+        // Its id says whether it is a repeat.
+        if let Received::Referral(referral) = &mut received {
+            referral.referral.call.request = None;
+        }
+        Self(received)
+    }
+
     fn key(&self) -> (EndpointId, String, String) {
         let inbound = self.0.inbound();
         let text = |text: &str| as_stored(text).into_owned();

@@ -50,21 +50,23 @@ use uuid::Uuid;
 pub struct Call {
     pub actor: Actor,
     pub scope: Scope,
-    pub request: RequestKey,
+    /// `None`: what it carries out says itself whether it came before, and nothing is remembered of it.
+    pub request: Option<RequestKey>,
     /// W3C traceparent, so that the delivery's spans hang under the call's.
     pub trace: Option<String>,
 }
 
 impl Call {
-    /// The request's row tells whether this is a repeat.
+    /// Its row, where there is to be one, tells whether this is a repeat.
     pub(super) fn needs(&self, keys: &mut Keys) {
-        keys.requests.insert(self.request.key);
+        keys.requests.extend(self.request.as_ref().map(|r| r.key));
     }
 
     /// The same request again gets the same answer; the same id with other content is refused.
     pub(super) fn repeated(&self, view: &View) -> Result<Option<Answered>, WriteError> {
-        match view.requests.get(&self.request.key) {
-            Some((content, answer)) if *content == self.request.content => Ok(Some(Answered::Repeated(answer.clone()))),
+        let Some(request) = &self.request else { return Ok(None) };
+        match view.requests.get(&request.key) {
+            Some((content, answer)) if *content == request.content => Ok(Some(Answered::Repeated(answer.clone()))),
             Some(_) => Err(Refusal::RequestIdReused.into()),
             None => Ok(None),
         }
@@ -72,7 +74,9 @@ impl Call {
 
     /// Remembers the answer. Errors are not remembered.
     pub(super) fn answer(&self, view: &mut View, answer: Answer) -> Answered {
-        view.requests.put(self.request.key, (self.request.content, answer.clone()));
+        if let Some(request) = &self.request {
+            view.requests.put(request.key, (request.content, answer.clone()));
+        }
         Answered::Fresh(answer)
     }
 }

@@ -68,11 +68,10 @@ pub(super) async fn exercise_writes(bridge: &Bridge, heard: &Heard) {
 
     let note = bridge.note(TEXT);
     let again = bridge.note(&format!("{TEXT}, again"));
-    let (request, other) = (note.call.request.clone(), again.call.request.clone());
+    let (request, other) = (note.call.request.clone().unwrap(), again.call.request.clone().unwrap());
     let written = bridge.try_write(note).await.unwrap();
     let mut reused = again;
-    reused.call.request.key = request.key;
-    reused.call.request.content = other.content;
+    reused.call.request = Some(ips_bridge::store::record::RequestKey { key: request.key, content: other.content });
     heard.refused(bridge.try_write(reused).await);
 
     // The same external id; the same numbers under another name; a number that another patient has.
@@ -91,7 +90,7 @@ pub(super) async fn exercise_writes(bridge: &Bridge, heard: &Heard) {
     };
     heard.refused(bridge.store.update_patient(taken).await);
     let mut stale = bridge.call();
-    stale.request.key[0] ^= 1;
+    stale.request.as_mut().unwrap().key[0] ^= 1;
     let stale = UpdatePatient {
         call: stale,
         patient_id: other.patient_id,

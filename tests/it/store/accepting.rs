@@ -19,7 +19,7 @@ async fn what_was_answered_is_there_for_whoever_opens_the_record_next() {
         let bridge = Bridge::on(&test.url).await;
         let of = bridge.refer(&rx9(), person(), "copies").await;
         let write = bridge.note(&of, note("Met at the job centre."));
-        let (key, call) = (write.call.request.key, write.call.clone());
+        let (key, call) = (write.call.request.as_ref().unwrap().key, write.call.clone());
         let written = written(&bridge.store.write_note(write).await.unwrap());
         assert_eq!(written.deliveries.len(), 2);
         // No shut-down: the other one finds what is on disk.
@@ -41,7 +41,7 @@ async fn what_was_answered_is_there_for_whoever_opens_the_record_next() {
         assert_eq!(deliveries, answered);
         // The request id is remembered, so the same request is recognised.
         let again = WriteNote { call, ..bridge.note(&of, note("Met at the job centre.")) };
-        assert_eq!(again.call.request.key, key);
+        assert_eq!(again.call.request.as_ref().unwrap().key, key);
         let repeated = bridge.store.write_note(again).await.unwrap();
         assert!(matches!(repeated, Answered::Repeated(_)));
         assert_eq!(repeated.answer().subject, written.note.0);

@@ -330,7 +330,7 @@ async fn only_a_message_under_whose_id_nothing_came_is_taken_for_new() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
         let store = &bridge.store;
-        let take = |inbound: Inbound| store.take_in_new(TakenForNew(Receive { inbound }.into()));
+        let take = |inbound: Inbound| store.take_in_new(TakenForNew::new(Receive { inbound }.into()));
         for control_id in ["A1", "A\u{0}1"] {
             let first = ignored(&bridge, "PAS|RX9", control_id, b"one");
             assert_eq!(take(first.clone()).await.unwrap(), Some(first.reply.0));
@@ -348,12 +348,40 @@ async fn only_a_message_under_whose_id_nothing_came_is_taken_for_new() {
             let beside = Bridge::on(&test.url).await;
             let theirs = Receive { inbound: ignored(&beside, "PAS|RX9", "A3", b"one") };
             let ours = take(ignored(&bridge, "PAS|RX9", "A3", b"one"));
-            let (one, other) = tokio::join!(ours, beside.store.take_in_new(TakenForNew(theirs.into())));
+            let (one, other) = tokio::join!(ours, beside.store.take_in_new(TakenForNew::new(theirs.into())));
             assert!(one.unwrap().is_some() != other.unwrap().is_some(), "two bridges take it once");
             kept += 1;
             beside.close().await;
         }
         assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM inbound").await, kept);
+        bridge.close().await;
+    }
+}
+
+/// One without an id of its own: nothing but the message's says that it is the same.
+#[tokio::test]
+async fn a_referral_that_is_taken_for_new_is_made_once_by_however_many_bridges() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let beside = if test.kind == "postgres" { Some(Bridge::on(&test.url).await) } else { None };
+        let other = beside.as_ref().unwrap_or(&bridge);
+        let take = async |bridge: &Bridge, bytes: &[u8]| {
+            let inbound = ignored(bridge, "PAS|RX9", "R1", bytes);
+            let referral = bridge.referral(&rx9(), numbered("9990000018"), "east");
+            let reply = Box::new(|_: Result<_, &_>| b"MSA|AA".to_vec());
+            bridge.store.take_in_new(TakenForNew::new(ReceivedReferral { inbound, referral, reply }.into())).await
+        };
+        let (here, there) = tokio::join!(take(&bridge, b"one"), take(other, b"one"));
+        assert!(here.unwrap().is_some() != there.unwrap().is_some(), "at once");
+        for (bridge, bytes) in [(&bridge, b"one"), (other, b"one"), (&bridge, b"two"), (other, b"two")] {
+            assert_eq!(take(bridge, bytes).await.unwrap(), None, "and later");
+        }
+        for (table, rows) in [("referral", 1), ("inbound", 1), ("request", 0)] {
+            assert_eq!(raw::number(&test.url, &format!("SELECT COUNT(*) FROM {table}")).await, rows, "{table}");
+        }
+        if let Some(beside) = beside {
+            beside.close().await;
+        }
         bridge.close().await;
     }
 }

@@ -20,7 +20,7 @@ fn report(bridge: &Bridge, delivery: Option<DeliveryId>, verdict: Verdict) -> Re
 }
 
 fn numbered(n: u8) -> Call {
-    Call { request: RequestKey { key: [n; 32], content: [1; 32] }, ..call(&rx9()) }
+    Call { request: Some(RequestKey { key: [n; 32], content: [1; 32] }), ..call(&rx9()) }
 }
 
 async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> Reconciled {

@@ -140,7 +140,7 @@ pub fn call_of(trust: &OdsCode, id: u64, content: u64) -> Call {
     Call {
         actor: Actor { principal: "ips-app".into(), role: "ips_worker".into() },
         scope: Scope::trusts([trust.clone()]),
-        request: request(id, content),
+        request: Some(request(id, content)),
         trace: None,
     }
 }

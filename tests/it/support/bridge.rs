@@ -368,7 +368,7 @@ impl Bridge {
         Call {
             actor: Actor { principal: "ips-system".into(), role: "ips_worker".into() },
             scope: Scope::trusts([trust()]),
-            request,
+            request: Some(request),
             trace: self.trace.clone(),
         }
     }
