@@ -227,20 +227,29 @@ pub struct Delivery {
     /// Rises with each change.
     pub version: i64,
     /// The version before it at this endpoint that must be settled first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<DeliveryId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub park: Option<Park>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
     /// The present rendering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendering: Option<RenderingId>,
     /// An attempt with the present lease has begun: bytes may be leaving this moment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begun: bool,
     /// Attempts whose outcome nobody knows.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unresolved: u32,
     /// Attempts that sent bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
     /// Refused-but-retryable replies since the last person looked.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub refused_retries: u32,
     /// Resends after unknown outcomes since the last person looked.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown_resends: u32,
     /// Turns that came to nothing because of this very one, since the last person looked.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -252,29 +261,37 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_there: Option<NotThere>,
     /// Holds that a person has looked at and overridden.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overridden: Vec<ParkReason>,
     /// Who the patient was when a person last approved a change of identity: that one may be sent, and no later one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Box<Identity>>,
     /// A message made for another identity or another far end may stand there, under the same document id: what names the document by that id alone
     /// may mean the other one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sent_for_others: bool,
     /// The EPR's own id of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_id: Option<String>,
     /// Where its messages went when the record told that id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_place: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<Cancelled>,
     /// What a newer version did to it in the record since it was filed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
     /// W3C traceparent of the call that wrote it, so that the trace goes on after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
 }
 

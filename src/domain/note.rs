@@ -62,16 +62,28 @@ pub struct Contact {
     pub mechanism: ContactMechanism,
     pub attendance: Attendance,
     pub mode: ContactMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_minutes: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_present: Option<Private<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sensitivity {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub third_party: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub serious_harm: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_for_patient: bool,
+}
+
+impl Sensitivity {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,8 +225,11 @@ enum ContactRule {
 pub struct NoteContent {
     pub occurred_at: Timestamp,
     pub text: Private<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Contact>,
+    #[serde(default, skip_serializing_if = "Sensitivity::is_none")]
     pub sensitivity: Sensitivity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk_disclosed: Option<RiskDisclosed>,
     pub kind: NoteKind,
 }

@@ -123,8 +123,10 @@ impl PatientDetails {
 /// Who the patient was, to the record, when an entry was written. Kept with the entry for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nhs_number: Option<NhsNumber>,
     pub nhs_number_status: NhsNumberStatus,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub local_identifiers: Vec<LocalIdentifier>,
     pub date_of_birth: Private<Date>,
     pub family: Private<String>,

@@ -108,19 +108,28 @@ impl From<SourceCode> for String {
 /// What the referrer says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReferralDetails {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub external_ids: Vec<ExternalId>,
     pub source: SourceCode,
     pub priority: ReferralPriority,
     pub referrer_name: Private<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referrer_role: Option<Private<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referrer_ods: Option<OdsCode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referring_team: Option<Private<String>>,
     pub team: TeamId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<OdsCode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Private<String>>,
     /// `None`: not known, so the client counts neither as out of work nor as in work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub employment_status: Option<EmploymentStatus>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub job_retention: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub months_out_of_work: Option<i32>,
 }
 
@@ -158,27 +167,37 @@ pub struct Referral {
     pub state: ReferralState,
     pub details: ReferralDetails,
     pub received_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declined_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_reason: Option<DeclineReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_text: Option<Private<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_reason: Option<CloseReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<Author>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_from: Option<EndpointId>,
     /// Control id of the message it came in, for the reply's MSA-2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_control_id: Option<String>,
     pub touched_at: Timestamp,
     /// The latest disclosure decision: when, and whether employers may be approached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub employer_approach: Option<EmployerApproach>,
     /// What the referrer said when taking it back.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_text: Option<Private<String>>,
     /// When the referrer last told something new of it, by the EPR's clock.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_at: Option<Timestamp>,
     /// Its details are those of the message it came with, and not of a call of the API.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_received: bool,
 }
 

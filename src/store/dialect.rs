@@ -85,6 +85,7 @@ pub(super) use on;
 /// * `{none:uuid}` – nothing, of that type
 /// * `{clock}` – the database's clock where bridges share it, else nothing; `{due}` – the same clock, else the time in `$3`
 /// * `{bytes_none}` – no bytes
+/// * `{came}` – by what requests are in the order they came
 /// * `INSERT{all}` – on SQLite a row that cannot be inserted leaves the rows before it: the whole transaction must be taken back then
 pub(super) struct Sql {
     sqlite: String,
@@ -112,6 +113,7 @@ impl Sql {
             .replace("{clock}", "NULL")
             .replace("{due}", "$3")
             .replace("{all}", " OR FAIL")
+            .replace("{came}", "rowid")
             .replace("{bytes_none}", "x''");
         let postgres = postgres
             // An array, not a join: whatever the planner knows of the table, it looks each up in an index.
@@ -124,6 +126,7 @@ impl Sql {
             .replace("{due}", "(SELECT {clock})")
             .replace("{clock}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
             .replace("{all}", "")
+            .replace("{came}", "at")
             .replace("{bytes_none}", "''::bytea");
         Self { sqlite: columns(&sqlite, false), postgres: columns(&postgres, true) }
     }

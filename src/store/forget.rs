@@ -16,7 +16,11 @@ const FOUND_MAX: i64 = 5_000;
 /// Taken away in one commit.
 const PART: usize = 500;
 
-statement!(OLD_REQUESTS, "SELECT key FROM request WHERE at < $1 LIMIT $2");
+// Where a clock was ahead for a while, what came after that is forgotten once what came meanwhile is.
+statement!(
+    OLD_REQUESTS,
+    "SELECT key FROM (SELECT key, at FROM request AS due ORDER BY {came} LIMIT $2) AS due WHERE at < $1"
+);
 statement!(
     OLD_IGNORED,
     "SELECT id FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at < $2 AND rule <> '(older news)' AND length(bytes) > 0 LIMIT $3"

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "record_names", include_str!("../../migrations/0006_record_names.sql")),
     (7, "identifier_values", include_str!("../../migrations/0007_identifier_values.sql")),
     (8, "fewer_pages", include_str!("../../migrations/0008_fewer_pages.sql")),
+    (9, "requests_as_they_came", include_str!("../../migrations/0009_requests_as_they_came.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.

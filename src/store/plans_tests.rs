@@ -5,7 +5,7 @@ use super::read::{deliveries, documents, endpoints, entries, facts, inbound, pat
 use super::{forget, puts, sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     include_str!("../../migrations/0001_record.sql"),
     include_str!("../../migrations/0002_ask.sql"),
     include_str!("../../migrations/0003_inbound_patients.sql"),
@@ -14,6 +14,7 @@ const TABLES: [&str; 8] = [
     include_str!("../../migrations/0006_record_names.sql"),
     include_str!("../../migrations/0007_identifier_values.sql"),
     include_str!("../../migrations/0008_fewer_pages.sql"),
+    include_str!("../../migrations/0009_requests_as_they_came.sql"),
 ];
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
@@ -61,7 +62,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::DUE_CHAINS ["lane_due", "delivery_ready", "delivery_asks", "delivery_by_subject"];
         puts::DROP_REQUESTS;
         puts::FORGET_IGNORED;
-        forget::OLD_REQUESTS ["request_by_age"];
+        forget::OLD_REQUESTS;
         forget::OLD_IGNORED ["inbound_by_state_time"];
         puts::SET_HEADS ["delivery_ready", "delivery_asks"];
         puts::PUT_LANES;

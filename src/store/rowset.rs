@@ -194,3 +194,51 @@ where
         Tx::Postgres(t) => bound!(sqlx::query_as(AssertSqlSafe(sql)), arguments).fetch_all(t.connection()).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::Delivery;
+    use crate::domain::entry::Entry;
+    use crate::domain::referral::Referral;
+    use serde::de::DeserializeOwned;
+
+    /// As rows were written when what is not set stood there as well.
+    const DELIVERY: &str = r#"{"id":"01M8F9VPM6F17V1JBBDSNRQMZ6","entry_id":"01M8F9VPM6F0MVVYWF7BAPSND5","subject":{"Note":"01M8F9VPM6E0FBBBSXAC8QV71M"},
+        "subject_version":1,"action":"Create","trust":"RZ9","patient_id":"01M8F9VNR4E02T351AF91TRZ93","referral_id":"01M8F9VNR4EDPRMAD0Z4KKK4W0","endpoint":"epr",
+        "lane_seq":8,"state":"Queued","version":1,"predecessor":null,"park":null,"evidence":[],"rendering":null,"begun":false,"unresolved":0,"attempts":0,
+        "refused_retries":0,"unknown_resends":0,"overridden":[],"approved":null,"sent_for_others":false,"record_id":null,"release_at":null,"next_attempt_at":null,
+        "created_at":"2026-11-27T20:06:31.30205545Z","accepted_at":null,"filed_at":null,"cancelled":null,"trace":null}"#;
+    const ENTRY: &str = r#"{"id":"01M8F9VP0TFDG9FN8CEN6ADTN7","trust":"RZ9","patient_id":"01M8F9VNATEGR8JTX9Y18XF0G8","referral_id":"01M8F9VNATFJ289FFPRK9B9BHY",
+        "subject":{"Note":"01M8F9VP0TETHA6W9QNWDRH0P4"},"version":1,"body":{"Note":{"Create":{"occurred_at":"2026-11-27T19:36:30.68109Z","text":"Met Sam.",
+        "contact":{"mechanism":"FaceToFace","attendance":"AttendedOnTime","mode":"Individual","duration_minutes":45,"location":null,"others_present":null},
+        "sensitivity":{"third_party":false,"serious_harm":false,"not_for_patient":false},"risk_disclosed":null,"kind":"JobSearch"}}},
+        "occurred_at":"2026-11-27T19:36:30.68109Z","recorded_at":"2026-11-27T20:06:30.682354494Z","author":{"staff_id":"ES1042","display_name":"Grace Okafor",
+        "role_title":"Employment Specialist","organisation":"A8JX"},"submitted_by":"development","identity":{"nhs_number":null,"nhs_number_status":"Verified",
+        "local_identifiers":[],"date_of_birth":"1985-04-12","family":"Testpatient"}}"#;
+    const REFERRAL: &str = r#"{"id":"01M8F9V1CFFC7BG6XRQPS2W6DE","trust":"RZ9","version":1,"patient_id":"01M8F9V129F9DTFAG53HMJANAK","state":"Received",
+        "details":{"external_ids":[],"source":"P1","priority":"Routine","referrer_name":"MR TUNDE ADEYEMI","referrer_role":null,"referrer_ods":"RZ9",
+        "referring_team":null,"team":"IPS-NORTH","site":null,"reason":null,"employment_status":null,"job_retention":false,"months_out_of_work":null},
+        "received_at":"2026-03-01T09:00:00Z","accepted_at":null,"declined_at":null,"closed_at":null,"decline_reason":null,"decline_text":null,"close_reason":null,
+        "assigned_to":null,"received_from":"epr","received_control_id":"E1X0000000125","touched_at":"2026-11-27T20:06:09.551604111Z","employer_approach":null,
+        "close_text":null,"told_at":null,"as_received":false}"#;
+
+    /// Shorter, and the same when it is read.
+    fn is_read_as_before<T: DeserializeOwned + serde::Serialize + PartialEq + std::fmt::Debug>(before: &str) {
+        let read: T = serde_json::from_str(before).expect("a row as it was");
+        let mut now = Vec::new();
+        read.write(&mut now);
+        let now = String::from_utf8(now).expect("text");
+        for unset in ["null", "false", "[]", ":0,"] {
+            assert!(!now.contains(unset), "{unset} in {now}");
+        }
+        assert_eq!(serde_json::from_str::<T>(&now).expect("a row as it is"), read);
+    }
+
+    #[test]
+    fn what_is_not_set_is_not_written_and_rows_that_say_so_read_the_same() {
+        is_read_as_before::<Delivery>(DELIVERY);
+        is_read_as_before::<Entry>(ENTRY);
+        is_read_as_before::<Referral>(REFERRAL);
+    }
+}
