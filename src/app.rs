@@ -11,6 +11,7 @@ mod login;
 pub mod metrics;
 mod packs;
 mod room;
+mod runtime;
 pub mod senders;
 mod serve;
 pub mod telemetry;
@@ -18,4 +19,5 @@ mod tls;
 
 pub use ambient::{SystemClock, SystemEntropy};
 pub use packs::named as pack_named;
+pub use runtime::runtime;
 pub use serve::{Listening, Running, StartError, start, url as store_url};

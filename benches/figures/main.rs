@@ -30,8 +30,7 @@ fn main() {
     if wanted("render") || wanted("parse") {
         packs::measure(&mut report);
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = ips_bridge::app::runtime(Some(2)).expect("a runtime");
     runtime.block_on(async {
         let stores: Vec<(&str, String)> = bridge::stores();
         for (name, url) in &stores {

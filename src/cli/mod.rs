@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match crate::app::runtime(None) {
         Ok(runtime) => runtime,
         Err(e) => return ended(&Failure::Refused(format!("cannot start: {e}"))),
     };

@@ -13,9 +13,9 @@ pub const WAIT_MAX: Duration = Duration::from_secs(3);
 /// A connection that is held longer than this makes the endpoint a slow one.
 const SLOW: Duration = Duration::from_millis(500);
 /// Deliveries in hand for each connection, whatever they are at.
-const IN_HAND_PER_WAY: u32 = 6;
+const IN_HAND_PER_WAY: u32 = 7;
 /// Of those: made ready while the connections are in use. Taken up together they cost the record one look.
-const AHEAD_PER_WAY: u32 = 2;
+const AHEAD_PER_WAY: u32 = 3;
 
 /// One endpoint's turns.
 pub struct Ways {
@@ -61,7 +61,7 @@ impl Ways {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let room = (self.count * IN_HAND_PER_WAY).saturating_sub(in_hand).min(may_wait.saturating_sub(ahead));
         // Taking up costs the record a look each time: not for every one that goes, while others are ready.
-        if !is_slow && ahead > 0 && room < self.count { 0 } else { room }
+        if !is_slow && ahead > 0 && room < self.count * AHEAD_PER_WAY / 2 { 0 } else { room }
     }
 
     /// One is taken up.
@@ -107,31 +107,32 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn while_connections_come_free_quickly_twice_as_many_are_made_ready_as_are_on_their_way() {
+    async fn while_connections_come_free_quickly_more_are_made_ready_than_are_on_their_way() {
         let ways = Ways::new(2);
-        assert_eq!(ways.room(0), 4);
-        let mut ready: Vec<Ahead> = (0..4).map(|_| ways.ahead()).collect();
-        assert_eq!(ways.room(4), 0, "four wait for a turn");
+        assert_eq!(ways.room(0), 6);
+        let mut ready: Vec<Ahead> = (0..6).map(|_| ways.ahead()).collect();
+        assert_eq!(ways.room(6), 0, "six wait for a turn");
         let turns = [ready.remove(0).turn().await, ready.remove(0).turn().await];
-        assert_eq!(ways.room(4), 2, "those two are on their way, two more may be made ready");
-        let more = [ways.ahead(), ways.ahead()];
+        assert_eq!(ways.room(6), 0, "two are on their way, and two more are not worth a look");
+        ready.truncate(3);
+        assert_eq!(ways.room(5), 3);
         ready.clear();
-        assert_eq!((ways.room(6), ways.room(10), ways.room(12)), (2, 2, 0), "what is being settled counts");
-        drop((turns, more));
-        assert_eq!(ways.room(0), 4);
+        assert_eq!((ways.room(8), ways.room(12), ways.room(14)), (6, 2, 0), "what is being settled counts");
+        drop(turns);
+        assert_eq!(ways.room(0), 6);
     }
 
     #[test]
     fn while_some_are_ready_others_are_taken_up_several_at_a_time() {
         let ways = Ways::new(4);
-        let mut ready: Vec<Ahead> = (0..8).map(|_| ways.ahead()).collect();
-        assert_eq!(ways.room(8), 0);
-        ready.truncate(5);
-        assert_eq!(ways.room(5), 0, "three for five that are ready are not worth a look");
-        ready.truncate(4);
-        assert_eq!(ways.room(4), 4);
+        let mut ready: Vec<Ahead> = (0..12).map(|_| ways.ahead()).collect();
+        assert_eq!(ways.room(12), 0);
+        ready.truncate(7);
+        assert_eq!(ways.room(7), 0, "five for seven that are ready are not worth a look");
+        ready.truncate(6);
+        assert_eq!(ways.room(6), 6);
         ready.clear();
-        assert_eq!(ways.room(23), 1, "with nothing ready, for every one");
+        assert_eq!(ways.room(27), 1, "with nothing ready, for every one");
     }
 
     #[test]
@@ -152,7 +153,7 @@ mod tests {
         drop(ready);
         let kept = turn(Duration::ZERO);
         drop(turn(Duration::ZERO));
-        assert_eq!(ways.room(1), 4, "quick again");
+        assert_eq!(ways.room(1), 6, "quick again");
         drop(kept);
     }
 }

@@ -1,0 +1,28 @@
+//! The threads that calls and deliveries are served on.
+
+use tokio::runtime::{Builder, Runtime};
+
+/// How far they stand behind the record's writer, as `nice` counts. Everybody who is served waits for the next commit: where the threads of a
+/// small machine are all busy, the system would let the writer wait for some milliseconds each time it is woken.
+const BEHIND_THE_WRITER: i32 = 5;
+
+/// A runtime with a thread for each processor, or so many. What it is blocked on, and so the writer that is started there, runs before them.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn runtime(threads: Option<usize>) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all();
+    // Elsewhere it would be the whole process. A thread begins with what the thread has that starts it, so this is no step down, but a place.
+    #[cfg(target_os = "linux")]
+    if let Ok(before) = rustix::process::getpriority_process(None) {
+        builder.on_thread_start(move || {
+            // Where the system does not let them they are served no worse than before.
+            let _ = rustix::process::setpriority_process(None, before + BEHIND_THE_WRITER);
+        });
+    }
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.build()
+}
