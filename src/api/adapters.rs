@@ -16,7 +16,7 @@ use crate::adapter::form::{message, request};
 use crate::adapter::{Fault, Fitted, Pack, ParseError, Parsed, RenderError, Status, masked};
 use crate::domain::chain;
 use crate::domain::delivery::Delivery;
-use crate::domain::ids::{DeliveryId, control_id_part};
+use crate::domain::ids::{DeliveryId, random_80_bits};
 use crate::domain::organisation::EndpointId;
 use crate::domain::rule::{Violation, Violations};
 use crate::store::record::{ActivePack, PackKept, Rendering as Made};
@@ -243,8 +243,7 @@ async fn stored(
         Some(id) => store.outcome(scope, id).await?.and_then(|o| o.current),
         None => None,
     };
-    let control_id =
-        made.map_or_else(|| control_id_part(c.edge.clock.now(), c.edge.entropy.as_ref()), |m| m.control_id.clone());
+    let control_id = made.map_or_else(|| random_80_bits(c.edge.entropy.as_ref()), |m| m.control_id.clone());
     let input = compose(&Composition {
         entry: &entry,
         spoken_of: spoken_of.as_ref(),

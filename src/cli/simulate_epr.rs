@@ -6,7 +6,7 @@ use super::pretend::{PEOPLE, Referring};
 use super::signals::Signals;
 use crate::app::{SystemClock, SystemEntropy};
 use crate::domain::ambient::Clock;
-use crate::domain::ids::control_id_part;
+use crate::domain::ids::random_80_bits;
 use crate::simulator::control::{Options, RunError, run as simulate};
 use crate::simulator::record::RecordSettings;
 use crate::simulator::{Record, Settings, Show};
@@ -123,8 +123,8 @@ fn referrals(args: &Args) -> Result<Vec<Vec<u8>>, Failure> {
     let time = SystemClock.now().to_zoned(TimeZone::UTC);
     let wanted = PEOPLE.iter().take(args.send_referral.unwrap_or(0).into());
     let bytes = wanted.map(|person| {
-        let part = || control_id_part(SystemClock.now(), &SystemEntropy);
-        let (control_id, referral_id) = (format!("REF{}", part()), format!("REF-{}", &part()[8..]));
+        let (control_id, random) = (format!("REF{}", random_80_bits(&SystemEntropy)), random_80_bits(&SystemEntropy));
+        let referral_id = format!("REF-{}", &random[..8]);
         let referring = Referring {
             person,
             control_id: &control_id,

@@ -47,14 +47,11 @@ pub fn new_uuid(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
-/// 16 Crockford characters: the changing part of a control id. Eight are the time in steps of 16 ms, so that what is made one after the other is looked for
-/// and kept side by side; eight are random. Never a counter, which a restored backup would reuse.
-pub fn control_id_part(now: Timestamp, entropy: &dyn Entropy) -> String {
-    let mut bytes = [0u8; 16];
-    let steps = now.as_millisecond().max(0).unsigned_abs() / 16;
-    bytes[6..11].copy_from_slice(&steps.to_be_bytes()[3..]);
-    entropy.fill(&mut bytes[11..]);
-    crockford(bytes)[10..].to_owned()
+/// 16 Crockford characters of 80 random bits: the changing part of a control id. Never a counter, which a restored backup would reuse.
+pub fn random_80_bits(entropy: &dyn Entropy) -> String {
+    let mut random = [0u8; 16];
+    entropy.fill(&mut random[6..]);
+    crockford(random)[10..].to_owned()
 }
 
 /// Whether a control id may be one of ours: it ends in such a text.
@@ -151,29 +148,6 @@ mod tests {
         {
             assert_eq!(from_crockford(text), Err(NotAnId));
         }
-    }
-
-    /// Counts on, so that nothing is twice.
-    struct Counting(std::sync::atomic::AtomicU64);
-
-    impl Entropy for Counting {
-        fn fill(&self, bytes: &mut [u8]) {
-            let n = self.0.fetch_add(0x0123_4567_89ab, std::sync::atomic::Ordering::Relaxed).to_be_bytes();
-            bytes.iter_mut().zip(n.iter().rev().cycle()).for_each(|(b, n)| *b = *n);
-        }
-    }
-
-    #[test]
-    fn control_ids_sort_by_the_time_they_were_made_at_and_are_not_a_counter() {
-        let entropy = Counting(std::sync::atomic::AtomicU64::new(1));
-        let at = |ms: i64| control_id_part(Timestamp::from_millisecond(ms).expect("a time"), &entropy);
-        let now = 1_795_809_990_000;
-        let made: Vec<String> = (0..50).map(|i| at(now + 16 * i)).collect();
-        assert!(made.is_sorted() && made.iter().all(|id| id.len() == 16 && may_be_ours(id)), "{made:?}");
-        let (one, other) = (at(now), at(now));
-        assert_eq!(one[..8], other[..8]);
-        assert_ne!(one[8..], other[8..], "what a restored backup or a clock put back makes again is another one");
-        assert_eq!(at(i64::from(-1))[..8], *"00000000", "before 1970 there was nobody to send to");
     }
 
     #[test]

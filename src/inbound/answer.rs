@@ -5,7 +5,7 @@ use super::Source;
 use crate::adapter::Fitted;
 use crate::adapter::hl7::{Ack, AckCode, AckError, AckMode as Asked, Envelope};
 use crate::adapter::xml::Said;
-use crate::domain::ids::{ReferralId, control_id_part};
+use crate::domain::ids::{ReferralId, random_80_bits};
 use crate::domain::policy::AckMode;
 use crate::store::Refusal;
 use crate::store::write::{Became, MakeReply, ReplyTo};
@@ -176,7 +176,7 @@ fn application(taken: Taken) -> AckCode {
 }
 
 fn ack(source: &Source, envelope: &Envelope, code: AckCode, wrong: &[Wrong], now: Timestamp) -> Vec<u8> {
-    let control_id = format!("{}{}", source.control_id_prefix, control_id_part(now, source.entropy.as_ref()));
+    let control_id = format!("{}{}", source.control_id_prefix, random_80_bits(source.entropy.as_ref()));
     let time = now.to_zoned(source.time_zone.clone());
     let errors: Vec<AckError<'_>> =
         wrong.iter().map(|w| AckError { code: w.code, location: None, text: Some(&w.what) }).collect();

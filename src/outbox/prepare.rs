@@ -8,7 +8,7 @@ use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
 use crate::domain::entry::EntryAction;
 use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance, speaks_of_care};
-use crate::domain::ids::{RenderingId, control_id_part};
+use crate::domain::ids::{RenderingId, random_80_bits};
 use crate::domain::policy::Names;
 use crate::store::WriteError;
 use crate::store::record::{Raw, Rendering};
@@ -116,8 +116,8 @@ async fn render(
         Some(id) => shared.store.outcome(&shared.scope, id).await?.and_then(|o| o.current),
         None => None,
     };
+    let control_id = format!("{}{}", endpoint.control_id_prefix, random_80_bits(shared.entropy.as_ref()));
     let now = shared.clock.now();
-    let control_id = format!("{}{}", endpoint.control_id_prefix, control_id_part(now, shared.entropy.as_ref()));
     let composition = Composition {
         entry,
         spoken_of: spoken_of.as_ref(),
