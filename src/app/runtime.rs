@@ -26,3 +26,20 @@ pub fn runtime(threads: Option<usize>) -> std::io::Result<Runtime> {
     }
     builder.build()
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_serves_stands_behind_the_thread_that_is_blocked_on_and_none_further_than_another() {
+        let mine = || rustix::process::getpriority_process(None).expect("a priority");
+        let before = mine();
+        let served = runtime(Some(1)).expect("threads").block_on(async move {
+            assert_eq!(mine(), before, "the writer is started from here");
+            tokio::spawn(async move { (mine(), tokio::task::spawn_blocking(mine).await.expect("done")) }).await
+        });
+        let behind = before + BEHIND_THE_WRITER;
+        assert_eq!(served.expect("done"), (behind, behind), "on a worker, and on a thread that a worker starts");
+    }
+}
