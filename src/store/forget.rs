@@ -63,3 +63,27 @@ impl Store {
         Ok(found.len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::dialect::Pool;
+    use super::*;
+
+    /// On SQLite nothing else puts the oldest first: there is no index by age.
+    #[tokio::test]
+    async fn of_more_requests_than_are_looked_at_the_first_that_came_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("record.db").display());
+        let opened = super::super::open::open(&url, 1).await.expect("a record");
+        let Pool::Sqlite(writer) = &opened.writer else { panic!("it is SQLite") };
+        // Their keys are in no order of time.
+        for (key, at) in [(9u8, 1i64), (5, 2), (7, 3)] {
+            let add = sqlx::query("INSERT INTO request (key, content, at, answer) VALUES ($1, x'00', $2, '{}')");
+            add.bind(vec![key]).bind(at).execute(writer).await.expect("written");
+        }
+        let sql = OLD_REQUESTS.for_pool(&opened.writer);
+        let found: Vec<Vec<u8>> =
+            sqlx::query_scalar(sql).bind(10i64).bind(2i64).fetch_all(writer).await.expect("looked");
+        assert_eq!(found, [[9], [5]]);
+    }
+}
