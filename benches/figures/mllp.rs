@@ -170,9 +170,11 @@ pub async fn inbound(report: &mut Report, url: &str) {
         .await;
         let address = running.listeners.first().expect("a listener").address;
         let before = limits::fdatasync_per_s();
-        let end = Instant::now() + Duration::from_secs(5);
-        let start = Instant::now();
-        let senders: Vec<_> = (0..connections).map(|c| tokio::spawn(send_referrals(address, c, end))).collect();
+        let numbers = numbers(connections);
+        let (end, start) = (Instant::now() + Duration::from_secs(5), Instant::now());
+        let senders =
+            numbers.into_iter().enumerate().map(|(c, own)| tokio::spawn(send_referrals(address, c, own, end)));
+        let senders: Vec<_> = senders.collect();
         let mut total = 0;
         for sender in senders {
             total += sender.await.expect("a sender");
@@ -193,8 +195,13 @@ pub async fn inbound(report: &mut Report, url: &str) {
     }
 }
 
-pub fn referral_message(connection: usize, n: u32) -> Vec<u8> {
-    let number = bridge::nhs_number(u32::try_from(connection).expect("few") * 40 + n % 40);
+/// The patients of each connection: found beforehand, as an EPR knows its patients.
+fn numbers(connections: usize) -> Vec<Vec<String>> {
+    let of = |c: usize| (0..40).map(|n| bridge::nhs_number(u32::try_from(c).expect("few") * 40 + n)).collect();
+    (0..connections).map(of).collect()
+}
+
+pub fn referral_message(connection: usize, n: u32, number: &str) -> Vec<u8> {
     format!(
         "MSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260301090000||REF^I12^REF_I12|E{connection}X{n:010}|T|2.4|||||GBR|UNICODE UTF-8|EN\r\
          RF1|P^Pending^HL70283|R^Routine^HL70280|Psy^Psychiatric^HL70281||O^Outpatient^HL70284|REF-{connection}-{n}^EPR|20260301090000\r\
@@ -206,7 +213,7 @@ pub fn referral_message(connection: usize, n: u32) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn send_referrals(address: SocketAddr, connection: usize, end: Instant) -> u32 {
+async fn send_referrals(address: SocketAddr, connection: usize, numbers: Vec<String>, end: Instant) -> u32 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = TcpStream::connect(address).await.expect("connected");
     stream.set_nodelay(true).expect("nodelay");
@@ -214,7 +221,7 @@ async fn send_referrals(address: SocketAddr, connection: usize, end: Instant) ->
     let mut n = 0;
     while Instant::now() < end {
         let mut frame = vec![0x0b];
-        frame.extend_from_slice(&referral_message(connection, n));
+        frame.extend_from_slice(&referral_message(connection, n, &numbers[n as usize % numbers.len()]));
         frame.extend_from_slice(&[0x1c, 0x0d]);
         stream.write_all(&frame).await.expect("sent");
         let mut held = 0;

@@ -44,7 +44,7 @@ pub fn measure(report: &mut Report) {
         mark: "none",
     });
 
-    let message = mllp::referral_message(1, 1);
+    let message = mllp::referral_message(1, 1, &bridge::nhs_number(41));
     let settings = settings();
     let settings = pack.settings(&settings).unwrap_or_else(|f| panic!("{f:?}"));
     let value = per_second(|| {
