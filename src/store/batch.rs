@@ -4,7 +4,7 @@ use super::dialect::{Statement, Tx};
 use super::error::StoreError;
 use super::recent::{Feed, Recent};
 use super::record::{Answer, Attempt, EndpointState, Inbound, Lane, Lease, Raw, Rendering};
-use super::rows::{Claimable, Keys, LaneKey, View};
+use super::rows::{Claimable, Keys, LaneKey, TakenForNew, View};
 use super::rowset::{Argument, Cell, RowSet, fetch};
 use super::sources::{self, Found, Of};
 use crate::domain::ambient::from_micros;
@@ -57,17 +57,15 @@ pub(super) async fn load(
         }
         return Ok(if remembered { Round::More } else { Round::Complete });
     }
-    let found: Vec<Found> = fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments, ending).await?;
-    // Whose number it is comes before whose it was.
-    let (former, others): (Vec<Found>, Vec<Found>) =
-        found.into_iter().partition(|row| row.0 == Of::PatientByFormerNhs as i32);
+    let found = asked.answered(tx, ending).await?;
     view.outcomes_of.extend(keys.outcomes_of.iter().map(|r| (*r, BTreeSet::new())));
     view.patients_by_value.extend(keys.patients_by_value.iter().map(|v| (v.clone(), BTreeSet::new())));
     keys.chains.iter().for_each(|subject| view.new_chain(*subject));
     view.claimable.extend(keys.claims.iter().map(|(endpoint, _)| (endpoint.clone(), Vec::new())));
-    for row in others.into_iter().chain(former) {
+    for row in found {
         take(view, recent, &keys, row)?;
     }
+    recent.keep_led_to(view, &keys);
     match (view.feed, recent.feed) {
         (Some(read), Some(known)) if read.commits != known.commits => return Ok(Round::Outdated),
         // From here on it can be told how old what is remembered is, also when this batch writes nothing.
@@ -86,7 +84,7 @@ async fn doubt(tx: &mut Tx, view: &View, keys: &Keys, ending: &Notify) -> Result
         return Ok(());
     }
     let (mut read, mut recent) = (View::default(), Recent::default());
-    for row in fetch(tx, asked.texts.join(" UNION ALL "), asked.arguments, ending).await? {
+    for row in asked.answered(tx, ending).await? {
         take(&mut read, &mut recent, keys, row)?;
     }
     absent(&mut read, keys.clone());
@@ -98,6 +96,11 @@ async fn doubt(tx: &mut Tx, view: &View, keys: &Keys, ending: &Notify) -> Result
         )+};
     }
     same!(patients, referrals, entries, deliveries, lanes, renderings, attempts, endpoints);
+    same!(patients_by_nhs, patients_by_local);
+    for value in &keys.patients_by_value {
+        let who = |view: &View| view.patients_by_value.get(value).cloned().unwrap_or_default();
+        assert!(who(view) == who(&read), "who has a value is not what was remembered of it");
+    }
     for subject in &keys.chains {
         let chain = |view: &View| view.chains.get(subject).map(|ids| ids.iter().copied().collect::<BTreeSet<_>>());
         assert!(
@@ -142,6 +145,26 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
         record_names
     );
     known!(patients, referrals, entries, deliveries, lanes, renderings, attempts, endpoints);
+    macro_rules! led_to {
+        ($($table:ident),+) => {$(
+            keys.$table.retain(|key| {
+                let Some(found) = recent.$table.get(key) else { return true };
+                remembered = true;
+                view.$table.load(key.clone(), found);
+                false
+            });
+        )+};
+    }
+    led_to!(patients_by_nhs, patients_by_local);
+    keys.patients_by_value.retain(|key| {
+        if view.patients_by_value.contains_key(key) {
+            return false;
+        }
+        let Some(found) = recent.patients_by_value.get(key) else { return true };
+        remembered = true;
+        view.patients_by_value.insert(key.clone(), found);
+        false
+    });
     keys.chains.retain(|subject| {
         if view.whole_chains.contains(subject) {
             return false;
@@ -161,24 +184,35 @@ fn recall(view: &mut View, recent: &mut Recent, keys: &mut Keys) -> bool {
     });
     keys.of_patients.retain(|p| !view.of_patients.contains(p));
     keys.of_lanes.retain(|l| !view.of_lanes.contains(l));
-    keys.patients_by_value.retain(|v| !view.patients_by_value.contains_key(v));
     keys.outcomes_of.retain(|r| !view.outcomes_of.contains_key(r));
     keys.claims.retain(|(endpoint, _)| !view.claimable.contains_key(endpoint));
     remembered
 }
 
-/// Where a round would read nothing but request ids they are taken for new ones: a call is rarely repeated, and the record takes no request id twice.
-/// `true`: some were.
+/// Where a round would read nothing but what is mostly new, it is taken for that: a call, a message or a referral rarely comes twice, and the record takes
+/// none of them twice. `true`: something was.
 fn take_for_new(view: &mut View, keys: &mut Keys) -> bool {
-    let only_requests = Keys { requests: keys.requests.clone(), ..Keys::default() };
-    if !view.may_take_for_new || view.feed.is_none() || keys.requests.is_empty() || *keys != only_requests {
+    if !view.may_take_for_new || view.feed.is_none() || !keys.referrals_by_external.is_subset(&keys.to_be_made) {
         return false;
     }
-    for key in std::mem::take(&mut keys.requests) {
-        view.requests.load(key, None);
-        view.taken_for_new.insert(key);
+    let new = TakenForNew {
+        requests: std::mem::take(&mut keys.requests),
+        external_ids: std::mem::take(&mut keys.referrals_by_external),
+        control_ids: std::mem::take(&mut keys.inbound_by_control),
+    };
+    keys.to_be_made.clear();
+    if *keys != Keys::default() {
+        keys.requests = new.requests;
+        keys.referrals_by_external = new.external_ids;
+        keys.inbound_by_control = new.control_ids;
+        return false;
     }
-    true
+    let some = !new.is_empty();
+    new.requests.iter().for_each(|key| view.requests.load(*key, None));
+    new.external_ids.iter().for_each(|key| view.referrals_by_external.load(key.clone(), None));
+    new.control_ids.iter().for_each(|key| view.inbound_by_control.load(key.clone(), None));
+    view.taken_for_new.extend(new);
+    some
 }
 
 /// One statement in the making.
@@ -193,6 +227,13 @@ impl Question {
     fn ask(&mut self, source: &Statement, arguments: Vec<Argument>) {
         self.texts.push(source.part(self.postgres, self.arguments.len()));
         self.arguments.extend(arguments);
+    }
+
+    async fn answered(self, tx: &mut Tx, ending: &Notify) -> Result<Vec<Found>, StoreError> {
+        let mut found: Vec<Found> = fetch(tx, self.texts.join(" UNION ALL "), self.arguments, ending).await?;
+        // Whose number it is comes before whose it was.
+        found.sort_by_key(|row| row.0 == Of::PatientByFormerNhs as i32);
+        Ok(found)
     }
 
     fn of<K>(&mut self, source: &Statement, keys: impl IntoIterator<Item = K>, mut add: impl FnMut(&mut RowSet, K)) {

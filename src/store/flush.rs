@@ -62,8 +62,12 @@ pub(super) async fn flush(
         position += 1;
         position
     };
-    // What led to a patient before may lead to another now: taken away first.
+    // Before there are any under these ids.
     let mut before = step();
+    before.rows(&NO_SUCH_MESSAGES, &view.taken_for_new.control_ids, |set, (endpoint, source, control_id)| {
+        set.row(&[endpoint.as_str().into(), source.as_str().into(), control_id.as_str().into()]);
+    });
+    // What led to a patient before may lead to another now: taken away first.
     for forget in &view.forget {
         match forget {
             Forget::Requests(keys) => before.rows(&DROP_REQUESTS, keys, |set, key| set.row(&[Cell::Hash(key)])),

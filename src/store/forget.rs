@@ -3,6 +3,7 @@
 use super::Store;
 use super::dialect::{on, statement};
 use super::error::{StoreError, WriteError};
+use super::read::inbound::first_id_at;
 use super::write::Forget;
 use super::writer::Priority;
 use crate::domain::ambient::micros;
@@ -23,7 +24,7 @@ statement!(
 );
 statement!(
     OLD_IGNORED,
-    "SELECT id FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at < $2 AND rule <> '(older news)' AND length(bytes) > 0 LIMIT $3"
+    "SELECT id FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND id < $2 AND rule <> '(older news)' AND length(bytes) > 0 LIMIT $3"
 );
 
 impl Store {
@@ -46,7 +47,7 @@ impl Store {
         let mut forgotten = 0;
         loop {
             let sql = OLD_IGNORED.for_pool(&self.readers);
-            let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(micros(before)).bind(FOUND_MAX).fetch_all(p).await)
+            let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(first_id_at(before)).bind(FOUND_MAX).fetch_all(p).await)
                 .map_err(StoreError::from)?;
             match self.in_parts(found.into_iter().map(InboundId).collect(), Forget::Ignored).await? {
                 0 => return Ok(forgotten),

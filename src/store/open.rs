@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "identifier_values", include_str!("../../migrations/0007_identifier_values.sql")),
     (8, "fewer_pages", include_str!("../../migrations/0008_fewer_pages.sql")),
     (9, "requests_as_they_came", include_str!("../../migrations/0009_requests_as_they_came.sql")),
+    (10, "fewer_still", include_str!("../../migrations/0010_fewer_still.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.
@@ -179,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_stood_in_a_table_that_is_made_anew_stands_there_afterwards() {
-        const TABLES: [(&str, &str, &str); 6] = [
+        const TABLES: [(&str, &str, &str); 7] = [
             (
                 "lane",
                 "endpoint_id, patient_id, next_seq, next_at, lease_token, lease_until, delivery_id, moves_to, moves_by",
@@ -189,6 +190,11 @@ mod tests {
             ("request", "key, content, at, answer", "x'01', x'02', 3, 'a'"),
             ("patient_identifier", "trust, authority, kind, value, patient_id", "'t', 'a', 'MR', 'v', x'01'"),
             ("referral_external", "trust, system, value, referral_id", "'t', 's', 'v', x'01'"),
+            (
+                "audit",
+                "seq, at, trust, principal, role, action, subject_kind, subject_id, patient_id, why, outcome",
+                "7, 1, 't', 'p', 'r', 'a', 'k', x'01', x'02', 'w', 'done'",
+            ),
             ("record_name", "endpoint_id, kind, record_id, subject_id", "'e', 'Note', 'r', x'01'"),
         ];
         let mut db = SqliteConnection::connect("sqlite::memory:").await.expect("SQLite opens");

@@ -5,7 +5,7 @@ use super::read::{deliveries, documents, endpoints, entries, facts, inbound, pat
 use super::{forget, puts, sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     include_str!("../../migrations/0001_record.sql"),
     include_str!("../../migrations/0002_ask.sql"),
     include_str!("../../migrations/0003_inbound_patients.sql"),
@@ -15,6 +15,7 @@ const TABLES: [&str; 9] = [
     include_str!("../../migrations/0007_identifier_values.sql"),
     include_str!("../../migrations/0008_fewer_pages.sql"),
     include_str!("../../migrations/0009_requests_as_they_came.sql"),
+    include_str!("../../migrations/0010_fewer_still.sql"),
 ];
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.
@@ -60,10 +61,11 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
         sources::DUE_LANES ["lane_due"];
         sources::DUE_CHAINS ["lane_due", "delivery_ready", "delivery_asks", "delivery_by_subject"];
+        puts::NO_SUCH_MESSAGES ["inbound_by_control_id"];
         puts::DROP_REQUESTS;
         puts::FORGET_IGNORED;
         forget::OLD_REQUESTS;
-        forget::OLD_IGNORED ["inbound_by_state_time"];
+        forget::OLD_IGNORED ["inbound_by_state"];
         puts::SET_HEADS ["delivery_ready", "delivery_asks"];
         puts::PUT_LANES;
         puts::DROP_IDENTIFIERS ["patient_identifier_by_patient"];
@@ -96,8 +98,8 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         patients::BY_VALUE ["value"];
         patients::BY_NHS;
         patients::BY_FORMER_NHS;
-        inbound::IGNORED_BY_RULE ["inbound_by_state_time"];
-        inbound::ARRIVED_SINCE ["inbound_by_state_time"];
+        inbound::IGNORED_BY_RULE ["inbound_by_state"];
+        inbound::ARRIVED_SINCE ["inbound_by_state"];
         patients::BY_LOCAL;
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;
@@ -171,7 +173,7 @@ fn with_values(statement: &'static Sql) -> String {
             .replace(&format!("{place} <> -1"), "1 <> -1");
         let uuid = "'00000000-0000-0000-0000-000000000000'";
         // Compared with a uuid column, a number or a text: an untyped literal becomes what it must.
-        let ids = ["id = ", "id < ", "id > "];
+        let ids = ["id = ", "id < ", "id > ", "id >= "];
         for before in ids {
             sql = sql.replace(&format!("{before}{place}"), &format!("{before}{uuid}"));
         }

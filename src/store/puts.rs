@@ -127,6 +127,12 @@ statement!(
     PUT_ENDPOINTS,
     "INSERT INTO endpoint (id, payload) SELECT {0:text}, {1:heap_text} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET payload = excluded.payload"
 );
+// A second row of the feed cannot be: where one of these control ids is known, the commit fails.
+statement!(
+    NO_SUCH_MESSAGES,
+    "INSERT{all} INTO feed (id, position, open, commits) SELECT 1, 0, 0, 0 FROM inbound \
+     WHERE (endpoint_id, source, control_id) IN (SELECT {0:text}, {1:text}, {2:text} FROM {rows})"
+);
 statement!(DROP_REQUESTS, "DELETE FROM request WHERE key IN (SELECT {0:bytes} FROM {rows})");
 statement!(FORGET_IGNORED, "UPDATE inbound SET bytes = {bytes_none} WHERE state = 'IGNORED' AND id IN {uuids}");
 statement!(

@@ -7,15 +7,15 @@
 use super::carried::Carried;
 use super::dialect::Kept;
 use super::record::{Attempt, EndpointState, Lane, Rendering};
-use super::rows::{LaneKey, View};
+use super::rows::{Keys, LaneKey, LocalKey, ValueKey, View};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::ids::{AttemptId, DeliveryId, EntryId, PatientId, ReferralId, RenderingId};
 use crate::domain::note::Action;
-use crate::domain::organisation::EndpointId;
+use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -81,6 +81,10 @@ pub(super) struct Recent {
     pub renderings: Newest<RenderingId, Arc<Rendering>>,
     pub attempts: Newest<AttemptId, Arc<Attempt>>,
     pub endpoints: Newest<EndpointId, Arc<EndpointState>>,
+    /// Whom an identifier leads to, if anybody, as long as no patient is changed.
+    pub patients_by_nhs: Newest<(OdsCode, String), Option<PatientId>>,
+    pub patients_by_local: Newest<LocalKey, Option<PatientId>>,
+    pub patients_by_value: Newest<ValueKey, BTreeSet<PatientId>>,
 }
 
 impl Recent {
@@ -104,10 +108,29 @@ impl Recent {
         }
     }
 
+    /// What was just read of whom identifiers lead to.
+    pub fn keep_led_to(&mut self, view: &View, keys: &Keys) {
+        for key in &keys.patients_by_nhs {
+            self.patients_by_nhs.put(key.clone(), view.patients_by_nhs.get(key).copied());
+        }
+        for key in &keys.patients_by_local {
+            self.patients_by_local.put(key.clone(), view.patients_by_local.get(key).copied());
+        }
+        for key in &keys.patients_by_value {
+            self.patients_by_value.put(key.clone(), view.patients_by_value.get(key).cloned().unwrap_or_default());
+        }
+    }
+
     /// What a batch changed, once it is committed.
     pub fn learn(&mut self, mut view: View, feed: Feed) {
         self.feed = Some(feed);
         self.carried = None;
+        // Which identifiers lead to them may have changed, in both ways.
+        if view.patients.changes() > 0 {
+            self.patients_by_nhs = Newest::default();
+            self.patients_by_local = Newest::default();
+            self.patients_by_value = Newest::default();
+        }
         view.patients.into_changed().for_each(|p| self.patients.put(p.id, p));
         view.referrals.into_changed().for_each(|r| self.referrals.put(r.id, r));
         view.entries.into_changed().for_each(|e| self.keep_entry(e));

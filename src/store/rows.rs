@@ -121,6 +121,8 @@ pub(super) type LocalKey = (OdsCode, String, String, String);
 /// Trust, authority and value, whatever the type.
 pub(super) type ValueKey = (OdsCode, String, String);
 pub(super) type ExternalKey = (OdsCode, String, String);
+/// Endpoint, source and control id of a message that came in.
+pub(super) type ControlKey = (EndpointId, String, String);
 pub(super) type LaneKey = (EndpointId, PatientId);
 /// Endpoint, the entry's kind, and the id that the record gave the document.
 pub(super) type RecordName = (EndpointId, String, String);
@@ -172,6 +174,8 @@ pub(super) struct Keys {
     pub patients_by_value: BTreeSet<ValueKey>,
     pub referrals: BTreeSet<ReferralId>,
     pub referrals_by_external: BTreeSet<ExternalKey>,
+    /// Those of them that a referral is to be made with.
+    pub to_be_made: BTreeSet<ExternalKey>,
     pub notes: BTreeSet<NoteId>,
     pub outcomes: BTreeSet<OutcomeId>,
     /// All outcomes of a referral.
@@ -192,8 +196,8 @@ pub(super) struct Keys {
     pub requests: BTreeSet<[u8; 32]>,
     pub claims: BTreeSet<(EndpointId, u32)>,
     pub inbound: BTreeSet<InboundId>,
-    /// Whether anything came under a control id: endpoint, source, id.
-    pub inbound_by_control: BTreeSet<(EndpointId, String, String)>,
+    /// Whether anything came under a control id.
+    pub inbound_by_control: BTreeSet<ControlKey>,
     /// Whose document the record means by its own id.
     pub record_names: BTreeSet<RecordName>,
 }
@@ -224,13 +228,13 @@ pub(super) struct View {
     pub attempts: Rows<AttemptId, Attempt>,
     pub endpoints: Rows<EndpointId, EndpointState>,
     pub requests: Rows<[u8; 32], ([u8; 32], Answer)>,
-    /// Whether they may be taken for new ones without being looked for, ...
+    /// Whether what is mostly new may be taken for new without being looked for, ...
     pub may_take_for_new: bool,
-    /// ... and those that were.
-    pub taken_for_new: BTreeSet<[u8; 32]>,
+    /// ... and what was.
+    pub taken_for_new: TakenForNew,
     pub claimable: HashMap<EndpointId, Vec<Claimable>>,
     pub inbound: Rows<InboundId, Inbound>,
-    pub inbound_by_control: Rows<(EndpointId, String, String), ()>,
+    pub inbound_by_control: Rows<ControlKey, ()>,
     pub record_names: Rows<RecordName, Uuid>,
     /// Every version made, also where one batch makes two of the same record.
     pub patient_versions: Vec<Patient>,
@@ -261,6 +265,26 @@ pub(super) struct PackRow {
     pub kept: Vec<String>,
 }
 
+/// What nobody has looked for. The commit that makes it finds out whether it was there: it does not take any of it twice.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct TakenForNew {
+    pub requests: BTreeSet<[u8; 32]>,
+    pub external_ids: BTreeSet<ExternalKey>,
+    pub control_ids: BTreeSet<ControlKey>,
+}
+
+impl TakenForNew {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn extend(&mut self, more: Self) {
+        self.requests.extend(more.requests);
+        self.external_ids.extend(more.external_ids);
+        self.control_ids.extend(more.control_ids);
+    }
+}
+
 /// How much a view was changed so far: what a write that fails must leave as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Mark(pub usize);
@@ -289,6 +313,14 @@ impl View {
             self.forget.len(),
         ];
         Mark(rows.iter().sum())
+    }
+
+    /// The commit makes all that was taken for new. A refusal, or an answer that nothing is written for, says nothing of whether it was there.
+    pub fn makes_what_it_took_for_new(&self) -> bool {
+        let TakenForNew { requests, external_ids, control_ids } = &self.taken_for_new;
+        requests.iter().all(|key| self.requests.is_new(key))
+            && external_ids.iter().all(|key| self.referrals_by_external.is_new(key))
+            && control_ids.iter().all(|key| self.inbound_by_control.get(key).is_some())
     }
 
     pub fn put_patient(&mut self, patient: Patient) {

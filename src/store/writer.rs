@@ -167,7 +167,12 @@ impl Writer {
         let (settles, settles_in) = mpsc::channel(1024);
         let (accepts, accepts_in) = mpsc::channel(1024);
         let (over, ended) = oneshot::channel::<()>();
-        let own = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut own = tokio::runtime::Builder::new_current_thread();
+        // PostgreSQL is waited for at a socket. SQLite is not, and to be woken costs less without one.
+        let own = match around.pool {
+            Pool::Sqlite(_) => own.enable_time().build()?,
+            Pool::Postgres(_) => own.enable_all().build()?,
+        };
         let spoken = tracing::dispatcher::get_default(Clone::clone);
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             tracing::dispatcher::with_default(&spoken, || own.block_on(run(around, settles_in, accepts_in)));
@@ -245,7 +250,7 @@ pub(super) enum Failed {
     Away(StoreError),
     /// Nothing was written; one of the writes may be the cause.
     Before(StoreError),
-    /// Nothing was written: what was decided stands on request ids being new, and one may not be.
+    /// Nothing was written: what was decided stands on something being new, and it may not be.
     Repeated,
     /// COMMIT itself failed: nobody knows.
     AtCommit(StoreError),
@@ -278,7 +283,7 @@ async fn one_by_one(around: &Surroundings, recent: &mut Recent, mut batch: Vec<B
             Ok(()) => answer_all(alone, &Ok(())),
             Err(Failed::Before(e) | Failed::AtCommit(e)) => answer_all(alone, &Err(e)),
             // Everything was read, so it cannot be.
-            Err(Failed::Repeated) => answer_all(alone, &Err(StoreError::Conflict("a request id".into()))),
+            Err(Failed::Repeated) => answer_all(alone, &Err(StoreError::Conflict("what was taken for new".into()))),
             // The others need not each find out for themselves that nobody is there.
             Err(Failed::Away(e)) => return answer_all(alone.into_iter().chain(waiting), &Err(e)),
         }
@@ -307,8 +312,8 @@ fn answer_all(batch: impl IntoIterator<Item = Box<dyn Queued>>, result: &Result<
     }
 }
 
-/// Whatever ends otherwise than well leaves nothing remembered: what is in the database then is read again. `take_for_new`: request ids that nothing
-/// else would be read beside.
+/// Whatever ends otherwise than well leaves nothing remembered: what is in the database then is read again. `take_for_new`: what is mostly new, where
+/// nothing else would be read beside it.
 async fn try_batch(
     around: &Surroundings,
     recent: &mut Recent,
@@ -316,7 +321,7 @@ async fn try_batch(
     take_for_new: bool,
 ) -> Result<(), Failed> {
     let result = decide_and_commit(around, recent, batch, take_for_new).await;
-    // Where a request id was none that is new nothing was written: on SQLite what is remembered is so still.
+    // Where something was not new nothing was written: on SQLite what is remembered is so still.
     if matches!(&result, Err(e) if !matches!(e, Failed::Repeated)) {
         recent.forget_all();
     }
@@ -362,8 +367,7 @@ async fn decide_and_commit(
             }));
         }
     }
-    // A refusal, or an answer that nothing is written for, says nothing of whether its call is a repeat.
-    if !view.taken_for_new.iter().all(|key| view.requests.is_new(key)) {
+    if !view.makes_what_it_took_for_new() {
         recent.connection = Some(commit::leave(tx).await?);
         return Err(Failed::Repeated);
     }

@@ -35,9 +35,9 @@ statement!(ARRIVED, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND sta
 
 statement!(
     IGNORED_BY_RULE,
-    "SELECT rule, COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND received_at >= $2 GROUP BY rule ORDER BY rule"
+    "SELECT rule, COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND id >= $2 GROUP BY rule ORDER BY rule"
 );
-statement!(ARRIVED_SINCE, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND received_at >= $3");
+statement!(ARRIVED_SINCE, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 AND state = $2 AND id >= $3");
 
 /// What an endpoint sent lately, by what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,10 +153,10 @@ impl Store {
         Ok(row.map(|(at,)| from_micros(at)))
     }
 
-    /// What arrived since.
+    /// What arrived since, to the millisecond.
     pub async fn inbound_counts(&self, endpoint: &EndpointId, since: Timestamp) -> Result<InboundCounts, StoreError> {
         let pool = &self.readers;
-        let since = super::micros(since);
+        let since = first_id_at(since);
         let sql = IGNORED_BY_RULE.for_pool(pool);
         let ignored: Vec<(Option<String>, i64)> =
             on!(Pool, pool, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(since).fetch_all(p).await)?;
@@ -192,7 +192,7 @@ impl Store {
 }
 
 /// Below every id made at this instant or later.
-fn first_id_at(at: Timestamp) -> Uuid {
+pub(in crate::store) fn first_id_at(at: Timestamp) -> Uuid {
     Uuid::from_u128(u128::try_from(at.as_millisecond()).unwrap_or(0) << 80)
 }
 

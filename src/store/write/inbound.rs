@@ -2,14 +2,13 @@
 
 use super::super::error::{Refusal, StoreError, WriteError};
 use super::super::record::{Actor, Answer, Answered, Inbound, InboundState, Raw};
-use super::super::rows::{Keys, View};
+use super::super::rows::{ControlKey, Keys, View};
 use super::super::rowset::as_stored;
 use super::super::writer::{Ctx, Write};
 use super::referral::CreateReferral;
 use super::told::ReceivedTold;
 use super::{About, Call, audit};
 use crate::domain::ids::ReferralId;
-use crate::domain::organisation::EndpointId;
 use crate::domain::referral::{Referral, ReferralState};
 
 /// A message that changes nothing: unreadable, refused, ignored, or not yet understood.
@@ -214,7 +213,7 @@ impl TakenForNew {
         Self(received)
     }
 
-    fn key(&self) -> (EndpointId, String, String) {
+    fn key(&self) -> ControlKey {
         let inbound = self.0.inbound();
         let text = |text: &str| as_stored(text).into_owned();
         (inbound.endpoint.clone(), text(&inbound.source), text(&inbound.control_id))

@@ -219,6 +219,7 @@ impl Write for CreateReferral {
         }
         for key in self.details.external_ids.iter().map(|e| external_key(&self.trust, e)) {
             keys.referrals.extend(view.referrals_by_external.get(&key));
+            keys.to_be_made.insert(key.clone());
             keys.referrals_by_external.insert(key);
         }
     }

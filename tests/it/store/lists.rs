@@ -4,7 +4,9 @@ use super::*;
 use ips_bridge::domain::delivery::{ParkReason, State, WaitingFor};
 use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId, ReferralId};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
-use ips_bridge::domain::referral::ReferralState;
+use ips_bridge::domain::person::PatientDetails;
+use ips_bridge::domain::referral::{ExternalId, ReferralState};
+use ips_bridge::domain::text::Private;
 use ips_bridge::domain::verdict::{Level, Meaning};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::{DeliveryFilter, EndpointCounts, Page, PatientBy, ReferralFilter, SubjectFilter};
@@ -382,6 +384,47 @@ async fn a_referral_that_is_taken_for_new_is_made_once_by_however_many_bridges()
         if let Some(beside) = beside {
             beside.close().await;
         }
+        bridge.close().await;
+    }
+}
+
+/// Of people whom the writer has in hand, so that it looks for nothing before it takes a message in.
+#[tokio::test]
+async fn among_new_messages_and_referrals_those_that_came_before_are_recognised_and_hold_up_nobody() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let details = PatientDetails { local_identifiers: person().local_identifiers, ..numbered("9990000018") };
+        let take = |control_id: String, external: String| {
+            let inbound = ignored(&bridge, "PAS|RX9", &control_id, b"one");
+            let mut referral = bridge.referral(&rx9(), details.clone(), "east");
+            referral.received_from = Some((epr(), control_id));
+            referral.details.external_ids.push(ExternalId { system: "RX9".into(), value: Private(external) });
+            let reply = Box::new(|made: Result<ReferralId, &_>| made.map_or(b"AE".to_vec(), |_| b"AA".to_vec()));
+            let store = bridge.store.clone();
+            let new = TakenForNew::new(ReceivedReferral { inbound, referral, reply }.into());
+            tokio::spawn(async move { store.take_in_new(new).await })
+        };
+        for n in 0..3 {
+            let first = take(format!("C{n}"), format!("E{n}")).await.unwrap().unwrap();
+            assert_eq!(first.as_deref(), Some(&b"AA"[..]));
+        }
+        let taken = (0..24).map(|n| match n {
+            5 => take("C5 of another message".into(), "E0".into()),
+            6 => take("C6".into(), "E5 told twice at once".into()),
+            7 => take("C7".into(), "E5 told twice at once".into()),
+            11 => take("C0".into(), "E11".into()),
+            _ => take(format!("C1{n}"), format!("E1{n}")),
+        });
+        for (n, answer) in futures::future::join_all(taken).await.into_iter().enumerate() {
+            let expected = if n == 11 { None } else { Some(&b"AA"[..]) };
+            assert_eq!(answer.unwrap().unwrap().as_deref(), expected, "{n}");
+        }
+        for (table, rows) in
+            [("referral", 3 + 24 - 3), ("referral_external", 3 + 24 - 3), ("inbound", 3 + 23), ("patient", 1)]
+        {
+            assert_eq!(raw::number(&test.url, &format!("SELECT COUNT(*) FROM {table}")).await, rows, "{table}");
+        }
+        bridge.check_columns().await;
         bridge.close().await;
     }
 }

@@ -34,6 +34,32 @@ async fn the_same_person_at_two_trusts_is_two_patients() {
     }
 }
 
+/// The writer remembers whom the identifiers of the last messages lead to, also where it is nobody.
+#[tokio::test]
+async fn whom_an_identifier_leads_to_is_not_remembered_beyond_a_change() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (mut details, local) = (numbered("9990000018"), person().local_identifiers);
+        for _ in 0..2 {
+            let referral = bridge.referral(&rx9(), numbered("9990000018"), "east");
+            let refused = bridge.store.create_referral(CreateReferral { call: call(&ry9()), ..referral }).await;
+            assert_eq!(refused, Err(Refusal::NotFound("trust").into()), "looked for, and nothing made");
+        }
+        let of = bridge.refer(&rx9(), details.clone(), "east").await;
+        assert_eq!(bridge.refer(&rx9(), details.clone(), "east").await.patient, of.patient, "by now there is somebody");
+        let by_local = PatientDetails { local_identifiers: local.clone(), ..person() };
+        let other = bridge.refer(&rx9(), by_local.clone(), "east").await;
+        assert_eq!(bridge.refer(&rx9(), by_local.clone(), "east").await.patient, other.patient);
+        details.local_identifiers = local;
+        let refused = bridge.store.create_referral(bridge.referral(&rx9(), details.clone(), "east")).await;
+        assert_eq!(refused, Err(Refusal::PatientMismatch.into()));
+        // It was the first one's all along.
+        update(&bridge, &other, 1, person()).await.unwrap();
+        assert_eq!(bridge.refer(&rx9(), details, "east").await.patient, of.patient, "given up");
+        bridge.close().await;
+    }
+}
+
 #[tokio::test]
 async fn identifiers_that_disagree_recognise_nobody() {
     for test in both() {
