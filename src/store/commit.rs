@@ -82,11 +82,24 @@ async fn at_once(
         done if done + 1 == count => at_commit(e),
         _ => Failed::Before(e.into()),
     };
-    if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err() {
+    if !is_taken_back(&mut connection).await {
         // Whatever state it is in: the next one is new.
         let _ = connection.close().await;
     }
     Err(failed)
+}
+
+/// No transaction is open any more. Where the statement that failed has taken it back already, there is none to take back, and one can begin.
+async fn is_taken_back(connection: &mut SqliteConnection) -> bool {
+    if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_ok() {
+        return true;
+    }
+    for sql in ["BEGIN", "ROLLBACK"] {
+        if sqlx::query(sql).execute(&mut *connection).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// Rows of one `SELECT`, in a transaction of their own: its end can be told.
@@ -184,6 +197,24 @@ mod tests {
 
     async fn few_at_hand() -> SqliteConnection {
         SqliteConnectOptions::new().row_buffer_size(3).connect().await.expect("SQLite opens")
+    }
+
+    #[tokio::test]
+    async fn whether_or_not_a_statement_has_taken_its_transaction_back_the_next_one_can_begin() {
+        let mut connection = few_at_hand().await;
+        sqlx::raw_sql("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+            .execute(&mut connection)
+            .await
+            .expect("a table");
+        for or in ["ROLLBACK", "FAIL"] {
+            let sql = AssertSqlSafe(format!("BEGIN; INSERT INTO t VALUES (2); INSERT OR {or} INTO t VALUES (1)"));
+            assert!(sqlx::raw_sql(sql).execute(&mut connection).await.is_err());
+            assert!(is_taken_back(&mut connection).await, "{or}");
+            let rows: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM t").fetch_one(&mut connection).await.expect("read");
+            assert_eq!(rows, 1, "{or}");
+            assert!(sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut connection).await.is_ok(), "{or}");
+        }
     }
 
     const HUNDRED: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)";

@@ -86,7 +86,7 @@ pub(super) use on;
 /// * `{clock}` – the database's clock where bridges share it, else nothing; `{due}` – the same clock, else the time in `$3`
 /// * `{bytes_none}` – no bytes
 /// * `{came}` – by what requests are in the order they came
-/// * `INSERT{all}` – on SQLite a row that cannot be inserted leaves the rows before it: the whole transaction must be taken back then
+/// * `INSERT{all}` – on SQLite a row that cannot be inserted takes the whole transaction back, and SQLite says at once that it has
 pub(super) struct Sql {
     sqlite: String,
     postgres: String,
@@ -112,7 +112,7 @@ impl Sql {
             .replace("{end}", ")")
             .replace("{clock}", "NULL")
             .replace("{due}", "$3")
-            .replace("{all}", " OR FAIL")
+            .replace("{all}", " OR ROLLBACK")
             .replace("{came}", "rowid")
             .replace("{bytes_none}", "x''");
         let postgres = postgres

@@ -1,6 +1,6 @@
 //! The statements that write what a batch changed, each for both databases.
 //!
-//! A commit is all or nothing, so no statement need be able to take back its own rows: on SQLite `{all}` spares it a copy of every page it
+//! A commit is all or nothing, so no statement need be able to take back its own rows only: on SQLite `{all}` spares it a copy of every page it
 //! touches. An `ON CONFLICT DO UPDATE` has to make that copy whatever it is told, so rows that are known to be new are inserted by another one.
 
 use super::dialect::statement;

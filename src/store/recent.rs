@@ -7,10 +7,11 @@
 use super::carried::Carried;
 use super::dialect::Kept;
 use super::record::{Attempt, EndpointState, Lane, Rendering};
-use super::rows::{Keys, LaneKey, LocalKey, ValueKey, View};
+use super::rows::{Keys, LaneKey, LocalKey, ValueKey, View, leads_to};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::ids::{AttemptId, DeliveryId, EntryId, PatientId, ReferralId, RenderingId};
+use crate::domain::nhs_number::NhsNumber;
 use crate::domain::note::Action;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::person::Patient;
@@ -71,6 +72,8 @@ pub(super) struct Recent {
     /// What the last batches did and did not write yet.
     pub carried: Option<Carried>,
     pub connection: Option<Kept>,
+    /// So many batches look for what is mostly new: lately it was not.
+    pub look_first: u8,
     pub patients: Newest<PatientId, Arc<Patient>>,
     pub referrals: Newest<ReferralId, Arc<Referral>>,
     pub entries: Newest<EntryId, Arc<Entry>>,
@@ -81,16 +84,28 @@ pub(super) struct Recent {
     pub renderings: Newest<RenderingId, Arc<Rendering>>,
     pub attempts: Newest<AttemptId, Arc<Attempt>>,
     pub endpoints: Newest<EndpointId, Arc<EndpointState>>,
-    /// Whom an identifier leads to, if anybody, as long as no patient is changed.
+    /// Whom an identifier leads to, if anybody, as long as no patient's identifiers change.
     pub patients_by_nhs: Newest<(OdsCode, String), Option<PatientId>>,
     pub patients_by_local: Newest<LocalKey, Option<PatientId>>,
     pub patients_by_value: Newest<ValueKey, BTreeSet<PatientId>>,
 }
 
+/// Everything by which somebody is found.
+fn led_to_by(patient: &Patient) -> (Option<NhsNumber>, BTreeSet<LocalKey>) {
+    // As in the column: who was merged into another is found by nothing.
+    let number = patient.details.nhs_number.filter(|_| patient.standing.merged_into.is_none());
+    (number, leads_to(patient))
+}
+
 impl Recent {
     pub fn forget_all(&mut self) {
         // Nobody else writes where something is carried.
-        *self = Self { carried: self.carried.take(), connection: self.connection.take(), ..Self::default() };
+        *self = Self {
+            carried: self.carried.take(),
+            connection: self.connection.take(),
+            look_first: self.look_first,
+            ..Self::default()
+        };
     }
 
     pub fn keep_entry(&mut self, entry: Arc<Entry>) {
@@ -125,13 +140,15 @@ impl Recent {
     pub fn learn(&mut self, mut view: View, feed: Feed) {
         self.feed = Some(feed);
         self.carried = None;
-        // Which identifiers lead to them may have changed, in both ways.
-        if view.patients.changes() > 0 {
-            self.patients_by_nhs = Newest::default();
-            self.patients_by_local = Newest::default();
-            self.patients_by_value = Newest::default();
+        for patient in view.patients.into_changed() {
+            // Where what leads to them is another now, or may be, it is so in both ways: to whom it led before as well.
+            if self.patients.get(&patient.id).is_none_or(|before| led_to_by(&before) != led_to_by(&patient)) {
+                self.patients_by_nhs = Newest::default();
+                self.patients_by_local = Newest::default();
+                self.patients_by_value = Newest::default();
+            }
+            self.patients.put(patient.id, patient);
         }
-        view.patients.into_changed().for_each(|p| self.patients.put(p.id, p));
         view.referrals.into_changed().for_each(|r| self.referrals.put(r.id, r));
         view.entries.into_changed().for_each(|e| self.keep_entry(e));
         view.deliveries.into_changed().for_each(|d| self.deliveries.put(d.id, d));

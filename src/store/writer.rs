@@ -51,6 +51,9 @@ pub(super) struct Ctx<'a> {
 /// with room to spare; and all of it again when another bridge has written meanwhile.
 pub(super) const MAX_ROUNDS: usize = 16;
 
+/// Batches that look for what is mostly new once one has found that it was not: who sends something again often sends more of it.
+const LOOK_FIRST: u8 = 32;
+
 /// A write in the queue, its types forgotten.
 trait Queued: Send {
     fn needs(&self, view: &View, keys: &mut Keys);
@@ -260,14 +263,20 @@ pub(super) enum Failed {
 const TRIES: usize = 4;
 
 async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<Box<dyn Queued>>) {
-    let mut result = try_batch(around, recent, &mut batch, true).await;
+    let take_for_new = recent.look_first == 0;
+    recent.look_first = recent.look_first.saturating_sub(1);
+    let mut result = try_batch(around, recent, &mut batch, take_for_new).await;
     if matches!(result, Err(Failed::Repeated)) {
         batch.iter_mut().for_each(|write| write.forget());
         result = try_batch(around, recent, &mut batch, false).await;
     }
     match result {
         Ok(()) => answer_all(batch, &Ok(())),
-        Err(Failed::Away(e) | Failed::AtCommit(e)) => answer_all(batch, &Err(e)),
+        Err(Failed::Away(e) | Failed::AtCommit(e)) => {
+            // Also a refusal may stand on something being new that nobody has looked for.
+            batch.iter_mut().for_each(|write| write.forget());
+            answer_all(batch, &Err(e));
+        }
         // One bad write must fail its own caller only: each for itself.
         Err(Failed::Before(_) | Failed::Repeated) => one_by_one(around, recent, batch).await,
     }
@@ -388,6 +397,7 @@ async fn decide_and_commit(
         Err(e) => {
             // A conflict took everything back, and what is carried is as good as before.
             if matches!(e, Failed::Before(StoreError::Conflict(_))) && !view.taken_for_new.is_empty() {
+                recent.look_first = LOOK_FIRST;
                 return Err(Failed::Repeated);
             }
             // Written or not, or what could not be: only the database knows.
