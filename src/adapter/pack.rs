@@ -323,7 +323,7 @@ impl Pack {
         let map = self.map_of(&message_type).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
         let (mapped, faults) = map.apply(&message, &around);
         let torn = message.set_aside().iter().map(|s| FieldFault {
-            field: "message".into(),
+            field: if s.is_of_a_text { "message.text" } else { "message" }.into(),
             from: format!("line {}", s.line),
             what: s.why.to_string(),
         });

@@ -8,7 +8,7 @@ use super::change::{NEARLY_KNOWN, PatientChange};
 use super::ids::PatientId;
 use super::likeness::Likeness;
 use super::person::{LocalIdentifier, Patient};
-use super::standing::{Near, PatientKey};
+use super::standing::{Doubt, Near, PatientKey};
 use super::text::{Private, folded_name};
 use jiff::{Timestamp, civil::Date};
 use std::collections::BTreeSet;
@@ -128,7 +128,20 @@ pub fn plan<'p>(
             // The record we know under both, by its NHS number: its own identifier goes, the new one comes.
             let renamed = holds(survivor, &losing);
             let new = surviving.iter().filter(|k| renamed && found(k).is_none()).filter_map(|k| local(k)).collect();
-            if likeness(merge).is_of_somebody_else(&survivor.details) {
+            // Whoever it gives another number than ours: one of the two is wrong, and what is sent goes under ours.
+            let was_theirs = |n| survivor.standing.former_since(&PatientKey::NhsNumber(n)).is_some();
+            let is_numbered_otherwise = told
+                .number
+                .zip(survivor.details.nhs_number)
+                .is_some_and(|(said, ours)| said != ours && !was_theirs(said));
+            if is_numbered_otherwise {
+                let doubt = [survivor.id].into_iter().chain(joined).collect();
+                return MergePlan::Hold {
+                    why: "it gives the surviving patient another NHS number than we have",
+                    doubt,
+                };
+            }
+            if told.is_of_somebody_else(&survivor.details) {
                 let doubt = [survivor.id].into_iter().chain(joined).collect();
                 return MergePlan::Hold {
                     why: "what it says of the surviving patient's family name and date of birth is of somebody else",
@@ -229,6 +242,10 @@ impl Patient {
             }
             if loser.standing.location_shielded {
                 patient.shield();
+            }
+            // Only a person ends this doubt, whoever it is of by now.
+            if loser.standing.doubt == Some(Doubt::MergeUnclear) {
+                patient.standing.doubt = loser.standing.doubt;
             }
         }
         patient.version += 1;

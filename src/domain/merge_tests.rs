@@ -290,3 +290,24 @@ fn a_side_that_is_known_under_another_type_is_not_taken_as_unknown() {
     trust.0.clear();
     assert_eq!(trust.plan(&stranger), MergePlan::NotOurs);
 }
+
+#[test]
+fn a_surviving_patient_under_another_nhs_number_than_ours_is_held() {
+    let mut trust = Trust::of(&["A", "B"]);
+    trust.0[0].details.nhs_number = NhsNumber::parse("9990000018").ok();
+    let of = |kind, surviving: &[PatientKey], losing: &[PatientKey]| Merge { kind, ..merge(surviving, losing) };
+    let other = number("9990000026");
+    let renumbered = of(MergeKind::ChangeIdentifier, &[key("A"), other.clone()], &[number("9990000018")]);
+    assert_eq!(held(&trust.plan(&renumbered)), [1], "notes would go on under the old one");
+    assert_eq!(held(&trust.plan(&of(MergeKind::Merge, &[key("A"), other.clone()], &[key("B")]))), [1, 2]);
+    trust.0[0].standing.retire(other.clone(), at(50));
+    assert!(matches!(trust.plan(&merge(&[key("A"), other], &[key("B")])), MergePlan::Join { .. }), "it was theirs");
+}
+
+#[test]
+fn a_merge_ends_no_doubt() {
+    let mut trust = Trust::of(&["A", "B"]);
+    trust.0[1].standing.doubt = Some(Doubt::MergeUnclear);
+    trust.join("A", "B");
+    assert_eq!(trust.0[0].standing.doubt, Some(Doubt::MergeUnclear));
+}

@@ -408,6 +408,9 @@ async fn a_referral_is_modified_and_taken_back_by_its_referrer() {
         assert_eq!(tell(&source, about("I13", "RF1||A||||X2^EPR", PID)).await, "AE", "no such referral");
         let other = "PID|1||Z9^^^RZ9^MR||STRANGER^SUSAN^^^^^L||19700101";
         assert_eq!(tell(&source, about("I14", "RF1||R||||X1^EPR", other)).await, "AE", "another patient");
+        let family = PID.split('|').nth(5).and_then(|name| name.split('^').next()).unwrap();
+        let namesake = format!("PID|1||Z9^^^RZ9^MR||{family}^BRIAN^^^^^L||19500101");
+        assert_eq!(tell(&source, about("I14", "RF1||R||||X1^EPR", &namesake)).await, "AE", "of the same name");
         assert_eq!(tell(&source, about("I14", "RF1||R||||X1^EPR||||07^Client request", PID)).await, "AA");
         let closed = now().await;
         assert_eq!(closed.state, ReferralState::Closed);

@@ -76,6 +76,10 @@ async fn a_death_or_a_shielding_in_a_message_of_wrong_letters_or_dates_is_taken(
         ("an escape that is no letter", named("AL\\XE9\\X", "19850412", DEAD)),
         ("a date in another order", named("ALEX", "12/04/1985", DEAD)),
         ("a birth that lies ahead", named("ALEX", "20991231", DEAD)),
+        (
+            "a text whose line ends were not escaped",
+            named("ALEX", "19850412", &format!("{DEAD}\nNTE|1||First\nthen more")),
+        ),
         ("a shielding", named("ALEX", "12/04/1985", "\nZU8||||Y")),
     ] {
         for store in stores() {

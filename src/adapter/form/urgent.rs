@@ -13,6 +13,8 @@ use serde_json::Value;
 pub fn is_beside(field: &str) -> bool {
     const BESIDE: &[&str] = &[
         "accept",
+        // The rest of a text whose line ends were not escaped.
+        "message.text",
         // A name that lost a letter is still compared.
         "letters",
         "date_of_birth",

@@ -99,8 +99,8 @@ impl Charset {
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name.trim().to_ascii_uppercase().as_str() {
             "ASCII" | "US-ASCII" => Self::Ascii,
-            "8859/1" | "ISO-8859-1" => Self::Iso8859_1,
-            "8859/15" | "ISO-8859-15" => Self::Iso8859_15,
+            "8859/1" | "ISO-8859-1" | "8859-1" | "ISO8859-1" | "ISO8859/1" | "ISO_8859-1" => Self::Iso8859_1,
+            "8859/15" | "ISO-8859-15" | "8859-15" | "ISO8859-15" | "ISO8859/15" | "ISO_8859-15" => Self::Iso8859_15,
             "WINDOWS-1252" | "CP1252" => Self::Windows1252,
             "UNICODE UTF-8" | "UNICODE" | "UTF-8" | "UTF8" => Self::Utf8,
             _ => return None,

@@ -36,6 +36,8 @@ pub struct SetAside {
     /// How long it is, in bytes.
     pub length: usize,
     pub why: Odd,
+    /// It stands behind NTE or OBX and has no mark in it: the rest of a text, which says nothing of who is meant.
+    pub is_of_a_text: bool,
 }
 
 /// Why a line is no segment.
@@ -205,7 +207,9 @@ impl Scan {
             _ => Some(Odd::OddId),
         };
         if let Some(why) = why {
-            self.set_aside.push(SetAside { line: number, byte, length: line.len(), why });
+            let before = self.lines.last().and_then(|line| self.normal.get(line.start..line.start + 3));
+            let is_of_a_text = why == Odd::TornText && matches!(before, Some(b"NTE" | b"OBX"));
+            self.set_aside.push(SetAside { line: number, byte, length: line.len(), why, is_of_a_text });
             return Ok(());
         }
         // Without a pointer it says that nothing follows.

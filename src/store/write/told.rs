@@ -392,6 +392,10 @@ impl AboutReferral {
         if other || (nobody && name) {
             return held(204, "the referral is another patient's here");
         }
+        // A family name is many people's: where it calls its patient by an identifier, that must be one of ours.
+        if nobody && !self.patient.is_empty() {
+            return held(204, "none of the identifiers it gives is of the referral's patient here");
+        }
         let changed = match referral.told(&self.told, ctx.now) {
             Ok(Some(changed)) => changed,
             Ok(None) => {
