@@ -1,16 +1,16 @@
 //! The real clock and the real randomness. Everything below `app` gets them as arguments.
 
-use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::ambient::{Clock, Entropy, from_micros, micros};
 use jiff::Timestamp;
 
-/// The machine's clock.
+/// The machine's clock, to the microsecond: times are kept and taken to that, and one that was answered must be as good when it comes back.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the bridge asks what time it is")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        from_micros(micros(Timestamp::now()))
     }
 }
 

@@ -86,6 +86,7 @@ impl Case {
             received_control_id: None,
             touched_at: at(0),
             employer_approach: None,
+            approach_decisions: Vec::new(),
             close_text: None,
             told_at: None,
             as_received: false,

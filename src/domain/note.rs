@@ -266,7 +266,8 @@ impl NoteContent {
             _ => {}
         }
         if let NoteKind::DisclosureDecision { decided_on, .. } = &self.kind
-            && *decided_on > soon.to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(Span::new().days(1))
+            // By British clocks, whichever of the two is in use.
+            && *decided_on > soon.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(1))).date()
         {
             broken.add(format!("{at}.disclosure_decision.decided_on"), "must not lie in the future");
         }

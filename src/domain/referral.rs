@@ -1,7 +1,8 @@
 //! One IPS episode, from receipt to close.
 
+use super::ambient::micros;
 use super::change::Sent;
-use super::ids::{PatientId, ReferralId};
+use super::ids::{NoteId, PatientId, ReferralId};
 use super::organisation::{EndpointId, OdsCode, TeamId};
 use super::person::Author;
 use super::rule::Violations;
@@ -190,6 +191,9 @@ pub struct Referral {
     /// The latest disclosure decision: when, and whether employers may be approached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub employer_approach: Option<EmployerApproach>,
+    /// What it is the latest of: the decisions of the notes that stand, in the order they were recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approach_decisions: Vec<ApproachDecision>,
     /// What the referrer said when taking it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_text: Option<Private<String>>,
@@ -218,6 +222,40 @@ pub enum ReferralTold {
         reason: CloseReason,
         text: Option<Private<String>>,
     },
+}
+
+/// What one note's current version decides of approaching employers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApproachDecision {
+    /// `None`: recorded before each was kept.
+    pub note: Option<NoteId>,
+    #[serde(flatten)]
+    pub approach: EmployerApproach,
+}
+
+/// Decisions kept of one referral. Beyond, those of the earliest days go first.
+const APPROACH_DECISIONS_MAX: usize = 100;
+
+impl Referral {
+    /// The note decides this now, and no longer what it decided before. `was_one`: an earlier version of it was a decision. The latest of those that
+    /// stand rules the referral; of one day, the one recorded last.
+    pub fn with_decision(&self, note: NoteId, decides: Option<EmployerApproach>, was_one: bool) -> Self {
+        let mut referral = self.clone();
+        let decisions = &mut referral.approach_decisions;
+        if decisions.is_empty() {
+            decisions.extend(self.employer_approach.map(|approach| ApproachDecision { note: None, approach }));
+        }
+        // Whose it was nobody kept: what may be taken back allows nothing more.
+        decisions.retain(|d| d.note != Some(note) && !(was_one && d.note.is_none()));
+        decisions.extend(decides.map(|approach| ApproachDecision { note: Some(note), approach }));
+        if decisions.len() > APPROACH_DECISIONS_MAX
+            && let Some(earliest) = (0..decisions.len()).min_by_key(|n| decisions[*n].approach.decided_on)
+        {
+            decisions.remove(earliest);
+        }
+        referral.employer_approach = decisions.iter().map(|d| d.approach).max_by_key(|a| a.decided_on);
+        referral
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,7 +339,8 @@ impl Referral {
         if self.state != ReferralState::Accepted {
             return Err(WrongReferralState::NotClosable(self.state));
         }
-        if self.accepted_at.is_some_and(|accepted| closed_at < accepted) {
+        // As a caller was told it: times travel to the microsecond.
+        if self.accepted_at.is_some_and(|accepted| micros(closed_at) < micros(accepted)) {
             return Err(WrongReferralState::ClosedBeforeAccepted);
         }
         Ok(Self {

@@ -335,6 +335,7 @@ fn a_list_of_referrals_leaves_the_reason_out() {
         received_control_id: None,
         touched_at: now(),
         employer_approach: Some(EmployerApproach { decided_on: today(), consented: true }),
+        approach_decisions: Vec::new(),
         close_text: None,
         told_at: None,
         as_received: false,

@@ -99,6 +99,7 @@ impl Service {
             received_control_id: None,
             touched_at: received_at,
             employer_approach: None,
+            approach_decisions: Vec::new(),
             close_text: None,
             told_at: None,
             as_received: false,

@@ -80,20 +80,23 @@ fn consent(referral: &Referral, content: &NoteContent) -> Result<(), Refusal> {
     }
 }
 
-/// A disclosure decision rules the referral from now on, unless a later one was recorded before.
-fn record_decision(view: &mut View, referral: &Referral, content: &NoteContent, now: Timestamp) {
-    let NoteKind::DisclosureDecision { employer_approach, decided_on, .. } = &content.kind else { return };
-    if *employer_approach == EmployerApproachConsent::NotDiscussed
-        || referral.employer_approach.is_some_and(|e| e.decided_on > *decided_on)
-    {
-        return;
+/// The referral as the note's new version leaves it: what that decides of approaching employers, and no longer what the version before it did.
+fn decided(referral: &Referral, note: NoteId, content: Option<&NoteContent>, was_one: bool) -> Referral {
+    let decides = content.and_then(|c| match &c.kind {
+        NoteKind::DisclosureDecision { employer_approach: EmployerApproachConsent::NotDiscussed, .. } => None,
+        NoteKind::DisclosureDecision { employer_approach, decided_on, .. } => {
+            let consented = *employer_approach == EmployerApproachConsent::Given;
+            Some(EmployerApproach { decided_on: *decided_on, consented })
+        }
+        _ => None,
+    });
+    referral.with_decision(note, decides, was_one)
+}
+
+fn put_decided(view: &mut View, referral: &Referral, decided: Referral, now: Timestamp) {
+    if decided != *referral {
+        view.put_referral(Referral { version: referral.version + 1, touched_at: now, ..decided });
     }
-    let consented = *employer_approach == EmployerApproachConsent::Given;
-    let mut changed = referral.clone();
-    changed.version += 1;
-    changed.touched_at = now;
-    changed.employer_approach = Some(EmployerApproach { decided_on: *decided_on, consented });
-    view.put_referral(changed);
 }
 
 fn release_at(ctx: &Ctx<'_>, referral: &Referral, asked: Option<Duration>) -> Option<Timestamp> {
@@ -131,10 +134,12 @@ impl Write for WriteNote {
             return Err(Refusal::PatientMismatch.into());
         }
         writable(&referral, self.content.occurred_at)?;
-        consent(&referral, &self.content)?;
+        let id = NoteId::new(ctx.now, ctx.entropy);
+        let decided = decided(&referral, id, Some(&self.content), false);
+        consent(&decided, &self.content)?;
         let endpoints = accept::routed(ctx, &referral, RoutedKind::Note)?;
         let note = Note {
-            id: NoteId::new(ctx.now, ctx.entropy),
+            id,
             trust: referral.trust.clone(),
             patient_id: patient.id,
             referral_id: referral.id,
@@ -150,7 +155,7 @@ impl Write for WriteNote {
             trace: self.call.trace.as_deref(),
         };
         let deliveries = accept::create(view, ctx, &accepting, &endpoints)?;
-        record_decision(view, &referral, &self.content, ctx.now);
+        put_decided(view, &referral, decided, ctx.now);
         let fresh = Some(Box::new((note.clone(), entry.clone(), deliveries.clone())));
         let answered = finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.write", "");
         Ok(WrittenNote { answered, fresh })
@@ -175,7 +180,8 @@ impl Write for ReplaceNote {
             return Err(Refusal::PatientMismatch.into());
         }
         writable(&referral, self.content.occurred_at)?;
-        consent(&referral, &self.content)?;
+        let decided = decided(&referral, note.id, Some(&self.content), was_decision(view, note.id));
+        consent(&decided, &self.content)?;
         let note = Note { version: note.version + 1, occurred_at: self.content.occurred_at, ..note };
         let action = Action::Replace { content: self.content.clone(), reason: self.reason.clone() };
         let entry = entry(ctx, &self.call, &note, &patient, &self.author, action);
@@ -186,7 +192,7 @@ impl Write for ReplaceNote {
             trace: self.call.trace.as_deref(),
         };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
-        record_decision(view, &referral, &self.content, ctx.now);
+        put_decided(view, &referral, decided, ctx.now);
         Ok(finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.replace", &self.reason.0))
     }
 }
@@ -212,24 +218,18 @@ impl Write for WithdrawNote {
         let accepting =
             Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
-        withdraw_decision(view, &referral, note.id, ctx.now);
+        let decided = decided(&referral, note.id, None, was_decision(view, note.id));
+        put_decided(view, &referral, decided, ctx.now);
         Ok(finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.withdraw", self.reason.label()))
     }
 }
 
-/// A disclosure decision that is taken back no longer allows anything.
-fn withdraw_decision(view: &mut View, referral: &Referral, note: NoteId, now: Timestamp) {
-    let decided = view.chains.get(&note.0).into_iter().flatten().filter_map(|d| view.deliveries.get(d)).any(|d| {
+/// A version of it that was sent anywhere was a disclosure decision.
+fn was_decision(view: &View, note: NoteId) -> bool {
+    view.chains.get(&note.0).into_iter().flatten().filter_map(|d| view.deliveries.get(d)).any(|d| {
         let content = view.entries.get(&d.entry_id).map(|e| &e.body);
         matches!(content, Some(Body::Note(a)) if matches!(a.content(), Some(NoteContent { kind: NoteKind::DisclosureDecision { .. }, .. })))
-    });
-    if decided && referral.employer_approach.is_some() {
-        let mut changed = referral.clone();
-        changed.version += 1;
-        changed.touched_at = now;
-        changed.employer_approach = None;
-        view.put_referral(changed);
-    }
+    })
 }
 
 fn note_needs(view: &View, keys: &mut Keys, id: NoteId) {

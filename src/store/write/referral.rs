@@ -263,6 +263,7 @@ impl Write for CreateReferral {
             received_control_id,
             touched_at: ctx.now,
             employer_approach: None,
+            approach_decisions: Vec::new(),
             close_text: None,
             told_at: None,
             as_received: self.received_from.is_some(),

@@ -5,6 +5,7 @@ mod append_only;
 mod bridge;
 mod chains;
 mod conflicts;
+mod consent;
 mod crash;
 mod evidence;
 mod feed;

@@ -218,6 +218,7 @@ fn referred() -> Referral {
         received_control_id: None,
         touched_at: now(),
         employer_approach: None,
+        approach_decisions: Vec::new(),
         close_text: None,
         told_at: None,
         as_received: false,
