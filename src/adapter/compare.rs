@@ -195,6 +195,7 @@ mod tests {
             level: Level::Application,
             code: "AE 204".into(),
             duplicate: false,
+            untold: false,
             record_id: None,
         };
         let new = Verdict { meaning: Meaning::Retry, ..old.clone() };

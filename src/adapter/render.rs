@@ -55,6 +55,9 @@ pub enum RenderError {
     /// A character, or a form of text, that the endpoint cannot carry.
     #[error("cannot be carried: {what}")]
     NotCarriable { what: String },
+    /// As that, in something that is no part of the text: its author can do nothing about it.
+    #[error("cannot be carried: outside the text, in a name, heading or other field: {what}")]
+    FieldNotCarriable { what: String },
     /// Longer than the endpoint takes whole, in characters (or in bytes, for the whole message).
     #[error("longer than the {limit} that the endpoint takes whole; split the entry, or raise the endpoint's limit")]
     TooLong { limit: usize },
@@ -319,7 +322,7 @@ fn segments(printed: &str) -> String {
 fn encode(segments: &str, text: &str, charset: Charset) -> Result<Vec<u8>, RenderError> {
     // Asked of the text first, so that the place named is one its author can count to.
     charset.encode(text).map_err(|e| RenderError::NotCarriable { what: format!("in the text, {e}") })?;
-    charset.encode(segments).map_err(|e| RenderError::NotCarriable {
-        what: format!("outside the text, in a name, heading or other field: {}, which {charset} lacks", e.hint),
-    })
+    charset
+        .encode(segments)
+        .map_err(|e| RenderError::FieldNotCarriable { what: format!("{}, which {charset} lacks", e.hint) })
 }

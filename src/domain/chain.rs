@@ -130,6 +130,13 @@ pub fn stands_beside(filed: &Delivery, later: &[Delivery]) -> bool {
     is_document(filed) && later.iter().any(|l| is_document(l) && gone(l))
 }
 
+/// It was given up by the bridge because a newer version came, as never received, and has reached the record all the same: nothing of `later`, the
+/// chain's deliveries newer than it, is left that takes it back or takes its place.
+pub fn stands_alone(before: &Delivery, later: &[Delivery]) -> bool {
+    let given_up = before.cancelled.as_ref().is_some_and(|c| !c.by_a_person());
+    before.state == State::Cancelled && given_up && later.iter().all(|l| l.state == State::Cancelled)
+}
+
 /// Its bytes may have reached the endpoint, or are about to.
 fn gone(d: &Delivery) -> bool {
     d.state == State::Sending || d.may_have_been_received()

@@ -51,8 +51,8 @@ pub enum Happened {
     NamedLikeAnother { kind: EvidenceKind, record_id: String, reply: ReplyId },
     /// Another document was answered with its id of the record's.
     NameInDoubt,
-    /// It was filed, and a newer version had gone without it.
-    StandsBeside,
+    /// It was filed, and nothing that follows will take it back: a newer version had gone without it, or it was withdrawn as never sent.
+    StandsBeside { why: &'static str },
     /// A newer version of it was filed as well.
     Passed(Since),
     /// A person sends it again, the same bytes.
@@ -212,13 +212,9 @@ pub fn decide(
                 Since::Withdrawn => "withdrawn in the record".to_owned(),
             }
         }
-        Happened::StandsBeside => {
+        Happened::StandsBeside { why } => {
             needs(before, "doubting it", "FILED", &[State::Filed])?;
-            park(
-                &mut d,
-                ParkReason::FilingContradicted,
-                "it reached the record after a newer version had gone without it",
-            )
+            park(&mut d, ParkReason::FilingContradicted, why)
         }
         Happened::Retried { may_be_in_record_acknowledged } => {
             needs(before, "a retry", "PARKED", &[State::Parked])?;
@@ -395,12 +391,19 @@ fn replied(
         Meaning::Refused if verdict.duplicate => may_already_be_filed(d, verdict),
         // An earlier attempt of unknown outcome stays one: this answers only the attempt in hand.
         Meaning::Refused => park(d, ParkReason::Refused, &verdict.code),
-        Meaning::Retry if d.refused_retries < policy.max_refused_retries => {
+        // It may have been taken all the same: the same bytes go again only where that does no harm.
+        Meaning::Retry if verdict.untold && policy.after_unknown != AfterUnknown::Resend => {
+            unknown(d, policy, &format!("the reply ({}) does not say whether it was taken", verdict.code), now, random)
+        }
+        Meaning::Retry => {
+            d.unresolved = d.unresolved.saturating_add(u32::from(verdict.untold));
+            if d.refused_retries >= policy.max_refused_retries {
+                return park(d, ParkReason::RetriesExhausted, &verdict.code);
+            }
             d.refused_retries += 1;
             back_off(d, policy, d.refused_retries, now, random);
             format!("not taken now ({}); tried again later", verdict.code)
         }
-        Meaning::Retry => park(d, ParkReason::RetriesExhausted, &verdict.code),
         // No refusal and no success: it names the document as one it has.
         Meaning::Unknown if verdict.duplicate => {
             ask::said_duplicate(d, policy, verdict, now).unwrap_or_else(|| may_already_be_filed(d, verdict))

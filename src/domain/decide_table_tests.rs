@@ -137,7 +137,7 @@ fn happenings() -> Vec<Happened> {
         Happened::Nameable,
         Happened::NamedLikeAnother { kind: EvidenceKind::ApplicationAck, record_id: "17".into(), reply: reply() },
         Happened::NameInDoubt,
-        Happened::StandsBeside,
+        Happened::StandsBeside { why: "it stands there" },
         Happened::Passed(Since::Replaced),
         Happened::Asked { answer: Answer::Misfiled { record_id: "17".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::Found { record_id: None }, reply: Some(reply()) },

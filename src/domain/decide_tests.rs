@@ -96,7 +96,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
 }
 
 pub fn verdict(meaning: Meaning, level: Level) -> Verdict {
-    Verdict { meaning, level, code: "code".into(), duplicate: false, record_id: None }
+    Verdict { meaning, level, code: "code".into(), duplicate: false, untold: false, record_id: None }
 }
 
 pub fn aa() -> Verdict {
@@ -277,6 +277,19 @@ fn retryable_refusals_are_bounded_and_then_parked_as_not_received() {
     }
     assert_eq!((reason(&d), d.attempts), (Some(ParkReason::RetriesExhausted), 4));
     assert!(!d.may_have_been_received());
+}
+
+#[test]
+fn a_not_now_that_may_hide_a_yes_counts_as_possibly_received() {
+    let untold = || replied(Verdict { untold: true, ..ae207() });
+    let mut d = attempt(&policy(), untold());
+    assert!(d.state == State::BackingOff && d.may_have_been_received());
+    while d.state == State::BackingOff {
+        d = again(&d, &policy(), untold());
+    }
+    assert_eq!((reason(&d), d.attempts, d.unresolved), (Some(ParkReason::RetriesExhausted), 4, 4));
+    let parks = EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() };
+    assert_eq!(reason(&attempt(&parks, untold())), Some(ParkReason::OutcomeUnknown), "it may not go twice");
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub struct Verdict {
     /// The far end says it has this already (e.g. error 205). Beside [`Meaning::Unknown`]: the record can be asked, and is to be asked before
     /// anything else is done (a pack's `query`).
     pub duplicate: bool,
+    /// Beside [`Meaning::Retry`]: nobody can tell whether it was taken all the same (HTTP 500, a proxy's 408).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
     /// The EPR's own id of the document, where the reply gives one. At most 100 characters.
     pub record_id: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Verdict {
             level: Level::Application,
             code: "unreadable".into(),
             duplicate: false,
+            untold: false,
             record_id: None,
         }
     }

@@ -28,5 +28,5 @@ pub async fn judge(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &
 /// What is shown beside a reply by which our token was not taken: its codes. It is credited to nothing.
 pub async fn of_refusal(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &[u8]) -> Verdict {
     let (said, _) = judge(fitted, reply, control_id, sent).await;
-    Verdict { meaning: Meaning::Unknown, duplicate: false, record_id: None, ..said }
+    Verdict { meaning: Meaning::Unknown, duplicate: false, untold: false, record_id: None, ..said }
 }

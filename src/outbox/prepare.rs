@@ -135,7 +135,7 @@ async fn render(
     };
     let questions = match fitted.pack.lookups(&input, &fitted.settings) {
         Ok(questions) => questions,
-        Err(e) => return Ok(unrenderable(&e)),
+        Err(e) => return Ok(unrenderable(&e, entry.action())),
     };
     // As for a death that we were told of.
     let goes_to_the_dead = !speaks_of_care(entry) || claimed.delivery.overridden.contains(&ParkReason::Deceased);
@@ -166,7 +166,7 @@ async fn render(
     };
     let rendered = match fitted.pack.render_for(&input, &fitted.settings, &endpoint.options) {
         Ok(rendered) => rendered,
-        Err(e) => return Ok(unrenderable(&e)),
+        Err(e) => return Ok(unrenderable(&e, entry.action())),
     };
     let rendering = Rendering {
         id: RenderingId::new(now, shared.entropy.as_ref()),
@@ -188,9 +188,13 @@ fn hold(reason: ParkReason, detail: impl Into<String>) -> Prepared {
     Prepared::Hold { reason, detail: detail.into(), heard: None }
 }
 
-/// Each reason has its own hold, so that the author or the integrator is told what only they can mend.
-fn unrenderable(e: &RenderError) -> Prepared {
+/// Each reason has its own hold, so that the author or the integrator is told what only they can mend. A withdrawal has no text of an author's.
+fn unrenderable(e: &RenderError, action: EntryAction) -> Prepared {
     match e {
+        RenderError::NotCarriable { .. } | RenderError::TooLong { .. } if action == EntryAction::Withdraw => {
+            hold(ParkReason::NotRenderable, e.to_string())
+        }
+        RenderError::FieldNotCarriable { .. } => hold(ParkReason::NotRenderable, e.to_string()),
         RenderError::NotCarriable { what } => hold(ParkReason::TextNotCarriable, what),
         RenderError::TooLong { limit } => {
             hold(ParkReason::TextTooLong, format!("the endpoint takes {limit} characters or bytes at most"))

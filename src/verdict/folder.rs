@@ -12,7 +12,7 @@ pub fn of_receipt(receipt: &Receipt, control_id: &str) -> Verdict {
         Outcome::NameTaken => Meaning::Refused,
     };
     let code = receipt.outcome.word().to_owned();
-    Verdict { meaning, level: Level::Transport, code, duplicate: false, record_id: None }
+    Verdict { meaning, level: Level::Transport, code, duplicate: false, untold: false, record_id: None }
 }
 
 /// What a result file means that the far end left for us, by what the pack reads in it.
@@ -29,5 +29,12 @@ pub fn of_result(says: ResultSays) -> Verdict {
     };
     let record_id = says.record_id.filter(|id| meaning == Meaning::Positive && good(id));
     let code = says.code.chars().take(super::CODE_CHARS_MAX).collect();
-    Verdict { meaning, level: Level::Application, code, duplicate: says.row == Row::Duplicate, record_id }
+    Verdict {
+        meaning,
+        level: Level::Application,
+        code,
+        duplicate: says.row == Row::Duplicate,
+        untold: false,
+        record_id,
+    }
 }

@@ -38,6 +38,8 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
         (2, row) => (row, None),
         (_, row) => (worst(&issues, rules).unwrap_or(row), None),
     };
+    // A status alone: an issue that the pack lists has said what became of it.
+    let untold = row == HttpRow::Retry && worst(&issues, rules).is_none() && rules.is_untold(reply.status);
     let meaning = match row {
         HttpRow::Positive | HttpRow::Received => Meaning::Positive,
         HttpRow::Refused => Meaning::Refused,
@@ -45,7 +47,7 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
         HttpRow::Query | HttpRow::Unknown => Meaning::Unknown,
     };
     let level = if row == HttpRow::Received { Level::Transport } else { Level::Application };
-    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, record_id }
+    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, untold, record_id }
 }
 
 /// Whether there is a resource in it.

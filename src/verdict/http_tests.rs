@@ -298,3 +298,19 @@ fn a_created_document_that_contradicts_what_was_sent_is_not_filed() {
         assert!(matches!(found(&shown("content", content)), ReadBack::CannotSay { .. }));
     }
 }
+
+#[test]
+fn a_status_that_says_not_now_and_not_whether_it_was_taken_is_untold() {
+    let mut rules = HttpRules::default();
+    rules.set("issue.transient", "retry").expect("a row");
+    rules.set("503", "retry").expect("the supplier's word");
+    let of = |status: u16, body: &Value| judge_by(&rules, status, &[], body, &create());
+    for (status, untold) in
+        [(408, true), (500, true), (507, true), (425, false), (429, false), (401, false), (503, false)]
+    {
+        let v = of(status, &Value::Null);
+        assert_eq!((v.meaning, v.untold), (Meaning::Retry, untold), "{status}");
+    }
+    assert!(!of(500, &outcome("error", "transient", "x")).untold, "the issue says it");
+    assert!(!of(201, &resource(Some("17"), "D1", "current")).untold);
+}

@@ -268,6 +268,7 @@ impl Bridge {
             level: Level::Application,
             code: code.into(),
             duplicate: false,
+            untold: false,
             record_id: Some("DOC-1".into()),
         };
         let (happened, verdict) = match outcome {

@@ -129,8 +129,17 @@ impl Default for HttpRules {
 
 impl HttpRules {
     pub fn status(&self, status: u16) -> HttpRow {
-        let exact = self.statuses.get(&status.to_string());
-        exact.or_else(|| self.statuses.get(&format!("{}xx", status / 100))).copied().unwrap_or(HttpRow::Unknown)
+        self.of_status(status).map_or(HttpRow::Unknown, |(_, row)| *row)
+    }
+
+    fn of_status(&self, status: u16) -> Option<(&String, &HttpRow)> {
+        let exact = self.statuses.get_key_value(&status.to_string());
+        exact.or_else(|| self.statuses.get_key_value(&format!("{}xx", status / 100)))
+    }
+
+    /// The row by which this status is judged is one under which nobody can tell what became of the request.
+    pub fn is_untold(&self, status: u16) -> bool {
+        self.of_status(status).is_none_or(|(key, _)| is_untold(key))
     }
 
     pub fn issue(&self, code: &str) -> Option<HttpRow> {

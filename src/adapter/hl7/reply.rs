@@ -82,14 +82,7 @@ impl Reply {
 
     /// As [`Reply::read`]; whatever stands at `error_at` is an error too.
     pub fn read_at(bytes: &[u8], error_at: Option<&Path>) -> Result<Self, NotAReply> {
-        let mut scan = scan(bytes)?;
-        // Codes and ids are ASCII, and the text is for people: Latin text that is declared as something else must not turn
-        // a clear answer into an unknown one. Text that was read wrongly could only fail to match an id, never match one.
-        if std::str::from_utf8(&scan.normal).is_err() {
-            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&scan.normal);
-            scan.normal = text.into_owned().into_bytes();
-        }
-        let message = Message::parse_as(scan, Charset::Utf8, Origin::Theirs)?;
+        let message = Self::message(bytes)?;
         let mut msas = message.segments_named("MSA");
         let msa = msas.next().ok_or(NotAReply::NoMsa)?;
         if msas.next().is_some() {
@@ -104,8 +97,12 @@ impl Reply {
             found.err(err);
         }
         for repeat in msa.field(6).repeats() {
+            let before = found.errors.len();
             found.error(repeat.component(1).reading(), None, None);
             found.text(repeat.component(2).reading());
+            if found.errors.len() == before && said(repeat.component(2).reading()).is_some() {
+                found.errors.push(ReplyError { code: String::new(), severity: None, location: None, is_own: false });
+            }
         }
         let own = found.errors.len();
         if let Some(path) = error_at {
@@ -125,10 +122,21 @@ impl Reply {
 
     /// The control id these bytes answer, whatever they answer: the only MSA's MSA-2.
     pub fn answers(bytes: &[u8]) -> Option<String> {
-        let message = Message::parse_as(scan(bytes).ok()?, Charset::Utf8, Origin::Theirs).ok()?;
+        let message = Self::message(bytes).ok()?;
         let mut msas = message.segments_named("MSA");
         let (msa, none) = (msas.next()?, msas.next());
         said(msa.field(2).reading()).filter(|_| none.is_none())
+    }
+
+    fn message(bytes: &[u8]) -> Result<Message, Unreadable> {
+        let mut scan = scan(bytes)?;
+        // Codes and ids are ASCII, and the text is for people: Latin text that is declared as something else must not turn
+        // a clear answer into an unknown one. Text that was read wrongly could only fail to match an id, never match one.
+        if std::str::from_utf8(&scan.normal).is_err() {
+            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&scan.normal);
+            scan.normal = text.into_owned().into_bytes();
+        }
+        Message::parse_as(scan, Charset::Utf8, Origin::Theirs)
     }
 
     /// Whether any error has this code.
@@ -202,7 +210,8 @@ impl Found {
         // From 2.5: ERR-2 segment^sequence^field, ERR-3 code^text^table, ERR-4 severity, ERR-7 and ERR-8 texts.
         let place = err.field(2).repeats().next();
         let place = place.and_then(|r| location(r.component(1).raw(), r.component(2).raw(), r.component(3).raw()));
-        let severity = err.field(4).raw().trim().chars().next().filter(|c| matches!(c, 'E' | 'W' | 'I' | 'F'));
+        let severity = err.field(4).raw().trim().chars().next().map(|c| c.to_ascii_uppercase());
+        let severity = severity.filter(|c| matches!(c, 'E' | 'W' | 'I' | 'F'));
         for repeat in err.field(3).repeats() {
             self.err_code(repeat.component(1).reading(), severity, place.clone());
             self.text(repeat.component(2).reading());
@@ -214,8 +223,11 @@ impl Found {
             self.text(repeat.component(2).reading());
         }
         self.errors[own..].iter_mut().for_each(|e| e.is_own = true);
-        // Words alone are an error too, unless the sender calls them less.
-        let worded = [7, 8].into_iter().any(|n| said(err.field(n).reading()).is_some());
+        // Words alone are an error too, wherever they stand, unless the sender calls them less.
+        let beside_codes = err.field(1).repeats().map(|r| r.component(4).subcomponent(2));
+        let beside_codes = beside_codes
+            .chain([3, 5].into_iter().flat_map(|n| err.field(n).repeats().map(|r| r.component(2).reading())));
+        let worded = beside_codes.chain([7, 8].map(|n| err.field(n).reading())).any(|words| said(words).is_some());
         if self.errors.len() == before && (matches!(severity, Some('E' | 'F')) || worded && severity.is_none()) {
             self.errors.push(ReplyError { code: String::new(), severity, location: place, is_own: false });
         }
@@ -250,6 +262,10 @@ mod tests {
         }
         let latin = Reply::read(b"MSH|^~\\&|||||||ACK||||||||UNICODE UTF-8\rMSA|AA|42|M\xFCller").expect("a reply");
         assert_eq!(latin.text.reveal(), "Müller");
+        for latin in [&b"MSA|AA|42|M\xFCller"[..], b"MSA|AE|42\rERR||||E||||M\xFCller", b"NTE|1||\xA3\rMSA|AA|42"] {
+            let latin = [b"MSH|^~\\&|||||||ACK||||||||8859/1\r", latin].concat();
+            assert_eq!(Reply::answers(&latin).as_deref(), Some("42"), "what it answers is as clear");
+        }
     }
 
     #[test]
@@ -283,6 +299,11 @@ mod tests {
             ("ERR||PID^1^3||E", 1),
             ("ERR||PID^1^3||F", 1),
             ("ERR|PID^1^3^Not known here&Not known here", 1),
+            ("ERR|||^Patient not found^HL70357", 1),
+            ("ERR||PID^1^3|^Patient not found^HL70357", 1),
+            ("ERR|PID^1^3^&Patient not found", 1),
+            ("ERR|||||^Rejected by application", 1),
+            ("ERR||PID^1^3||e", 1),
             ("ERR", 0),
             ("ERR|||^Message accepted|I", 0),
             ("ERR||||I||||all well", 0),

@@ -130,7 +130,7 @@ fn found(record_id: Option<String>) -> Verdict {
 }
 
 fn spoken(meaning: Meaning, level: Level, code: &str) -> Verdict {
-    Verdict { meaning, level, code: code.to_owned(), duplicate: false, record_id: None }
+    Verdict { meaning, level, code: code.to_owned(), duplicate: false, untold: false, record_id: None }
 }
 
 /// Received and not filed for longer than it should take.

@@ -276,6 +276,10 @@ pub(in crate::store) fn happen(
     if is_moved(&delivery) && !is_moved(before) {
         tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: a withdrawal waits because the endpoint was changed; a person must look in the record now");
     }
+    let is_unmade = |d: &Delivery| d.action == EntryAction::Withdraw && reason(d) == Some(ParkReason::NotRenderable);
+    if is_unmade(&delivery) && !is_unmade(before) {
+        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: no message can be made of a withdrawal; a person must look in the record now");
+    }
     follow(view, ctx, before, &delivery)?;
     if before.filed_at.is_none() && delivery.state == State::Filed {
         let mut later = view.chain(delivery.subject.uuid(), &delivery.endpoint);
@@ -283,7 +287,14 @@ pub(in crate::store) fn happen(
         if chain::stands_beside(&delivery, &later) {
             tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it reached the record after a newer version had gone without it: both may stand there, and a person must look now");
             let filed = view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery);
-            return happen(view, ctx, &filed, &Happened::StandsBeside, "bridge");
+            let why = "it reached the record after a newer version had gone without it";
+            return happen(view, ctx, &filed, &Happened::StandsBeside { why }, "bridge");
+        }
+        if chain::stands_alone(before, &later) {
+            tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it was withdrawn as never received, and the record has it: a person must have it taken out there now");
+            let filed = view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery);
+            let why = "it was withdrawn as never received, and has reached the record all the same";
+            return happen(view, ctx, &filed, &Happened::StandsBeside { why }, "bridge");
         }
     }
     // What follows can change it once more.

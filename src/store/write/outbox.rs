@@ -244,6 +244,13 @@ impl Write for Begin {
         else {
             return Ok(Begun::Stale);
         };
+        // Since it was claimed a person may have stopped the endpoint, and an author may have withdrawn it: no byte has left yet, and none will.
+        let is_paused = view.endpoints.get(&self.endpoint).is_some_and(|e| e.paused.is_some());
+        let mut newer = view.chain(delivery.subject.uuid(), &self.endpoint);
+        newer.retain(|d| d.lane_seq > delivery.lane_seq);
+        if is_paused || crate::domain::chain::overtaken(&newer) {
+            return Ok(Begun::Stale);
+        }
         let activation = view.endpoints.get(&self.endpoint).map_or(0, EndpointState::activation);
         if activation != self.seen.activation {
             return Ok(Begun::OtherPack(activation));
@@ -405,7 +412,14 @@ fn late(
 
 /// The record was found to hold a message that was given up since.
 fn found_earlier(record_id: Option<String>) -> Verdict {
-    Verdict { meaning: Meaning::Positive, level: Level::Application, code: "found".into(), duplicate: false, record_id }
+    Verdict {
+        meaning: Meaning::Positive,
+        level: Level::Application,
+        code: "found".into(),
+        duplicate: false,
+        untold: false,
+        record_id,
+    }
 }
 
 /// Whether this positive answer is to a rendering that was given up since, and made for another identity or another far end than the delivery

@@ -194,6 +194,7 @@ impl Write for Reconcile {
                 level: Level::Application,
                 code: "listed".into(),
                 duplicate: false,
+                untold: false,
                 record_id: document.record_id.clone(),
             };
             let reply = Reply {

@@ -128,6 +128,7 @@ fn received() -> Verdict {
         level: Level::Transport,
         code: "confirmed".into(),
         duplicate: false,
+        untold: false,
         record_id: None,
     }
 }

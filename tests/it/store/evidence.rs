@@ -224,3 +224,23 @@ async fn what_the_record_says_of_a_message_made_for_another_identity_files_nothi
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_withdrawn_as_refused_and_is_confirmed_after_that_waits_for_a_person() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let note = bridge.write(&of, "First.").await;
+        bridge.send(note.delivery(), Sent::Refused).await;
+        let control_id = bridge.control_id(note.delivery()).await;
+        assert!(
+            bridge.withdraw(&of, note.note).await.unwrap().is_empty(),
+            "nothing to take back, as far as it was told"
+        );
+        assert_eq!(bridge.state(note.delivery()).await, "CANCELLED");
+        bridge.late(&epr(), &control_id, verdict(Meaning::Positive, Level::Application, "AA")).await;
+        assert_eq!(bridge.parked(note.delivery()).await, Some(ParkReason::FilingContradicted));
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}

@@ -182,6 +182,33 @@ async fn begin_is_stale_when_patient_referral_or_predecessor_changed_since_the_c
     }
 }
 
+#[tokio::test]
+async fn what_was_withdrawn_or_stopped_since_it_was_claimed_is_not_begun() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, other) = (bridge.episode().await, bridge.episode().await);
+        let (withdrawn, stopped) = (bridge.write(&of, "First.").await, bridge.write(&other, "Second.").await);
+        let claimed = bridge.claim(&epr(), 2).await;
+        let of_note = |written: &bridge::Written| {
+            claimed.iter().find(|c| c.delivery.id == written.delivery()).expect("it was claimed")
+        };
+        bridge.withdraw(&of, withdrawn.note).await.unwrap();
+        let begun = bridge.store.begin(bridge.beginning(of_note(&withdrawn))).await;
+        assert_eq!(begun, Ok(Begun::Stale), "withdrawn");
+        bridge.put_back(of_note(&withdrawn)).await;
+        assert_eq!(bridge.state(withdrawn.delivery()).await, "CANCELLED");
+        gate::pause(&bridge, &epr(), true).await;
+        let begun = bridge.store.begin(bridge.beginning(of_note(&stopped))).await;
+        assert_eq!(begun, Ok(Begun::Stale), "the endpoint is paused");
+        bridge.put_back(of_note(&stopped)).await;
+        gate::pause(&bridge, &epr(), false).await;
+        let again = bridge.claim_only(&epr(), stopped.delivery()).await;
+        bridge.begin(&again).await;
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
 async fn accept_and(bridge: &Bridge, of: &bridge::Episode, change: ReferralChange) {
     use ips_bridge::store::write::{AnswerReferral, ChangeReferral, ReferralAnswer};
     let accept = AnswerReferral {
