@@ -62,7 +62,7 @@ fn line(max: usize) -> BoxedStrategy<String> {
     proptest::string::string_regex(&format!("[\\PC&&[^\u{2028}\u{2029}]]{{1,{max}}}"))
         .expect("a pattern")
         .prop_map(|t| t.trim().to_owned())
-        .prop_filter("not empty", |t| !t.is_empty())
+        .prop_filter("something to be seen", move |t| crate::domain::text::line(t, max).is_ok())
         .boxed()
 }
 
