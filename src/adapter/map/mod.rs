@@ -183,29 +183,18 @@ pub fn is_a_piece(message: &Message) -> Option<FieldFault> {
     None
 }
 
-/// Fields of PID with letters in them that cannot be read: `\XE9\` is no letter in a message of UTF-8, and `\Z01\` is whatever two systems agreed on. Of a
-/// text the reader would see that; a name would be taken with it.
+/// Fields of PID with letters in them that cannot be read: `\XE9\` is no letter in a message of UTF-8. Of a text the reader would see that; a name would be
+/// taken with it.
 pub fn undecoded(message: &Message) -> Option<FieldFault> {
     let mut fields =
         message.segments_named("PID").flat_map(|pid| (1..=pid.field_count()).map(move |n| (n, pid.field(n))));
     let escape = char::from(message.delimiters().escape);
-    let is_name = |number: &usize| matches!(number, 5 | 6 | 9);
-    let (number, _) = fields.find(|(number, field)| {
+    let (number, _) = fields.find(|(_, field)| {
         let kept = message.unescape(field.raw());
-        let is_escape = kept.text.contains(&format!("{escape}X"));
-        kept.kept_literally && (is_escape || is_name(number) && holds_an_escape(&kept.text, escape))
+        kept.kept_literally && kept.text.contains(&format!("{escape}X"))
     })?;
     let what = "holds an escape that is no letter in the message's character set";
     Some(FieldFault { field: "letters".into(), from: format!("PID-{number}"), what: what.into() })
-}
-
-/// Two escape characters with letters and digits between them: an escape, whatever it means. One alone is what somebody typed.
-fn holds_an_escape(text: &str, escape: char) -> bool {
-    let between = text.split(escape).skip(1);
-    let closed = between.clone().count().saturating_sub(1);
-    between
-        .take(closed)
-        .any(|code| !code.is_empty() && code.len() <= 8 && code.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// NHS numbers in the fields of PID that are kept for old versions: any ten digits there with the right check digit.
