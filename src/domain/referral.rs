@@ -224,6 +224,12 @@ pub enum ReferralTold {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmployerApproach {
+    pub decided_on: jiff::civil::Date,
+    pub consented: bool,
+}
+
 /// What one note's current version decides of approaching employers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApproachDecision {
@@ -235,34 +241,6 @@ pub struct ApproachDecision {
 
 /// Decisions kept of one referral. Beyond, those of the earliest days go first.
 const APPROACH_DECISIONS_MAX: usize = 100;
-
-impl Referral {
-    /// The note decides this now, and no longer what it decided before. `was_one`: an earlier version of it was a decision. The latest of those that
-    /// stand rules the referral; of one day, the one recorded last.
-    pub fn with_decision(&self, note: NoteId, decides: Option<EmployerApproach>, was_one: bool) -> Self {
-        let mut referral = self.clone();
-        let decisions = &mut referral.approach_decisions;
-        if decisions.is_empty() {
-            decisions.extend(self.employer_approach.map(|approach| ApproachDecision { note: None, approach }));
-        }
-        // Whose it was nobody kept: what may be taken back allows nothing more.
-        decisions.retain(|d| d.note != Some(note) && !(was_one && d.note.is_none()));
-        decisions.extend(decides.map(|approach| ApproachDecision { note: Some(note), approach }));
-        if decisions.len() > APPROACH_DECISIONS_MAX
-            && let Some(earliest) = (0..decisions.len()).min_by_key(|n| decisions[*n].approach.decided_on)
-        {
-            decisions.remove(earliest);
-        }
-        referral.employer_approach = decisions.iter().map(|d| d.approach).max_by_key(|a| a.decided_on);
-        referral
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmployerApproach {
-    pub decided_on: jiff::civil::Date,
-    pub consented: bool,
-}
 
 /// A change of state that the present state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -296,6 +274,37 @@ impl Referral {
     /// The same referral one version on.
     fn changed(&self, now: Timestamp) -> Self {
         Self { version: self.version + 1, touched_at: now, ..self.clone() }
+    }
+
+    /// The note decides this now, and no longer what it decided before. `was_one`: an earlier version of it was a decision. The latest of those that
+    /// stand rules the referral; of one day, the one recorded last. `None`: it decides nothing and never did.
+    pub fn with_decision(
+        &self,
+        note: NoteId,
+        decides: Option<EmployerApproach>,
+        was_one: bool,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let is_known = self.approach_decisions.iter().any(|d| d.note == Some(note));
+        if decides.is_none() && !is_known && !was_one {
+            return None;
+        }
+        let mut referral = self.changed(now);
+        let decisions = &mut referral.approach_decisions;
+        if decisions.is_empty() {
+            decisions.extend(self.employer_approach.map(|approach| ApproachDecision { note: None, approach }));
+        }
+        // Whose it was nobody kept: what may be taken back allows nothing more.
+        let may_be_its_own = was_one && !is_known;
+        decisions.retain(|d| d.note.map_or(!may_be_its_own, |of| of != note));
+        decisions.extend(decides.map(|approach| ApproachDecision { note: Some(note), approach }));
+        if decisions.len() > APPROACH_DECISIONS_MAX
+            && let Some(earliest) = (0..decisions.len()).min_by_key(|n| decisions[*n].approach.decided_on)
+        {
+            decisions.remove(earliest);
+        }
+        referral.employer_approach = decisions.iter().map(|d| d.approach).max_by_key(|a| a.decided_on);
+        Some(referral)
     }
 
     pub fn accept(&self, assigned_to: Author, now: Timestamp) -> Result<Self, WrongReferralState> {
@@ -392,6 +401,23 @@ impl Referral {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_referral_can_be_closed_at_the_moment_it_was_answered_to_be_accepted_at() {
+        let id = "01M8F9V1CFFC7BG6XRQPS2W6DE";
+        let referral: Referral = serde_json::from_value(serde_json::json!({
+            "id": id, "trust": "RZ9", "version": 2, "patient_id": id, "state": "Accepted",
+            "details": {"external_ids": [], "source": "P1", "priority": "Routine", "referrer_name": "Dr Adeyemi", "team": "IPS-NORTH"},
+            "received_at": "2026-03-01T09:00:00Z", "accepted_at": "2026-03-02T09:00:00.984895170Z", "touched_at": "2026-03-02T09:00:00Z",
+        }))
+        .expect("a row from when the clock was finer");
+        let close = |at: &str| {
+            let at = at.parse().expect("a time");
+            referral.close(CloseReason::ClientRequest, at, at)
+        };
+        assert!(close("2026-03-02T09:00:00.984895Z").is_ok());
+        assert_eq!(close("2026-03-02T09:00:00.984894Z"), Err(WrongReferralState::ClosedBeforeAccepted));
+    }
 
     #[test]
     fn retired_sources_of_referral_are_refused() {

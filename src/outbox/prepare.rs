@@ -203,3 +203,27 @@ fn unrenderable(e: &RenderError, action: EntryAction) -> Prepared {
         RenderError::NotRenderable(_) => hold(ParkReason::NotRenderable, e.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_author_can_mend_waits_for_no_author() {
+        let reason = |e: &RenderError, action| match unrenderable(e, action) {
+            Prepared::Hold { reason, .. } => reason,
+            _ => panic!("it is held"),
+        };
+        let (text, field) = (
+            RenderError::NotCarriable { what: "a letter".into() },
+            RenderError::FieldNotCarriable { what: "a letter".into() },
+        );
+        let long = RenderError::TooLong { limit: 100 };
+        assert_eq!(reason(&text, EntryAction::Create), ParkReason::TextNotCarriable);
+        assert_eq!(reason(&long, EntryAction::Replace), ParkReason::TextTooLong);
+        assert_eq!(reason(&field, EntryAction::Create), ParkReason::NotRenderable, "a name or heading");
+        for e in [text, field, long] {
+            assert_eq!(reason(&e, EntryAction::Withdraw), ParkReason::NotRenderable, "{e}: it has no text of theirs");
+        }
+    }
+}

@@ -247,6 +247,10 @@ mod tests {
                 assert_eq!(Charset::parse(name), Some(charset));
             }
         }
+        for name in ["8859-1", "ISO8859-1", "iso8859/1", "ISO_8859-1"] {
+            assert_eq!(Declared::parse(name, '~'), Declared::Known(Charset::Iso8859_1), "{name}");
+        }
+        assert_eq!(Declared::parse("ISO8859-15", '~'), Declared::Known(Charset::Iso8859_15));
     }
 
     #[test]

@@ -80,23 +80,14 @@ fn consent(referral: &Referral, content: &NoteContent) -> Result<(), Refusal> {
     }
 }
 
-/// The referral as the note's new version leaves it: what that decides of approaching employers, and no longer what the version before it did.
-fn decided(referral: &Referral, note: NoteId, content: Option<&NoteContent>, was_one: bool) -> Referral {
-    let decides = content.and_then(|c| match &c.kind {
-        NoteKind::DisclosureDecision { employer_approach: EmployerApproachConsent::NotDiscussed, .. } => None,
-        NoteKind::DisclosureDecision { employer_approach, decided_on, .. } => {
-            let consented = *employer_approach == EmployerApproachConsent::Given;
-            Some(EmployerApproach { decided_on: *decided_on, consented })
-        }
-        _ => None,
-    });
-    referral.with_decision(note, decides, was_one)
-}
-
-fn put_decided(view: &mut View, referral: &Referral, decided: Referral, now: Timestamp) {
-    if decided != *referral {
-        view.put_referral(Referral { version: referral.version + 1, touched_at: now, ..decided });
-    }
+/// What a note says of approaching employers. Not to have talked about it is no decision.
+fn decision(content: &NoteContent) -> Option<EmployerApproach> {
+    let NoteKind::DisclosureDecision { employer_approach, decided_on, .. } = &content.kind else { return None };
+    let consented = match employer_approach {
+        EmployerApproachConsent::NotDiscussed => return None,
+        other => *other == EmployerApproachConsent::Given,
+    };
+    Some(EmployerApproach { decided_on: *decided_on, consented })
 }
 
 fn release_at(ctx: &Ctx<'_>, referral: &Referral, asked: Option<Duration>) -> Option<Timestamp> {
@@ -135,8 +126,8 @@ impl Write for WriteNote {
         }
         writable(&referral, self.content.occurred_at)?;
         let id = NoteId::new(ctx.now, ctx.entropy);
-        let decided = decided(&referral, id, Some(&self.content), false);
-        consent(&decided, &self.content)?;
+        let decided = referral.with_decision(id, decision(&self.content), false, ctx.now);
+        consent(decided.as_ref().unwrap_or(&referral), &self.content)?;
         let endpoints = accept::routed(ctx, &referral, RoutedKind::Note)?;
         let note = Note {
             id,
@@ -155,7 +146,7 @@ impl Write for WriteNote {
             trace: self.call.trace.as_deref(),
         };
         let deliveries = accept::create(view, ctx, &accepting, &endpoints)?;
-        put_decided(view, &referral, decided, ctx.now);
+        decided.into_iter().for_each(|referral| view.put_referral(referral));
         let fresh = Some(Box::new((note.clone(), entry.clone(), deliveries.clone())));
         let answered = finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.write", "");
         Ok(WrittenNote { answered, fresh })
@@ -180,8 +171,9 @@ impl Write for ReplaceNote {
             return Err(Refusal::PatientMismatch.into());
         }
         writable(&referral, self.content.occurred_at)?;
-        let decided = decided(&referral, note.id, Some(&self.content), was_decision(view, note.id));
-        consent(&decided, &self.content)?;
+        let was_one = was_decision(view, note.id);
+        let decided = referral.with_decision(note.id, decision(&self.content), was_one, ctx.now);
+        consent(decided.as_ref().unwrap_or(&referral), &self.content)?;
         let note = Note { version: note.version + 1, occurred_at: self.content.occurred_at, ..note };
         let action = Action::Replace { content: self.content.clone(), reason: self.reason.clone() };
         let entry = entry(ctx, &self.call, &note, &patient, &self.author, action);
@@ -192,7 +184,7 @@ impl Write for ReplaceNote {
             trace: self.call.trace.as_deref(),
         };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
-        put_decided(view, &referral, decided, ctx.now);
+        decided.into_iter().for_each(|referral| view.put_referral(referral));
         Ok(finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.replace", &self.reason.0))
     }
 }
@@ -218,8 +210,8 @@ impl Write for WithdrawNote {
         let accepting =
             Accepting { entry: &entry, actor: &self.call.actor, release_at: None, trace: self.call.trace.as_deref() };
         let deliveries = accept::succeed(view, ctx, &accepting)?;
-        let decided = decided(&referral, note.id, None, was_decision(view, note.id));
-        put_decided(view, &referral, decided, ctx.now);
+        let decided = referral.with_decision(note.id, None, was_decision(view, note.id), ctx.now);
+        decided.into_iter().for_each(|referral| view.put_referral(referral));
         Ok(finish(view, ctx, &self.call, note, entry, &deliveries, "progress_note.withdraw", self.reason.label()))
     }
 }
