@@ -294,13 +294,17 @@ impl Question {
         });
         self.of(&sources::ENDPOINTS, &keys.endpoints, |set, endpoint| set.key(endpoint.as_str().into()));
         for (endpoint, limit) in &keys.claims {
-            let (sources, limit): (&[&Statement], u32) = match limit {
-                0 => (&[&sources::LEFT_BEHIND], LEFT_BEHIND_MAX),
-                _ => (&[&sources::CLAIMABLE, &sources::DUE_LANES, &sources::DUE_CHAINS], *limit),
+            let (sources, limit): (&[(&Statement, bool)], u32) = match limit {
+                0 => (&[(&sources::LEFT_BEHIND, false)], LEFT_BEHIND_MAX),
+                _ => (
+                    &[(&sources::CLAIMABLE, true), (&sources::DUE_LANES, false), (&sources::DUE_CHAINS, true)],
+                    *limit,
+                ),
             };
-            for source in sources {
+            for (source, has_heads) in sources {
                 let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(limit))];
-                if !self.postgres {
+                // PostgreSQL takes no parameter that a statement does not use, and looks at its own clock for the rest.
+                if *has_heads || !self.postgres {
                     arguments.push(Argument::Int(now));
                 }
                 self.ask(source, arguments);

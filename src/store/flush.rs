@@ -100,7 +100,13 @@ pub(super) async fn flush(
     // The heads rest on what was written.
     let mut heads = step();
     let touched: BTreeSet<_> = view.touched_lanes.iter().chain(view.lanes.changed_keys()).collect();
-    heads.rows(&SET_HEADS, touched, |set, (e, p)| set.row(&[e.as_str().into(), p.0.into()]));
+    let mut lanes = RowSet::default();
+    touched.into_iter().for_each(|(e, p)| lanes.row(&[e.as_str().into(), p.0.into()]));
+    if !lanes.is_empty() {
+        let mut arguments = lanes.arguments();
+        arguments.push(Argument::Int(micros(now)));
+        heads.run(&SET_HEADS, arguments);
+    }
     let connection = commit(tx, vec![before.texts, group.texts, heads.texts], ending).await?;
     Ok((feed, connection))
 }

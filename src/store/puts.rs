@@ -87,15 +87,18 @@ statement!(
      ON CONFLICT (endpoint_id, patient_id) DO UPDATE SET next_seq = excluded.next_seq, lease_token = excluded.lease_token, \
        lease_until = excluded.lease_until, delivery_id = excluded.delivery_id, moves_to = excluded.moves_to, moves_by = excluded.moves_by"
 );
+// $2: now. What backs off holds its lane; then the first that is released; where none is, whatever comes first in time.
 statement!(
     SET_HEADS,
     "UPDATE lane SET next_at = CASE WHEN lease_token IS NOT NULL THEN lease_until ELSE COALESCE( \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        ORDER BY d.lane_seq LIMIT 1), \
-       (SELECT d.ask_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
-        ORDER BY d.ask_at LIMIT 1)) END \
+        AND d.due_at <= $2 ORDER BY d.lane_seq LIMIT 1), \
+       (SELECT MIN(due.at) FROM ( \
+          SELECT d.due_at AS at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
+          UNION ALL \
+          SELECT d.ask_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL) AS due)) END \
      WHERE (endpoint_id, patient_id) IN (SELECT {0:text}, {1:uuid} FROM {rows})"
 );
 statement!(

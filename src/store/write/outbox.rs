@@ -19,6 +19,7 @@ use crate::domain::person::Patient;
 use crate::domain::policy::BackOff;
 use crate::domain::referral::Referral;
 use crate::domain::verdict::{Level, Meaning, Verdict};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Write for Claim {
                     happen(view, ctx, &d, &Happened::LeaseExpired, "bridge")?;
                     // Of its chain something may be free now that was not when the head was looked up.
                     let chain = view.chain(d.subject.uuid(), &self.endpoint);
-                    head = first_of(view, chain.iter().map(|d| d.id).chain(head));
+                    head = first_of(view, ctx.now, chain.iter().map(|d| d.id).chain(head));
                 }
             }
             // A merged patient's lane leads on: what is in it goes from the lane it leads to.
@@ -167,14 +168,14 @@ impl Write for Claim {
     }
 }
 
-/// Which of these goes first: what backs off holds the lane, then in the order of acceptance.
-fn first_of(view: &View, of: impl Iterator<Item = DeliveryId>) -> Option<DeliveryId> {
+/// Which of these goes first: what backs off holds the lane, then, of what is released, in the order of acceptance.
+fn first_of(view: &View, now: Timestamp, of: impl Iterator<Item = DeliveryId>) -> Option<DeliveryId> {
     let free = |d: &&Delivery| {
         let predecessor = d.predecessor.and_then(|p| view.deliveries.get(&p));
         matches!(d.state, State::Queued | State::BackingOff) && !crate::domain::chain::blocked(d.action, predecessor)
     };
     let candidates = of.filter_map(|id| view.deliveries.get(&id)).filter(free);
-    candidates.min_by_key(|d| (d.state != State::BackingOff, d.lane_seq)).map(|d| d.id)
+    candidates.min_by_key(|d| (d.state != State::BackingOff, d.due_at() > now, d.lane_seq)).map(|d| d.id)
 }
 
 /// What the renderer looked at; anything else by now, and it must look again.

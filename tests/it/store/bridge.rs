@@ -406,9 +406,10 @@ impl Bridge {
                     d.predecessor.and_then(|p| deliveries.iter().find(|o| o.id == p)),
                 )
             };
-            let first = |state| lane.iter().filter(free).find(|d| d.state == state);
-            let asks = lane.iter().filter_map(|d| d.ask_at()).min();
-            let due = first(BackingOff).or(first(Queued)).map(|d| d.due_at()).or(asks);
+            let of = |state| lane.iter().filter(free).filter(move |d| d.state == state).map(|d| d.due_at());
+            let asks = lane.iter().filter_map(|d| d.ask_at());
+            let released = of(Queued).find(|at| *at <= self.now());
+            let due = of(BackingOff).next().or(released).or(of(Queued).chain(asks).min());
             let head = due.map_or("-".into(), |at| micros(at).to_string());
             let sending = lane.iter().filter(|d| d.state == Sending).count();
             assert!(sending <= 1, "two are being sent in one lane");

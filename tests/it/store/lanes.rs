@@ -205,6 +205,39 @@ async fn a_note_waits_for_its_release_and_can_be_taken_back_without_a_trace() {
 }
 
 #[tokio::test]
+async fn what_waits_for_its_release_is_in_nobodys_way_and_least_of_all_in_a_withdrawals() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let wrong = bridge.write(&of, "On the wrong record.").await;
+        bridge.send(wrong.delivery(), Sent::Filed).await;
+        let held = |after: u64, text: &'static str| {
+            let release_after = Some(Duration::from_secs(after));
+            bridge.store.write_note(WriteNote { release_after, ..bridge.note(&of, note(text)) })
+        };
+        let late = bridge::written(&held(3600, "Held for an hour.").await.unwrap()).delivery();
+        let soon = bridge::written(&held(60, "Held for a minute.").await.unwrap()).delivery();
+        bridge.check_columns().await;
+        assert_eq!(bridge.store.next_due(&epr()).await.unwrap(), Some(bridge.now() + jiff::Span::new().minutes(1)));
+        let withdrawal = bridge.withdraw(&of, wrong.note).await.unwrap()[0];
+        let plain = bridge.write(&of, "Not held.").await.delivery();
+        bridge.check_columns().await;
+        // What is released goes in the order of acceptance.
+        bridge.send(withdrawal, Sent::Filed).await;
+        bridge.check_columns().await;
+        bridge.clock.advance(Duration::from_secs(60));
+        bridge.send(soon, Sent::Filed).await;
+        bridge.send(plain, Sent::Filed).await;
+        bridge.check_columns().await;
+        assert!(bridge.claim(&epr(), 10).await.is_empty());
+        bridge.clock.advance(Duration::from_secs(3540));
+        bridge.send(late, Sent::Filed).await;
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
 async fn next_due_tells_when_the_outbox_must_look_again() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
