@@ -2,6 +2,7 @@
 
 use super::delivery::{Delivery, ParkReason};
 use super::entry::{Body, Entry, EntryAction, EntryKind};
+use super::ids::DeliveryId;
 use super::person::{Identity, NhsNumberStatus};
 use super::policy::EndpointPolicy;
 use super::referral::Referral;
@@ -31,6 +32,23 @@ pub struct MadeFrom {
     /// The record's own id by which it names the document it replaces or takes back, where messages name documents so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<String>,
+    /// None: made by a release that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaks_of: Option<SpeaksOf>,
+}
+
+/// The earlier document that a message takes the place of, or takes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum SpeaksOf {
+    /// A first version, or a replacement of what never arrived: it goes as a create.
+    Nothing,
+    Document(DeliveryId),
+}
+
+impl SpeaksOf {
+    pub fn of(document: Option<&Delivery>) -> Self {
+        document.map_or(Self::Nothing, |d| Self::Document(d.id))
+    }
 }
 
 impl MadeFrom {
@@ -60,6 +78,8 @@ pub struct Facts<'a> {
     pub names: Option<Option<&'a str>>,
     /// That id is of a record that was reached at another place than the endpoint has now.
     pub named_elsewhere: bool,
+    /// By what is known now.
+    pub speaks_of: SpeaksOf,
     /// Of the rendering that would be sent again, when there is one.
     pub made_from: Option<&'a MadeFrom>,
 }
@@ -130,6 +150,16 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
             _ if is_stale && seen => return Clearance::Hold(ParkReason::PredecessorUnresolved),
             _ if is_stale => return Clearance::RenderAnew,
             _ => {}
+        }
+    }
+    if f.made_from.and_then(|made| made.speaks_of).is_some_and(|made| made != f.speaks_of) {
+        match f.delivery.action {
+            // The same bytes again would stand beside, or in the place of, another document than the one that stands there.
+            EntryAction::Replace if seen => return Clearance::Hold(ParkReason::PredecessorUnresolved),
+            EntryAction::Replace => return Clearance::RenderAnew,
+            EntryAction::Withdraw if !seen && f.speaks_of != SpeaksOf::Nothing => return Clearance::RenderAnew,
+            // What may have been taken back is taken back again: that harms nothing.
+            EntryAction::Withdraw | EntryAction::Create => {}
         }
     }
     match f.made_from {

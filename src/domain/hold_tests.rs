@@ -39,6 +39,7 @@ struct Case {
     late_now: bool,
     names: Option<Option<&'static str>>,
     named_elsewhere: bool,
+    speaks_of: SpeaksOf,
     made_from: Option<MadeFrom>,
 }
 
@@ -117,6 +118,7 @@ impl Case {
             late_now: false,
             names: None,
             named_elsewhere: false,
+            speaks_of: SpeaksOf::Nothing,
             made_from: None,
         }
     }
@@ -134,6 +136,7 @@ impl Case {
             late_now: self.late_now,
             names: self.names,
             named_elsewhere: self.named_elsewhere,
+            speaks_of: self.speaks_of,
             made_from: self.made_from.as_ref(),
         })
     }
@@ -145,6 +148,7 @@ impl Case {
             endpoint: self.policy.fingerprint.clone(),
             late: false,
             names: self.names.flatten().map(str::to_owned),
+            speaks_of: Some(self.speaks_of),
         });
         self
     }
@@ -419,6 +423,34 @@ fn a_withdrawal_names_the_document_that_the_record_calls_so_now_or_is_held() {
     assert_eq!(since(made, None).clearance(), Clearance::Hold(ParkReason::WithdrawalCannotNameDocument));
     assert_eq!(since(sent.clone(), Some("18")).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved));
     assert_eq!(since(sent, None).clearance(), Clearance::Hold(ParkReason::PredecessorUnresolved));
+}
+
+#[test]
+fn what_was_made_before_another_version_proved_to_stand_there_never_goes_as_it_is() {
+    let document = |n| SpeaksOf::Document(DeliveryId(uuid::Uuid::from_u128(n)));
+    let made_when = |action, speaks_of| {
+        let mut case = Case { speaks_of, ..Case::new() };
+        case.delivery.action = action;
+        case
+    };
+    let since = |case: Case, speaks_of| Case { speaks_of, ..case }.clearance();
+    for (then, now) in [(SpeaksOf::Nothing, document(7)), (document(7), document(8)), (document(7), SpeaksOf::Nothing)]
+    {
+        let replaces = made_when(EntryAction::Replace, then);
+        assert_eq!(since(replaces.clone().rendered(), now), Clearance::RenderAnew, "{then:?} {now:?}");
+        let held = Clearance::Hold(ParkReason::PredecessorUnresolved);
+        assert_eq!(since(replaces.clone().sent(), now), held, "{then:?} {now:?}");
+        assert_eq!(since(replaces.sent(), then), Clearance::Go);
+    }
+    // A withdrawal is never held up by it: before it went it names the other one, and after that the same again.
+    let withdraws = made_when(EntryAction::Withdraw, document(7));
+    assert_eq!(since(withdraws.clone().rendered(), document(8)), Clearance::RenderAnew);
+    assert_eq!(since(withdraws.clone().sent(), document(8)), Clearance::Go);
+    assert_eq!(since(withdraws.rendered(), SpeaksOf::Nothing), Clearance::Go);
+    // Made by a release that did not keep it.
+    let mut old = made_when(EntryAction::Replace, SpeaksOf::Nothing).sent();
+    old.made_from.as_mut().expect("it was made").speaks_of = None;
+    assert_eq!(since(old, document(7)), Clearance::Go);
 }
 
 #[test]

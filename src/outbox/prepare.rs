@@ -7,7 +7,7 @@ use crate::adapter::{Died, Fitted, RenderError};
 use crate::domain::chain;
 use crate::domain::delivery::ParkReason;
 use crate::domain::entry::EntryAction;
-use crate::domain::hold::{Clearance, Facts, MadeFrom, clearance, speaks_of_care};
+use crate::domain::hold::{Clearance, Facts, MadeFrom, SpeaksOf, clearance, speaks_of_care};
 use crate::domain::ids::{RenderingId, random_80_bits};
 use crate::domain::policy::Names;
 use crate::store::WriteError;
@@ -36,6 +36,9 @@ pub enum Prepared {
 
 /// What a person does about it.
 const NAMED_ELSEWHERE: &str = "the record's id of the document is from where the endpoint sent before; where the same record is there and here, name the earlier place in same_record_as";
+
+/// What its author reads.
+const SPEAKS_OF_ANOTHER: &str = "what was sent of it does not name the document that stands there now";
 
 pub async fn prepare(
     shared: &Shared,
@@ -67,17 +70,16 @@ pub async fn prepare(
         late_now,
         names,
         named_elsewhere,
+        speaks_of: SpeaksOf::of(spoken_of),
         made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
     };
-    let seen = Seen {
-        patient_version: claimed.patient.version,
-        referral_version: claimed.referral.version,
-        predecessor: predecessor.map(|p| (p.id, p.version)),
-        activation: fitted.activation,
-    };
+    let seen = Seen::of(claimed, fitted.activation);
     match (clearance(&facts), &claimed.rendering) {
         (Clearance::Hold(reason), _) if named_elsewhere => Ok(hold(reason, NAMED_ELSEWHERE)),
-        (Clearance::Hold(reason), _) => Ok(hold(reason, "")),
+        (Clearance::Hold(reason), _) => {
+            let passed = reason == ParkReason::PredecessorUnresolved && !chain::blocked(delivery.action, predecessor);
+            Ok(hold(reason, if passed { SPEAKS_OF_ANOTHER } else { "" }))
+        }
         (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {
             bytes: rendering.bytes.0.clone(),
             control_id: rendering.control_id.clone(),
@@ -91,6 +93,7 @@ pub async fn prepare(
                 endpoint: fitted.policy.fingerprint.clone(),
                 late: late_now,
                 names: names.flatten().map(str::to_owned),
+                speaks_of: Some(SpeaksOf::of(spoken_of)),
             };
             render(shared, (endpoint, fitted), claimed, staff, number, made_from, seen).await
         }

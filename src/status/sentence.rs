@@ -238,6 +238,9 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             format!("the trust's staff table has no {name} id for its author"),
             team(", adds the id and then sends it again"),
         ),
+        ParkReason::PredecessorUnresolved if !park.detail.0.is_empty() => {
+            (park.detail.0.clone(), team(" and looks in the record"))
+        }
         ParkReason::PredecessorUnresolved => (
             "nobody knows yet whether the version before it arrived".to_owned(),
             team(", finds out and then sends it again"),

@@ -296,10 +296,9 @@ impl Question {
         for (endpoint, limit) in &keys.claims {
             let (sources, limit): (&[(&Statement, bool)], u32) = match limit {
                 0 => (&[(&sources::LEFT_BEHIND, false)], LEFT_BEHIND_MAX),
-                _ => (
-                    &[(&sources::CLAIMABLE, true), (&sources::DUE_LANES, false), (&sources::DUE_CHAINS, true)],
-                    *limit,
-                ),
+                _ => {
+                    (&[(&sources::CLAIMABLE, true), (&sources::DUE_LANES, false), (&sources::DUE_CHAINS, true)], *limit)
+                }
             };
             for (source, has_heads) in sources {
                 let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(limit))];

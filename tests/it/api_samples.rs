@@ -236,26 +236,20 @@ impl Bridge {
                     endpoint: "test".into(),
                     late: false,
                     names: None,
+                    speaks_of: None,
                 },
                 pack: "hl7v2-uk@0.1.0".into(),
                 created_at: now,
                 looked_up: Vec::new(),
                 bytes: Raw(b"MSH|^~\\&|the message".to_vec()),
             };
-            let predecessor =
-                d.predecessor.and_then(|p| claimed.before.iter().find(|b| b.id == p)).map(|p| (p.id, p.version));
             let begin = Begin {
                 token: claimed.token,
                 endpoint: d.endpoint.clone(),
                 patient_id: d.patient_id,
                 delivery_id: d.id,
                 with: BeginWith::New { rendering: Box::new(rendering), anew: false },
-                seen: Seen {
-                    patient_version: claimed.patient.version,
-                    referral_version: claimed.referral.version,
-                    predecessor,
-                    activation: 0,
-                },
+                seen: Seen::of(claimed, 0),
             };
             match self.store.begin(begin).await.expect("begun") {
                 Begun::Attempt(id) => attempt = Some(id),

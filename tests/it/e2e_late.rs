@@ -1,7 +1,7 @@
 //! Enhanced mode: the commit acknowledgement at once, the application's own later, on the endpoint's own listener.
 
 use crate::e2e_support::{Bridge, Client, Stage, details, endpoint, epr, nobody, shown};
-use ips_bridge::simulator::record::{LocalId, Patient};
+use ips_bridge::simulator::record::{LocalId, Patient, Status};
 use ips_bridge::simulator::{Settings, Simulator};
 use ips_bridge::transport::mllp::ClientSettings;
 use ips_bridge::wire::v1;
@@ -138,4 +138,76 @@ async fn a_late_answer_files_what_was_parked_as_unknown() {
     assert_eq!((d.attempts, d.may_have_been_received), (1, true), "{}", shown(&d));
     bridge.stop().await;
     epr.shutdown().await;
+}
+
+/// A person gave the first version up although it may be there; before the second has gone, the record says that it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_proves_to_stand_there_before_its_replacement_has_gone_is_replaced_and_not_doubled() {
+    let (_stage, bridge, epr, listen) = given_up(&["drop-ack@all#1"]).await;
+    let client = &bridge.client;
+    let (person, first) = given_up_first(client).await;
+    epr.set_faults(crate::e2e_support::faults(&["refuse:AE:206"]));
+    let second = client.replace(&first, &person, "Rang a garden centre, and a nursery.").await;
+    client.until(second.id(), "a refusal for now", |d| d.attempts > 0 && d.state() == State::BackingOff).await;
+    acknowledge(listen, &[("AA", &control_id(client, first.id()).await)]).await;
+    client.until_state(first.id(), State::Filed).await;
+    epr.set_faults(crate::e2e_support::faults(&[]));
+    client.filed(second.id()).await;
+    epr.ask(|r| {
+        let (old, new) = (r.document(&first.document()).expect("it is there"), r.document(&second.document()));
+        let new = new.expect("it is there");
+        assert_eq!((old.status, new.status), (Status::Obsolete, Status::Current));
+        assert_eq!(new.replaces.as_deref(), Some(&*first.document()));
+    });
+    bridge.stop().await;
+    epr.shutdown().await;
+}
+
+/// The same, when the second may be there as well: a person has to see which, and the bytes that do not know of the first never go again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_stand_beside_an_older_version_is_never_sent_again_as_it_is() {
+    let (_stage, bridge, epr, listen) = given_up(&["drop-ack"]).await;
+    let client = &bridge.client;
+    let (person, first) = given_up_first(client).await;
+    let second = client.replace(&first, &person, "Rang a garden centre, and a nursery.").await;
+    client.parked(second.id(), Reason::OutcomeUnknown).await;
+    acknowledge(listen, &[("AA", &control_id(client, first.id()).await)]).await;
+    client.until(first.id(), "the alarm", |d| d.park_reason() == Reason::FilingContradicted).await;
+    let retry = v1::RetryDeliveriesRequest {
+        request_id: crate::e2e_support::request_id(),
+        selection: Some(v1::DeliverySelection { delivery_ids: vec![second.id().into()], ..Default::default() }),
+        reason: "nobody has seen it there".into(),
+        acknowledge_may_be_in_record: true,
+        ..Default::default()
+    };
+    let retried = client.deliveries().retry_deliveries(retry).await.expect("retried").into_inner();
+    assert_eq!(retried.retried, 1, "{:?}", retried.not_retried);
+    let d = client.until(second.id(), "the hold", |d| d.park_reason() == Reason::PredecessorUnresolved).await;
+    assert_eq!(
+        d.author_sentence,
+        "Perhaps in EPR epr: what was sent of it does not name the document that stands there now. The integration team has it and looks in the record. Do not write it again."
+    );
+    epr.ask(|r| assert_eq!(r.copies(&second.document()), 1, "sent once"));
+    bridge.stop().await;
+    epr.shutdown().await;
+}
+
+async fn given_up(faults: &[&str]) -> (Stage, Bridge, Simulator, SocketAddr) {
+    let own = "after_unknown = \"park\"\nmax_unknown_resends = 0\nback_off = { first = \"500ms\", cap = \"1s\" }\n[mllp]\nreply_timeout = \"300ms\"";
+    enhanced(own, |s| s.faults = crate::e2e_support::faults(faults)).await
+}
+
+async fn given_up_first(client: &Client) -> (crate::e2e_support::Person, crate::e2e_support::Written) {
+    let person = client.person(0, "epr").await;
+    let first = client.write(&person, "Rang a garden centre.").await;
+    client.parked(first.id(), Reason::OutcomeUnknown).await;
+    let cancel = v1::CancelDeliveryRequest {
+        delivery_id: first.id().into(),
+        request_id: crate::e2e_support::request_id(),
+        reason: "the EPR has lost it".into(),
+        acknowledge_may_be_in_record: true,
+        dry_run: false,
+    };
+    client.deliveries().cancel_delivery(cancel).await.expect("cancelled");
+    (person, first)
 }

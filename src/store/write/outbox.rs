@@ -179,13 +179,29 @@ fn first_of(view: &View, now: Timestamp, of: impl Iterator<Item = DeliveryId>) -
 }
 
 /// What the renderer looked at; anything else by now, and it must look again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    pub patient_version: i64,
-    pub referral_version: i64,
-    pub predecessor: Option<(DeliveryId, i64)>,
+    patient_version: i64,
+    referral_version: i64,
+    /// The older deliveries of its chain, each with its version: which of them it speaks of is in what became of all of them.
+    before: Vec<(DeliveryId, i64)>,
     /// The activation of the endpoint's pack that the bytes are sent under.
-    pub activation: i64,
+    activation: i64,
+}
+
+impl Seen {
+    pub fn of(claimed: &Claimed, activation: i64) -> Self {
+        Self {
+            patient_version: claimed.patient.version,
+            referral_version: claimed.referral.version,
+            before: versions(&claimed.before),
+            activation,
+        }
+    }
+}
+
+fn versions(chain: &[Delivery]) -> Vec<(DeliveryId, i64)> {
+    chain.iter().map(|d| (d.id, d.version)).collect()
 }
 
 /// Which bytes an attempt sends.
@@ -229,7 +245,6 @@ impl Write for Begin {
         if let Some(d) = view.deliveries.get(&self.delivery_id) {
             keys.referrals.insert(d.referral_id);
             keys.chains.insert(d.subject.uuid());
-            keys.deliveries.extend(d.predecessor);
         }
     }
 
@@ -247,8 +262,9 @@ impl Write for Begin {
         };
         // Since it was claimed a person may have stopped the endpoint, and an author may have withdrawn it: no byte has left yet, and none will.
         let is_paused = view.endpoints.get(&self.endpoint).is_some_and(|e| e.paused.is_some());
-        let mut newer = view.chain(delivery.subject.uuid(), &self.endpoint);
-        newer.retain(|d| d.lane_seq > delivery.lane_seq);
+        let chain = view.chain(delivery.subject.uuid(), &self.endpoint);
+        let (newer, others): (Vec<_>, Vec<_>) = chain.into_iter().partition(|d| d.lane_seq > delivery.lane_seq);
+        let before: Vec<_> = others.into_iter().filter(|d| d.lane_seq < delivery.lane_seq).collect();
         if is_paused || crate::domain::chain::overtaken(&newer) {
             return Ok(Begun::Stale);
         }
@@ -259,7 +275,7 @@ impl Write for Begin {
         let seen = Seen {
             patient_version: view.patients.get(&self.patient_id).map_or(0, |p| p.version),
             referral_version: view.referrals.get(&delivery.referral_id).map_or(0, |r| r.version),
-            predecessor: delivery.predecessor.and_then(|p| view.deliveries.get(&p)).map(|p| (p.id, p.version)),
+            before: versions(&before),
             activation,
         };
         if seen != self.seen {

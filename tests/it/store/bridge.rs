@@ -222,6 +222,7 @@ impl Bridge {
                 endpoint: "pack@1".into(),
                 late: false,
                 names: None,
+                speaks_of: None,
             },
             pack: "pack@1".into(),
             created_at: self.now(),
@@ -236,19 +237,13 @@ impl Bridge {
             Some(r) => BeginWith::Same(r.id),
             None => BeginWith::New { rendering: Box::new(self.rendering(claimed)), anew: false },
         };
-        let predecessor = claimed.delivery.predecessor.and_then(|p| claimed.before.iter().find(|d| d.id == p));
         Begin {
             token: claimed.token,
             endpoint: claimed.delivery.endpoint.clone(),
             patient_id: claimed.delivery.patient_id,
             delivery_id: claimed.delivery.id,
             with,
-            seen: Seen {
-                patient_version: claimed.patient.version,
-                referral_version: claimed.referral.version,
-                predecessor: predecessor.map(|p| (p.id, p.version)),
-                activation: 0,
-            },
+            seen: Seen::of(claimed, 0),
         }
     }
 
