@@ -254,7 +254,7 @@ async fn late_acknowledgement(source: &Source, bytes: &[u8]) -> Result<Vec<Vec<u
         bytes: Raw(bytes.to_vec()),
     };
     let late = Late { endpoint: source.endpoint.clone(), control_id, reply };
-    match source.store.take_late(late).await? {
+    match source.store.keep_late(late).await? {
         Some(delivery) => tracing::info!(endpoint = %source.endpoint, %delivery, "late acknowledgement"),
         None => tracing::warn!(endpoint = %source.endpoint, "an acknowledgement of nothing we sent; kept"),
     }

@@ -31,7 +31,7 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
         unmatched: true,
         bytes: Raw(stray.bytes),
     };
-    match shared.store.take_late(Late { endpoint: endpoint.id.clone(), control_id, reply }).await {
+    match shared.store.keep_late(Late { endpoint: endpoint.id.clone(), control_id, reply }).await {
         Ok(Some(delivery)) => tracing::info!(endpoint = %endpoint.id, %delivery, "late acknowledgement"),
         Ok(None) => tracing::warn!(endpoint = %endpoint.id, "bytes that answer nothing we sent; kept"),
         Err(e) => {

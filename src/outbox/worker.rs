@@ -6,6 +6,7 @@ use super::ways::Ways;
 use super::{Endpoint, Shared, strays};
 use crate::store::write::Claim;
 use futures::FutureExt;
+use futures::future::join_all;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,10 +104,9 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         finished(done);
     }
     endpoint.sender.close();
-    // What was heard last is kept like everything else.
-    while let Ok(stray) = strays_in.try_recv() {
-        strays::keep(&shared, &endpoint, stray).await;
-    }
+    // What was heard last is kept like everything else; together, so that a store that is away is waited for once.
+    let last: Vec<_> = std::iter::from_fn(|| strays_in.try_recv().ok()).collect();
+    join_all(last.into_iter().map(|stray| strays::keep(&shared, &endpoint, stray))).await;
     tracing::info!(endpoint = %id, "outbox worker stopped");
 }
 

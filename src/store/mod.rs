@@ -12,6 +12,7 @@ mod dialect;
 mod error;
 mod flush;
 mod forget;
+mod late;
 mod open;
 pub mod peek;
 mod puts;

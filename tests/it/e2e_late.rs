@@ -140,6 +140,28 @@ async fn a_late_answer_files_what_was_parked_as_unknown() {
     epr.shutdown().await;
 }
 
+/// Nobody sends an acknowledgement again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_answer_to_the_listener_outlives_a_store_that_is_away() {
+    use crate::store::raw;
+    let (stage, bridge, epr, listen) = enhanced("", |s| s.faults = crate::e2e_support::faults(&["commit-only"])).await;
+    let client = &bridge.client;
+    let person = client.person(0, "epr").await;
+    let written = client.write(&person, "Rang a garden centre.").await;
+    client.until_state(written.id(), State::Accepted).await;
+    let (full, empty) = raw::no_room_in("reply", stage.store_url());
+    for statement in full {
+        raw::execute(stage.store_url(), &statement).await;
+    }
+    acknowledge(listen, &[("AA", &control_id(client, written.id()).await)]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(client.delivery(written.id()).await.state(), State::Accepted);
+    raw::execute(stage.store_url(), &empty).await;
+    client.until_state(written.id(), State::Filed).await;
+    bridge.stop().await;
+    epr.shutdown().await;
+}
+
 /// A person gave the first version up although it may be there; before the second has gone, the record says that it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_proves_to_stand_there_before_its_replacement_has_gone_is_replaced_and_not_doubled() {

@@ -80,6 +80,36 @@ async fn a_late_acknowledgement_that_comes_before_the_next_answer_files_what_it_
     }
 }
 
+#[tokio::test]
+async fn a_late_acknowledgement_that_cannot_be_kept_at_once_is_kept_when_the_store_is_back() {
+    for test in stores() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut tweaks = Tweaks::default();
+        tweaks.policy.ack_mode = AckMode::Enhanced;
+        tweaks.client.late_replies_on_connection = true;
+        let bridge = Bridge::start(&test.url, listener.local_addr().unwrap(), tweaks).await;
+        let written = bridge.write_note("Met at the library.").await;
+        let (mut far, _) = listener.accept().await.unwrap();
+        let mut message = Vec::new();
+        while !message.ends_with(b"\x1C\r") {
+            assert!(far.read_buf(&mut message).await.unwrap() > 0);
+        }
+        let id = control_id(&String::from_utf8_lossy(&message[1..]));
+        far.write_all(&framed(&id, "CA")).await.unwrap();
+        bridge.wait_state(written.delivery, State::Accepted).await;
+        let (full, empty) = raw::no_room_in("reply", &test.url);
+        for statement in full {
+            raw::execute(&test.url, &statement).await;
+        }
+        far.write_all(&framed(&id, "AA")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(bridge.delivery(written.delivery).await.state, State::Accepted);
+        raw::execute(&test.url, &empty).await;
+        bridge.wait_filed(written.delivery).await;
+        bridge.stop().await;
+    }
+}
+
 /// One framed acknowledgement.
 fn framed(control_id: &str, code: &str) -> Vec<u8> {
     let said = ack_text(control_id, code, "", "");

@@ -469,6 +469,7 @@ impl Settle {
 }
 
 /// An acknowledgement that came later, on the endpoint's own listener, exactly correlated by control id.
+#[derive(Clone)]
 pub struct Late {
     pub endpoint: EndpointId,
     pub control_id: String,
