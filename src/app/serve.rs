@@ -166,6 +166,7 @@ async fn wired(
     for endpoint in endpoints {
         parts.spawn(outbox::run(shared.clone(), outbox_endpoint(endpoint, &config), stop.clone()));
     }
+    parts.spawn(outbox::settle_retired(store.clone(), config.retired_endpoints.clone(), stop.clone()));
     parts.spawn(serve);
     parts.spawn(keeper.watch(stop.clone()));
     parts.spawn(metrics::keep_fresh(metrics, store.clone(), stop.clone()));

@@ -14,6 +14,7 @@ mod judge;
 mod look_up;
 mod pace;
 mod prepare;
+mod retired;
 mod send;
 mod strays;
 mod trace;
@@ -24,6 +25,7 @@ mod worker;
 pub use answered::Answered;
 pub use ask::{Question, ReadBack};
 pub use look_up::TIME_MAX as LOOK_UP_TIME_MAX;
+pub use retired::settle_retired;
 pub use ways::WAIT_MAX as TURN_WAIT_MAX;
 pub use worker::run;
 

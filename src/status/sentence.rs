@@ -31,7 +31,7 @@ const ONCE: &str = "Do not write it again.";
 pub fn sentence(delivery: &Delivery, epr: Epr<'_>) -> String {
     let told = Told { d: delivery, name: epr.name, withdraws: delivery.action == EntryAction::Withdraw };
     match delivery.state {
-        State::Queued | State::BackingOff if epr.acknowledged_by.is_none() => told.unserved(),
+        State::Queued | State::Sending | State::BackingOff if epr.acknowledged_by.is_none() => told.unserved(),
         State::Queued => told.queued(),
         State::Sending => told.sending(),
         State::BackingOff => told.backing_off(),

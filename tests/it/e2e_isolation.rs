@@ -1,9 +1,11 @@
 //! An endpoint that is down, slow or refusing costs the others nothing; one patient's trouble costs no other patient.
 
-use crate::e2e_support::{Bridge, Client, Person, Stage, Written, endpoint, epr, faults, nobody, shown};
+use crate::e2e_support::{Bridge, Client, Person, Process, Stage, Written, endpoint, epr, faults, nobody, shown};
+use ips_bridge::app::SystemClock;
 use ips_bridge::simulator::faults::{Scripted, When};
 use ips_bridge::simulator::{Fault, Faults};
 use ips_bridge::wire::v1;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use v1::DeliveryState as State;
 use v1::ParkReason as Reason;
@@ -172,4 +174,28 @@ async fn an_epr_that_goes_and_comes_back_finds_everything_once() {
     });
     bridge.stop().await;
     epr.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_being_sent_when_its_endpoint_was_retired_is_not_for_ever_on_its_way() {
+    let (old, new) = (epr(|s| s.faults = faults(&["silence"])).await, epr(|_| {}).await);
+    let mut stage = Stage::sqlite([endpoint("old", old.addr(), ""), endpoint("new", new.addr(), "")]);
+    let process = Process::start(&stage).await;
+    let client = Client::new(process.grpc, Arc::new(SystemClock));
+    let person = client.person(0, "old").await;
+    let written = client.write(&person, "Rang a garden centre.").await;
+    client.until(written.id(), "an attempt", |d| d.state() == State::Sending && d.attempts > 0).await;
+    process.kill().await;
+    stage.retire("old");
+    let bridge = Bridge::start(&stage).await;
+    let d = bridge.client.until(written.id(), "what became of it", |d| d.state() != State::Sending).await;
+    assert_eq!(
+        (d.park_reason(), d.waiting_for()),
+        (Reason::OutcomeUnknown, v1::WaitingFor::Integrator),
+        "{}",
+        shown(&d)
+    );
+    bridge.stop().await;
+    old.shutdown().await;
+    new.shutdown().await;
 }

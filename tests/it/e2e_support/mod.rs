@@ -84,6 +84,7 @@ pub struct Stage {
     packs: PathBuf,
     live: bool,
     teams: Vec<String>,
+    retired: Vec<String>,
 }
 
 impl Stage {
@@ -105,6 +106,7 @@ impl Stage {
             packs,
             live: false,
             teams: Vec::new(),
+            retired: Vec::new(),
         }
     }
 
@@ -128,6 +130,13 @@ impl Stage {
     /// Nobody may call: a live endpoint and the development principal exclude each other.
     pub fn live(&mut self) {
         self.live = true;
+    }
+
+    /// Nobody sends there any more, from the next start on.
+    pub fn retire(&mut self, endpoint: &str) {
+        self.endpoints.retain(|e| e["id"].as_str() != Some(endpoint));
+        self.retired.push(endpoint.into());
+        self.team(endpoint);
     }
 
     pub fn store_url(&self) -> &str {
@@ -165,9 +174,10 @@ impl Stage {
         let store = toml::Value::String(self.store.url.clone());
         let packs = toml::Value::String(self.packs.display().to_string());
         format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\ndevelopment_principal = {}\n[store]\nurl = {store}\n[packs]\nfolder = {packs}\nlook_every = \"100ms\"\n\
+            "retired_endpoints = {:?}\n[server]\nlisten = \"127.0.0.1:0\"\ndevelopment_principal = {}\n[store]\nurl = {store}\n[packs]\nfolder = {packs}\nlook_every = \"100ms\"\n\
              [limits]\nmin_free_disk_bytes = 1_048_576\nshutdown_grace = \"20s\"\n\
              [[trust]]\nods = \"{TRUST}\"\nname = \"Riverside\"\nteams = [{}]\n{}\n{routes}{endpoints}",
+            self.retired,
             !self.live,
             teams.join(", "),
             self.trust,
