@@ -184,7 +184,7 @@ async fn knows_nearly(source: &Source, near: &[Near]) -> Result<bool, StoreError
     let scope = Scope::trusts([source.trust.clone()]);
     for near in near {
         let by = match near {
-            Near::Number(number) => PatientBy::NhsNumber(*number),
+            Near::Number(number) => PatientBy::Digits(*number),
             Near::Value { authority, value } => {
                 PatientBy::Value { authority: authority.clone(), value: value.0.clone() }
             }

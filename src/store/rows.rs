@@ -8,6 +8,7 @@ use crate::domain::entry::{Entry, EntryKind};
 use crate::domain::ids::{
     AttemptId, DeliveryId, EntryId, InboundId, NoteId, OutcomeId, PatientId, ReferralId, RenderingId,
 };
+use crate::domain::nhs_number::NhsNumber;
 use crate::domain::note::Note;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::outcome::Outcome;
@@ -141,17 +142,28 @@ pub(super) fn local_key(trust: &OdsCode, id: &LocalIdentifier) -> LocalKey {
 }
 
 /// Everything beside a present NHS number that leads to a patient: present and former identifiers of the trust, and former NHS numbers
-/// under an authority that no trust's identifier has with this type. Who was merged into another is led to by nothing.
+/// under an authority that no trust's identifier has with this type; and what may be their NHS number, whatever it was called when it came. Who was
+/// merged into another is led to by nothing.
 pub(super) fn leads_to(patient: &Patient) -> BTreeSet<LocalKey> {
     if patient.standing.merged_into.is_some() {
         return BTreeSet::new();
     }
     let former = patient.standing.former.iter().map(|f| match &f.key {
         PatientKey::Local(id) => local_key(&patient.trust, id),
-        PatientKey::NhsNumber(n) => (patient.trust.clone(), "NHS".into(), "NH".into(), n.as_str().to_owned()),
+        PatientKey::NhsNumber(n) => (patient.trust.clone(), NUMBERS.into(), "NH".into(), n.as_str().to_owned()),
     });
-    patient.details.local_identifiers.iter().map(|id| local_key(&patient.trust, id)).chain(former).collect()
+    let local = || patient.details.local_identifiers.iter();
+    let perhaps_numbers = local().filter_map(|id| {
+        let number = NhsNumber::parse(&id.value.0).ok()?;
+        // Two patients may have the same digits by different names: each has a row.
+        let called = format!("{}\t{}\t{}", id.assigning_authority, id.kind, id.value.0);
+        Some((patient.trust.clone(), NUMBERS.to_owned(), called, number.as_str().to_owned()))
+    });
+    local().map(|id| local_key(&patient.trust, id)).chain(former).chain(perhaps_numbers).collect()
 }
+
+/// The authority under which NHS numbers stand that are not a patient's present one.
+pub(super) const NUMBERS: &str = "NHS";
 
 pub(super) fn external_key(trust: &OdsCode, id: &ExternalId) -> ExternalKey {
     (trust.clone(), id.system.clone(), id.value.0.clone())

@@ -131,6 +131,35 @@ async fn a_referral_under_another_type_of_identifier_is_for_the_patient_we_know(
     }
 }
 
+/// First under a type that nobody listed, then under its own.
+#[tokio::test]
+async fn who_came_first_under_an_unlisted_type_of_nhs_number_is_not_made_twice() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        let mut found = BTreeSet::new();
+        for (i, (identifiers, name, code)) in [
+            ("9990000026^^^NUMBERS^X", "TESTPATIENT", "AA"),
+            ("9990000026^^^NHS^NH", "TESTPATIENT", "AA"),
+            ("9990000026^^^NHS^NH", "STRANGER", "AE"),
+            ("9990000026^^^OTHERS^Y", "TESTPATIENT", "AA"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let pid = format!("PID|1||{identifiers}||{name}^ALEX^^^^^L||19850412");
+            assert_eq!(tell(&source, referral(&format!("W{i}"), bridge::TEAM, &pid, "Work")).await, code, "{pid}");
+            let made = last(&bridge).await.referral_id;
+            if let Some(made) = made {
+                found.insert(bridge.store.referral(&Scope::system(), made).await.unwrap().unwrap().patient_id);
+            }
+        }
+        assert_eq!(found.len(), 1, "one person, by whatever name the number came");
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_referral_for_somebody_who_has_married_is_for_the_patient_we_know_by_the_former_name() {
     for store in stores() {

@@ -2,6 +2,7 @@
 
 use super::super::dialect::{on, statement};
 use super::super::error::StoreError;
+use super::super::rows::NUMBERS;
 use super::super::{Scope, Store};
 use super::{Page, all, one, parse};
 use crate::domain::ids::PatientId;
@@ -16,6 +17,8 @@ use jiff::civil::Date;
 pub enum PatientBy {
     NhsNumber(NhsNumber),
     Local(LocalIdentifier),
+    /// By an NHS number, or by an identifier of whatever name that has its digits.
+    Digits(NhsNumber),
     /// Under whatever type.
     Value {
         authority: String,
@@ -32,6 +35,7 @@ impl std::fmt::Debug for PatientBy {
         f.write_str(match self {
             Self::NhsNumber(_) => "NhsNumber(..)",
             Self::Local(_) => "Local(..)",
+            Self::Digits(_) => "Digits(..)",
             Self::Value { .. } => "Value(..)",
             Self::NameAndBirth { .. } => "NameAndBirth(..)",
         })
@@ -91,7 +95,7 @@ impl Store {
         let (trust, size) = (trust.as_str(), i64::from(page.size));
         let pool = &self.readers;
         let rows: Vec<(String,)> = match by {
-            PatientBy::NhsNumber(number) => {
+            PatientBy::NhsNumber(number) | PatientBy::Digits(number) => {
                 let sql = BY_NHS.for_pool(pool);
                 let number = number.as_str();
                 let mut rows: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(number).bind(page.below()).bind(size).fetch_all(p).await)?;
@@ -99,6 +103,10 @@ impl Store {
                     // Somebody's whose record was merged: it leads to who they are now.
                     let sql = BY_FORMER_NHS.for_pool(pool);
                     rows = on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(number).fetch_all(p).await)?;
+                }
+                if rows.is_empty() && matches!(by, PatientBy::Digits(_)) {
+                    let sql = BY_VALUE.for_pool(pool);
+                    rows = on!(Pool, pool, p => sqlx::query_as(sql).bind(trust).bind(NUMBERS).bind(number).bind(size).fetch_all(p).await)?;
                 }
                 rows
             }

@@ -4,7 +4,7 @@
 //! A lane that is leased is in somebody's hands: it moves when the lease has ended ([`lead_on`]), and its numbers are kept free until then.
 
 use super::super::record::{Lane, Step};
-use super::super::rows::{Keys, LaneKey, View, local_key};
+use super::super::rows::{Keys, LaneKey, NUMBERS, View, local_key};
 use super::super::rulebook::Rulebook;
 use super::super::writer::Ctx;
 use super::referral::put_patient;
@@ -36,7 +36,10 @@ pub(super) fn near_needs(view: &View, keys: &mut Keys, trust: &OdsCode, near: &[
     for near in near {
         keys.patients.extend(near_ids(view, trust, near));
         match near {
-            Near::Number(n) => drop(keys.patients_by_nhs.insert((trust.clone(), n.as_str().to_owned()))),
+            Near::Number(n) => {
+                keys.patients_by_nhs.insert((trust.clone(), n.as_str().to_owned()));
+                keys.patients_by_value.insert((trust.clone(), NUMBERS.to_owned(), n.as_str().to_owned()));
+            }
             Near::Value { authority, value } => {
                 keys.patients_by_value.insert((trust.clone(), authority.clone(), value.0.clone()));
             }
@@ -45,14 +48,16 @@ pub(super) fn near_needs(view: &View, keys: &mut Keys, trust: &OdsCode, near: &[
 }
 
 fn near_ids(view: &View, trust: &OdsCode, near: &Near) -> Vec<PatientId> {
+    let with_value = |authority: &str, value: &str| {
+        let key = (trust.clone(), authority.to_owned(), value.to_owned());
+        view.patients_by_value.get(&key).into_iter().flatten().copied()
+    };
     match near {
         Near::Number(n) => {
-            view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())).copied().into_iter().collect()
+            let number = view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned()));
+            number.copied().into_iter().chain(with_value(NUMBERS, n.as_str())).collect()
         }
-        Near::Value { authority, value } => {
-            let key = (trust.clone(), authority.clone(), value.0.clone());
-            view.patients_by_value.get(&key).into_iter().flatten().copied().collect()
-        }
+        Near::Value { authority, value } => with_value(authority, &value.0).collect(),
     }
 }
 

@@ -80,7 +80,8 @@ pub(super) fn patient_needs(view: &View, keys: &mut Keys, trust: &OdsCode, detai
 /// What the identifiers may be beside what they are called.
 fn nearly(details: &PatientDetails) -> Vec<Near> {
     let ids = details.local_identifiers.iter();
-    ids.flat_map(|id| Near::of(&id.assigning_authority, &id.kind, &id.value.0)).collect()
+    let local = ids.flat_map(|id| Near::of(&id.assigning_authority, &id.kind, &id.value.0));
+    details.nhs_number.map(Near::Number).into_iter().chain(local).collect()
 }
 
 /// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet.
