@@ -197,6 +197,20 @@ impl PatientChange {
         self.deceased == Some(true) || matches!(self.died_on, Sent::Value(_)) || self.location_shielded == Some(true)
     }
 
+    /// It tells that one of these has died: all of ours whom its identifiers lead to, but for who is clearly another. One alone is in no doubt.
+    pub fn one_has_died<'p>(&self, found: impl Fn(&PatientKey) -> Option<&'p Patient>) -> BTreeSet<PatientId> {
+        if self.deceased != Some(true) && !matches!(self.died_on, Sent::Value(_)) {
+            return BTreeSet::new();
+        }
+        let keys = self.keys();
+        let all: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
+        if all.len() < 2 {
+            return BTreeSet::new();
+        }
+        let likely = keys.iter().filter_map(found).filter(|p| !self.likeness().is_clearly_another(&p.details));
+        likely.map(|p| p.id).collect()
+    }
+
     /// The one patient whom it is about for certain, or what that makes of it.
     fn about<'p>(
         &self,

@@ -260,7 +260,7 @@ impl ReceivedTold {
             None | Some(Urgent::NotOurs) if whose.is_empty() => return unknown(),
             None | Some(Urgent::NotOurs) => None,
             Some(Urgent::Taken(what)) => Some(format!("{what}, and nothing else")),
-            Some(Urgent::Unsure(why) | Urgent::Nothing(why)) => Some(why.to_owned()),
+            Some(Urgent::Unsure(why) | Urgent::OneOfThem(why) | Urgent::Nothing(why)) => Some(why.to_owned()),
         };
         let parts = [Some(why.to_owned()), told, in_doubt.map(str::to_owned)];
         Became::Held { code: 102, what: parts.into_iter().flatten().collect::<Vec<_>>().join("; ") }
@@ -292,6 +292,11 @@ impl ReceivedTold {
             (Some(Urgent::Unsure(why)), Became::Applied(what) | Became::Ignored(_, what)) => {
                 Became::Held { code: 204, what: and(what, &format!("it tells of a death or a shielding, and {why}")) }
             }
+            (Some(Urgent::OneOfThem(why)), became) => match became {
+                Became::Applied(what) | Became::Ignored(_, what) => Became::Held { code: 204, what: and(what, why) },
+                Became::Held { code, what } => Became::Held { code, what: and(what, why) },
+                Became::Refused { code, what } => Became::Refused { code, what: and(what, why) },
+            },
             (_, became) => became,
         }
     }
@@ -314,7 +319,16 @@ impl ReceivedTold {
                 })
             }
             ChangePlan::NotOurs => Urgent::NotOurs,
-            ChangePlan::Hold(why) => Urgent::Unsure(why),
+            ChangePlan::Hold(why) => {
+                let whose = change.one_has_died(|key: &PatientKey| merge::patient(view, trust, key));
+                if whose.is_empty() {
+                    return Urgent::Unsure(why);
+                }
+                merge::doubt(view, ctx, actor, "one of several whom a message names has died", &whose);
+                Urgent::OneOfThem(
+                    "one of several of ours whom it names has died: nothing is sent for them until a person has said who",
+                )
+            }
             ChangePlan::Nothing(why) => Urgent::Nothing(why),
             ChangePlan::Heard(_) | ChangePlan::Broken(_) => Urgent::Nothing("nothing in it was new"),
         }
@@ -340,6 +354,8 @@ enum Urgent {
     Taken(&'static str),
     /// A person has to say whom it is about.
     Unsure(&'static str),
+    /// The same, and each of those it may be about is in doubt.
+    OneOfThem(&'static str),
     Nothing(&'static str),
     NotOurs,
 }
