@@ -349,6 +349,26 @@ fn late_positive_evidence_files_what_was_accepted_backing_off_parked_or_cancelle
     }
 }
 
+/// Nobody who gave it up knew of that, so nothing takes it back.
+#[test]
+fn what_was_given_up_as_never_received_waits_for_a_person_once_the_record_says_that_it_has_it() {
+    let (p, misfiled) = (policy(), verdict(Meaning::Misfiled, Level::Application));
+    let superseded = Happened::Superseded { why: "replaced before it was sent" };
+    for gives_up in [superseded, cancelled_by(false)] {
+        let given_up = after(&attempt(&p, replied(ae())), &p, &[gives_up]);
+        assert_eq!((given_up.state, given_up.may_have_been_received()), (State::Cancelled, false));
+        for (says, is) in [(ae205(), ParkReason::MayAlreadyBeFiled), (misfiled.clone(), ParkReason::Misfiled)] {
+            let d = after(&given_up, &p, &[late(says, &p)]);
+            assert_eq!((reason(&d), d.may_have_been_received()), (Some(is), true));
+            assert_eq!(d.cancelled, given_up.cancelled, "who cancelled is kept");
+        }
+    }
+    // Whoever gave this one up knew; only that it is somebody else's record is new.
+    let knew = after(&attempt(&p, no_answer()), &p, &[cancelled_by(true)]);
+    assert_eq!(after(&knew, &p, &[late(ae205(), &p)]).state, State::Cancelled);
+    assert_eq!(reason(&after(&knew, &p, &[late(misfiled, &p)])), Some(ParkReason::Misfiled));
+}
+
 #[test]
 fn late_weak_evidence_leaves_a_cancelled_delivery_cancelled_and_says_so() {
     let d = after(&attempt(&policy(), no_answer()), &policy(), &[cancelled_by(true), late(ca(), &policy())]);

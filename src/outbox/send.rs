@@ -121,6 +121,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
         delivery_id: claimed.delivery.id,
         with,
         seen,
+        lease: endpoint.lease,
     };
     let attempt = match shared.store.begin(begin).await {
         Ok(Begun::Attempt(id)) => id,

@@ -250,6 +250,7 @@ impl Bridge {
                 delivery_id: d.id,
                 with: BeginWith::New { rendering: Box::new(rendering), anew: false },
                 seen: Seen::of(claimed, 0),
+                lease: Duration::from_secs(60),
             };
             match self.store.begin(begin).await.expect("begun") {
                 Begun::Attempt(id) => attempt = Some(id),

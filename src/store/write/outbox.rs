@@ -223,7 +223,12 @@ pub struct Begin {
     pub delivery_id: DeliveryId,
     pub with: BeginWith,
     pub seen: Seen,
+    /// Longer than sending and waiting for the answer can take.
+    pub lease: Duration,
 }
+
+/// How old a lease may be when an attempt begins with it; an older one is renewed.
+const FRESH: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
@@ -280,6 +285,14 @@ impl Write for Begin {
         };
         if seen != self.seen {
             return Ok(Begun::Stale);
+        }
+        // From here on bytes are on their way: nobody else may take the lane before their answer must be there.
+        let (at, key) = (from_micros(clock), (self.endpoint.clone(), self.patient_id));
+        if let Some(mut lane) = view.lanes.get(&key).cloned()
+            && let Some(lease) = lane.lease.as_mut().filter(|l| later(at, self.lease.saturating_sub(FRESH)) > l.until)
+        {
+            lease.until = later(at, self.lease);
+            view.lanes.put(key, lane);
         }
         let rendering_id = match &self.with {
             BeginWith::Same(id) => *id,

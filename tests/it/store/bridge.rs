@@ -244,6 +244,8 @@ impl Bridge {
             delivery_id: claimed.delivery.id,
             with,
             seen: Seen::of(claimed, 0),
+            // Its lease is as long as it was claimed for.
+            lease: Duration::ZERO,
         }
     }
 

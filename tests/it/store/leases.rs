@@ -68,6 +68,29 @@ async fn a_lease_that_expires_with_an_attempt_begun_leaves_the_outcome_unknown()
 }
 
 #[tokio::test]
+async fn an_attempt_begins_with_a_whole_lease_before_it() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        let lease = PAST * 2 - Duration::from_millis(200);
+        let claimed = bridge.claim_for(&epr(), 1, lease).await.remove(0);
+        bridge.pass(PAST).await;
+        let begin = Begin { lease, ..bridge.beginning(&claimed) };
+        assert!(matches!(bridge.store.begin(begin).await.unwrap(), Begun::Attempt(_)));
+        bridge.check_columns().await;
+        bridge.pass(PAST).await;
+        assert!(bridge.claim(&epr(), 1).await.is_empty());
+        assert_eq!(bridge.state(delivery).await, "SENDING", "its bytes may be on their way still");
+        bridge.pass(PAST).await;
+        assert!(bridge.claim(&epr(), 1).await.is_empty());
+        assert_eq!(bridge.state(delivery).await, "BACKING_OFF");
+        bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_expired_lease_is_cleared_up_even_while_the_endpoint_is_paused() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
