@@ -152,6 +152,10 @@ mod tests {
         for (msa, meaning, level) in [
             ("MSA|AA|C1", Meaning::Positive, Level::Application),
             ("MSA|CA|C1", Meaning::Positive, Level::Transport),
+            // Stored for later processing: received, and not yet in the record. F: after processing.
+            ("MSA|AA|C1|||D", Meaning::Positive, Level::Transport),
+            ("MSA|AA|C1|||F", Meaning::Positive, Level::Application),
+            ("MSA|AR|C1|||D", Meaning::Refused, Level::Application),
             ("MSA|AR|C1|no", Meaning::Refused, Level::Application),
             ("MSA|CE|C1", Meaning::Refused, Level::Transport),
             ("MSA|CR|C1", Meaning::Refused, Level::Transport),

@@ -7,7 +7,9 @@ use crate::domain::verdict::{Level, Meaning, Verdict};
 
 pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
     let Ok(read) = Reply::read_at(reply, rules.error_at.as_deref()) else { return Verdict::unreadable() };
-    let level = if read.code.is_commit() { Level::Transport } else { Level::Application };
+    // What is stored for later is not in the record yet, whatever the code says.
+    let is_later = read.is_delayed && read.code.is_positive();
+    let level = if read.code.is_commit() || is_later { Level::Transport } else { Level::Application };
     let mut code = read.code.as_str().to_owned();
     if read.control_id != control_id {
         return Verdict {
@@ -18,6 +20,9 @@ pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
             untold: false,
             record_id: None,
         };
+    }
+    if is_later {
+        shorten(&mut code, "delayed");
     }
     for error in &read.errors {
         shorten(&mut code, shown(error, rules));

@@ -366,7 +366,7 @@ async fn a_doubled_reply_is_a_reply_and_a_stray() {
 }
 
 #[tokio::test]
-async fn a_reply_above_the_limit_is_unsure() {
+async fn a_reply_above_the_limit_is_unsure_and_its_beginning_is_kept() {
     let exchange = one_send(
         |s| s.max_frame_bytes = 1000,
         |mut s| async move {
@@ -377,6 +377,8 @@ async fn a_reply_above_the_limit_is_unsure() {
     )
     .await;
     assert_eq!(unsure(&exchange), &Unsure::ReplyTooLarge { limit: 1000 });
+    let [kept] = &exchange.strays[..] else { panic!("{} kept", exchange.strays.len()) };
+    assert!(kept.kind == StrayKind::Fragment && kept.bytes == format!("\x0b{}", "x".repeat(1000)).as_bytes());
 }
 
 #[tokio::test]

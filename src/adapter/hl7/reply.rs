@@ -22,6 +22,8 @@ pub struct Reply {
     pub errors: Vec<ReplyError>,
     /// Lines that are no segment stand in it: perhaps an error that was torn, or written in other letters.
     pub is_torn: bool,
+    /// MSA-5 is D (HL7 table 0102): received, and stored for later processing.
+    pub is_delayed: bool,
     /// All free text of MSA and ERR. It may name the patient: for authorised eyes, never for logs.
     pub text: Withheld,
 }
@@ -116,6 +118,7 @@ impl Reply {
             message_code: message_code.unwrap_or_default(),
             errors: found.errors,
             is_torn: !message.set_aside().is_empty(),
+            is_delayed: msa.field(5).raw().trim() == "D",
             text: Withheld(found.text.join("; ")),
         })
     }

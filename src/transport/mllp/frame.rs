@@ -171,8 +171,14 @@ impl Decoder {
         self.stray_bytes
     }
 
-    /// What came in and was no whole frame, at most 4 KiB of it: stray bytes, and the frame in hand. Empties the decoder.
+    /// What came in and was no whole frame, at most 4 KiB of it: stray bytes, the beginning of a frame that was too large, and the
+    /// frame in hand. Empties the decoder.
     pub fn take_debris(&mut self) -> Vec<u8> {
+        let cut_off = std::mem::take(&mut self.cut_off);
+        if !cut_off.is_empty() {
+            keep_debris(&mut self.debris, &[VT]);
+            keep_debris(&mut self.debris, &cut_off);
+        }
         let rest = self.buffer.split();
         if self.inside {
             keep_debris(&mut self.debris, &[VT]);
