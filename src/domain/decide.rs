@@ -29,8 +29,8 @@ pub enum Happened {
     Held { reason: ParkReason, detail: String },
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
-    /// No connection came free in time, and no byte left. Whose fault that is nobody knows, so it counts for nothing.
-    NoTurn,
+    /// No byte left, and it says nothing of the endpoint: no connection came free in time, or what it rests on changed while it was made ready.
+    PutBack { why: &'static str },
     /// Certain: no byte left, and why has to do with this very message, as far as anybody can tell. Its turn comes again later, after others'.
     /// `others_pass`: others were answered meanwhile, so that it is known to be this one.
     NotNow { why: String, others_pass: bool },
@@ -130,13 +130,15 @@ pub fn decide(
             not_begun(&mut d);
             park(&mut d, *reason, detail)
         }
-        Happened::NotSent | Happened::NoTurn => {
+        Happened::NotSent | Happened::PutBack { .. } => {
             needs(before, "putting it back", "SENDING", &[State::Sending])?;
             not_begun(&mut d);
             d.state = State::Queued;
             d.next_attempt_at = None;
-            let in_use = matches!(happened, Happened::NoTurn);
-            let why = if in_use { "every connection was in use" } else { "the endpoint could not be reached" };
+            let why = match happened {
+                Happened::PutBack { why } => why,
+                _ => "the endpoint could not be reached",
+            };
             format!("not sent: {why}; still queued")
         }
         Happened::NotNow { why, others_pass } => {

@@ -122,7 +122,7 @@ fn happenings() -> Vec<Happened> {
         begun(),
         Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() },
         Happened::NotSent,
-        Happened::NoTurn,
+        Happened::PutBack { why: "every connection was in use" },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: true },
         no_answer(),
@@ -255,7 +255,7 @@ fn parked_and_cancelled_never_go_back_to_sending_without_a_person() {
 #[test]
 fn an_unsent_delivery_is_never_parked_by_not_sent() {
     for_every_case(|before, _, happened, after| {
-        if matches!(happened, Happened::NotSent | Happened::NoTurn | Happened::NotNow { .. }) {
+        if matches!(happened, Happened::NotSent | Happened::PutBack { .. } | Happened::NotNow { .. }) {
             let d = &after.delivery;
             assert_eq!((d.state, d.attempts), (State::Queued, before.attempts - u32::from(before.begun)));
             assert_eq!(
@@ -285,7 +285,7 @@ fn a_delivery_stops_counting_as_received_only_by_a_definite_no() {
             let refused = refused || matches!(happened, Happened::Asked { answer: Answer::NotDelivered { .. }, .. });
             let no_byte_left = matches!(
                 happened,
-                Happened::NotSent | Happened::NoTurn | Happened::NotNow { .. } | Happened::Held { .. }
+                Happened::NotSent | Happened::PutBack { .. } | Happened::NotNow { .. } | Happened::Held { .. }
             );
             assert!(refused || no_byte_left, "{before:?} {happened:?}");
             // One no answers one attempt.
@@ -389,7 +389,7 @@ fn the_table_of_states() {
         (Happened::Claimed,         [Some(S), None,    Some(S), None,    None,    None,    None]),
         (begun(),                   [None,    None,    None,    None,    None,    None,    None]),
         (Happened::NotSent,         [None,    Some(Q), None,    None,    None,    None,    None]),
-        (Happened::NoTurn,          [None,    Some(Q), None,    None,    None,    None,    None]),
+        (Happened::PutBack { why: "" }, [None, Some(Q), None,    None,    None,    None,    None]),
         (Happened::NotNow { why: String::new(), others_pass: false },
                                     [None,    Some(Q), None,    None,    None,    None,    None]),
         (no_answer(),               [None,    Some(B), None,    None,    None,    None,    None]),

@@ -186,7 +186,7 @@ fn what_could_not_be_asked_about_waits_and_lets_others_go_first() {
 fn what_found_no_free_connection_is_due_at_once_however_often() {
     let mut d = fresh();
     for _ in 0..=NOT_NOW_MAX {
-        d = after(&d, &policy(), &[Happened::Claimed, Happened::NoTurn]);
+        d = after(&d, &policy(), &[Happened::Claimed, Happened::PutBack { why: "every connection was in use" }]);
         assert_eq!((d.state, d.attempts, d.not_now), (State::Queued, 0, 0));
         assert!(d.due_at() <= at(10), "{:?}", d.due_at());
     }

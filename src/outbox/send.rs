@@ -72,7 +72,8 @@ pub async fn deliver(shared: &Shared, endpoint: &Endpoint, claimed: Claimed, ahe
 
 async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: Ahead) -> Result<Ending, WriteError> {
     // Its turn comes again, and says nothing of the endpoint.
-    let no_turn = || Ending::without_attempt(Happened::NoTurn, Feeling::Nothing);
+    let put_back = |why| Ending::without_attempt(Happened::PutBack { why }, Feeling::Nothing);
+    let no_turn = || put_back("every connection was in use");
     if claimed.delivery.asking.is_some() {
         let Some(_turn) = ahead.turn().await else { return Ok(no_turn()) };
         return Ok(ask::ask(shared, endpoint, claimed).await);
@@ -128,16 +129,16 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
         Ok(Begun::OtherPack(activation)) => {
             tracing::info!(activation, "another pack was activated; nothing was sent, and it is made anew with that");
             endpoint.in_use.fell_behind(activation);
-            return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
+            return Ok(put_back("another pack was activated meanwhile"));
         }
-        Ok(Begun::Stale) => return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing)),
+        Ok(Begun::Stale) => return Ok(put_back("something it rests on changed meanwhile")),
         Err(e) => {
             // Stored or not: no byte has left, and none will. Others need neither the connection nor the turn meanwhile.
             tracing::warn!(reason = %e, "an attempt could not be begun; nothing was sent, and it is tried again");
             drop(way);
             drop(turn);
             tokio::time::sleep(STORE_WAIT).await;
-            return Ok(Ending::without_attempt(Happened::NotSent, Feeling::Nothing));
+            return Ok(put_back("the attempt could not be written down"));
         }
     };
     let matches = |reply: &[u8]| correlates(reply, &fitted.reply_rules, &control_id);
@@ -254,7 +255,10 @@ async fn settle(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ending:
         match shared.store.settle(settle).await {
             Ok(delivery) => {
                 let code = delivery.park.as_ref().map(|p| p.reason.code());
-                tracing::info!(state = delivery.state.word(), reason = code, "settled");
+                match delivery.state {
+                    State::Parked => tracing::warn!(state = "PARKED", reason = code, "settled: it waits for a person"),
+                    state => tracing::info!(state = state.word(), "settled"),
+                }
                 if delivery.state == State::Filed {
                     let after = shared.clock.now().duration_since(delivery.created_at).unsigned_abs();
                     shared.watch.filed(endpoint.id.as_str(), after);

@@ -95,6 +95,15 @@ impl Settle {
                 }
             }
         }
+        match (before.gate, state.gate) {
+            (Gate::Open, Gate::Closed) => {
+                tracing::warn!(endpoint = %self.endpoint, because = %state.because, "the endpoint is closed; what is for it waits, and it is tried again by itself");
+            }
+            (Gate::Closed | Gate::Probing, Gate::Open) => {
+                tracing::info!(endpoint = %self.endpoint, "the endpoint is open again")
+            }
+            _ => {}
+        }
         if state != before {
             view.endpoints.put(self.endpoint.clone(), state);
         }

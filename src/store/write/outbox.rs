@@ -291,8 +291,15 @@ impl Write for Begin {
         if let Some(mut lane) = view.lanes.get(&key).cloned()
             && let Some(lease) = lane.lease.as_mut().filter(|l| later(at, self.lease.saturating_sub(FRESH)) > l.until)
         {
-            lease.until = later(at, self.lease);
+            let before = std::mem::replace(&mut lease.until, later(at, self.lease));
+            let until = Some(lease.until);
             view.lanes.put(key, lane);
+            // The endpoint's probe lasts as long as the lease it was sent with.
+            let probe =
+                view.endpoints.get(&self.endpoint).filter(|e| e.gate == Gate::Probing && e.until == Some(before));
+            if let Some(probe) = probe.cloned() {
+                view.endpoints.put(self.endpoint.clone(), EndpointState { until, ..probe });
+            }
         }
         let rendering_id = match &self.with {
             BeginWith::Same(id) => *id,
