@@ -21,5 +21,9 @@ pub fn run(args: &Args, out: &mut Out, mut command: clap::Command) -> Result<(),
     // Its generator panics when it cannot write; into memory it always can.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "ips-bridge", &mut script);
+    if args.shell == Shell::Bash {
+        // clap_complete 4.6 writes other labels than it looks for where a name has a hyphen (clap-rs/clap #6421).
+        script = String::from_utf8_lossy(&script).replace("ips__subcmd__bridge", "ips__bridge").into_bytes();
+    }
     out.bytes(&script)
 }

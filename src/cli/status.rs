@@ -88,7 +88,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
 fn wants_a_look(known: &Known) -> bool {
     let e = &known.status;
     e.parked > 0
-        || e.inbound_parked_last_day > 0
+        || e.inbound_parked > 0
         || e.evidence_overdue > 0
         || !known.unexplained.is_empty()
         || e.gate == i32::from(EndpointGate::Closed)
@@ -186,16 +186,16 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("  pack           {}", out.paint(Look::Doubtful, line)))?;
     }
     let ignored: i64 = e.inbound_ignored_last_day.iter().map(|i| i.count).sum();
-    if e.inbound_applied_last_day + e.inbound_parked_last_day + ignored > 0 {
+    if e.inbound_applied_last_day + e.inbound_parked + ignored > 0 {
         let rules: Vec<String> = e.inbound_ignored_last_day.iter().map(|i| format!("{} {}", i.count, i.rule)).collect();
         let rules = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
-        let parked = format!("{} parked", e.inbound_parked_last_day);
-        let parked = if e.inbound_parked_last_day > 0 { out.paint(Look::Bad, parked) } else { parked };
+        let parked = format!("{} parked", e.inbound_parked);
+        let parked = if e.inbound_parked > 0 { out.paint(Look::Bad, parked) } else { parked };
         out.line(format!(
-            "  messages in    {} taken in, {parked}, {ignored} not for us{rules}",
+            "  messages in    {} taken in and {ignored} not for us{rules} in the last day; {parked}",
             e.inbound_applied_last_day
         ))?;
-        if e.inbound_parked_last_day > 0 {
+        if e.inbound_parked > 0 {
             let next = format!(
                 "                 ips-bridge inbound list --endpoint {} says why, inbound reprocess runs them again",
                 e.endpoint_id

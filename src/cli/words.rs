@@ -103,7 +103,7 @@ pub fn time(at: Option<&Timestamp>) -> String {
 
 /// The same to the millisecond.
 pub fn exact_time(at: Option<&Timestamp>) -> String {
-    instant(at).map_or_else(|| "-".into(), |t| t.strftime("%H:%M:%S%.3fZ").to_string())
+    instant(at).map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string())
 }
 
 /// How long ago, in its two largest units: `2h 5m`.

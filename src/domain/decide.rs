@@ -228,7 +228,8 @@ pub fn decide(
             requeue(&mut d);
             ask::before_resend(&mut d, policy);
             let asked = if d.asking.is_some() { "; the record is asked first" } else { "" };
-            format!("sent again by a person's decision: the same bytes, at the head of the lane{asked}")
+            let bytes = if before.rendering.is_some() { ": the same bytes" } else { "" };
+            format!("queued again by a person's decision{bytes}, at the head of the lane{asked}")
         }
         Happened::Rerendered { may_be_in_record_acknowledged, identity_now, for_others } => {
             needs(before, "re-rendering", "PARKED", &[State::Parked])?;

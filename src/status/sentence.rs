@@ -160,10 +160,12 @@ impl Told<'_> {
                 format!("{who} It may stand in {name} all the same: look there before you write anything again.")
             }
             (true, false) => format!(
-                "{who} It may stand in {name} already; the newer version deals with that. Nothing for you to do."
+                "{who} It may stand in {name} already; the newer version deals with that where it went, otherwise the integration team has it."
             ),
             (false, false) => format!("{who} Nothing for you to do."),
-            (false, true) => format!("{who} It is not in {name}; if it belongs there, write it again."),
+            (false, true) => {
+                format!("{who} The bridge has not put it into {name}; if it is missing there, write it again.")
+            }
         }
     }
 

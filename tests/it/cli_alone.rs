@@ -41,6 +41,16 @@ fn completions_name_the_commands_for_every_shell() {
 }
 
 #[test]
+fn bash_completes_what_stands_below_the_first_word() {
+    let script = run(&["completions", "bash"]).exits(0).out;
+    let ask =
+        "COMP_WORDS=(ips-bridge outbox ''); COMP_CWORD=2; _ips__bridge ips-bridge '' outbox; echo ${COMPREPLY[@]}";
+    let bash = std::process::Command::new("bash").args(["--norc", "-c", &format!("{script}\n{ask}")]).output();
+    let said = String::from_utf8(bash.expect("bash").stdout).expect("text");
+    assert!(said.contains("rerender") && said.contains("export"), "{said}");
+}
+
+#[test]
 fn every_fault_of_a_configuration_is_said_at_once_by_check_config_and_by_serve() {
     let folder = temp_dir();
     let broken = file(

@@ -84,6 +84,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         inbound_parked_last_day: inbound.parked,
         inbound_ignored_last_day: ignored.collect(),
         pack: Some(in_use(facts, state.pack.as_ref())),
+        inbound_parked: inbound.waiting,
     })
 }
 

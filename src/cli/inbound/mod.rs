@@ -49,7 +49,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
 /// What was found, and whether there is more.
 struct Found {
     messages: Vec<InboundMessage>,
-    more: bool,
+    /// The next page's token; empty: that was all.
+    next: String,
 }
 
 /// Asks page by page until there are `limit` messages or no more.
@@ -59,13 +60,13 @@ async fn pages(bridge: &Bridge, mut request: ListInboundMessagesRequest, limit: 
     loop {
         let left = limit.saturating_sub(messages.len());
         if left == 0 {
-            return Ok(Found { messages, more: true });
+            return Ok(Found { messages, next: request.page_token });
         }
         request.page_size = i32::try_from(left.min(200)).unwrap_or(200);
         let page = client.list_inbound_messages(request.clone()).await?.into_inner();
         messages.extend(page.messages);
         if page.next_page_token.is_empty() {
-            return Ok(Found { messages, more: false });
+            return Ok(Found { messages, next: String::new() });
         }
         request.page_token = page.next_page_token;
     }

@@ -54,7 +54,7 @@ impl Parked {
                 ..ListInboundMessagesRequest::default()
             };
             let listed = pages(bridge, request, AT_ONCE_MAX).await?;
-            if listed.more {
+            if !listed.next.is_empty() {
                 let what = format!(
                     "more than {AT_ONCE_MAX} messages are parked there, and what came first must be run first; narrow it with --type, or name ids"
                 );
@@ -83,13 +83,29 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
     let found = args.which.find(&bridge).await?;
     let how = &args.how;
     if how.dry_run {
+        // Only what is parked can be run again.
+        let (found, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_parked);
+        let told = if others.is_empty() { Ok(()) } else { Err(Failure::Told) };
         if how.json {
             let ids: Vec<&str> = found.iter().map(|m| m.id.as_str()).collect();
-            return out.json(&json!({ "dry_run": true, "matched": found.len(), "message_ids": ids }));
+            let not: Vec<&str> = others.iter().map(|m| m.id.as_str()).collect();
+            out.json(&json!({ "dry_run": true, "matched": found.len(), "message_ids": ids, "not_parked": not }))?;
+            return told;
         }
         out.line(format!("would run {} again", messages(found.len())))?;
         let table = table(&found, SystemClock.now());
-        return if table.is_empty() { Ok(()) } else { table.lines().iter().try_for_each(|line| out.line(line)) };
+        if !table.is_empty() {
+            table.lines().iter().try_for_each(|line| out.line(line))?;
+        }
+        for m in &others {
+            let not = out.paint(Look::Bad, "would not be run");
+            out.line(format!(
+                "{}  {not}: it is {}; only what is PARKED can be run again",
+                m.id,
+                word::<InboundState>(m.state)
+            ))?;
+        }
+        return told;
     }
     if found.is_empty() {
         return if how.json { report(&[], &[], out) } else { out.line("nothing matches") };

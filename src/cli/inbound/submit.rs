@@ -34,6 +34,7 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         Some(b'<') => Message::Xml(bytes),
         _ => Message::Hl7v2(with_cr(bytes)),
     };
+    let is_reply = matches!(&message_is, Message::Hl7v2(bytes) if Reply::read(bytes).is_ok());
     let request = SubmitMessageRequest {
         endpoint_id: args.endpoint,
         message: Some(message_is),
@@ -48,10 +49,11 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
         }
         answer.answers.iter().try_for_each(|a| message(a, "  > ", out))?;
         if answer.answers.is_empty() {
-            out.line("kept; nothing is answered to it")?;
+            // An acknowledgement is not acknowledged; to anything else there would have been an answer.
+            out.line(if is_reply { "kept; nothing is answered to it" } else { UNREADABLE })?;
         }
     }
-    if is_taken(&answer) { Ok(()) } else { Err(Failure::Told) }
+    if is_taken(&answer, is_reply) { Ok(()) } else { Err(Failure::Told) }
 }
 
 /// Editors end lines with LF; HL7 ends segments with CR.
@@ -59,8 +61,11 @@ fn with_cr(bytes: Vec<u8>) -> Vec<u8> {
     if bytes.contains(&b'\r') { bytes } else { bytes.into_iter().map(|b| if b == b'\n' { b'\r' } else { b }).collect() }
 }
 
-fn is_taken(answer: &SubmitMessageResponse) -> bool {
+const UNREADABLE: &str = "kept and parked: it is no message that could be answered; ips-bridge inbound list says why";
+
+fn is_taken(answer: &SubmitMessageResponse, is_reply: bool) -> bool {
     match answer.http_status {
+        0 if answer.answers.is_empty() => is_reply,
         0 => answer.answers.iter().all(|a| Reply::read(a).is_ok_and(|r| r.code.is_positive())),
         status => (200..300).contains(&status),
     }

@@ -70,14 +70,14 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
     };
     let found = pages(&server.connect().await?, request, args.limit as usize).await?;
     if args.json {
-        return out.json(&ListDeliveriesResponse { deliveries: found.deliveries, next_page_token: String::new() });
+        return out.json(&ListDeliveriesResponse { deliveries: found.deliveries, next_page_token: found.next });
     }
     let table = table(&found.deliveries, SystemClock.now());
     if table.is_empty() {
         return out.line("nothing matches");
     }
     table.lines().iter().try_for_each(|line| out.line(line))?;
-    if found.more {
+    if !found.next.is_empty() {
         let more = out.paint(Look::Faint, format!("the first {}; --limit shows more", args.limit));
         out.line(more)?;
     }

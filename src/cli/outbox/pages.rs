@@ -7,7 +7,8 @@ use crate::wire::v1::{Delivery, ListDeliveriesRequest};
 /// What was found, and whether there is more.
 pub struct Found {
     pub deliveries: Vec<Delivery>,
-    pub more: bool,
+    /// The next page's token; empty: that was all.
+    pub next: String,
 }
 
 /// Asks page by page until there are `limit` deliveries or no more.
@@ -17,13 +18,13 @@ pub async fn all(bridge: &Bridge, mut request: ListDeliveriesRequest, limit: usi
     loop {
         let left = limit.saturating_sub(deliveries.len());
         if left == 0 {
-            return Ok(Found { deliveries, more: true });
+            return Ok(Found { deliveries, next: request.page_token });
         }
         request.page_size = i32::try_from(left.min(200)).unwrap_or(200);
         let page = client.list_deliveries(request.clone()).await?.into_inner();
         deliveries.extend(page.deliveries);
         if page.next_page_token.is_empty() {
-            return Ok(Found { deliveries, more: false });
+            return Ok(Found { deliveries, next: String::new() });
         }
         request.page_token = page.next_page_token;
     }

@@ -44,6 +44,8 @@ statement!(ARRIVED_SINCE, "SELECT COUNT(*) FROM inbound WHERE endpoint_id = $1 A
 pub struct InboundCounts {
     pub applied: i64,
     pub parked: i64,
+    /// Parked now, whenever it came.
+    pub waiting: i64,
     /// By the accept rule's name.
     pub ignored: Vec<(String, i64)>,
 }
@@ -162,8 +164,11 @@ impl Store {
             on!(Pool, pool, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(since).fetch_all(p).await)?;
         let ignored = ignored.into_iter().map(|(rule, n)| (rule.unwrap_or_default(), n)).collect();
         let mut counts = InboundCounts { ignored, ..InboundCounts::default() };
-        for (state, into) in [(InboundState::Applied, &mut counts.applied), (InboundState::Parked, &mut counts.parked)]
-        {
+        for (state, since, into) in [
+            (InboundState::Applied, since, &mut counts.applied),
+            (InboundState::Parked, since, &mut counts.parked),
+            (InboundState::Parked, Uuid::nil(), &mut counts.waiting),
+        ] {
             let sql = ARRIVED_SINCE.for_pool(pool);
             let (n,): (i64,) = on!(Pool, pool, p => sqlx::query_as(sql).bind(endpoint.as_str()).bind(state.word()).bind(since).fetch_one(p).await)?;
             *into = n;
