@@ -197,17 +197,22 @@ impl PatientChange {
         self.deceased == Some(true) || matches!(self.died_on, Sent::Value(_)) || self.location_shielded == Some(true)
     }
 
-    /// It tells that one of these has died: all of ours whom its identifiers lead to, but for who is clearly another. One alone is in no doubt.
-    pub fn one_has_died<'p>(&self, found: impl Fn(&PatientKey) -> Option<&'p Patient>) -> BTreeSet<PatientId> {
+    /// It tells that one of these has died: all of ours whom its identifiers lead to, an NHS number by whatever name, but for who is clearly another.
+    /// One alone is in no doubt.
+    pub fn one_has_died<'p>(
+        &self,
+        found: impl Fn(&PatientKey) -> Option<&'p Patient>,
+        near: impl Fn(&Near) -> Vec<&'p Patient>,
+    ) -> BTreeSet<PatientId> {
         if self.deceased != Some(true) && !matches!(self.died_on, Sent::Value(_)) {
             return BTreeSet::new();
         }
-        let keys = self.keys();
-        let all: BTreeSet<PatientId> = keys.iter().filter_map(&found).map(|p| p.id).collect();
-        if all.len() < 2 {
+        let numbers = self.near.iter().filter(|n| matches!(n, Near::Number(_))).flat_map(near);
+        let all: Vec<&Patient> = self.keys().iter().filter_map(found).chain(numbers).collect();
+        if all.iter().all(|p| p.id == all[0].id) {
             return BTreeSet::new();
         }
-        let likely = keys.iter().filter_map(found).filter(|p| !self.likeness().is_clearly_another(&p.details));
+        let likely = all.into_iter().filter(|p| !self.likeness().is_clearly_another(&p.details));
         likely.map(|p| p.id).collect()
     }
 

@@ -89,7 +89,7 @@ pub struct Facts<'a> {
 pub enum Clearance {
     /// Send the rendering in hand, or make the first one.
     Go,
-    /// Identity, pack or endpoint changed and no byte can have been seen: make it anew.
+    /// Identity, pack, endpoint or the document it speaks of changed and no byte can have been seen: make it anew.
     RenderAnew,
     Hold(ParkReason),
 }

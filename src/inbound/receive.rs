@@ -254,9 +254,12 @@ async fn late_acknowledgement(source: &Source, bytes: &[u8]) -> Result<Vec<Vec<u
         bytes: Raw(bytes.to_vec()),
     };
     let late = Late { endpoint: source.endpoint.clone(), control_id, reply };
-    match source.store.keep_late(late).await? {
-        Some(delivery) => tracing::info!(endpoint = %source.endpoint, %delivery, "late acknowledgement"),
-        None => tracing::warn!(endpoint = %source.endpoint, "an acknowledgement of nothing we sent; kept"),
+    match source.store.keep_late(late).await {
+        Ok(Some(delivery)) => tracing::info!(endpoint = %source.endpoint, %delivery, "late acknowledgement"),
+        Ok(None) => tracing::warn!(endpoint = %source.endpoint, "an acknowledgement of nothing we sent; kept"),
+        Err(e) => {
+            tracing::error!(endpoint = %source.endpoint, reason = %e, "an acknowledgement could not be kept, and nobody sends it again")
+        }
     }
     // An acknowledgement is not acknowledged.
     Ok(Vec::new())

@@ -77,7 +77,11 @@ pub async fn prepare(
     match (clearance(&facts), &claimed.rendering) {
         (Clearance::Hold(reason), _) if named_elsewhere => Ok(hold(reason, NAMED_ELSEWHERE)),
         (Clearance::Hold(reason), _) => {
-            let passed = reason == ParkReason::PredecessorUnresolved && !chain::blocked(delivery.action, predecessor);
+            let made = claimed.rendering.as_ref().and_then(|r| r.made_from.speaks_of);
+            let passed = delivery.action == EntryAction::Replace
+                && reason == ParkReason::PredecessorUnresolved
+                && !chain::blocked(delivery.action, predecessor)
+                && made.is_some_and(|made| made != SpeaksOf::of(spoken_of));
             Ok(hold(reason, if passed { SPEAKS_OF_ANOTHER } else { "" }))
         }
         (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {

@@ -314,6 +314,7 @@ fn delivery_row(set: &mut RowSet, view: &View, d: &Delivery, position: i64) {
         position.into(),
         Cell::Payload(d),
         d.ask_at().map(micros).into(),
+        d.release_at.map(micros).into(),
     ]);
 }
 

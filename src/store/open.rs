@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "fewer_pages", include_str!("../../migrations/0008_fewer_pages.sql")),
     (9, "requests_as_they_came", include_str!("../../migrations/0009_requests_as_they_came.sql")),
     (10, "fewer_still", include_str!("../../migrations/0010_fewer_still.sql")),
+    (11, "released", include_str!("../../migrations/0011_released.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.

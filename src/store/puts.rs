@@ -66,12 +66,12 @@ statement!(
      SELECT {0:uuid}, {1:text}, {2:uuid}, {3:uuid}, {4:uuid}, {5:int}, {6:text}, {7:text}, {8:int}, {9:heap_text} FROM {rows}"
 );
 const DELIVERY: &str = "INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, park_reason, waiting_for, blocked, due_at, \
-       created_at, accepted_at, filed_at, position, payload, ask_at) \
+       created_at, accepted_at, filed_at, position, payload, ask_at, release_at) \
      SELECT {0:uuid}, {1:uuid}, {2:uuid}, {3:text}, {4:uuid}, {5:text}, {6:int}, {7:text}, {8:text}, {9:text}, {10:int}, {11:int}, {12:int}, {13:int}, \
-       {14:int}, {15:int}, {16:heap_text}, {18:int} FROM {rows}";
+       {14:int}, {15:int}, {16:heap_text}, {18:int}, {19:int} FROM {rows}";
 const IN_ITS_PLACE: &str = "ON CONFLICT (id) DO UPDATE SET state = excluded.state, park_reason = excluded.park_reason, waiting_for = excluded.waiting_for, \
        blocked = excluded.blocked, due_at = excluded.due_at, accepted_at = excluded.accepted_at, filed_at = excluded.filed_at, \
-       position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at";
+       position = excluded.position, payload = excluded.payload, ask_at = excluded.ask_at, release_at = excluded.release_at";
 put!(ADD_DELIVERIES, PUT_DELIVERIES, DELIVERY, IN_ITS_PLACE);
 // Those that move with their patient. The others keep their place: SQLite writes every index of a column that is set, changed or not.
 statement!(
@@ -94,7 +94,7 @@ statement!(
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        AND d.due_at <= $2 ORDER BY d.lane_seq LIMIT 1), \
+        AND (d.release_at IS NULL OR d.release_at <= $2) ORDER BY d.lane_seq LIMIT 1), \
        (SELECT MIN(due.at) FROM ( \
           SELECT d.due_at AS at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
           UNION ALL \

@@ -7,7 +7,7 @@
 use super::carried::Carried;
 use super::dialect::Kept;
 use super::record::{Attempt, EndpointState, Lane, Rendering};
-use super::rows::{Keys, LaneKey, LocalKey, ValueKey, View, leads_to};
+use super::rows::{Keys, LaneKey, LocalKey, NUMBERS, ValueKey, View, leads_to};
 use crate::domain::delivery::Delivery;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::ids::{AttemptId, DeliveryId, EntryId, PatientId, ReferralId, RenderingId};
@@ -145,6 +145,9 @@ impl Recent {
             if self.patients.get(&patient.id).is_none_or(|before| led_to_by(&before) != led_to_by(&patient)) {
                 self.patients_by_nhs = Newest::default();
                 self.patients_by_local = Newest::default();
+                self.patients_by_value = Newest::default();
+            } else if leads_to(&patient).iter().any(|(_, authority, ..)| authority == NUMBERS) {
+                // A release that wrote no rows for what may be an NHS number may have written this patient last.
                 self.patients_by_value = Newest::default();
             }
             self.patients.put(patient.id, patient);

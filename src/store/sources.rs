@@ -283,7 +283,7 @@ const HEAD: &str = "COALESCE( \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \
-        AND d.due_at <= $3 ORDER BY d.lane_seq LIMIT 1), \
+        AND (d.release_at IS NULL OR d.release_at <= $3) ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.ask_at IS NOT NULL \
         ORDER BY d.ask_at LIMIT 1))";
 

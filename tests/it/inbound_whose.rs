@@ -609,15 +609,20 @@ async fn the_death_of_somebody_else_is_not_taken_from_a_merge() {
 /// Nobody knows which of them; to neither's record does anything go before a person has said.
 #[tokio::test]
 async fn a_death_whose_identifiers_are_of_two_patients_puts_both_in_doubt() {
-    for (other, is_in_doubt) in [("TESTPATIENT^SAM^^^^^L||19900101", true), ("STRANGER^SUSAN^^^^^L||19700101", false)] {
+    for (theirs, said, other, is_in_doubt) in [
+        ("B2^^^RZ9^MR", "B2^^^RZ9^MR", "TESTPATIENT^SAM^^^^^L||19900101", true),
+        ("B2^^^RZ9^MR", "B2^^^RZ9^MR", "STRANGER^SUSAN^^^^^L||19700101", false),
+        // An NHS number by whatever name.
+        ("9990000026^^^NHS^NH", "9990000026^^^NUMBERS^X", "TESTPATIENT^SAM^^^^^L||19900101", true),
+    ] {
         for store in stores() {
             let bridge = quiet(&store.url).await;
             let source = bridge.source();
-            let second = referral("W1", bridge::TEAM, &format!("PID|1||B2^^^RZ9^MR||{other}"), "Work");
+            let second = referral("W1", bridge::TEAM, &format!("PID|1||{theirs}||{other}"), "Work");
             assert_eq!(tell(&source, second).await, "AA");
             let referral = last(&bridge).await.referral_id.expect("it was taken in");
             let second = bridge.store.referral(&Scope::system(), referral).await.unwrap().unwrap().patient_id;
-            let both = format!("PID|1||A1^^^RZ9^MR~B2^^^RZ9^MR||TESTPATIENT^ALEX^^^^^L||19850412");
+            let both = format!("PID|1||A1^^^RZ9^MR~{said}||TESTPATIENT^ALEX^^^^^L||19850412");
             assert_eq!(tell(&source, adt("A31", 5, &both)).await, "AE");
             assert!(patient(&bridge).await.standing.doubt.is_none(), "it tells of no death");
             assert_eq!(tell(&source, adt("A31", 6, &format!("{both}{DIED}"))).await, "AE");

@@ -34,7 +34,10 @@ fn elsewhere(d: &mut Delivery, code: &str) -> Option<String> {
         _ if d.attempts == 0 => None,
         State::Filed => Some(park(d, ParkReason::FilingContradicted, code)),
         State::Parked if d.park.as_ref().is_some_and(|p| p.reason == ParkReason::Misfiled) => None,
-        // Given up or not, a person has to have it taken out there.
+        State::Cancelled => {
+            d.unresolved = d.unresolved.max(1);
+            Some(format!("cancelled, and yet the far end shows it in somebody else's record ({code})"))
+        }
         _ => Some(misfiled(d, code)),
     }
 }
@@ -147,8 +150,12 @@ fn has_it(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict) -> Optio
         State::Filed => None,
         State::Sending if !overtakes(d, policy, verdict) => None,
         State::Parked if d.park.as_ref().is_some_and(|p| known.contains(&p.reason)) => None,
-        // Whoever gave it up knew that it may be there; otherwise nothing was sent that takes it back.
         State::Cancelled if d.may_have_been_received() => None,
+        // It stays given up: parked, it could be sent again, withdrawn as it may be. Whoever applies this raises the alarm.
+        State::Cancelled => {
+            d.unresolved = 1;
+            Some(format!("cancelled, and yet the far end says it has it ({})", verdict.code))
+        }
         _ => Some(may_already_be_filed(d, verdict)),
     }
 }

@@ -280,6 +280,10 @@ pub(in crate::store) fn happen(
     if is_unmade(&delivery) && !is_unmade(before) {
         tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: no message can be made of a withdrawal; a person must look in the record now");
     }
+    let is_cancelled = before.state == State::Cancelled && delivery.state == State::Cancelled;
+    if is_cancelled && !before.may_have_been_received() && delivery.may_have_been_received() {
+        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it was given up as never received, and its endpoint says now that it has it; a person must look in the record now");
+    }
     follow(view, ctx, before, &delivery)?;
     if before.filed_at.is_none() && delivery.state == State::Filed {
         let mut later = view.chain(delivery.subject.uuid(), &delivery.endpoint);

@@ -175,7 +175,9 @@ fn first_of(view: &View, now: Timestamp, of: impl Iterator<Item = DeliveryId>) -
         matches!(d.state, State::Queued | State::BackingOff) && !crate::domain::chain::blocked(d.action, predecessor)
     };
     let candidates = of.filter_map(|id| view.deliveries.get(&id)).filter(free);
-    candidates.min_by_key(|d| (d.state != State::BackingOff, d.due_at() > now, d.lane_seq)).map(|d| d.id)
+    candidates
+        .min_by_key(|d| (d.state != State::BackingOff, d.release_at.is_some_and(|at| at > now), d.lane_seq))
+        .map(|d| d.id)
 }
 
 /// What the renderer looked at; anything else by now, and it must look again.
@@ -305,7 +307,7 @@ impl Write for Begin {
             BeginWith::Same(id) => *id,
             BeginWith::New { rendering, anew } => {
                 if *anew {
-                    let why = "identity, pack or endpoint changed before anything was sent";
+                    let why = "identity, pack, endpoint or the document it speaks of changed before anything was sent";
                     let patient = Some(delivery.patient_id);
                     let about = About {
                         trust: &delivery.trust,

@@ -320,7 +320,8 @@ impl ReceivedTold {
             }
             ChangePlan::NotOurs => Urgent::NotOurs,
             ChangePlan::Hold(why) => {
-                let whose = change.one_has_died(|key: &PatientKey| merge::patient(view, trust, key));
+                let found = |key: &PatientKey| merge::patient(view, trust, key);
+                let whose = change.one_has_died(found, |near| merge::nearly(view, trust, near));
                 if whose.is_empty() {
                     return Urgent::Unsure(why);
                 }

@@ -403,10 +403,11 @@ impl Bridge {
                     d.predecessor.and_then(|p| deliveries.iter().find(|o| o.id == p)),
                 )
             };
-            let of = |state| lane.iter().filter(free).filter(move |d| d.state == state).map(|d| d.due_at());
+            let of = |state| lane.iter().filter(free).filter(move |d| d.state == state);
             let asks = lane.iter().filter_map(|d| d.ask_at());
-            let released = of(Queued).find(|at| *at <= self.now());
-            let due = of(BackingOff).next().or(released).or(of(Queued).chain(asks).min());
+            let released = of(Queued).find(|d| d.release_at.is_none_or(|at| at <= self.now()));
+            let held = of(Queued).map(|d| d.due_at()).chain(asks).min();
+            let due = of(BackingOff).next().or(released).map(|d| d.due_at()).or(held);
             let head = due.map_or("-".into(), |at| micros(at).to_string());
             let sending = lane.iter().filter(|d| d.state == Sending).count();
             assert!(sending <= 1, "two are being sent in one lane");

@@ -2,8 +2,9 @@
 
 use super::bridge::LEASE;
 use super::*;
+use ips_bridge::domain::decide::Happened;
 use ips_bridge::domain::ids::DeliveryId;
-use ips_bridge::store::write::{Operation, WriteNote};
+use ips_bridge::store::write::{Feeling, Operation, WriteNote};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -233,6 +234,29 @@ async fn what_waits_for_its_release_is_in_nobodys_way_and_least_of_all_in_a_with
         bridge.clock.advance(Duration::from_secs(3540));
         bridge.send(late, Sent::Filed).await;
         bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+/// One patient's trouble must not set one note after another against the endpoint's gate, nor change their order.
+#[tokio::test]
+async fn what_is_put_back_for_a_while_holds_its_lane() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let first = bridge.write(&of, "First.").await.delivery();
+        let second = bridge.write(&of, "Second.").await.delivery();
+        let claimed = bridge.claim_only(&epr(), first).await;
+        let why = "lookup patient: answered 500";
+        let not_now = Happened::NotNow { why: why.into(), others_pass: false };
+        let back = bridge.settling(&claimed, None, not_now, Feeling::Silent(why.into()));
+        let back = bridge.store.settle(back).await.unwrap();
+        assert_eq!(back.state.word(), "QUEUED");
+        assert!(bridge.claim(&epr(), 10).await.is_empty(), "the second waits for the first");
+        bridge.check_columns().await;
+        bridge.clock.set(back.due_at());
+        bridge.send(first, Sent::Filed).await;
+        bridge.send(second, Sent::Filed).await;
         bridge.close().await;
     }
 }
