@@ -97,15 +97,15 @@ fn next(d: &Delivery) -> String {
         Ok(ParkReason::TextNotCarriable | ParkReason::TextTooLong) => "its author replaces it".into(),
         Ok(ParkReason::NoMappedStaffId) => {
             format!(
-                "add the author to the trust's staff table and start the bridge anew; then: ips-bridge outbox retry {id}"
+                "add the author to the trust's staff table and start the bridge anew; then: ips-bridge outbox retry {id} --because '…'"
             )
         }
         _ if d.may_have_been_received => {
             format!(
-                "look in the record first; then: ips-bridge outbox retry {id} (the same bytes), or rerender, or cancel"
+                "look in the record first; then: ips-bridge outbox retry {id} --because '…' (the same bytes), or rerender, or cancel"
             )
         }
-        _ => format!("put right what it waits for; then: ips-bridge outbox retry {id}"),
+        _ => format!("put right what it waits for; then: ips-bridge outbox retry {id} --because '…'"),
     }
 }
 
@@ -113,7 +113,7 @@ fn next(d: &Delivery) -> String {
 fn doubt(d: &Delivery) -> String {
     let over = [DeliveryState::Filed, DeliveryState::Cancelled].iter().any(|s| d.state == i32::from(*s));
     if d.may_have_been_received && !over {
-        "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record".into()
+        "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record, and so does retry unless after_unknown is resend or query".into()
     } else {
         String::new()
     }
