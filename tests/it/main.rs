@@ -66,6 +66,7 @@ mod https_tls;
 mod fhir_in;
 mod fhir_in_whose;
 mod xml_in;
+mod inbound_doubt;
 mod inbound_patients;
 mod inbound_repeats;
 mod inbound_service;

@@ -10,7 +10,7 @@ use ips_bridge::transport::mllp::Answer;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
 async fn an_attempt_that_could_not_be_begun_sends_nothing_and_is_made_once_it_can() {
@@ -89,12 +89,7 @@ async fn a_late_acknowledgement_that_cannot_be_kept_at_once_is_kept_when_the_sto
         tweaks.client.late_replies_on_connection = true;
         let bridge = Bridge::start(&test.url, listener.local_addr().unwrap(), tweaks).await;
         let written = bridge.write_note("Met at the library.").await;
-        let (mut far, _) = listener.accept().await.unwrap();
-        let mut message = Vec::new();
-        while !message.ends_with(b"\x1C\r") {
-            assert!(far.read_buf(&mut message).await.unwrap() > 0);
-        }
-        let id = control_id(&String::from_utf8_lossy(&message[1..]));
+        let (mut far, id) = taken(&listener).await;
         far.write_all(&framed(&id, "CA")).await.unwrap();
         bridge.wait_state(written.delivery, State::Accepted).await;
         let (full, empty) = raw::no_room_in("reply", &test.url);
@@ -108,6 +103,17 @@ async fn a_late_acknowledgement_that_cannot_be_kept_at_once_is_kept_when_the_sto
         bridge.wait_filed(written.delivery).await;
         bridge.stop().await;
     }
+}
+
+/// The sending connection, and the control id of the message that came on it.
+async fn taken(listener: &TcpListener) -> (TcpStream, String) {
+    let (mut far, _) = listener.accept().await.unwrap();
+    let mut message = Vec::new();
+    while !message.ends_with(b"\x1C\r") {
+        assert!(far.read_buf(&mut message).await.unwrap() > 0);
+    }
+    let id = control_id(&String::from_utf8_lossy(&message[1..]));
+    (far, id)
 }
 
 /// One framed acknowledgement.
@@ -130,12 +136,7 @@ async fn a_second_answer_on_the_sending_connection_is_weighed_and_never_makes_it
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let bridge = Bridge::start(&test.url, listener.local_addr().unwrap(), Tweaks::default()).await;
             let written = bridge.write_note("Met at the library.").await;
-            let (mut far, _) = listener.accept().await.unwrap();
-            let mut message = Vec::new();
-            while !message.ends_with(b"\x1C\r") {
-                assert!(far.read_buf(&mut message).await.unwrap() > 0);
-            }
-            let id = control_id(&String::from_utf8_lossy(&message[1..]));
+            let (mut far, id) = taken(&listener).await;
             far.write_all(&framed(&id, first)).await.unwrap();
             if apart {
                 bridge.wait_state(written.delivery, then).await;
