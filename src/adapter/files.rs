@@ -27,7 +27,7 @@ impl Made {
         input["document"] = json!({
             "name": self.name,
             "media_type": self.kind.media_type(),
-            "size_bytes": self.bytes.len().to_string(),
+            "size_bytes": crate::wire::count(self.bytes.len()),
             "sha256": sha256,
             "base64": BASE64.encode(&self.bytes),
         });

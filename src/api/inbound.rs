@@ -14,6 +14,7 @@ use crate::inbound::receive::{Submitted, Told, WayIn};
 use crate::store::Refusal;
 use crate::store::read::{InboundFilter, Page};
 use crate::store::record::{Inbound, InboundState};
+use crate::wire::count;
 use crate::wire::v1::{self, submit_message_request::Message};
 use std::sync::Arc;
 
@@ -146,7 +147,7 @@ async fn get_inbound_message(
         (true, true) => "inbound.read_masked",
     };
     c.audit(action, [&inbound]).await?;
-    let size_bytes = i64::try_from(inbound.bytes.0.len()).unwrap_or(i64::MAX);
+    let size_bytes = count(inbound.bytes.0.len());
     let segments_not_read = not_read(&c, &inbound).await;
     let message = Some(v1::InboundMessage { size_bytes, segments_not_read, ..show(&inbound) });
     if !m.include_bytes {

@@ -31,18 +31,26 @@ use tokio_util::sync::CancellationToken;
 
 /// Why the bridge does not start: everything that is wrong, one sentence each.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct StartError(pub Vec<String>);
+#[error("{}", .what.join("\n"))]
+pub struct StartError {
+    what: Vec<String>,
+    /// Nothing is wrong with the configuration: the same start may go well later.
+    pub may_pass: bool,
+}
 
 impl StartError {
     pub(super) fn one(what: impl std::fmt::Display) -> Self {
-        Self(vec![what.to_string()])
+        Self::all(vec![what.to_string()])
+    }
+
+    pub(super) fn all(what: Vec<String>) -> Self {
+        Self { what, may_pass: false }
     }
 }
 
 impl From<OpenError> for StartError {
     fn from(e: OpenError) -> Self {
-        Self::one(e)
+        Self { may_pass: e.may_pass(), ..Self::one(e) }
     }
 }
 
@@ -92,7 +100,7 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let not_live: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
     if !not_live.is_empty() {
-        return Err(StartError(not_live));
+        return Err(StartError::all(not_live));
     }
     let settings = Settings {
         url: url(&config.store),
@@ -276,7 +284,7 @@ async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Resul
         .filter(|id| !known(id))
         .map(|id| format!("endpoint {id} has open deliveries and config does not have it; put it back, or list it in retired_endpoints"))
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(StartError(missing)) }
+    if missing.is_empty() { Ok(()) } else { Err(StartError::all(missing)) }
 }
 
 fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {

@@ -34,9 +34,9 @@ Which packs the record says are active is known with --connect only: without it,
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The configuration.
-    #[arg(env = "IPS_BRIDGE_CONFIG", default_value = config_file::DEFAULT, hide_env_values = true, value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration; without it, $IPS_BRIDGE_CONFIG or config/ips-bridge.toml.
+    #[arg(value_name = "FILE", conflicts_with = "named")]
+    config: Option<PathBuf>,
     /// The same, as `serve` has it.
     #[arg(long = "config", short = 'c', value_name = "FILE")]
     named: Option<PathBuf>,
@@ -63,7 +63,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     if args.schema {
         return out.json(&crate::config::schema());
     }
-    let file = args.named.unwrap_or(args.config);
+    let file = args.config.or(args.named).unwrap_or_else(config_file::usual);
     install_crypto_provider();
     let Examined { config, half_read, faults } = config_file::examine(&file);
     let mut faults: Vec<_> = faults.iter().map(fault_json).collect();
@@ -355,7 +355,13 @@ fn print(answer: &serde_json::Value, config: Option<&Config>, tried: &[Tried], o
     }
     let Some(config) = config.filter(|_| answer["faults"].as_array().is_some_and(Vec::is_empty)) else { return Ok(()) };
     let (trusts, endpoints) = (config.trusts.len(), config.endpoints.len());
-    let good = out.paint(Look::Good, "no fault");
+    let away = tried.iter().filter(|t| t.result.is_err()).count();
+    let good = match away {
+        0 => out.paint(Look::Good, "no fault"),
+        n => {
+            out.paint(Look::Bad, format!("no fault in the configuration, and {n} of {} cannot be reached", tried.len()))
+        }
+    };
     out.line(format!(
         "{good}: {trusts} trust{}, {endpoints} endpoint{}",
         if trusts == 1 { "" } else { "s" },

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 /// Where the configuration is, unless said otherwise.
 pub const DEFAULT: &str = "config/ips-bridge.toml";
 
+/// $IPS_BRIDGE_CONFIG, or [`DEFAULT`].
+pub fn usual() -> PathBuf {
+    std::env::var_os("IPS_BRIDGE_CONFIG").map_or_else(|| PathBuf::from(DEFAULT), PathBuf::from)
+}
+
 /// Reads a configuration and lays the process's environment over it.
 pub fn load(file: &Path) -> Result<Config, Vec<Fault>> {
     Config::load(file, environment())

@@ -5,7 +5,7 @@ use super::bridge::{Server, request_id};
 use super::failure::Failure;
 use super::output::Out;
 use super::table::Table;
-use super::words::{age, word};
+use super::words::{age, deliveries, word};
 use crate::app::SystemClock;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
@@ -133,5 +133,12 @@ fn shown(endpoint: Option<EndpointStatus>, json: bool, out: &mut Out) -> Result<
     } else {
         String::new()
     };
-    out.line(format!("{}: {}{because}", endpoint.endpoint_id, gate(&endpoint)))
+    // What a gate that is open means to those who wait: nothing else would tell whether anything does.
+    let waiting = endpoint.queued + endpoint.backing_off;
+    let waiting = match (waiting, endpoint.paused) {
+        (0, _) => String::new(),
+        (n, true) => format!("; {} wait", deliveries(n)),
+        (n, false) => format!("; {} that waited go now", deliveries(n)),
+    };
+    out.line(format!("{}: {}{because}{waiting}", endpoint.endpoint_id, gate(&endpoint)))
 }

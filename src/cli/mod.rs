@@ -24,6 +24,7 @@ mod signals;
 mod simulate_epr;
 mod status;
 mod table;
+mod told;
 mod words;
 
 use clap::{CommandFactory, Parser, Subcommand};

@@ -45,7 +45,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     let starting = app::start(config, Arc::new(SystemClock), Arc::new(SystemEntropy), stop.clone());
     let running = tokio::select! {
         // On the heap: it holds every part while they are wired.
-        running = Box::pin(starting) => running.map_err(|e| Failure::Usage(e.to_string()))?,
+        running = Box::pin(starting) => running.map_err(not_started)?,
         () = signals.asked() => return Ok(()),
     };
     out.line(format!("gRPC at {}", running.grpc))?;
@@ -84,6 +84,11 @@ fn say_who_may_call(config: &Config, out: &mut Out) -> Result<(), Failure> {
     );
     out.line(loud)?;
     out.line("Not for real patients. In earnest: [server.tls] and a [[principal]] for each caller.")
+}
+
+/// What supervises us tries again after 1, and not after 2.
+fn not_started(e: app::StartError) -> Failure {
+    if e.may_pass { Failure::Refused(e.to_string()) } else { Failure::Usage(e.to_string()) }
 }
 
 /// Ready when whoever started us is gone.

@@ -187,7 +187,7 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
     for line in pack_lines(e.pack.as_ref()) {
         out.line(format!("  pack           {}", out.paint(Look::Doubtful, line)))?;
     }
-    let ignored: i64 = e.inbound_ignored_last_day.iter().map(|i| i.count).sum();
+    let ignored: i32 = e.inbound_ignored_last_day.iter().map(|i| i.count).sum();
     if e.inbound_applied_last_day + e.inbound_parked + ignored > 0 {
         let rules: Vec<String> = e.inbound_ignored_last_day.iter().map(|i| format!("{} {}", i.count, i.rule)).collect();
         let rules = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };

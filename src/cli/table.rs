@@ -1,6 +1,6 @@
 //! Rows of text in columns as wide as their widest cell.
 
-/// A table with a heading. The last column is not padded, so that long sentences do not trail blanks.
+/// A table with a heading. An empty cell is a dash: what is split at blanks keeps its columns. The last column is not padded, so that long sentences do not trail blanks.
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -11,7 +11,7 @@ impl Table {
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|c| if c.is_empty() { "-".to_owned() } else { c }).collect());
     }
 
     pub fn is_empty(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::wire::v1::{
     WaitingFor,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::civil::Date;
 use std::sync::LazyLock;
 
 /// An enum of ours whose names can be written on a command line.
@@ -96,6 +97,12 @@ pub fn instant(at: Option<&Timestamp>) -> Option<jiff::Timestamp> {
     at.and_then(|t| jiff::Timestamp::try_from(t).ok())
 }
 
+/// An instant on the command line, or a day for its midnight in UTC.
+pub fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let day = || text.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp());
+    text.parse().ok().or_else(day).ok_or_else(|| "write 2026-03-01 or 2026-03-01T09:00:00Z".into())
+}
+
 /// In UTC to the second: an operator's machine says nothing about a trust's zone.
 pub fn time(at: Option<&Timestamp>) -> String {
     instant(at).map_or_else(|| "-".into(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
@@ -123,7 +130,8 @@ pub fn span(seconds: i64) -> String {
 }
 
 /// `1 delivery`, `2 deliveries`.
-pub fn deliveries(count: i64) -> String {
+pub fn deliveries(count: impl TryInto<i32>) -> String {
+    let count = crate::wire::count(count);
     if count == 1 { "1 delivery".into() } else { format!("{count} deliveries") }
 }
 
@@ -140,6 +148,15 @@ mod tests {
         assert_eq!(read("unspecified"), None);
         assert_eq!(word::<ParkReason>(ParkReason::TextTooLong.into()), "TEXT_TOO_LONG");
         assert_eq!(word::<ParkReason>(63), "63");
+    }
+
+    #[test]
+    fn a_day_is_its_midnight_in_utc() {
+        assert_eq!(moment("2026-03-01"), "2026-03-01T00:00:00Z".parse().map_err(|_| String::new()));
+        assert_eq!(moment("2026-03-01T09:00:00Z").map(|t| t.to_string()), Ok("2026-03-01T09:00:00Z".into()));
+        // As tables show it.
+        assert_eq!(moment("2026-03-01 09:00:00Z").map(|t| t.to_string()), Ok("2026-03-01T09:00:00Z".into()));
+        assert!(moment("March").is_err());
     }
 
     #[test]

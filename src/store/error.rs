@@ -95,12 +95,21 @@ pub enum OpenError {
     InUse(String),
     #[error("PostgreSQL setting {setting} is {value}; a commit would not be safe on disk. Set it to {wanted}")]
     Unsafe { setting: &'static str, value: String, wanted: &'static str },
+    #[error("the store at {place} cannot be reached: {why}; see whether it runs, or mend [store] url")]
+    Away { place: String, why: String },
     #[error("cannot open the store: {0}")]
     Database(#[from] sqlx::Error),
     #[error("cannot bring the store's tables up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("cannot use the store's folder: {0}")]
     File(#[from] std::io::Error),
+}
+
+impl OpenError {
+    /// Nothing is wrong with what was asked: the same may go well later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::InUse(_) | Self::Away { .. })
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -2,10 +2,10 @@
 
 use super::dialect::{Pool, migration};
 use super::error::OpenError;
-use sqlx::Executor;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor};
 use std::fs::File;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -139,6 +139,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
 
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     let options = PgConnectOptions::from_str(url)?.application_name("ips-bridge").statement_cache_capacity(200);
+    let mut first = reached(&options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(AWAY_AFTER)
@@ -148,22 +149,37 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(|session, _| Box::pin(async move { session.execute(WRITER_SESSION).await.map(|_| ()) }));
-    let first = pool.clone().connect_with(options.clone()).await?;
     for (setting, safe) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
-        let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&first).await?;
+        let (value,): (String,) =
+            sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(&mut first).await?;
         let stronger =
             setting == "synchronous_commit" && matches!(value.as_str(), "remote_apply" | "remote_write" | "local");
         if value != safe && !stronger {
             return Err(OpenError::Unsafe { setting, value, wanted: safe });
         }
     }
-    migrator(true).run(&first).await?;
-    first.close().await;
+    migrator(true).run(&mut first).await?;
+    first.close().await?;
     // Connected by the writer, on whose thread it is to be waited for.
     let writer = pool.connect_lazy_with(options.clone());
     let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
     let ending = Arc::new(Notify::new());
     Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), ending, copier: None, lock: None })
+}
+
+/// A connection without a pool, which would keep trying and say in the end only that it waited.
+async fn reached(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let away = |why: String| OpenError::Away { place: place.clone(), why };
+    match tokio::time::timeout(AWAY_AFTER, options.connect()).await {
+        Err(_) => Err(away(format!("no answer within {} s", AWAY_AFTER.as_secs()))),
+        Ok(Err(sqlx::Error::Io(e))) => Err(away(e.to_string())),
+        // Starting or stopping, or as many connections as it takes.
+        Ok(Err(sqlx::Error::Database(e))) if matches!(e.code().as_deref(), Some("57P01" | "57P03" | "53300")) => {
+            Err(away(e.message().to_owned()))
+        }
+        Ok(connected) => Ok(connected?),
+    }
 }
 
 fn migrator(postgres: bool) -> Migrator {

@@ -4,6 +4,11 @@ mod timestamp;
 
 pub use timestamp::Timestamp;
 
+/// A count as messages hold it: int32, so that in JSON it is a number and no string. Above 2,147,483,647 it stays there.
+pub fn count(n: impl TryInto<i32>) -> i32 {
+    n.try_into().unwrap_or(i32::MAX)
+}
+
 /// `proto/ips/v1`.
 #[expect(clippy::all, reason = "generated")]
 pub mod v1 {

@@ -134,6 +134,25 @@ fn a_missing_include_a_wrong_setting_and_an_unknown_adapter_hide_no_other_fault(
 }
 
 #[test]
+fn a_store_that_is_late_ends_a_start_with_what_a_supervisor_tries_again() {
+    let folder = temp_dir();
+    // A port of ours on which nobody will listen.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let place = taken.local_addr().expect("an address");
+    drop(taken);
+    let text = |host: &str| {
+        format!("[server]\ndevelopment_principal = true\n[store]\nurl = \"postgres://ips:not-shown@{host}/ips\"\n")
+    };
+    let away = run(&["serve", "--config", &file(folder.path(), "c.toml", &text(&place.to_string()))]).exits(1);
+    for said in [place.to_string(), "cannot be reached".into(), "refused".into()] {
+        assert!(away.err.contains(&said), "{said} is not in\n{}", away.err);
+    }
+    assert!(!away.err.contains("not-shown"), "{}", away.err);
+    let both = ["check-config", "a.toml", "--config", "b.toml"];
+    assert!(run(&both).exits(2).err.contains("cannot be used with"));
+}
+
+#[test]
 fn a_pin_that_the_packs_folder_does_not_hold_is_a_doubt_until_the_record_is_asked() {
     let root = env!("CARGO_MANIFEST_DIR");
     let (folder, listener) = (temp_dir(), std::net::TcpListener::bind("127.0.0.1:0").expect("loopback"));

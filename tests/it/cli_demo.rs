@@ -70,7 +70,7 @@ fn it_stays_until_it_is_told_to_stop_and_can_be_asked_meanwhile() {
     let ask =
         |args: &[&str]| Ended::of(ips_bridge(args).args(["--server", &server]).output().expect("our binary starts"));
     let status = ask(&["status", "--json"]).exits(0).json();
-    assert_eq!(status["endpoints"][0]["status"]["filed_last_day"], "7");
+    assert_eq!(status["endpoints"][0]["status"]["filed_last_day"], 7);
     assert_eq!(status["endpoints"][0]["unexplained"].as_array().map(Vec::len), Some(0));
     let list = ask(&["outbox", "list", "--all", "--json"]).exits(0).json();
     assert_eq!(list["deliveries"].as_array().map(Vec::len), Some(8));

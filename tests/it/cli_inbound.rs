@@ -48,7 +48,7 @@ async fn what_could_not_be_taken_in_is_shown_and_run_again_by_command() {
 
     let bulk = ["inbound", "reprocess", "--endpoint", "rz9-epr", "--reason", "nhs_number", "--because", "looked"];
     let dry = bridge.run(&[&bulk[..], &["--dry-run", "--json"]].concat()).exits(0).json();
-    assert_eq!((dry["matched"].as_i64(), dry["message_ids"][0].as_str()), (Some(1), Some(&*id)));
+    assert_eq!((dry["matched"].as_i64(), dry["done"][0].as_str()), (Some(1), Some(&*id)));
     let asked = bridge.run(&bulk).exits(2);
     assert!(asked.err.contains("--yes"), "{}", asked.err);
     // Nothing was mended: it is parked again, and a script sees that.

@@ -140,7 +140,7 @@ async fn parked_deliveries_are_found_tried_again_and_given_up() {
 
     let bulk = ["outbox", "retry", "--endpoint", "rz9-epr", "--reason", "refused", "--because", "RiO mended"];
     let dry = bridge.run(&[&bulk[..], &["--dry-run", "--json"]].concat()).exits(0).json();
-    assert_eq!(dry["matched"], "2");
+    assert_eq!((&dry["matched"], &dry["done_count"]), (&2.into(), &2.into()));
     until(&bridge, &first, "PARKED").await;
     let cancel = ["outbox", "cancel", &*second, "--because", "entered by hand"];
     let would = bridge.run(&[&cancel[..], &["--dry-run"]].concat()).exits(0);
@@ -155,7 +155,25 @@ async fn parked_deliveries_are_found_tried_again_and_given_up() {
         assert!(would_not.out.contains(said), "{said} is not in\n{}", would_not.out);
     }
     let as_json = bridge.run(&[&cancel[..], &["--dry-run", "--json"]].concat()).exits(1).json();
-    assert_eq!((as_json["matched"].as_u64(), as_json["refused"][0]["delivery_id"].as_str()), (Some(1), Some(&*second)));
+    assert_eq!((as_json["matched"].as_u64(), as_json["refused"][0]["id"].as_str()), (Some(1), Some(&*second)));
+    // One that is not there stops no other, named twice is once, and what is no id at all stops everything before anything is done.
+    let unknown = "01JNBRZC5M8Q4T7V9XA2E3F4G1";
+    let some = ["outbox", "rerender", unknown, &*first, &*first, "--because", "looked"];
+    let told = bridge.run(&[&some[..], &["--dry-run", "--json"]].concat()).exits(1).json();
+    assert_eq!((&told["matched"], &told["done_count"], &told["done"][0]), (&2.into(), &1.into(), &(&*first).into()));
+    assert_eq!((&told["refused"][0]["id"], &told["refused"][0]["reason"]), (&unknown.into(), &"NOT_FOUND".into()));
+    let mistyped = bridge.run(&["outbox", "rerender", "O1", &*first, "--because", "looked", "--yes"]).exits(2);
+    assert!(mistyped.err.contains("O1: ") && mistyped.err.contains("field   ID: "), "{}", mistyped.err);
+    until(&bridge, &first, "PARKED").await;
+    let retried = ["outbox", "retry", &*second, &*first, &*first, "--because", "looked", "--dry-run", "--json"];
+    let told = bridge.run(&retried).exits(1).json();
+    assert_eq!(
+        (&told["matched"], &told["done"][0], &told["refused"][0]["id"]),
+        (&2.into(), &(&*first).into(), &(&*second).into())
+    );
+    // A list that was cut says so to a script as well.
+    let cut = bridge.run(&["outbox", "list", "--all", "--limit", "1", "--json"]).exits(0).json();
+    assert!(cut["deliveries"].as_array().is_some_and(|d| d.len() == 1) && cut["next_page_token"] != "", "{cut}");
     // Where there is nothing to do nobody is asked; nothing at all is not a list.
     let nothing = ["outbox", "retry", "--endpoint", "rz9-epr", "--reason", "outcome-unknown", "--because", "x"];
     assert!(bridge.run(&nothing).exits(0).out.contains("0 matched"));
@@ -187,6 +205,8 @@ async fn a_paused_endpoint_keeps_everything_and_its_backlog_can_be_printed() {
     let paused = only_with_yes(&bridge, &["endpoint", "pause", "rz9-epr", "--because", "RiO upgrade"]).exits(0);
     assert!(paused.out.contains("paused by development: RiO upgrade"), "{}", paused.out);
     let id = write(&bridge, &referral).await;
+    // Paused and something waits: whoever forgot it is told.
+    bridge.run(&["status", "--check"]).exits(1);
     let list = bridge.run(&["outbox", "list"]).exits(0);
     assert!(list.out.contains(&id) && list.out.contains("QUEUED") && !list.out.contains("CANARYTEXT"), "{}", list.out);
     let backlog = bridge.run(&["outbox", "export", "--endpoint", "rz9-epr", "--because", "RiO away"]).exits(0);
@@ -204,7 +224,7 @@ async fn a_paused_endpoint_keeps_everything_and_its_backlog_can_be_printed() {
     assert_eq!(epr.stop().1, Some(0));
 
     // A second bridge on the same store and ports is refused, and says everything it would need.
-    let second = bridge.run(&["serve", "--config", &bridge.config().display().to_string()]).exits(2);
+    let second = bridge.run(&["serve", "--config", &bridge.config().display().to_string()]).exits(1);
     assert!(second.err.contains("another bridge is running"), "{}", second.err);
     assert!(second.out.contains("DEVELOPMENT PRINCIPAL"), "{}", second.out);
     assert_eq!(bridge.stop(), Some(0));

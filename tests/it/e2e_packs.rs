@@ -412,7 +412,7 @@ async fn the_command_line_activates_rolls_back_and_tells_where_folder_and_record
     std::fs::write(&pinned, text).expect("written");
     let (good, said) = run(&["check-config", pinned.to_str().expect("UTF-8"), "--connect"]).await;
     assert!(good && said.contains("works with tiny@0.1.0 (") && !said.contains("pins"), "{said}");
-    let change = ["--endpoint", "epr", "--why", "change 4711", "--yes", "--server", &server];
+    let change = ["--endpoint", "epr", "--because", "change 4711", "--yes", "--server", &server];
     let (good, said) = run(&[&["adapter", "activate", "--version", "9.9.9"][..], &change].concat()).await;
     assert!(!good && said.contains("PACK_REFUSED") && said.contains("version 9.9.9 is wanted"), "{said}");
     let (good, said) = run(&[&["adapter", "activate", "--version", "0.2.0"][..], &change].concat()).await;

@@ -4,7 +4,7 @@ use super::codes::Code;
 use super::field::Fields;
 use crate::domain::measure::{Counted, MeasureKind, MeasureSide, Measured, Period};
 use crate::domain::rule::Violations;
-use crate::wire::v1;
+use crate::wire::{count, v1};
 
 /// Two required days, both included.
 pub fn read_period(from: &str, to: &str, broken: &mut Violations) -> Option<Period> {
@@ -29,7 +29,6 @@ pub fn read_side(number: i32, kind: Option<MeasureKind>, broken: &mut Violations
 }
 
 pub fn show(measured: &Measured) -> v1::Measure {
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     v1::Measure {
         kind: measured.kind.wire(),
         numerator: count(measured.numerator.len()),

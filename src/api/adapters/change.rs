@@ -13,7 +13,7 @@ use crate::store::Refusal;
 use crate::store::read::Waiting;
 use crate::store::record::{ActivePack, Answer, EndpointState, PackKept, RequestKey};
 use crate::store::write::{ChangePack, PackChange};
-use crate::wire::v1;
+use crate::wire::{count, v1};
 use serde::{Deserialize, Serialize};
 
 /// Held deliveries that are named.
@@ -180,7 +180,6 @@ async fn change(
 fn shown(endpoint: &EndpointId, answer: &Answer) -> Result<v1::AdapterChange, Error> {
     let kept: Kept = serde_json::from_value(answer.more.clone())
         .map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
-    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     Ok(v1::AdapterChange {
         endpoint_id: endpoint.as_str().to_owned(),
         changed: kept.from.as_ref() != Some(&kept.to),
@@ -189,7 +188,7 @@ fn shown(endpoint: &EndpointId, answer: &Answer) -> Result<v1::AdapterChange, Er
         activation: kept.number,
         waiting_unmade: count(kept.told.unmade),
         made_anew: count(kept.told.anew),
-        held: i64::try_from(kept.told.held).unwrap_or(i64::MAX),
+        held: count(kept.told.held),
         held_delivery_ids: kept.told.named.iter().map(ToString::to_string).collect(),
         more: kept.told.more,
     })

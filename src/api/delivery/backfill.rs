@@ -13,7 +13,7 @@ use crate::domain::route::{RouteQuery, RoutedKind};
 use crate::domain::rule::Violations;
 use crate::store::record::Answer;
 use crate::store::write::Backfill;
-use crate::wire::v1;
+use crate::wire::{count, v1};
 use jiff::Timestamp;
 use std::collections::HashMap;
 
@@ -54,14 +54,10 @@ pub async fn backfill_deliveries(
         if matched == 0 {
             break;
         }
-        told.matched += matched;
+        told.matched += count(matched);
         told.created += count(deliveries.len());
     }
     Ok(told)
-}
-
-fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// Entries that never went to the endpoint and would today, oldest first, part by part.

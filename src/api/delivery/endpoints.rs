@@ -13,7 +13,7 @@ use crate::domain::policy::Environment;
 use crate::domain::rule::Violations;
 use crate::store::record::{EndpointState, Gate};
 use crate::store::write::SetPaused;
-use crate::wire::v1;
+use crate::wire::{count, v1};
 use std::time::Duration;
 
 /// Why nothing goes to an endpoint whose EPR pulls.
@@ -45,7 +45,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
     let state = states.into_iter().next().unwrap_or_else(|| EndpointState::new(facts.id.clone()));
     let counts = c.store().endpoint_counts(&facts.id, ago(DAY), ago(facts.evidence_overdue_after)).await?;
     let inbound = c.store().inbound_counts(&facts.id, ago(DAY)).await?;
-    let ignored = inbound.ignored.into_iter().map(|(rule, count)| v1::IgnoredMessages { rule, count });
+    let ignored = inbound.ignored.into_iter().map(|(rule, n)| v1::IgnoredMessages { rule, count: count(n) });
     let paused = state.paused.as_ref();
     // Where the EPR pulls from us, nothing goes while it does not: the endpoint is as good as closed.
     let nobody = facts.feed.as_ref().is_some_and(|f| !f.is_attached());
@@ -70,21 +70,21 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         paused_by: paused.map(|p| p.by.clone()).unwrap_or_default(),
         paused_because: paused.map(|p| p.why.0.clone()).unwrap_or_default(),
         in_maintenance: (facts.in_maintenance)(c.now),
-        queued: counts.queued,
-        sending: counts.sending,
-        backing_off: counts.backing_off,
-        accepted: counts.accepted,
-        parked: counts.parked,
-        filed_last_day: counts.filed_since,
-        written_last_day: counts.written_since,
+        queued: count(counts.queued),
+        sending: count(counts.sending),
+        backing_off: count(counts.backing_off),
+        accepted: count(counts.accepted),
+        parked: count(counts.parked),
+        filed_last_day: count(counts.filed_since),
+        written_last_day: count(counts.written_since),
         oldest_unfiled_at: counts.oldest_unfiled.map(Into::into),
-        evidence_overdue: counts.overdue,
+        evidence_overdue: count(counts.overdue),
         filed_by: facts.filed_by.clone(),
-        inbound_applied_last_day: inbound.applied,
-        inbound_parked_last_day: inbound.parked,
+        inbound_applied_last_day: count(inbound.applied),
+        inbound_parked_last_day: count(inbound.parked),
         inbound_ignored_last_day: ignored.collect(),
         pack: Some(in_use(facts, state.pack.as_ref())),
-        inbound_parked: inbound.waiting,
+        inbound_parked: count(inbound.waiting),
     })
 }
 

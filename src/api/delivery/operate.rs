@@ -16,7 +16,7 @@ use crate::store::Refusal;
 use crate::store::read::{DeliveryFilter, Page};
 use crate::store::record::{Answer, RequestKey};
 use crate::store::write::{Operate, Operation};
-use crate::wire::v1;
+use crate::wire::{count, v1};
 use std::sync::Arc;
 
 /// Named in one call at most.
@@ -151,10 +151,6 @@ impl Chosen {
 fn first(ids: &mut Vec<DeliveryId>) -> Vec<DeliveryId> {
     let rest = ids.split_off(ids.len().min(BATCH as usize));
     std::mem::replace(ids, rest)
-}
-
-fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 fn read_selection(m: &v1::DeliverySelection, broken: &mut Violations) -> Option<Selection> {

@@ -11,7 +11,7 @@ use crate::domain::record_id;
 use crate::domain::rule::Violations;
 use crate::domain::text;
 use crate::inbound::reconcile::{ReconcileError, Reconciling, reconcile};
-use crate::wire::v1;
+use crate::wire::{count, v1};
 use jiff::civil::Date;
 
 /// Longest id in a list, in characters.
@@ -57,7 +57,6 @@ pub async fn reconcile_documents(
             Error::Broken(broken)
         }
     })?;
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let unexplained = count(done.sheet.unexplained());
     // Findings name patients by id: their reading is written down as any other.
     let trust = &facts.trust;

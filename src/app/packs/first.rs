@@ -42,12 +42,12 @@ pub async fn begin(
     store: &Store,
     ambient: &Ambient,
 ) -> Result<Vec<Begun>, StartError> {
-    let mut chosen = choose(config, folder, store).await.map_err(StartError)?;
+    let mut chosen = choose(config, folder, store).await.map_err(StartError::all)?;
     let of = |endpoint: &Endpoint| {
         let chosen = chosen.get(&endpoint.id).ok_or_else(|| vec!["has no pack".to_owned()])?;
         Ok((chosen.pack.clone(), chosen.seen))
     };
-    let ready = endpoints::ready_with(config, &of, ambient).map_err(StartError)?;
+    let ready = endpoints::ready_with(config, &of, ambient).map_err(StartError::all)?;
     let begun = |ready: Ready| {
         let (refused, because) = chosen.remove(&ready.config.id).map(|c| (c.refused, c.because)).unwrap_or_default();
         Begun { ready, refused, because }
@@ -60,7 +60,7 @@ impl Keeper {
     pub async fn record(&self, slot: &Slot, why: &'static str) -> Result<(), StartError> {
         let (endpoint, now) = (&slot.endpoint, slot.in_use.now());
         let in_words =
-            |list: Vec<Fault>| StartError(list.iter().map(|f| format!("endpoint {}: {f}", endpoint.id)).collect());
+            |list: Vec<Fault>| StartError::all(list.iter().map(|f| format!("endpoint {}: {f}", endpoint.id)).collect());
         match self.store.change_pack(by_bridge(endpoint, now.activation, &now.pack, why).map_err(in_words)?).await {
             Ok(_) => {
                 slot.in_use.take_up(Fitted { activation: now.activation + 1, ..(*now).clone() });

@@ -9,7 +9,7 @@ use crate::cli::bridge::{Bridge, Server};
 use crate::cli::failure::Failure;
 use crate::cli::outbox::{entry, pages};
 use crate::cli::output::{Look, Out, visible};
-use crate::cli::words::instant;
+use crate::cli::words::{instant, moment};
 use crate::wire::v1::{
     Delivery, ListAttemptsRequest, ListDeliveriesRequest, PreviewEntryRequest, RenderInput, preview_entry_request::What,
 };
@@ -32,8 +32,8 @@ pub struct Args {
     /// unless you are also an ips_worker.
     #[arg(long, value_name = "ID")]
     endpoint: Option<String>,
-    /// Only entries accepted, and messages and replies that came, from then on, e.g. 2026-03-01T00:00:00Z.
-    #[arg(long, value_name = "TIME", requires = "endpoint")]
+    /// Only entries accepted, and messages and replies that came, from then on: 2026-03-01 (midnight UTC) or 2026-03-01T09:00:00Z.
+    #[arg(long, value_name = "TIME", requires = "endpoint", value_parser = moment)]
     since: Option<Timestamp>,
     /// At most so many deliveries and so many messages that came, 1 to 500.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "endpoint", value_parser = clap::value_parser!(u16).range(1..=500))]

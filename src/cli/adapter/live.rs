@@ -18,8 +18,8 @@ pub struct Args {
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
     /// Why, for the audit: 1 to 200 characters, no patient data.
-    #[arg(long, value_name = "TEXT")]
-    why: String,
+    #[arg(long, alias = "why", value_name = "TEXT")]
+    because: String,
     /// Do not ask.
     #[arg(long, short = 'y')]
     yes: bool,
@@ -32,11 +32,11 @@ pub struct Args {
 
 #[derive(Debug, clap::Args)]
 pub struct Activate {
-    #[command(flatten)]
-    args: Args,
-    /// Take it although this endpoint worked with other bytes under the same version before; --why says why that is right.
+    /// Take it although this endpoint worked with other bytes under the same version before; --because says why that is right.
     #[arg(long)]
     same_version: bool,
+    #[command(flatten)]
+    args: Args,
 }
 
 pub async fn activate(Activate { args, same_version }: Activate, out: &mut Out) -> Result<(), Failure> {
@@ -44,7 +44,7 @@ pub async fn activate(Activate { args, same_version }: Activate, out: &mut Out) 
     let request = ActivateAdapterRequest {
         request_id: request_id(),
         endpoint_id: args.endpoint,
-        reason: args.why,
+        reason: args.because,
         version: args.version.unwrap_or_default(),
         same_version,
     };
@@ -57,7 +57,7 @@ pub async fn rollback(args: Args, out: &mut Out) -> Result<(), Failure> {
     let request = RollbackAdapterRequest {
         request_id: request_id(),
         endpoint_id: args.endpoint,
-        reason: args.why,
+        reason: args.because,
         version: args.version.unwrap_or_default(),
     };
     let answer = args.server.connect().await?.adapters().rollback_adapter(request).await?.into_inner();

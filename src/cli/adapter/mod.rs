@@ -27,8 +27,8 @@ Examples:
   ips-bridge adapter parse adapters/hl7v2-uk message.hl7 --settings site.toml
   ips-bridge adapter diff adapters/hl7v2-uk adapters/rio
   ips-bridge adapter diff adapters/rio --endpoint rz9-rio --limit 20
-  ips-bridge adapter activate --endpoint rz9-rio --version 1.4.2 --why 'change 4711, tested 2 March'
-  ips-bridge adapter rollback --endpoint rz9-rio --why 'change 4711 undone: titles cut'
+  ips-bridge adapter activate --endpoint rz9-rio --version 1.4.2 --because 'change 4711, tested'
+  ips-bridge adapter rollback --endpoint rz9-rio --because 'change 4711 undone: titles cut'
   ips-bridge adapter schema manifest > adapters/schema/adapter.json";
 
 /// Check, test and try out adapter packs, and say which an endpoint works with.
@@ -218,6 +218,9 @@ fn refused(faults: &[Fault]) -> Failure {
 
 fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
     let packs = Packs::load_folder(folder).map_err(|faults| refused(&faults))?;
+    if packs.iter().next().is_none() {
+        return Err(Failure::Refused(format!("{} holds no pack", folder.display())));
+    }
     if json {
         let all: Vec<_> = packs
             .iter()
@@ -237,14 +240,28 @@ fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
             status(m.status).into(),
             pack.format().name().into(),
             pack.renders().len().to_string(),
-            pack.parses().join(" "),
+            families(&pack.parses()),
             m.name.clone(),
         ]);
     }
-    if table.is_empty() {
-        return Err(Failure::Refused(format!("{} holds no pack", folder.display())));
-    }
     table.lines().iter().try_for_each(|line| out.line(line))
+}
+
+/// `REF^I12 ADT(27)`: HL7 has a type for each event, more than a line holds; --json names them all.
+fn families(types: &[&str]) -> String {
+    let mut counted: Vec<(&str, Vec<&str>)> = Vec::new();
+    for message_type in types {
+        let family = message_type.split('^').next().unwrap_or(message_type);
+        match counted.iter_mut().find(|(name, _)| *name == family) {
+            Some((_, of)) => of.push(message_type),
+            None => counted.push((family, vec![message_type])),
+        }
+    }
+    let shown = counted.into_iter().map(|(family, of)| match of.as_slice() {
+        [one] => (*one).to_owned(),
+        many => format!("{family}({})", many.len()),
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 fn status(status: Status) -> &'static str {

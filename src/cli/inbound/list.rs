@@ -6,7 +6,7 @@ use crate::cli::bridge::Server;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Look, Out, visible};
 use crate::cli::table::Table;
-use crate::cli::words::{age, inbound_states, word};
+use crate::cli::words::{age, inbound_states, moment, word};
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{InboundMessage, InboundState, ListInboundMessagesRequest, ListInboundMessagesResponse};
 use jiff::Timestamp;
@@ -29,11 +29,11 @@ pub struct Args {
     /// Only ignored under this accept rule.
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// Only received then or later, e.g. 2026-03-02T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Only received then or later: 2026-03-02 (midnight UTC) or 2026-03-02T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Option<Timestamp>,
     /// Only received before then.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     before: Option<Timestamp>,
     /// At most so many.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -8,6 +8,7 @@ use crate::cli::bridge::{Bridge, Server, request_id};
 use crate::cli::failure::Failure;
 use crate::cli::outbox::{AT_ONCE_MAX, How};
 use crate::cli::output::{Look, Out};
+use crate::cli::told::{Refused, Told, once};
 use crate::cli::words::word;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
@@ -18,6 +19,9 @@ use serde_json::json;
 /// Run parked messages again through the present pack, settings and rules, the oldest first. Nothing is sent: their sender keeps the answers it
 /// got. Ends with 1 when some are parked again.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "ips-bridge inbound reprocess [OPTIONS] --because <TEXT> <ID>...\n       ips-bridge inbound reprocess [OPTIONS] --because <TEXT> --endpoint <ID> [--reason <TEXT>] [--type <TYPE>]"
+)]
 pub struct Args {
     #[command(flatten)]
     which: Parked,
@@ -44,8 +48,8 @@ struct Parked {
 }
 
 impl Parked {
-    async fn find(&self, bridge: &Bridge) -> Result<Vec<InboundMessage>, Failure> {
-        let mut found = Vec::new();
+    async fn find(&self, bridge: &Bridge) -> Result<(Vec<InboundMessage>, Vec<Refused>), Failure> {
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
         if self.ids.is_empty() {
             let request = ListInboundMessagesRequest {
                 endpoint_id: self.endpoint.clone().unwrap_or_default(),
@@ -63,14 +67,17 @@ impl Parked {
             found = listed.messages;
             found.retain(|m| self.reason.as_ref().is_none_or(|text| m.reason.contains(text)));
         }
-        for id in &self.ids {
+        for id in once(&self.ids) {
             let request = GetInboundMessageRequest { inbound_message_id: id.clone(), include_bytes: false };
-            found.extend(bridge.inbound().get_inbound_message(request).await?.into_inner().message);
+            match bridge.inbound().get_inbound_message(request).await.map_err(Failure::from) {
+                Ok(answer) => found.extend(answer.into_inner().message),
+                Err(e) if e.is_not_found() => unknown.push(Refused::new(id, &e)),
+                Err(e) => return Err(e.of(&id)),
+            }
         }
         // Ids tell the order in which they came.
         found.sort_by(|a, b| a.id.cmp(&b.id));
-        found.dedup_by(|a, b| a.id == b.id);
-        Ok(found)
+        Ok((found, unknown))
     }
 }
 
@@ -80,38 +87,22 @@ fn messages(count: usize) -> String {
 
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
     let bridge = server.connect().await?;
-    let found = args.which.find(&bridge).await?;
+    let (found, unknown) = args.which.find(&bridge).await?;
     let how = &args.how;
+    let mut told = Told::new(how.dry_run, unknown);
     if how.dry_run {
-        // Only what is parked can be run again.
-        let (found, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_parked);
-        let told = if others.is_empty() { Ok(()) } else { Err(Failure::Told) };
-        if how.json {
-            let ids: Vec<&str> = found.iter().map(|m| m.id.as_str()).collect();
-            let not: Vec<&str> = others.iter().map(|m| m.id.as_str()).collect();
-            out.json(&json!({ "dry_run": true, "matched": found.len(), "message_ids": ids, "not_parked": not }))?;
-            return told;
-        }
-        out.line(format!("would run {} again", messages(found.len())))?;
-        let table = table(&found, SystemClock.now());
-        if !table.is_empty() {
-            table.lines().iter().try_for_each(|line| out.line(line))?;
-        }
-        for m in &others {
-            let not = out.paint(Look::Bad, "would not be run");
-            out.line(format!(
-                "{}  {not}: it is {}; only what is PARKED can be run again",
-                m.id,
-                word::<InboundState>(m.state)
-            ))?;
-        }
-        return told;
+        return dry_run(found, told, how.json, out);
     }
-    if found.is_empty() {
-        return if how.json { report(&[], &[], out) } else { out.line("nothing matches") };
+    if found.is_empty() && told.refused.is_empty() && !how.json {
+        return out.line("nothing matches");
     }
-    sure(how.yes, &format!("Run {} again?", messages(found.len())))?;
-    let (mut done, mut refused) = (Vec::new(), Vec::new());
+    if !found.is_empty() {
+        sure(how.yes, &format!("Run {} again?", messages(found.len())))?;
+    }
+    if !how.json {
+        told.refused.iter().try_for_each(|r| not(r, "not run", out))?;
+    }
+    let mut parked = Vec::new();
     for message in found {
         let request = ReprocessInboundMessageRequest {
             request_id: request_id(),
@@ -126,30 +117,54 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
                     let state = out.paint(look, word::<InboundState>(now.state));
                     out.line(format!("{}  {}  {state}  {}", now.id, now.message_type, why(&now)).trim_end())?;
                 }
-                done.push(now);
+                told.done.push(now.id.clone());
+                parked.extend(is_parked(&now).then_some(now));
             }
             // The rest would meet the same silence.
             Err(e @ Failure::Unreachable(_)) => return Err(e),
             Err(e) => {
+                let refused = Refused::new(message.id, &e);
                 if !how.json {
-                    let not = out.paint(Look::Bad, "not run");
-                    out.line(format!("{}  {not}: {e}", message.id))?;
+                    not(&refused, "not run", out)?;
                 }
-                refused.push((message.id, e.to_string()));
+                told.refused.push(refused);
             }
         }
     }
     if how.json {
-        report(&done, &refused, out)?;
+        let mut value = told.json();
+        value["parked_again"] = parked.iter().map(|m| json!({ "id": m.id, "why": why(m) })).collect();
+        out.json(&value)?;
     }
-    if refused.is_empty() && !done.iter().any(is_parked) { Ok(()) } else { Err(Failure::Told) }
+    if parked.is_empty() { told.ended() } else { Err(Failure::Told) }
+}
+
+/// Only what is parked can be run again.
+fn dry_run(found: Vec<InboundMessage>, mut told: Told, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let (found, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_parked);
+    told.done = found.iter().map(|m| m.id.clone()).collect();
+    told.refused.extend(others.iter().map(|m| {
+        let state = word::<InboundState>(m.state);
+        Refused::of_line(&format!("{}: it is {state}; only what is PARKED can be run again", m.id))
+    }));
+    if json {
+        out.json(&told.json())?;
+        return told.ended();
+    }
+    out.line(format!("would run {} again", messages(found.len())))?;
+    let table = table(&found, SystemClock.now());
+    if !table.is_empty() {
+        table.lines().iter().try_for_each(|line| out.line(line))?;
+    }
+    told.refused.iter().try_for_each(|r| not(r, "would not be run", out))?;
+    told.ended()
+}
+
+fn not(refused: &Refused, what: &str, out: &mut Out) -> Result<(), Failure> {
+    let what = out.paint(Look::Bad, what);
+    out.line(format!("{}  {what}: {}", refused.id, refused.shown))
 }
 
 fn is_parked(m: &InboundMessage) -> bool {
     m.state == i32::from(InboundState::Parked)
-}
-
-fn report(done: &[InboundMessage], refused: &[(String, String)], out: &mut Out) -> Result<(), Failure> {
-    let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "message_id": id, "why": why })).collect();
-    out.json(&json!({ "matched": done.len() + refused.len(), "messages": done, "refused": refused }))
 }

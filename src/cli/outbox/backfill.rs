@@ -4,10 +4,9 @@ use crate::cli::ask::sure;
 use crate::cli::bridge::{Server, request_id};
 use crate::cli::failure::Failure;
 use crate::cli::output::Out;
-use crate::cli::words::deliveries;
+use crate::cli::words::{deliveries, moment};
 use crate::wire::v1::BackfillDeliveriesRequest;
 use jiff::Timestamp;
-use jiff::civil::Date;
 
 /// Make deliveries for a new endpoint, for entries recorded before it was there. Nothing goes twice to the same endpoint.
 #[derive(Debug, clap::Args)]
@@ -16,7 +15,7 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     endpoint: String,
     /// Entries recorded from then on: 2026-03-01 (midnight UTC) or 2026-03-01T09:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = from)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Timestamp,
     /// Why, for the audit: 1 to 200 characters, no patient data.
     #[arg(long, value_name = "TEXT")]
@@ -30,11 +29,6 @@ pub struct Args {
     /// As proto JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn from(text: &str) -> Result<Timestamp, String> {
-    let day = || text.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp());
-    text.parse().ok().or_else(day).ok_or_else(|| "write 2026-03-01 or 2026-03-01T09:00:00Z".into())
 }
 
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
@@ -66,16 +60,4 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
     } else {
         format!("{matched} entries matched, {created} made")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_its_midnight_in_utc() {
-        assert_eq!(from("2026-03-01"), "2026-03-01T00:00:00Z".parse().map_err(|_| String::new()));
-        assert_eq!(from("2026-03-01T09:00:00Z").map(|t| t.to_string()), Ok("2026-03-01T09:00:00Z".into()));
-        assert!(from("March").is_err());
-    }
 }

@@ -2,17 +2,20 @@
 //! in bulk they are changed one after another, and one that is refused stops no other.
 
 use super::list::{entry, state};
-use super::select::{How, Moving, Parked};
+use super::select::{Found, How, Moving, Parked};
 use crate::cli::ask::sure;
 use crate::cli::bridge::{Bridge, Server, request_id};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Look, Out};
+use crate::cli::told::{Refused, Told};
 use crate::cli::words::deliveries;
 use crate::wire::v1::{CancelDeliveryRequest, Delivery, ParkDeliveryRequest, RerenderDeliveryRequest};
-use serde_json::json;
 
 /// Make parked deliveries anew from the present identity, pack and settings, and send them.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "ips-bridge outbox rerender [OPTIONS] --because <TEXT> <ID>...\n       ips-bridge outbox rerender [OPTIONS] --because <TEXT> --endpoint <ID> --reason <REASON>"
+)]
 pub struct Rerender {
     #[command(flatten)]
     which: Parked,
@@ -25,6 +28,9 @@ pub struct Rerender {
 
 /// Stop deliveries that are not being sent this moment; a person decides about them later.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "ips-bridge outbox park [OPTIONS] --because <TEXT> <ID>...\n       ips-bridge outbox park [OPTIONS] --because <TEXT> --endpoint <ID> --state <STATE>"
+)]
 pub struct Park {
     #[command(flatten)]
     which: Moving,
@@ -34,6 +40,9 @@ pub struct Park {
 
 /// Give up deliveries for good. Their authors are told.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "ips-bridge outbox cancel [OPTIONS] --because <TEXT> <ID>...\n       ips-bridge outbox cancel [OPTIONS] --because <TEXT> --endpoint <ID> --reason <REASON>"
+)]
 pub struct Cancel {
     #[command(flatten)]
     which: Parked,
@@ -49,7 +58,7 @@ pub trait Change {
     /// `cancel`, `cancelled`
     const WORDS: (&'static str, &'static str);
     fn how(&self) -> &How;
-    async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure>;
+    async fn find(&self, bridge: &Bridge) -> Result<Found, Failure>;
     /// `dry_run`: the bridge says whether it could be done, by the same rules, and does nothing.
     async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure>;
 }
@@ -59,7 +68,7 @@ impl Change for Rerender {
     fn how(&self) -> &How {
         &self.how
     }
-    async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+    async fn find(&self, bridge: &Bridge) -> Result<Found, Failure> {
         self.which.find(bridge).await
     }
     async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure> {
@@ -80,7 +89,7 @@ impl Change for Park {
     fn how(&self) -> &How {
         &self.how
     }
-    async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+    async fn find(&self, bridge: &Bridge) -> Result<Found, Failure> {
         self.which.find(bridge).await
     }
     async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure> {
@@ -95,7 +104,7 @@ impl Change for Cancel {
     fn how(&self) -> &How {
         &self.how
     }
-    async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+    async fn find(&self, bridge: &Bridge) -> Result<Found, Failure> {
         self.which.find(bridge).await
     }
     async fn change(&self, bridge: &Bridge, delivery_id: String, dry_run: bool) -> Result<Option<Delivery>, Failure> {
@@ -113,77 +122,48 @@ impl Change for Cancel {
 
 pub async fn run<C: Change>(args: C, server: &Server, out: &mut Out) -> Result<(), Failure> {
     let bridge = server.connect().await?;
-    let found = args.find(&bridge).await?;
+    let Found { deliveries: found, unknown } = args.find(&bridge).await?;
     let (how, (verb, done_word)) = (args.how(), C::WORDS);
-    if how.dry_run {
-        return dry_run(&args, &bridge, found, out).await;
+    if found.is_empty() && unknown.is_empty() && !how.json {
+        return out.line("nothing matches");
     }
-    let deliveries = deliveries(i64::try_from(found.len()).unwrap_or(i64::MAX));
-    if found.is_empty() {
-        return if how.json { report(&[], &[], out) } else { out.line("nothing matches") };
+    let not = out
+        .paint(Look::Bad, if how.dry_run { format!("would not be {done_word}") } else { format!("not {done_word}") });
+    let mut told = Told::new(how.dry_run, unknown);
+    if !how.dry_run && !found.is_empty() {
+        sure(how.yes, &format!("{}{} {}?", verb[..1].to_uppercase(), &verb[1..], deliveries(found.len())))?;
     }
-    sure(how.yes, &format!("{}{} {deliveries}?", verb[..1].to_uppercase(), &verb[1..]))?;
-    let (mut done, mut refused) = (Vec::new(), Vec::new());
+    if !how.json {
+        told.refused.iter().try_for_each(|r| out.line(format!("{}  {not}: {}", r.id, r.shown)))?;
+    }
     for delivery in found {
-        match args.change(&bridge, delivery.id.clone(), false).await {
+        match args.change(&bridge, delivery.id.clone(), how.dry_run).await {
             Ok(changed) => {
-                let changed = changed.unwrap_or(delivery);
-                if !how.json {
-                    out.line(format!("{}  {}  {done_word}: now {}", changed.id, entry(&changed), state(&changed)))?;
+                // In a dry run it is as it was.
+                let d = changed.unwrap_or(delivery);
+                if !how.json && how.dry_run {
+                    let doubt = if d.may_have_been_received { "  may be in the record" } else { "" };
+                    out.line(format!("{}  {}  would be {done_word}; it is {}{doubt}", d.id, entry(&d), state(&d)))?;
+                } else if !how.json {
+                    out.line(format!("{}  {}  {done_word}: now {}", d.id, entry(&d), state(&d)))?;
                 }
-                done.push(changed.id);
+                told.done.push(d.id);
             }
             // The rest would meet the same silence.
             Err(e @ Failure::Unreachable(_)) => return Err(e),
             Err(e) => {
+                let refused = Refused::new(delivery.id, &e);
                 if !how.json {
-                    let not = out.paint(Look::Bad, format!("not {done_word}"));
-                    out.line(format!("{}  {not}: {e}", delivery.id))?;
+                    out.line(format!("{}  {not}: {}", refused.id, refused.shown))?;
                 }
-                refused.push((delivery.id, e.to_string()));
+                told.refused.push(refused);
             }
         }
     }
     if how.json {
-        report(&done, &refused, out)?;
+        out.json(&told.json())?;
+    } else if how.dry_run {
+        out.line(format!("would {verb} {}", deliveries(told.done.len())))?;
     }
-    if refused.is_empty() { Ok(()) } else { Err(Failure::Told) }
-}
-
-/// What the bridge would do and what it would refuse, with the exit code that it would have.
-async fn dry_run<C: Change>(args: &C, bridge: &Bridge, found: Vec<Delivery>, out: &mut Out) -> Result<(), Failure> {
-    let (mut would, mut refused) = (Vec::new(), Vec::new());
-    let matched = found.len();
-    for delivery in found {
-        match args.change(bridge, delivery.id.clone(), true).await {
-            Ok(_) => would.push(delivery),
-            Err(e @ Failure::Unreachable(_)) => return Err(e),
-            Err(e) => refused.push((delivery.id, e.to_string())),
-        }
-    }
-    let (verb, done_word) = C::WORDS;
-    if args.how().json {
-        let ids: Vec<&str> = would.iter().map(|d| d.id.as_str()).collect();
-        let refused = whys(&refused);
-        out.json(&json!({ "dry_run": true, "matched": matched, "delivery_ids": ids, "refused": refused }))?;
-    } else {
-        out.line(format!("would {verb} {}", deliveries(i64::try_from(would.len()).unwrap_or(i64::MAX))))?;
-        for d in &would {
-            let doubt = if d.may_have_been_received { "  may be in the record" } else { "" };
-            out.line(format!("  {}  {}  {}{doubt}", d.id, entry(d), state(d)))?;
-        }
-        for (id, why) in &refused {
-            let not = out.paint(Look::Bad, format!("would not be {done_word}"));
-            out.line(format!("  {id}  {not}: {why}"))?;
-        }
-    }
-    if refused.is_empty() { Ok(()) } else { Err(Failure::Told) }
-}
-
-fn whys(refused: &[(String, String)]) -> Vec<serde_json::Value> {
-    refused.iter().map(|(id, why)| json!({ "delivery_id": id, "why": why })).collect()
-}
-
-fn report(done: &[String], refused: &[(String, String)], out: &mut Out) -> Result<(), Failure> {
-    out.json(&json!({ "matched": done.len() + refused.len(), "done": done, "refused": whys(refused) }))
+    told.ended()
 }

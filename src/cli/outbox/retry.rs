@@ -4,13 +4,16 @@ use super::select::{How, Parked};
 use crate::cli::ask::sure;
 use crate::cli::bridge::{Server, request_id};
 use crate::cli::failure::Failure;
-use crate::cli::output::Out;
-use crate::cli::refusal::as_flags;
+use crate::cli::output::{Look, Out};
+use crate::cli::told::{Refused, Told, once};
 use crate::cli::words::deliveries;
 use crate::wire::v1::{DeliverySelection, RetryDeliveriesRequest, RetryDeliveriesResponse};
 
 /// Send parked deliveries again, with the same bytes, at the head of their patient's queue.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "ips-bridge outbox retry [OPTIONS] --because <TEXT> <ID>...\n       ips-bridge outbox retry [OPTIONS] --because <TEXT> --endpoint <ID> --reason <REASON>"
+)]
 pub struct Args {
     #[command(flatten)]
     which: Parked,
@@ -23,7 +26,7 @@ pub struct Args {
 
 pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failure> {
     let selection = DeliverySelection {
-        delivery_ids: args.which.ids.clone(),
+        delivery_ids: once(&args.which.ids),
         endpoint_id: args.which.endpoint.clone().unwrap_or_default(),
         park_reason: args.which.reason.unwrap_or_default().into(),
     };
@@ -51,13 +54,20 @@ pub async fn run(args: Args, server: &Server, out: &mut Out) -> Result<(), Failu
 }
 
 fn shown(answer: &RetryDeliveriesResponse, how: &How, out: &mut Out) -> Result<(), Failure> {
+    let told = Told {
+        dry_run: how.dry_run,
+        done: answer.delivery_ids.clone(),
+        refused: answer.not_retried.iter().map(|line| Refused::of_line(line)).collect(),
+    };
     if how.json {
-        out.json(answer)?;
+        let size = |n: i32| usize::try_from(n).unwrap_or_default();
+        out.json(&told.json_of(size(answer.matched), size(answer.retried)))?;
     } else {
         let done = if how.dry_run { "would be sent again" } else { "sent again" };
         out.line(format!("{} matched, {} {done}", answer.matched, answer.retried))?;
-        answer.delivery_ids.iter().try_for_each(|id| out.line(format!("  {id}")))?;
-        answer.not_retried.iter().try_for_each(|why| out.line(format!("  not: {}", as_flags(why))))?;
+        told.done.iter().try_for_each(|id| out.line(format!("  {id}")))?;
+        let not = out.paint(Look::Bad, format!("not {}", if how.dry_run { "to be sent" } else { "sent" }));
+        told.refused.iter().try_for_each(|r| out.line(format!("  {}  {not}: {}", r.id, r.shown)))?;
     }
-    if answer.not_retried.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    told.ended()
 }

@@ -3,6 +3,7 @@
 use super::pages;
 use crate::cli::bridge::Bridge;
 use crate::cli::failure::Failure;
+use crate::cli::told::{Refused, once};
 use crate::cli::words::{park_reasons, states};
 use crate::wire::v1::{Delivery, DeliveryState, GetDeliveryRequest, ListDeliveriesRequest, ParkReason};
 
@@ -48,7 +49,7 @@ pub struct How {
     /// Do not ask.
     #[arg(long, short = 'y')]
     pub yes: bool,
-    /// As JSON.
+    /// As JSON: {"dry_run", "matched", "done_count", "done": [id …], "refused": [{"id", "why", "reason"} …]}; in a dry run, what would be done.
     #[arg(long)]
     pub json: bool,
 }
@@ -57,7 +58,7 @@ pub struct How {
 pub const AT_ONCE_MAX: usize = 10_000;
 
 impl Parked {
-    pub async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+    pub async fn find(&self, bridge: &Bridge) -> Result<Found, Failure> {
         let request = ListDeliveriesRequest {
             endpoint_id: self.endpoint.clone().unwrap_or_default(),
             states: vec![DeliveryState::Parked.into()],
@@ -69,7 +70,7 @@ impl Parked {
 }
 
 impl Moving {
-    pub async fn find(&self, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+    pub async fn find(&self, bridge: &Bridge) -> Result<Found, Failure> {
         let request = ListDeliveriesRequest {
             endpoint_id: self.endpoint.clone().unwrap_or_default(),
             states: self.state.into_iter().map(Into::into).collect(),
@@ -79,15 +80,27 @@ impl Moving {
     }
 }
 
-async fn find(ids: &[String], request: ListDeliveriesRequest, bridge: &Bridge) -> Result<Vec<Delivery>, Failure> {
+/// What is meant, and what was named and is not there.
+pub struct Found {
+    pub deliveries: Vec<Delivery>,
+    pub unknown: Vec<Refused>,
+}
+
+/// # Errors
+/// An id that is none: whoever mistyped it has to look before anything is done.
+async fn find(ids: &[String], request: ListDeliveriesRequest, bridge: &Bridge) -> Result<Found, Failure> {
+    let mut found = Found { deliveries: Vec::new(), unknown: Vec::new() };
     if ids.is_empty() {
-        return Ok(pages(bridge, request, AT_ONCE_MAX).await?.deliveries);
+        found.deliveries = pages(bridge, request, AT_ONCE_MAX).await?.deliveries;
+        return Ok(found);
     }
     let mut client = bridge.deliveries();
-    let mut found = Vec::new();
-    for id in ids {
-        let answer = client.get_delivery(GetDeliveryRequest { delivery_id: id.clone() }).await?.into_inner();
-        found.extend(answer.delivery);
+    for id in once(ids) {
+        match client.get_delivery(GetDeliveryRequest { delivery_id: id.clone() }).await.map_err(Failure::from) {
+            Ok(answer) => found.deliveries.extend(answer.into_inner().delivery),
+            Err(e) if e.is_not_found() => found.unknown.push(Refused::new(id, &e)),
+            Err(e) => return Err(e.of(&id)),
+        }
     }
     Ok(found)
 }
