@@ -236,7 +236,9 @@ impl Edge {
 /// A call with a request id.
 fn changes(rpc: &Rpc) -> bool {
     let call = rpc.name.rsplit('/').next().unwrap_or_default();
-    !["Get", "Find", "List", "Watch", "Export", "Preview", "Stream"].iter().any(|reading| call.starts_with(reading))
+    !["Get", "Find", "List", "Watch", "Export", "Preview", "Compare", "Stream"]
+        .iter()
+        .any(|reading| call.starts_with(reading))
 }
 
 /// A stream that counts as under way until it is dropped.

@@ -48,7 +48,9 @@ async fn write_progress_note(
         Some(fresh) => {
             let (note, entry, deliveries) = fresh.as_ref();
             let versions: Vec<NoteVersion> = entry.note_version().into_iter().collect();
-            let deliveries = deliveries.iter().map(|d| show::delivery(&c, d)).collect();
+            // As when it is asked again: an EPR is not told of another's.
+            let seen = deliveries.iter().filter(|d| c.scope.has_endpoint(&d.trust, &d.endpoint));
+            let deliveries = seen.map(|d| show::delivery(&c, d)).collect();
             (note::show(note, &versions, View::Full), deliveries)
         }
         None => as_answered(&c, written.answered.answer()).await?,
@@ -97,13 +99,14 @@ async fn withdraw_progress_note(
     Ok(v1::WithdrawProgressNoteResponse { note: Some(note), deliveries })
 }
 
-/// The note at the version it had when the call was first answered, and its deliveries as they stood then.
+/// The note at the version it had when the call was first answered, and its deliveries as they stood then. Of its versions the one that the call made:
+/// an answer with all of them could outgrow what a client takes, after the commit.
 async fn as_answered(c: &Caller, answer: &Answer) -> Result<(v1::ProgressNote, Vec<v1::Delivery>), Error> {
     let id = NoteId(answer.subject);
     let note = c.store().note(&c.scope, id).await?.ok_or_else(|| Error::not_found("progress note"))?;
     let entries = c.store().versions(&c.scope, [id.0]).await?;
     let versions: Vec<NoteVersion> =
-        entries.iter().filter_map(Entry::note_version).filter(|v| v.number <= answer.version).collect();
+        entries.iter().filter_map(Entry::note_version).filter(|v| v.number == answer.version).collect();
     let withdrawn = versions.last().is_some_and(|v| matches!(v.action, Action::Withdraw { .. }));
     let note = Note { version: answer.version, withdrawn, ..note };
     Ok((note::show(&note, &versions, View::Full), show::as_first_answered(c, &answer.deliveries).await?))

@@ -9,6 +9,7 @@ use crate::domain::ids::{PatientId, ReferralId};
 use crate::domain::organisation::{OdsCode, StaffId, TeamId};
 use crate::domain::referral::{CloseReason, DeclineReason, ExternalId, Referral, ReferralState};
 use crate::domain::rule::Violations;
+use crate::store::NOT_A_TEAM;
 use crate::store::read::{Page, ReferralFilter};
 use crate::store::record::Answer;
 use crate::store::write::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
@@ -69,6 +70,14 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
         broken.add("patient_deceased", referral::HAS_DIED);
     }
     let other_families = form::other_families(&m.other_family_names, &mut broken);
+    if !broken.is_empty() {
+        // The store refuses it, but for a call that was answered before; what is wrong besides is said with the rest.
+        let team = m.details.as_ref().and_then(|d| TeamId::parse(&d.team).ok());
+        let rules = trust.as_ref().and_then(|t| c.rules.trusts.get(t));
+        if team.is_some_and(|team| rules.is_some_and(|rules| !rules.has_team(&team))) {
+            broken.add("details.team", NOT_A_TEAM);
+        }
+    }
     whole!(broken; key, trust, patient, details, received_at);
     let create = CreateReferral {
         call: c.write(key),

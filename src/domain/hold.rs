@@ -117,15 +117,18 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     if f.standing.deceased() && speaks_of_care(f.entry) && !overridden(ParkReason::Deceased) {
         return Clearance::Hold(ParkReason::Deceased);
     }
+    let is_withdrawal = f.delivery.action == EntryAction::Withdraw;
+    // To take a document back, by its own id, harms nobody; to leave it standing may.
     if f.policy.require_verified_nhs_number
+        && !is_withdrawal
         && f.identity_now.nhs_number_status != NhsNumberStatus::Verified
         && !overridden(ParkReason::NhsNumberUnverified)
     {
         return Clearance::Hold(ParkReason::NhsNumberUnverified);
     }
-    // A reply to the referral is itself the end of it, when it declines.
-    let is_reply = f.entry.subject.kind() == EntryKind::ReferralReply;
-    if !is_reply && !f.referral.covers(f.entry.occurred_at) && !overridden(ParkReason::ReferralClosed) {
+    // A contact belongs to an open referral. A reply may be the end of one itself, and how long a job lasted is asked weeks after the support has ended.
+    let is_contact = f.entry.subject.kind() == EntryKind::Note && !is_withdrawal;
+    if is_contact && !f.referral.covers(f.entry.occurred_at) && !overridden(ParkReason::ReferralClosed) {
         return Clearance::Hold(ParkReason::ReferralClosed);
     }
     if f.policy.require_mapped_staff && !f.author_mapped {
@@ -141,7 +144,6 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     }
     if let Some(now) = f.names {
         let made_with = f.made_from.and_then(|made| made.names.as_deref());
-        let is_withdrawal = f.delivery.action == EntryAction::Withdraw;
         // Bytes that name it otherwise may take back, or write over, somebody else's document.
         let is_stale = made_with.is_some() && made_with != now;
         match now {

@@ -223,6 +223,16 @@ fn a_referral_closed_before_the_contact_is_held() {
     assert_eq!(case.clearance(), Clearance::Go, "the contact was before the close");
     case.referral.closed_at = Some(at(99));
     assert_eq!(case.clearance(), Clearance::Hold(ParkReason::ReferralClosed));
+    // How long a job lasted is asked weeks after the support has ended; and what is taken back belongs into no referral.
+    let mut later = outcome();
+    later.referral.closed_at = Some(at(99));
+    assert_eq!(later.clearance(), Clearance::Go);
+    let mut back = Case::new();
+    back.delivery.action = EntryAction::Withdraw;
+    back.referral.closed_at = Some(at(99));
+    back.policy.require_verified_nhs_number = true;
+    back.identity_now.nhs_number_status = NhsNumberStatus::NotTraced;
+    assert_eq!(back.clearance(), Clearance::Go);
     // The reply that ends a referral is never held by its end.
     case.entry.subject = Subject::Referral(case.referral.id);
     case.entry.body = Body::ReferralReply(ReferralReply {

@@ -251,7 +251,7 @@ pub enum WrongReferralState {
     NotAssignable(ReferralState),
     #[error("the referral is {}; only an ACCEPTED one can be closed", .0.word())]
     NotClosable(ReferralState),
-    #[error("the referral was accepted after the time given for its close")]
+    #[error("must not lie before the referral was accepted")]
     ClosedBeforeAccepted,
     #[error("the referral is DECLINED; nothing more can be written to it")]
     Declined,

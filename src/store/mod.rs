@@ -28,7 +28,7 @@ pub mod write;
 mod writer;
 
 pub use error::{OpenError, Refusal, StoreError, WriteError};
-pub use rulebook::{Full, Limits, Rulebook, TrustRules};
+pub use rulebook::{Full, Limits, NOT_A_TEAM, Rulebook, TrustRules};
 pub use scope::Scope;
 
 use crate::domain::ambient::{Clock, Entropy};

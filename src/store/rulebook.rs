@@ -28,6 +28,15 @@ pub struct TrustRules {
     pub teams: Vec<TeamId>,
 }
 
+/// What is said of a referral for another team.
+pub const NOT_A_TEAM: &str = "is not one of the trust's teams";
+
+impl TrustRules {
+    pub fn has_team(&self, team: &TeamId) -> bool {
+        self.teams.is_empty() || self.teams.contains(team)
+    }
+}
+
 /// Where new work is refused for want of room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Full {

@@ -228,7 +228,7 @@ async fn times_stay_within_their_bounds() {
     };
     let _: v1::AcceptReferralResponse = bridge.done("worker", "ReferralService/AcceptReferral", &accept).await;
     let before = v1::CloseReferralRequest { request_id: request_id(), closed_at: at("2026-03-03T14:00:00Z"), ..close };
-    assert_eq!(bridge.reason("worker", "ReferralService/CloseReferral", &before).await, "WRONG_STATE");
+    assert_eq!(bridge.broken("worker", "ReferralService/CloseReferral", &before).await, ["closed_at"]);
     let period = |from: &str, to: &str| v1::GetServiceMeasuresRequest {
         trust_ods: "RXX".into(),
         from: from.into(),

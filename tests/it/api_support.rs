@@ -95,17 +95,20 @@ pub fn rulebook(limits: Limits, north: &str) -> Arc<Rulebook> {
         rule("RXX", &["ips-east"], SPARE),
         rule("RYY", &[], PARIS),
     ]);
-    let trust = |name: &str| TrustRules {
+    let trust = |name: &str, teams: &[&str]| TrustRules {
         name: name.to_owned(),
         release_after: Duration::ZERO,
         untouched_after: Duration::from_secs(28 * 24 * 3600),
         time_zone: TimeZone::get("Europe/London").expect("a zone"),
-        teams: vec![],
+        teams: teams.iter().map(|t| TeamId::parse(t).expect("a team")).collect(),
     };
     Arc::new(Rulebook {
         policies: policies().into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect(),
         routes: routes.expect("no two rules claim the same"),
-        trusts: HashMap::from([(ods("RXX"), trust("Test Trust")), (ods("RYY"), trust("Other Trust"))]),
+        trusts: HashMap::from([
+            (ods("RXX"), trust("Test Trust", &[])),
+            (ods("RYY"), trust("Other Trust", &["ips-north"])),
+        ]),
         limits,
     })
 }

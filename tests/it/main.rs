@@ -16,6 +16,7 @@ mod adapter_text;
 mod adapter_tools;
 mod adapter_unseen;
 mod adapter_words;
+mod api_answers;
 mod api_calls;
 mod api_feed;
 mod api_fields;

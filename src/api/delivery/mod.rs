@@ -25,6 +25,7 @@ use endpoints::{get_endpoint_status, pause_endpoint, resume_endpoint};
 use export::export_deliveries;
 use operate::{cancel_delivery, park_delivery, rerender_delivery, retry_deliveries};
 use reconcile::reconcile_documents;
+use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -91,6 +92,12 @@ async fn list_deliveries(c: Caller, m: v1::ListDeliveriesRequest) -> Result<v1::
         id => broken.check("subject_id", from_crockford(id)).map(|b| Some(Uuid::from_bytes(b))),
     };
     let waiting_for = request::optional_code::<WaitingFor>(m.waiting_for, "waiting_for", &mut broken);
+    if waiting_for == Some(Some(WaitingFor::Nobody)) {
+        broken.add(
+            "waiting_for",
+            "NOBODY cannot be asked for: what nobody has to act on is what is not PARKED, by states",
+        );
+    }
     whole!(broken; endpoint, states, reasons, patient, subject, waiting_for);
     if let Some(endpoint) = &endpoint {
         c.endpoint_or_retired(endpoint)?;
@@ -135,7 +142,15 @@ async fn list_attempts(c: Caller, m: v1::ListAttemptsRequest) -> Result<v1::List
     let attempts = c.store().attempts(&delivery).await?;
     let action = if m.include_bytes { "delivery.read_bytes" } else { "delivery.read_attempts" };
     c.audit(action, [&delivery]).await?;
-    Ok(v1::ListAttemptsResponse { attempts: attempts.iter().map(|a| show::attempt(a, m.include_bytes)).collect() })
+    let mut shown: Vec<v1::Attempt> = attempts.iter().map(|a| show::attempt(a, m.include_bytes)).collect();
+    // A resend is the same bytes: told again and again they would outgrow an answer.
+    let mut told = HashSet::new();
+    for attempt in &mut shown {
+        if !told.insert(attempt.control_id.clone()) {
+            attempt.sent = None;
+        }
+    }
+    Ok(v1::ListAttemptsResponse { attempts: shown })
 }
 
 async fn watch_deliveries(

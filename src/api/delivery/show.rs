@@ -77,7 +77,10 @@ pub async fn as_first_answered(c: &Caller, ids: &[DeliveryId]) -> Result<Vec<v1:
         return Ok(Vec::new());
     }
     let mut shown = Vec::with_capacity(ids.len());
-    for d in c.store().deliveries_by_id(&c.scope, ids).await? {
+    let mut there = c.store().deliveries_by_id(&c.scope, ids).await?;
+    // In the order they were made in, as they were told then.
+    there.sort_by_key(|d| ids.iter().position(|id| *id == d.id));
+    for d in there {
         // Only a withdrawal can begin otherwise than QUEUED.
         let steps = if d.action == EntryAction::Withdraw { c.store().steps(&d).await? } else { Vec::new() };
         shown.push(delivery(c, &newborn(d, began(&steps))));

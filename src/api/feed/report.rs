@@ -123,7 +123,7 @@ pub async fn report_refused(c: Caller, m: v1::ReportRefusedRequest) -> Result<v1
         None => unnamed(&mut broken),
     };
     let code = code(&m.code, &mut broken);
-    if !m.text.is_empty() {
+    if !m.text.trim().is_empty() {
         broken.check("text", text::paragraphs(&m.text, TEXT_CHARS_MAX));
     }
     whole!(broken; key, endpoint, named, code);

@@ -271,14 +271,10 @@ pub(in crate::store) fn happen(
     if reason(&delivery) == Some(ParkReason::Misfiled) && reason(before) != Some(ParkReason::Misfiled) {
         tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it stands in the record of somebody else; a person must have it taken out there now");
     }
-    let is_moved =
-        |d: &Delivery| d.action == EntryAction::Withdraw && reason(d) == Some(ParkReason::EndpointChangedAfterSend);
-    if is_moved(&delivery) && !is_moved(before) {
-        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: a withdrawal waits because the endpoint was changed; a person must look in the record now");
-    }
-    let is_unmade = |d: &Delivery| d.action == EntryAction::Withdraw && reason(d) == Some(ParkReason::NotRenderable);
-    if is_unmade(&delivery) && !is_unmade(before) {
-        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: no message can be made of a withdrawal; a person must look in the record now");
+    // Whatever holds it, what it takes back may be read there meanwhile. Who parks one by hand knows.
+    let stuck = |d: &Delivery| reason(d).filter(|r| d.action == EntryAction::Withdraw && *r != ParkReason::ByPerson);
+    if let Some(why) = stuck(&delivery).filter(|_| stuck(before) != stuck(&delivery)) {
+        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, reason = why.code(), "ALARM: a withdrawal waits for a person, and what it takes back may stand in the record; a person must look there now");
     }
     let is_cancelled = before.state == State::Cancelled && delivery.state == State::Cancelled;
     if is_cancelled && !before.may_have_been_received() && delivery.may_have_been_received() {

@@ -70,15 +70,15 @@ fn fits(
     if let Some((field, rule)) = content.contradicts(this, others) {
         broken.add(field, rule);
     }
-    if broken.is_empty() { fits_its_job(view, referral, content) } else { Err(Refusal::Broken(broken)) }
+    fits_its_job(view, referral, content, &mut broken);
+    if broken.is_empty() { Ok(()) } else { Err(Refusal::Broken(broken)) }
 }
 
 /// What is said of a job must fit the job: of the same referral, begun, and not before its beginning.
-fn fits_its_job(view: &View, referral: ReferralId, content: &OutcomeContent) -> Result<(), Refusal> {
-    let Some(job_id) = content.kind.job_id() else { return Ok(()) };
+fn fits_its_job(view: &View, referral: ReferralId, content: &OutcomeContent, broken: &mut Violations) {
+    let Some(job_id) = content.kind.job_id() else { return };
     let job = view.outcomes.get(&job_id).filter(|o| o.referral_id == referral && !o.withdrawn);
     let begun = job.and_then(|o| o.current.as_ref()).and_then(|c| c.kind.begins_job());
-    let mut broken = Violations::default();
     let field = match content.kind {
         OutcomeKind::StillInWork { .. } => "content.still_in_work",
         OutcomeKind::JobEnd { .. } => "content.job_end",
@@ -92,7 +92,6 @@ fn fits_its_job(view: &View, referral: ReferralId, content: &OutcomeContent) -> 
         Some(day) if content.kind.on() < day => broken.add(field, "must not lie before the job's beginning"),
         Some(_) => {}
     }
-    if broken.is_empty() { Ok(()) } else { Err(Refusal::Broken(broken)) }
 }
 
 impl Write for RecordOutcome {

@@ -3,6 +3,7 @@
 use super::super::error::{Refusal, WriteError};
 use super::super::record::{Answer, Answered};
 use super::super::rows::{Keys, View, external_key, leads_to, local_key};
+use super::super::rulebook::NOT_A_TEAM;
 use super::super::writer::{Ctx, Write};
 use super::accept::{self, Accepting};
 use super::note::episode;
@@ -12,7 +13,9 @@ use crate::domain::entry::{Body, Entry, ReferralReply, Subject};
 use crate::domain::ids::{EntryId, PatientId, ReferralId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::person::{Author, Patient, PatientDetails};
-use crate::domain::referral::{CloseReason, DeclineReason, Referral, ReferralDetails, ReferralState};
+use crate::domain::referral::{
+    CloseReason, DeclineReason, Referral, ReferralDetails, ReferralState, WrongReferralState,
+};
 use crate::domain::rule::Violations;
 use crate::domain::standing::{Near, PatientKey, Standing};
 use crate::domain::text::{Private, folded_name};
@@ -232,10 +235,9 @@ impl Write for CreateReferral {
         if !self.call.scope.has_trust(&self.trust) {
             return Err(Refusal::NotFound("trust").into());
         }
-        let teams = ctx.rules.trusts.get(&self.trust).map(|t| t.teams.as_slice()).unwrap_or_default();
-        if !teams.is_empty() && !teams.contains(&self.details.team) {
+        if ctx.rules.trusts.get(&self.trust).is_some_and(|t| !t.has_team(&self.details.team)) {
             let mut broken = Violations::default();
-            broken.add("details.team", "is not one of the trust's teams");
+            broken.add("details.team", NOT_A_TEAM);
             return Err(Refusal::Broken(broken).into());
         }
         for external in &self.details.external_ids {
@@ -335,7 +337,7 @@ impl Write for AnswerReferral {
             return Ok(repeated);
         }
         let (referral, patient) = episode(view, &self.call, self.referral_id)?;
-        let wrong = |e: crate::domain::referral::WrongReferralState| Refusal::WrongState(e.to_string());
+        let wrong = |e: WrongReferralState| Refusal::WrongState(e.to_string());
         let (answered, reply, action) = match &self.answer {
             ReferralAnswer::Accept { assigned_to } => {
                 let reply = self.reply(&referral, true, None, None, Some(assigned_to.clone()), ctx.now);
@@ -411,7 +413,14 @@ impl Write for ChangeReferral {
                 (referral.close(*reason, at.unwrap_or(ctx.now), ctx.now), "referral.close")
             }
         };
-        let changed = changed.map_err(|e| Refusal::WrongState(e.to_string()))?;
+        let changed = changed.map_err(|e| match e {
+            WrongReferralState::ClosedBeforeAccepted => {
+                let mut broken = Violations::default();
+                broken.add("closed_at", e.to_string());
+                Refusal::Broken(broken)
+            }
+            _ => Refusal::WrongState(e.to_string()),
+        })?;
         Ok(finish(view, ctx, &self.call, changed, &[], (action, "")))
     }
 }
