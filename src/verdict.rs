@@ -69,15 +69,64 @@ pub fn shows_filing(reply: &[u8], rules: &ReplyRules, control_id: &str, sent: &[
     }
 }
 
-/// A 5xx in which nothing of the record's own can be read is a gateway's word, whatever it means for the one message: said so, for what it tells of the endpoint.
-pub fn outage(reply: &[u8], rules: &ReplyRules) -> Option<String> {
-    let reply = http_message::Reply::parse(reply).ok().filter(|r| r.status >= 500)?;
-    let is_its_own = match rules {
-        ReplyRules::Hl7(_) => true,
-        ReplyRules::Http(_) => http::is_its_own(&reply),
-        ReplyRules::Xml(_) => xml::is_its_own(&reply),
+/// What an HTTP reply says of the endpoint itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outage {
+    /// A gateway's word on what stands behind it. Several in a row, and the endpoint is in trouble.
+    Silent(String),
+    /// Nobody gets in: our credentials are not taken, it is asked too much, or a gateway has nothing to pass anything to.
+    ShutOut(String),
+}
+
+/// Whether a reply speaks of the endpoint and not of the message: for its credentials, for the load, or because nothing of the record's own can be read in it. Where
+/// it says that nothing was taken (`verdict`), nobody gets in.
+pub fn outage(reply: &[u8], rules: &ReplyRules, verdict: &Verdict) -> Option<Outage> {
+    let reply = http_message::Reply::parse(reply).ok()?;
+    let status = reply.status;
+    let why = match status {
+        401 | 407 => format!("it answers {status}: it does not take our credentials; see the endpoint's auth"),
+        429 => format!("it answers {status}: it is asked too much"),
+        403 | 404 | 405 | 410 | 500.. if !is_its_own(&reply, rules) => {
+            format!("it answers {status} with nothing of its own: a gateway's page, or none")
+        }
+        _ => return None,
     };
-    (!is_its_own).then(|| format!("it answers {} with nothing of its own: a gateway's page, or none", reply.status))
+    // 503 is a gateway's own word that nobody is there now; other 5xx may be this one message's doing.
+    match status {
+        503 => Some(Outage::ShutOut(why)),
+        500.. => Some(Outage::Silent(why)),
+        _ => verdict.is_not_taken().then_some(Outage::ShutOut(why)),
+    }
+}
+
+/// What the reply to a question says of the endpoint, where it is no answer of the record's. `None`: it is one.
+pub fn unheard(reply: &[u8], rules: &ReplyRules) -> Option<Unheard> {
+    let reply = http_message::Reply::parse(reply).ok()?;
+    let why = || format!("it answers {} with nothing of its own: a gateway's page, or none", reply.status);
+    match reply.status {
+        503 if !is_its_own(&reply, rules) => Some(Unheard::Away(Outage::ShutOut(why()))),
+        500.. if !is_its_own(&reply, rules) => Some(Unheard::Away(Outage::Silent(why()))),
+        // It may let us write and not read: nothing that is sent has to wait for that.
+        401 | 403 | 407 | 408 | 425 | 429 | 500.. => Some(Unheard::NotRead),
+        _ => None,
+    }
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unheard {
+    /// Nobody is there.
+    Away(Outage),
+    /// It does not let us read, or cannot now.
+    NotRead,
+}
+
+fn is_its_own(reply: &http_message::Reply, rules: &ReplyRules) -> bool {
+    match rules {
+        ReplyRules::Hl7(_) => true,
+        ReplyRules::Http(_) => http::is_its_own(reply),
+        ReplyRules::Xml(_) => xml::is_its_own(reply),
+    }
 }
 
 /// The control id that an HL7 acknowledgement answers, if it is one: for late ones, which come on their own. HTTP has none.
@@ -269,6 +318,49 @@ mod tests {
             let v = verdict(&receipt, &ReplyRules::default(), "C1", b"");
             assert_eq!((v.meaning, v.level), (meaning, Level::Transport));
             assert_eq!(verdict(&receipt, &ReplyRules::default(), "C2", b"").meaning, Meaning::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_speaks_of_the_endpoint_is_told_from_one_that_speaks_of_the_message() {
+        let rules = ReplyRules::Http(crate::adapter::fhir::HttpRules::default());
+        let own = "{\"resourceType\":\"OperationOutcome\"}";
+        let of = |status: u16, body: &str| format!("HTTP {status}\n\n{body}").into_bytes();
+        let outage = |status, body: &str| {
+            let reply = of(status, body);
+            outage(&reply, &rules, &verdict(&reply, &rules, "", b""))
+        };
+        for (status, body, shut_out) in [
+            (401, own, Some(true)),
+            (401, "", Some(true)),
+            (407, "", Some(true)),
+            (429, own, Some(true)),
+            (403, "<html/>", Some(true)),
+            (404, "", Some(true)),
+            (503, "<html/>", Some(true)),
+            (500, "<html/>", Some(false)),
+            (502, "", Some(false)),
+            (403, own, None),
+            (404, own, None),
+            (422, "<html/>", None),
+            (500, own, None),
+            (503, own, None),
+            (201, "", None),
+        ] {
+            let said = outage(status, body).map(|o| matches!(o, Outage::ShutOut(_)));
+            assert_eq!(said, shut_out, "{status} {body}");
+        }
+        for (status, body, away) in [
+            (503, "<html/>", Some(true)),
+            (500, "", Some(true)),
+            (500, own, Some(false)),
+            (401, "", Some(false)),
+            (403, own, Some(false)),
+            (404, own, None),
+            (200, own, None),
+        ] {
+            let said = unheard(&of(status, body), &rules).map(|u| matches!(u, Unheard::Away(_)));
+            assert_eq!(said, away, "{status} {body}");
         }
     }
 

@@ -36,6 +36,9 @@ pub enum Happened {
     NotNow { why: String, others_pass: bool },
     /// The reply to the attempt in hand. Only the holder of the lane's lease may say so: under a stale token it is [`Happened::late`].
     Replied { verdict: Verdict, reply: ReplyId },
+    /// The reply to the attempt in hand, by which the endpoint takes nothing from anybody now: it does not take our credentials, or nothing stands
+    /// behind its gateway. It was not looked at, so it does not count.
+    TurnedAway { verdict: Verdict },
     /// Bytes left, and no usable reply came.
     NoAnswer { why: String },
     /// The worker that held the lane is gone.
@@ -164,6 +167,11 @@ pub fn decide(
         // Settled meanwhile by other evidence (a late acknowledgement, a person): the reply counts as late.
         Happened::Replied { verdict, reply } => {
             return decide(before, policy, &Happened::late(verdict.clone(), policy, *reply), now, random);
+        }
+        Happened::TurnedAway { verdict } => {
+            sending(before, "noting that it was turned away", true)?;
+            d.begun = false;
+            turned_away(&mut d, policy, verdict, now, random)
         }
         Happened::NoAnswer { why } => {
             sending(before, "noting that no answer came", true)?;
@@ -394,11 +402,10 @@ fn replied(
         Meaning::Refused if verdict.duplicate => may_already_be_filed(d, verdict),
         // An earlier attempt of unknown outcome stays one: this answers only the attempt in hand.
         Meaning::Refused => park(d, ParkReason::Refused, &verdict.code),
-        // It may have been taken all the same: the same bytes go again only where that does no harm.
-        Meaning::Retry if verdict.untold && policy.after_unknown != AfterUnknown::Resend => {
-            unknown(d, policy, &format!("the reply ({}) does not say whether it was taken", verdict.code), now, random)
-        }
         Meaning::Retry => {
+            if let Some(doubt) = may_have_been_taken(policy, verdict) {
+                return unknown(d, policy, &doubt, now, random);
+            }
             d.unresolved = d.unresolved.saturating_add(u32::from(verdict.untold));
             if d.refused_retries >= policy.max_refused_retries {
                 return park(d, ParkReason::RetriesExhausted, &verdict.code);
@@ -415,6 +422,22 @@ fn replied(
             unknown(d, policy, &format!("the reply ({}) is not one the pack knows", verdict.code), now, random)
         }
     }
+}
+
+/// Nobody gets in at the endpoint: this one is tried again, and it is not counted.
+fn turned_away(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict, now: Timestamp, random: u64) -> String {
+    if let Some(doubt) = may_have_been_taken(policy, verdict) {
+        return unknown(d, policy, &doubt, now, random);
+    }
+    d.unresolved = d.unresolved.saturating_add(u32::from(verdict.untold));
+    back_off(d, policy, d.refused_retries.max(1), now, random);
+    format!("not let in ({}); tried again later", verdict.code)
+}
+
+/// It may have been taken all the same: the same bytes go again only where that does no harm.
+fn may_have_been_taken(policy: &EndpointPolicy, verdict: &Verdict) -> Option<String> {
+    let harms = verdict.untold && policy.after_unknown != AfterUnknown::Resend;
+    harms.then(|| format!("the reply ({}) does not say whether it was taken", verdict.code))
 }
 
 /// The far end says that it holds this already: no proof that it does, and no refusal either, even at the first attempt (an engine may

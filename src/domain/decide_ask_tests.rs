@@ -122,6 +122,26 @@ fn a_record_that_never_says_anything_clear_is_not_asked_for_ever() {
 }
 
 #[test]
+fn what_was_received_is_asked_about_until_it_is_overdue_however_unclear_the_answers() {
+    let p = asking_policy();
+    let mut d = attempt(&p, replied(aa()));
+    for n in 1..=p.asks.max_unclear * 3 {
+        d = ask(&d, &p, i64::from(n) * 500, unclear());
+        assert!(d.state == State::Accepted && d.asking.is_some(), "{n}");
+    }
+    let overdue = i64::try_from(p.evidence_overdue_after.as_secs()).expect("short") + 10;
+    d = ask(&d, &p, overdue, unclear());
+    assert!(d.state == State::Accepted && d.asking.is_none(), "whoever lists the overdue has it");
+    // And a clear answer begins the count anew.
+    let mut d = attempt(&p, replied(aa()));
+    for n in 1..=p.asks.max_unclear {
+        d = ask(&d, &p, i64::from(n) * 1000, unclear());
+        d = ask(&d, &p, i64::from(n) * 1000 + 500, Answer::NotFound);
+    }
+    assert_eq!(d.asking.map(|a| a.unclear), Some(0));
+}
+
+#[test]
 fn a_record_that_is_away_parks_nothing_however_long() {
     let p = asking_policy();
     let mut unknown = attempt(&p, no_answer());

@@ -116,6 +116,10 @@ fn asking(d: &Delivery) -> Vec<Delivery> {
     asks.map(|a| Delivery { asking: Some(a), next_attempt_at: Some(at(9)), ..d.clone() }).collect()
 }
 
+fn turned_away() -> Happened {
+    Happened::TurnedAway { verdict: ae207() }
+}
+
 fn happenings() -> Vec<Happened> {
     let mut all = vec![
         Happened::Claimed,
@@ -125,6 +129,7 @@ fn happenings() -> Vec<Happened> {
         Happened::PutBack { why: "every connection was in use" },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: true },
+        turned_away(),
         no_answer(),
         Happened::LeaseExpired,
         retried(),
@@ -267,6 +272,17 @@ fn an_unsent_delivery_is_never_parked_by_not_sent() {
 }
 
 #[test]
+fn what_is_turned_away_is_tried_again_however_often() {
+    for_every_case(|before, _, happened, after| {
+        if matches!(happened, Happened::TurnedAway { .. }) {
+            let d = &after.delivery;
+            assert_eq!((d.state, d.attempts), (State::BackingOff, before.attempts));
+            assert_eq!((d.unresolved, d.refused_retries), (before.unresolved, before.refused_retries));
+        }
+    });
+}
+
+#[test]
 fn filed_is_left_only_by_a_contradiction() {
     for_every_case(|before, _, happened, after| {
         if before.state == State::Filed && after.delivery.state != State::Filed {
@@ -285,7 +301,11 @@ fn a_delivery_stops_counting_as_received_only_by_a_definite_no() {
             let refused = refused || matches!(happened, Happened::Asked { answer: Answer::NotDelivered { .. }, .. });
             let no_byte_left = matches!(
                 happened,
-                Happened::NotSent | Happened::PutBack { .. } | Happened::NotNow { .. } | Happened::Held { .. }
+                Happened::NotSent
+                    | Happened::PutBack { .. }
+                    | Happened::NotNow { .. }
+                    | Happened::Held { .. }
+                    | Happened::TurnedAway { .. }
             );
             assert!(refused || no_byte_left, "{before:?} {happened:?}");
             // One no answers one attempt.
@@ -392,6 +412,7 @@ fn the_table_of_states() {
         (Happened::PutBack { why: "" }, [None, Some(Q), None,    None,    None,    None,    None]),
         (Happened::NotNow { why: String::new(), others_pass: false },
                                     [None,    Some(Q), None,    None,    None,    None,    None]),
+        (turned_away(),             [None,    Some(B), None,    None,    None,    None,    None]),
         (no_answer(),               [None,    Some(B), None,    None,    None,    None,    None]),
         (Happened::LeaseExpired,    [None,    Some(B), None,    None,    None,    None,    None]),
         (replied(aa()),             [Some(F), Some(F), Some(F), Some(F), Some(F), Some(F), Some(F)]),

@@ -45,6 +45,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// "Not now", or a no by which nothing came of it: of an endpoint that lets nobody in it says nothing of the message.
+    pub fn is_not_taken(&self) -> bool {
+        let refused = self.meaning == Meaning::Refused && !self.untold;
+        (self.meaning == Meaning::Retry || refused) && !self.duplicate
+    }
+
     /// Bytes that are no reply at all.
     pub fn unreadable() -> Self {
         Self {

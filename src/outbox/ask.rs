@@ -1,8 +1,8 @@
 //! Asking the record whether it holds an entry. No attempt: nothing changes there, nothing is counted, and no safety hold is in its way, for
 //! it carries no note. The lane is held meanwhile, as for a send.
 
+use super::judge::answered;
 use super::send::Ending;
-use super::wait::told_to_wait;
 use super::{Endpoint, Shared};
 use crate::domain::ask::Answer;
 use crate::domain::decide::Happened;
@@ -47,7 +47,8 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
         let answer = Answer::CannotSay { code: code.to_owned() };
         Ending::without_attempt(Happened::Asked { answer, reply: None }, Feeling::Nothing)
     };
-    let Some(read_back) = (endpoint.read_back)(&endpoint.in_use.now()) else {
+    let fitted = endpoint.in_use.now();
+    let Some(read_back) = (endpoint.read_back)(&fitted) else {
         return cannot("the pack or config has no way to ask any longer");
     };
     let Some(rendering) = &claimed.rendering else { return cannot("nothing was rendered") };
@@ -88,10 +89,10 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
         .collect();
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(bytes) => {
-            let answer = read_back.judge(&bytes, question);
-            let waits = told_to_wait(&bytes, shared.clock.now());
+            let said = read_back.judge(&bytes, question);
+            let (answer, feeling) = answered(said, &bytes, &fitted.reply_rules, shared.clock.now());
             replies.push(kept(id, bytes, shown(&answer), false));
-            (Happened::Asked { answer, reply: Some(id) }, waits.unwrap_or(Feeling::Reached))
+            (Happened::Asked { answer, reply: Some(id) }, feeling)
         }
         // The request itself cannot be sent: trying again would not help.
         Sent::NotSent(e) if e.is_message_fault() => return cannot("the pack's request cannot be sent"),

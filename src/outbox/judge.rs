@@ -1,8 +1,12 @@
 //! What a reply means; a large one is read beside everything else that goes on, because reading costs time by the byte.
 
-use crate::adapter::Fitted;
+use super::wait::told_to_wait;
+use crate::adapter::{Fitted, ReplyRules};
+use crate::domain::ask::Answer;
 use crate::domain::verdict::{Meaning, Verdict};
-use crate::verdict::{outage, verdict};
+use crate::store::write::Feeling;
+use crate::verdict::{Outage, Unheard, outage, unheard, verdict};
+use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -11,9 +15,11 @@ const LARGE_BYTES: usize = 64 * 1024;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// What a reply says of the message, and what it says of the endpoint if that is in trouble.
-pub async fn judge(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &[u8]) -> (Verdict, Option<String>) {
+pub async fn judge(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &[u8]) -> (Verdict, Option<Feeling>) {
     let both = |fitted: &Fitted, reply: &[u8], control_id: &str, sent: &[u8]| {
-        (verdict(reply, &fitted.reply_rules, control_id, sent), outage(reply, &fitted.reply_rules))
+        let said = verdict(reply, &fitted.reply_rules, control_id, sent);
+        let feeling = outage(reply, &fitted.reply_rules, &said).map(Feeling::from);
+        (said, feeling)
     };
     if reply.len() + sent.len() <= LARGE_BYTES {
         return both(fitted, reply, control_id, sent);
@@ -23,6 +29,31 @@ pub async fn judge(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &
     let (reply, control_id, sent) = (reply.to_vec(), control_id.to_owned(), sent.to_vec());
     let judged = tokio::task::spawn_blocking(move || both(&fitted, &reply, &control_id, &sent)).await;
     judged.unwrap_or_else(|_| (Verdict::unreadable(), None))
+}
+
+impl From<Outage> for Feeling {
+    fn from(outage: Outage) -> Self {
+        match outage {
+            Outage::Silent(why) => Self::Silent(why),
+            Outage::ShutOut(why) => Self::ShutOut(why),
+        }
+    }
+}
+
+/// What a reply to a question says, and what of the endpoint. Whoever is away has not answered.
+pub fn answered(answer: Answer, reply: &[u8], rules: &ReplyRules, now: Timestamp) -> (Answer, Feeling) {
+    let not_heard = |why: &str| Answer::NotHeard { why: why.to_owned() };
+    if let Some(Feeling::ToldToWait { why, wait }) = told_to_wait(reply, now) {
+        return (not_heard(&why), Feeling::ToldToWait { why, wait });
+    }
+    match unheard(reply, rules) {
+        Some(Unheard::Away(outage)) => {
+            let (Outage::Silent(why) | Outage::ShutOut(why)) = &outage;
+            (not_heard(why), outage.into())
+        }
+        Some(Unheard::NotRead) => (answer, Feeling::Nothing),
+        None => (answer, Feeling::Reached),
+    }
 }
 
 /// What is shown beside a reply by which our token was not taken: its codes. It is credited to nothing.

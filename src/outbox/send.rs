@@ -209,8 +209,7 @@ async fn after(
             let kept = reply(heard, verdict.clone(), false);
             let happened = Happened::Replied { verdict, reply: kept.id };
             replies.push(kept);
-            // A gateway that has nothing behind it answers for every note: several in a row close the gate, as silences do.
-            (happened, waits.unwrap_or_else(|| outage.map_or(Feeling::Reached, Feeling::Silent)))
+            (happened, waits.or(outage).unwrap_or(Feeling::Reached))
         }
         Sent::NotSent(e) => not_sent(&e),
         Sent::Unsure(e) => (Happened::NoAnswer { why: e.to_string() }, Feeling::Silent(e.to_string())),
@@ -299,6 +298,7 @@ fn word(happened: &Happened) -> &'static str {
         },
         Happened::NoAnswer { .. } => "unknown",
         Happened::Held { .. } => "held",
+        Happened::TurnedAway { .. } => "turned_away",
         _ => "not_sent",
     }
 }

@@ -78,10 +78,10 @@ async fn the_records_own_id_is_asked_for_first_and_the_answer_kept_with_the_byte
         let d = client.filed(written.id()).await;
         assert!(d.attempts == 2 && d.record_id.starts_with("doc-"), "{}", shown(&d));
         assert_eq!(lookups(&epr), 1, "what was made once is not asked for again");
-        for attempt in client.attempts(written.id()).await {
-            let sent = String::from_utf8(attempt.sent.expect("bytes")).expect("UTF-8");
-            assert!(sent.contains("\"reference\":\"Patient/pat-4711\""), "{sent}");
-        }
+        let [first, again] = &client.attempts(written.id()).await[..] else { panic!("two attempts") };
+        let sent = String::from_utf8(first.sent.clone().expect("bytes")).expect("UTF-8");
+        assert!(sent.contains("\"reference\":\"Patient/pat-4711\""), "{sent}");
+        assert_eq!((&again.control_id, &again.sent), (&first.control_id, &None), "the same bytes, told once");
         let kept = raw::texts(stage.store_url(), "SELECT payload FROM rendering").await;
         let answer: String = "pat-4711".bytes().map(|b| format!("{b:02x}")).collect();
         assert!(kept.len() == 1 && kept[0].contains("\"looked_up\"") && kept[0].contains(&answer));

@@ -240,7 +240,7 @@ async fn a_gateways_pages_close_the_gate_as_silences_do() {
     let now = down.clone();
     let epr = WebEnd::start(move |_, got| match (is_login(got), now.load(Ordering::SeqCst)) {
         (true, _) => logged_in(1),
-        (false, 0) => Act::Say(reply(503, "", "<html><body><h1>Down for maintenance</h1></body></html>")),
+        (false, 0) => Act::Say(reply(500, "", "<html><body><h1>Down for maintenance</h1></body></html>")),
         (false, _) => filed(got, "17"),
     })
     .await;
@@ -256,7 +256,7 @@ async fn a_gateways_pages_close_the_gate_as_silences_do() {
     }
     let status = client.endpoint("epr").await;
     assert_eq!(status.gate(), Gate::Closed);
-    assert!(status.closed_because.contains("answers 503 with nothing of its own"), "{}", status.closed_because);
+    assert!(status.closed_because.contains("answers 500 with nothing of its own"), "{}", status.closed_because);
     let behind = client.write(&client.person(3, "epr").await, "Rang a garden centre.").await;
     assert_eq!((client.delivery(behind.id()).await.state(), notes(&epr).len()), (State::Queued, 3));
     bridge.stop().await;

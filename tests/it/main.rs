@@ -52,6 +52,7 @@ mod e2e_lookup;
 mod e2e_pace;
 mod e2e_packs;
 mod e2e_replies;
+mod e2e_shut_out;
 mod e2e_soap;
 mod e2e_support;
 mod e2e_texts;

@@ -159,6 +159,7 @@ fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now:
     let enough = policy.asks.believes(&asking, now);
     match asking.because {
         Because::Accepted => {
+            asking.unclear = 0;
             if is_overdue(d, policy, now) {
                 d.asking = None;
                 d.next_attempt_at = None;
@@ -203,7 +204,9 @@ fn unclear(
     // A row of "not there" is one without gaps.
     asking.not_found = 0;
     asking.not_found_since = None;
-    if asking.unclear >= policy.asks.max_unclear {
+    // Of what was received only its own word is missing: it is asked for until it is overdue, however long the record does not let itself be read.
+    let goes_on = asking.because == Because::Accepted && !is_overdue(d, policy, now);
+    if asking.unclear >= policy.asks.max_unclear && !goes_on {
         let detail = format!("the record could not say whether it has it ({code})");
         return match asking.because {
             Because::OutcomeUnknown => park(d, ParkReason::OutcomeUnknown, &detail),

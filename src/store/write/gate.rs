@@ -8,6 +8,7 @@ use super::outbox::Settle;
 use crate::domain::ambient::from_micros;
 use crate::domain::ask::Answer;
 use crate::domain::decide::{Happened, later};
+use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::EndpointId;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub enum Feeling {
     Unreachable(String),
     /// Bytes left and nothing came back.
     Silent(String),
+    /// It turned the message away unread, and would any other: one such answer is enough.
+    ShutOut(String),
     /// It answered that it is asked too much, and said for how long it wants to be left alone.
     ToldToWait { why: String, wait: Duration },
     /// Nothing: no attempt was made.
@@ -44,7 +47,7 @@ impl Settle {
     /// Others were answered since this one was not: whatever is the matter is its own. The first time nobody can know.
     pub(super) fn others_pass(&self, view: &View) -> bool {
         let state = view.endpoints.get(&self.endpoint);
-        matches!(self.feeling, Feeling::Silent(_))
+        matches!(self.feeling, Feeling::Silent(_) | Feeling::ShutOut(_) | Feeling::ToldToWait { .. })
             && state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
     }
 
@@ -70,6 +73,7 @@ impl Settle {
                 state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
             }
             Feeling::ToldToWait { why, wait } => {
+                note_silent(&mut state, self.delivery_id);
                 let clock = from_micros(view.lease_clock);
                 let until = Some(later(clock, *wait));
                 let longer = state.because.clone();
@@ -83,13 +87,13 @@ impl Settle {
                 state.told_until = state.told_until.max(until);
             }
             Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
+            Feeling::ShutOut(why) => {
+                note_silent(&mut state, self.delivery_id);
+                self.close(&mut state, why, from_micros(view.lease_clock));
+            }
             Feeling::Silent(why) => {
                 // One that is never answered says nothing of the endpoint, however often it is tried.
-                if !state.silent.contains(&self.delivery_id) {
-                    state.silences += 1;
-                    state.silent.insert(0, self.delivery_id);
-                    state.silent.truncate(SILENT_MAX);
-                }
+                state.silences += u32::from(note_silent(&mut state, self.delivery_id));
                 if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
                     self.close(&mut state, why, from_micros(view.lease_clock));
                 }
@@ -121,9 +125,24 @@ impl Settle {
     }
 }
 
-/// What is answered to others and not to this one comes to an end: a person looks.
-pub(super) fn alone(happened: &Happened, others_pass: bool) -> Happened {
+/// Whether it is news that this one has met with trouble since the endpoint last answered.
+fn note_silent(state: &mut EndpointState, delivery: DeliveryId) -> bool {
+    let is_new = !state.silent.contains(&delivery);
+    if is_new {
+        state.silent.insert(0, delivery);
+        state.silent.truncate(SILENT_MAX);
+    }
+    is_new
+}
+
+/// What is answered to others and not to this one comes to an end: a person looks. What is turned away while nobody gets in does not count: an outage
+/// parks nothing.
+pub(super) fn alone(happened: &Happened, feeling: &Feeling, others_pass: bool) -> Happened {
+    let nobody_gets_in = matches!(feeling, Feeling::ShutOut(_) | Feeling::ToldToWait { .. }) && !others_pass;
     match happened {
+        Happened::Replied { verdict, .. } if nobody_gets_in && verdict.is_not_taken() => {
+            Happened::TurnedAway { verdict: verdict.clone() }
+        }
         Happened::NotNow { why, .. } => Happened::NotNow { why: why.clone(), others_pass },
         Happened::Asked { answer: Answer::NotHeard { why }, reply } if others_pass => {
             Happened::Asked { answer: Answer::CannotSay { code: why.clone() }, reply: *reply }
@@ -156,16 +175,43 @@ impl Write for Knock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::verdict::{Meaning, Verdict};
+
+    #[test]
+    fn what_is_turned_away_while_nobody_gets_in_counts_only_where_nothing_was_taken() {
+        let told = Feeling::ToldToWait { why: String::new(), wait: Duration::from_secs(1) };
+        let reply = crate::domain::ids::ReplyId(uuid::Uuid::from_u128(1));
+        for (meaning, untold, duplicate, away) in [
+            (Meaning::Retry, false, false, true),
+            (Meaning::Refused, false, false, true),
+            (Meaning::Retry, true, false, true),
+            (Meaning::Refused, true, false, false),
+            (Meaning::Refused, false, true, false),
+            (Meaning::Unknown, false, false, false),
+            (Meaning::Positive, false, false, false),
+        ] {
+            let verdict = Verdict { meaning, untold, duplicate, code: "401".into(), ..Verdict::unreadable() };
+            let turned = Happened::TurnedAway { verdict: verdict.clone() };
+            let replied = Happened::Replied { verdict, reply };
+            for feeling in [&Feeling::ShutOut(String::new()), &told] {
+                let expected = if away { &turned } else { &replied };
+                assert_eq!(&alone(&replied, feeling, false), expected, "{meaning:?} {untold} {duplicate}");
+                assert_eq!(alone(&replied, feeling, true), replied, "others get in");
+            }
+            assert_eq!(alone(&replied, &Feeling::Reached, false), replied);
+        }
+    }
 
     #[test]
     fn what_others_are_answered_and_this_one_is_not_comes_to_an_end() {
+        let silent = Feeling::Silent(String::new());
         let not_heard =
             Happened::Asked { answer: Answer::NotHeard { why: "the reply is too large".into() }, reply: None };
-        assert_eq!(alone(&not_heard, false), not_heard, "an outage parks nothing");
+        assert_eq!(alone(&not_heard, &silent, false), not_heard, "an outage parks nothing");
         let answer = Answer::CannotSay { code: "the reply is too large".into() };
-        assert_eq!(alone(&not_heard, true), Happened::Asked { answer, reply: None });
+        assert_eq!(alone(&not_heard, &silent, true), Happened::Asked { answer, reply: None });
         let not_now = |others_pass| Happened::NotNow { why: "answered 500".into(), others_pass };
-        assert_eq!(alone(&not_now(false), true), not_now(true));
-        assert_eq!(alone(&Happened::NotSent, true), Happened::NotSent);
+        assert_eq!(alone(&not_now(false), &silent, true), not_now(true));
+        assert_eq!(alone(&Happened::NotSent, &silent, true), Happened::NotSent);
     }
 }

@@ -415,7 +415,9 @@ impl Write for Settle {
             {
                 Happened::EarlierConfirmed { verdict: found_earlier(None) }
             }
-            (happened, true) => alone(happened, others_pass),
+            // Settled meanwhile by a person: weighed as what it says.
+            (replied @ Happened::Replied { .. }, true) if !before.begun => replied.clone(),
+            (happened, true) => alone(happened, &self.feeling, others_pass),
             (Happened::Replied { verdict, reply }, false) => late(ctx, &before, verdict.clone(), *reply),
             (asked @ Happened::Asked { answer, .. }, false) if answer.is_news() => asked.clone(),
             (_, false) => return Ok(before),
