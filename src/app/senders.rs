@@ -36,7 +36,7 @@ pub struct WayOut {
 /// A sentence: certificates or keys that cannot be used.
 pub fn way_out(endpoint: &Endpoint, in_use: Option<&InUse>, ambient: &https::Ambient) -> Result<WayOut, String> {
     match &endpoint.transport {
-        Transport::Mllp(mllp) => over_mllp(mllp),
+        Transport::Mllp(mllp) => over_mllp(mllp, endpoint.evidence_overdue_after),
         Transport::Folder(folder) => Ok(into_folder(folder)),
         Transport::Https(https) => over_https(https, in_use, ambient),
         Transport::Feed(feed) => Ok(pulled(feed)),
@@ -44,7 +44,8 @@ pub fn way_out(endpoint: &Endpoint, in_use: Option<&InUse>, ambient: &https::Amb
     }
 }
 
-fn over_mllp(mllp: &Mllp) -> Result<WayOut, String> {
+/// `late_within`: so long an answer may be late. Where it comes by the connection that the message left by, that stays open for it.
+fn over_mllp(mllp: &Mllp, late_within: Duration) -> Result<WayOut, String> {
     let tls = mllp.tls.as_ref().map(tls::client).transpose().map_err(|e| format!("TLS: {e}"))?;
     let certificates = tls.as_ref().map(|t| t.certificates()).unwrap_or_default();
     let settings = ClientSettings {
@@ -54,7 +55,7 @@ fn over_mllp(mllp: &Mllp) -> Result<WayOut, String> {
         connect_timeout: mllp.connect_timeout,
         send_timeout: mllp.send_timeout,
         reply_timeout: mllp.reply_timeout,
-        idle_timeout: IDLE,
+        idle_timeout: if mllp.late_replies_on_connection { IDLE.max(late_within) } else { IDLE },
         max_frame_bytes: mllp.max_frame_bytes,
         late_replies_on_connection: mllp.late_replies_on_connection,
     };

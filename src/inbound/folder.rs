@@ -13,13 +13,15 @@ use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::record::{Actor, Raw, Reply, RequestKey};
 use crate::store::write::{Call, Report, Reported};
 use crate::store::{Scope, Store, StoreError, WriteError};
+use crate::transport::beside::Beside;
 use crate::verdict::of_result;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -59,16 +61,52 @@ struct Found {
 
 /// Looks until `stop`.
 pub async fn watch(source: FolderSource, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if let Err(e) = round(&source).await {
-            tracing::warn!(endpoint = %source.endpoint, reason = %e, "a folder could not be taken in; looking again");
+    let mut results = source.results.clone().map(|folder| Watched::new("results", folder));
+    let mut lists = source.lists.clone().map(|folder| Watched::new("lists", folder));
+    let rounds = async {
+        loop {
+            // One that cannot be used is in nobody else's way.
+            for watched in results.iter_mut().chain(lists.iter_mut()) {
+                if let Err(e) = round(&source, watched).await {
+                    tracing::warn!(endpoint = %source.endpoint, folder = watched.key, reason = %e, "a folder could not be taken in; looking again");
+                }
+            }
+            tokio::time::sleep(source.poll_interval).await;
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(source.poll_interval) => {}
-        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = rounds => {}
     }
 }
+
+/// A folder that files come back into.
+struct Watched {
+    /// What config calls it: its path may name a person.
+    key: &'static str,
+    folder: PathBuf,
+    beside: Beside,
+    /// Taken in, and not to be moved: they are not taken in again and again.
+    left: HashSet<(String, Timestamp)>,
+}
+
+impl Watched {
+    fn new(key: &'static str, folder: PathBuf) -> Self {
+        Self { key, folder, beside: Beside::default(), left: HashSet::new() }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        Ok(self.beside.run(ANSWERS_WITHIN, work).await.map_err(|_| Trouble::Hangs)??)
+    }
+}
+
+/// A folder that has not answered by then hangs.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// Files that could not be moved, and are remembered: beyond, they are taken in again, which changes nothing.
+const LEFT_MAX: usize = 10_000;
 
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
@@ -76,8 +114,8 @@ enum Trouble {
     Folder(io::ErrorKind),
     #[error("{0}")]
     Store(#[from] WriteError),
-    #[error("a thread of ours ended early")]
-    Thread,
+    #[error("a folder does not answer")]
+    Hangs,
 }
 
 impl From<io::Error> for Trouble {
@@ -92,32 +130,40 @@ impl From<StoreError> for Trouble {
     }
 }
 
-async fn round(source: &FolderSource) -> Result<(), Trouble> {
-    if let Some(folder) = &source.results {
-        let fitted = source.in_use.now();
-        let endings: Vec<String> = fitted.pack.manifest.result.iter().flat_map(|r| r.endings.keys().cloned()).collect();
-        for file in still(source, folder, endings).await? {
-            result(source, file).await?;
+async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Trouble> {
+    let is_lists = watched.key == "lists";
+    let endings: Vec<String> = match is_lists {
+        true => vec!["csv".into()],
+        false => {
+            let fitted = source.in_use.now();
+            fitted.pack.manifest.result.iter().flat_map(|r| r.endings.keys().cloned()).collect()
         }
-    }
-    if let Some(folder) = &source.lists {
-        for file in still(source, folder, vec!["csv".into()]).await? {
-            list(source, file).await?;
+    };
+    for file in still(source, watched, endings).await? {
+        let place = (file.name.clone(), file.changed);
+        let taken = if is_lists { list(source, watched, file).await } else { result(source, watched, file).await };
+        match taken {
+            Ok(()) => {}
+            // It was taken in; only its folder does not let it go. The next one has nothing to do with that.
+            Err(Trouble::Folder(kind)) => {
+                tracing::error!(endpoint = %source.endpoint, folder = watched.key, reason = %kind, changed = %place.1, "a file that was taken in cannot be moved into done or unread below its folder; it stays where it is: let the bridge write there");
+                if watched.left.len() < LEFT_MAX {
+                    watched.left.insert(place);
+                }
+            }
+            Err(e) => return Err(e),
         }
     }
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Trouble> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| Trouble::Thread)??)
-}
-
 /// The files with one of these endings that have not changed for the settle time, by name. Others are somebody else's.
-async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Result<Vec<Found>, Trouble> {
-    let (folder, settle, max) = (folder.to_owned(), source.settle_time, source.max_file_bytes);
+async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -> Result<Vec<Found>, Trouble> {
+    let (folder, settle, max) = (watched.folder.clone(), source.settle_time, source.max_file_bytes);
+    let left = watched.left.clone();
     let endpoint = source.endpoint.clone();
     let now = source.clock.now();
-    blocking(move || {
+    watched.blocking(move || {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let entry = entry?;
@@ -130,7 +176,10 @@ async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Re
         }
         names.sort_unstable();
         let mut found = Vec::new();
-        for name in names.into_iter().take(FILES_A_ROUND) {
+        for name in names {
+            if found.len() >= FILES_A_ROUND {
+                break;
+            }
             let path = folder.join(&name);
             let meta = match std::fs::symlink_metadata(&path) {
                 Ok(meta) => meta,
@@ -139,7 +188,7 @@ async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Re
             };
             let changed = Timestamp::try_from(meta.modified()?).unwrap_or(Timestamp::UNIX_EPOCH);
             let age = Duration::try_from(now.duration_since(changed)).unwrap_or(Duration::ZERO);
-            if age < settle {
+            if age < settle || left.contains(&(name.clone(), changed)) {
                 continue;
             }
             let bytes = match std::fs::read(&path) {
@@ -161,13 +210,13 @@ async fn still(source: &FolderSource, folder: &Path, endings: Vec<String>) -> Re
 }
 
 /// One result file: its word, stored; then out of the way.
-async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
+async fn result(source: &FolderSource, watched: &Watched, file: Found) -> Result<(), Trouble> {
     let fitted = source.in_use.now();
     let Some(rules) = &fitted.pack.manifest.result else { return Ok(()) };
     let Some((stem, ending)) = file.name.rsplit_once('.') else { return Ok(()) };
     let Some(bytes) = file.bytes.clone() else {
         tracing::error!(endpoint = %source.endpoint, limit = source.max_file_bytes, "a result file is larger than the limit; put aside unread");
-        return away(file, UNREAD).await;
+        return away(watched, file, UNREAD).await;
     };
     // Files of other endings are somebody else's.
     let Some(says) = rules.says(ending, &bytes) else { return Ok(()) };
@@ -191,7 +240,7 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
     match source.store.report(report).await {
         Ok(Reported::AnotherPatients(d)) => {
             tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "a result file gives a document the record id under which one of another patient is filed, so it changed nothing; it is put aside: look in the record which of the two the id means");
-            return away(file, UNREAD).await;
+            return away(watched, file, UNREAD).await;
         }
         Ok(Reported::Told(d)) if !understood => {
             let reason = unread
@@ -210,7 +259,7 @@ async fn result(source: &FolderSource, file: Found) -> Result<(), Trouble> {
             if source.store.has_reply(id).await.map_err(WriteError::from)? => {}
         Err(e) => return Err(e.into()),
     }
-    away(file, if understood { DONE } else { UNREAD }).await
+    away(watched, file, if understood { DONE } else { UNREAD }).await
 }
 
 /// The same file gives the same id, whenever it is read: that is how a second reading is noticed.
@@ -242,7 +291,7 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// One list of what the record holds. Its sheet is left beside it in `done/`.
-async fn list(source: &FolderSource, file: Found) -> Result<(), Trouble> {
+async fn list(source: &FolderSource, watched: &Watched, file: Found) -> Result<(), Trouble> {
     if !file.name.to_ascii_lowercase().ends_with(".csv") {
         return Ok(());
     }
@@ -252,7 +301,7 @@ async fn list(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         Ok(listed) => listed,
         Err(what) => {
             tracing::error!(endpoint = %source.endpoint, reason = %what, "a reconciliation list cannot be read; put aside");
-            return away(file, UNREAD).await;
+            return away(watched, file, UNREAD).await;
         }
     };
     let bytes = file.bytes.as_deref().unwrap_or_default();
@@ -288,20 +337,21 @@ async fn list(source: &FolderSource, file: Found) -> Result<(), Trouble> {
         Err(super::reconcile::ReconcileError::Write(e)) => return Err(e.into()),
         Err(e) => {
             tracing::error!(endpoint = %source.endpoint, reason = %e, "a reconciliation list cannot be used; put aside");
-            return away(file, UNREAD).await;
+            return away(watched, file, UNREAD).await;
         }
     };
     tracing::info!(endpoint = %source.endpoint, listed = done.sheet.listed, filed = done.newly_filed, "reconciled");
     let sheet = (file.folder.join(DONE), format!("{}.sheet.txt", file.name), done.paper);
-    blocking(move || {
-        let (folder, name, paper) = sheet;
-        std::fs::create_dir_all(&folder)?;
-        let unfinished = folder.join(format!(".{name}"));
-        std::fs::write(&unfinished, paper)?;
-        std::fs::rename(unfinished, folder.join(name))
-    })
-    .await?;
-    away(file, DONE).await
+    watched
+        .blocking(move || {
+            let (folder, name, paper) = sheet;
+            std::fs::create_dir_all(&folder)?;
+            let unfinished = folder.join(format!(".{name}"));
+            std::fs::write(&unfinished, paper)?;
+            std::fs::rename(unfinished, folder.join(name))
+        })
+        .await?;
+    away(watched, file, DONE).await
 }
 
 /// The day a list is of, where its name says one: `held-2026-03-02.csv`.
@@ -310,22 +360,23 @@ fn day_of(name: &str) -> Option<Date> {
 }
 
 /// Moves a file away in one step. One of the same name that is there already keeps it.
-async fn away(file: Found, to: &'static str) -> Result<(), Trouble> {
-    blocking(move || {
-        let folder = file.folder.join(to);
-        std::fs::create_dir_all(&folder)?;
-        let mut target = folder.join(&file.name);
-        if target.exists() {
-            let short = file.changed.as_nanosecond();
-            target = folder.join(format!("{}.{short}", file.name));
-        }
-        std::fs::rename(file.folder.join(&file.name), target)?;
-        for folder in [&folder, &file.folder] {
-            std::fs::File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    })
-    .await
+async fn away(watched: &Watched, file: Found, to: &'static str) -> Result<(), Trouble> {
+    watched
+        .blocking(move || {
+            let folder = file.folder.join(to);
+            std::fs::create_dir_all(&folder)?;
+            let mut target = folder.join(&file.name);
+            if target.exists() {
+                let short = file.changed.as_nanosecond();
+                target = folder.join(format!("{}.{short}", file.name));
+            }
+            std::fs::rename(file.folder.join(&file.name), target)?;
+            for folder in [&folder, &file.folder] {
+                std::fs::File::open(folder)?.sync_all()?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! The far end waits for the last file: until that one has its name, nothing was received. A file that is there already with the same bytes is
 //! what a crash between renaming and remembering leaves: it counts as written. One with other bytes is never written over.
 
+use super::beside::{Beside, NotDone};
 use super::file_set::{FileSet, NamedFile, Outcome, Receipt};
 use super::{Exchange, NotSent, Sent, Unsure};
 use std::fs::{self, File, OpenOptions};
@@ -31,6 +32,7 @@ pub struct Folder {
     closed: std::sync::Arc<std::sync::atomic::AtomicBool>,
     /// Tries so far: each has unfinished names of its own, so that one that hangs and wakes again gives no other's half file a name.
     tries: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    beside: Beside,
 }
 
 /// A folder that was there a moment ago.
@@ -38,6 +40,7 @@ pub struct Folder {
 pub struct OpenFolder {
     settings: std::sync::Arc<FolderSettings>,
     try_number: u64,
+    beside: Beside,
 }
 
 /// Before its time a file has this beginning: watchers are told to look for other names, and it is never ours to send.
@@ -45,7 +48,12 @@ const UNFINISHED: &str = ".ips-unfinished-";
 
 impl Folder {
     pub fn new(settings: FolderSettings) -> Self {
-        Self { settings: std::sync::Arc::new(settings), closed: Default::default(), tries: Default::default() }
+        Self {
+            settings: std::sync::Arc::new(settings),
+            closed: Default::default(),
+            tries: Default::default(),
+            beside: Beside::default(),
+        }
     }
 
     /// # Errors
@@ -56,23 +64,21 @@ impl Folder {
         }
         let settings = self.settings.clone();
         let try_number = self.tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let look = tokio::task::spawn_blocking({
-            let path = settings.path.clone();
-            move || match fs::metadata(&path) {
-                Ok(m) if m.is_dir() => {
-                    if try_number == 0 {
-                        sweep(&path);
-                    }
-                    Ok(())
+        let path = settings.path.clone();
+        let look = move || match fs::metadata(&path) {
+            Ok(m) if m.is_dir() => {
+                if try_number == 0 {
+                    sweep(&path);
                 }
-                Ok(_) => Err(io::ErrorKind::NotADirectory),
-                Err(e) => Err(e.kind()),
+                Ok(())
             }
-        });
-        match tokio::time::timeout(settings.write_timeout, look).await {
-            Ok(Ok(Ok(()))) => Ok(OpenFolder { settings, try_number }),
-            Ok(Ok(Err(kind))) => Err(NotSent::Folder { what: "cannot be looked into", kind }),
-            Ok(Err(_)) | Err(_) => Err(NotSent::Folder { what: "does not answer", kind: io::ErrorKind::TimedOut }),
+            Ok(_) => Err(io::ErrorKind::NotADirectory),
+            Err(e) => Err(e.kind()),
+        };
+        match self.beside.run(settings.write_timeout, look).await {
+            Ok(Ok(())) => Ok(OpenFolder { settings, try_number, beside: self.beside.clone() }),
+            Ok(Err(kind)) => Err(NotSent::Folder { what: "cannot be looked into", kind }),
+            Err(NotDone::NotBegun | NotDone::Hangs) => Err(hangs()),
         }
     }
 
@@ -90,15 +96,18 @@ impl OpenFolder {
             Err(e) => return Exchange::not_sent(NotSent::Files(e), Vec::new()),
         };
         let (within, try_number) = (settings.write_timeout, self.try_number);
-        let writing = tokio::task::spawn_blocking(move || write(&settings, &set, try_number));
-        let sent = match tokio::time::timeout(within, writing).await {
-            Ok(Ok(sent)) => sent,
+        let sent = match self.beside.run(within, move || write(&settings, &set, try_number)).await {
+            Ok(sent) => sent,
+            Err(NotDone::NotBegun) => Sent::NotSent(hangs()),
             // It may go on and end well: the same files again are no second copy.
-            Ok(Err(_)) => Sent::Unsure(Unsure::WriteFailed(io::ErrorKind::Other)),
-            Err(_) => Sent::Unsure(Unsure::SendTimeout(within)),
+            Err(NotDone::Hangs) => Sent::Unsure(Unsure::SendTimeout(within)),
         };
         Exchange { sent, strays: Vec::new() }
     }
+}
+
+fn hangs() -> NotSent {
+    NotSent::Folder { what: "does not answer", kind: io::ErrorKind::TimedOut }
 }
 
 fn write(settings: &FolderSettings, set: &FileSet, try_number: u64) -> Sent {

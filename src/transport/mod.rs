@@ -4,6 +4,7 @@
 //! application), or *unsure*. Whoever calls decides what a reply means; this module only says what happened on the wire.
 //! Nothing here prints message bytes: every type that holds some has a `Debug` that gives their number.
 
+pub mod beside;
 pub mod feed;
 pub mod file_set;
 pub mod folder;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use rustls::AlertDescription as Alert;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::{TlsConnector, TlsStream, client};
 
 use super::NotSent;
@@ -82,33 +84,60 @@ pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
 
 /// Connects, TLS included, within `limit`. The address is `host:port`.
 pub(super) async fn dial(address: &str, tls: Option<&ClientTls>, limit: Duration) -> Result<Stream, NotSent> {
-    match tokio::time::timeout(limit, dial_unlimited(address, tls)).await {
+    match tokio::time::timeout(limit, dial_each(address, tls, Instant::now() + limit)).await {
         Ok(result) => result,
         Err(_) => Err(NotSent::ConnectTimeout { address: address.to_owned(), after: limit }),
     }
 }
 
-async fn dial_unlimited(address: &str, tls: Option<&ClientTls>) -> Result<Stream, NotSent> {
+/// One address of the name after another, each with its share of the time that is left: one that swallows everything takes none of another's. Nothing of
+/// a message has left before one of them is connected, so the next may be tried after whatever went wrong.
+async fn dial_each(address: &str, tls: Option<&ClientTls>, end: Instant) -> Result<Stream, NotSent> {
     let host = host_of(address);
     let dns = |kind| NotSent::Dns { host: host.to_owned(), kind };
-    let places = tokio::net::lookup_host(address).await.map_err(|e| dns(e.kind()))?;
-    let mut last = dns(io::ErrorKind::NotFound);
-    for place in places {
-        match TcpStream::connect(place).await {
-            Ok(tcp) => {
-                tune(&tcp).map_err(|e| NotSent::Unreachable { address: address.to_owned(), kind: e.kind() })?;
-                return match tls {
-                    None => Ok(Stream::Plain(tcp)),
-                    Some(tls) => handshake(tcp, address, host, tls).await,
-                };
-            }
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                last = NotSent::Refused { address: address.to_owned() };
-            }
-            Err(e) => last = NotSent::Unreachable { address: address.to_owned(), kind: e.kind() },
+    let places: Vec<SocketAddr> = tokio::net::lookup_host(address).await.map_err(|e| dns(e.kind()))?.collect();
+    match places[..] {
+        [] => Err(dns(io::ErrorKind::NotFound)),
+        [only] => dial_one(only, address, host, tls).await,
+        _ => dial_in_turn(&places, address, host, tls, end).await,
+    }
+}
+
+async fn dial_in_turn(
+    places: &[SocketAddr],
+    address: &str,
+    host: &str,
+    tls: Option<&ClientTls>,
+    end: Instant,
+) -> Result<Stream, NotSent> {
+    let mut last = NotSent::Unreachable { address: address.to_owned(), kind: io::ErrorKind::NotFound };
+    for (n, place) in places.iter().enumerate() {
+        let left = u32::try_from(places.len() - n).unwrap_or(u32::MAX);
+        let share = end.saturating_duration_since(Instant::now()) / left;
+        let error = match tokio::time::timeout(share, dial_one(*place, address, host, tls)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error,
+            Err(_) => NotSent::ConnectTimeout { address: address.to_owned(), after: share },
+        };
+        // That one of them answers, and we do not trust it or it does not trust us, says more than that another is away.
+        if !matches!(last, NotSent::Tls { .. }) {
+            last = error;
         }
     }
     Err(last)
+}
+
+async fn dial_one(place: SocketAddr, address: &str, host: &str, tls: Option<&ClientTls>) -> Result<Stream, NotSent> {
+    let unreachable = |e: io::Error| match e.kind() {
+        io::ErrorKind::ConnectionRefused => NotSent::Refused { address: address.to_owned() },
+        kind => NotSent::Unreachable { address: address.to_owned(), kind },
+    };
+    let tcp = TcpStream::connect(place).await.map_err(unreachable)?;
+    tune(&tcp).map_err(unreachable)?;
+    match tls {
+        None => Ok(Stream::Plain(tcp)),
+        Some(tls) => handshake(tcp, address, host, tls).await,
+    }
 }
 
 async fn handshake(tcp: TcpStream, address: &str, host: &str, tls: &ClientTls) -> Result<Stream, NotSent> {
@@ -190,5 +219,43 @@ impl AsyncWrite for Stream {
             Self::Plain(s) => Pin::new(s).poll_shutdown(cx),
             Self::Tls(s) => Pin::new(s).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::{Domain, Socket, Type};
+
+    /// Listens, is full, and so answers nobody any more: as a machine that is switched off.
+    fn swallows() -> (Socket, Vec<Socket>, SocketAddr) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        listener.bind(&any.into()).expect("bound");
+        listener.listen(0).expect("listens");
+        let address = listener.local_addr().expect("an address").as_socket().expect("of IP");
+        let waiting = (0..8).map(|_| {
+            let one = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            one.set_nonblocking(true).expect("set");
+            // Under way, or in the queue.
+            let _ = one.connect(&address.into());
+            one
+        });
+        let waiting = waiting.collect();
+        (listener, waiting, address)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_leaves_the_next_one_its_share_of_the_time() {
+        let (_full, _waiting, dead) = swallows();
+        let alive = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let there = alive.local_addr().expect("an address");
+        let places = [dead, there];
+        let end = Instant::now() + Duration::from_secs(2);
+        let stream = dial_in_turn(&places, "epr.example:1", "epr.example", None, end).await;
+        assert!(matches!(stream, Ok(Stream::Plain(_))), "{:?}", stream.err());
+        let end = Instant::now() + Duration::from_millis(100);
+        let nobody = dial_in_turn(&[dead, dead], "epr.example:1", "epr.example", None, end).await;
+        assert!(matches!(nobody, Err(NotSent::ConnectTimeout { .. })), "{:?}", nobody.err());
     }
 }

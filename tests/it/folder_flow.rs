@@ -136,6 +136,37 @@ async fn a_refusing_result_parks_and_a_folder_that_is_away_queues() {
     bridge.stop().await;
 }
 
+/// The export owns its folder and lets us read only.
+#[tokio::test]
+async fn a_file_that_cannot_be_moved_holds_up_no_other_and_is_taken_in_once() {
+    let (stage, folders, _held) = stage("vendor_report");
+    // Where these names are taken by files no folder of that name can be made.
+    for name in ["done", "unread"] {
+        fs::write(folders.results.join(name), b"").expect("written");
+    }
+    let bridge = Bridge::start(&stage).await;
+    let person = bridge.client.person(1, ENDPOINT).await;
+    let mut written = Vec::new();
+    for text in ["First.", "Second.", "Third."] {
+        written.push(bridge.client.write(&person, text).await);
+    }
+    for one in &written {
+        let d = bridge.client.until_state(one.id(), State::Accepted).await;
+        fs::write(folders.results.join(format!("{}.ok", document_id(&d))), b"").expect("written");
+    }
+    for one in &written {
+        bridge.client.filed(one.id()).await;
+    }
+    let d = bridge.client.delivery(written[0].id()).await;
+    let list = format!("document_id\n{}\n", document_id(&d));
+    fs::write(folders.lists.join("held.csv"), list).expect("written");
+    until("the list is taken in", || !names(&folders.lists.join("done")).is_empty()).await;
+    let evidence = bridge.client.delivery(written[0].id()).await.evidence;
+    let reports = evidence.iter().filter(|e| e.kind() == v1::EvidenceKind::VendorReport).count();
+    assert_eq!(reports, 1, "it lies there, and is not taken in again");
+    bridge.stop().await;
+}
+
 #[tokio::test]
 async fn a_restart_writes_nothing_twice_and_reads_nothing_twice() {
     let (stage, folders, _held) = stage("vendor_report");
