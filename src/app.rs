@@ -20,4 +20,4 @@ mod tls;
 pub use ambient::{SystemClock, SystemEntropy};
 pub use packs::named as pack_named;
 pub use runtime::runtime;
-pub use serve::{Listening, Running, StartError, start, url as store_url};
+pub use serve::{Listening, Running, StartError, start, unserved, url as store_url};

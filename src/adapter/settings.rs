@@ -135,6 +135,12 @@ impl Settings {
         let mut resolved = Map::new();
         for setting in &self.0 {
             let value = match given.get(&setting.name) {
+                // As good as left out: what uses it would find nothing.
+                Some(Value::String(text)) if text.is_empty() && setting.default.is_none() => {
+                    let hint = format!("{}, for example {} = {}", setting.help, setting.name, setting.example);
+                    faults.add(origin, 0, format!("setting \"{}\" is empty", setting.name), hint);
+                    continue;
+                }
                 Some(value) => setting.check(value).map_err(|rule| {
                     faults.add(
                         origin,

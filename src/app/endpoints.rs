@@ -196,7 +196,19 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     let mut faults = Vec::new();
     let mut given = endpoint.settings.clone();
     if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
-        given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
+        let own = given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
+        if own.as_str() != Some(team.as_str()) {
+            faults.push(format!(
+                "settings.default_team is {own}, and where it listens default_team is \"{team}\": say it in one place"
+            ));
+        }
+    }
+    let team = given.get("default_team").and_then(toml::Value::as_str).unwrap_or_default();
+    if !team.is_empty() && !trust.teams.is_empty() && !trust.teams.iter().any(|t| t.id.as_str() == team) {
+        faults.push(format!(
+            "settings.default_team names \"{team}\", which is no team of {}; use the id of one of the trust's teams",
+            trust.ods
+        ));
     }
     if let Transport::Mesh(mesh) = &endpoint.transport {
         for (name, value) in [("own_mailbox", &mesh.mailbox), ("their_mailbox", &mesh.to_mailbox)] {
@@ -287,7 +299,8 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
         in_place: pack.keeps_document_id(&settings),
     };
     let fingerprint = fingerprint(endpoint, pack, &settings);
-    let policy = Arc::new(endpoint.policy(fingerprint, names(pack, &settings)));
+    let replies_are_documents = pack.format() != Format::Hl7v2;
+    let policy = Arc::new(endpoint.policy(fingerprint, names(pack, &settings), replies_are_documents));
     Ok(Fitted { activation, pack: pack.clone(), settings, reply_rules, site, policy })
 }
 

@@ -275,16 +275,18 @@ fn percent(text: &str) -> String {
 /// Open deliveries to an endpoint that nobody serves would wait for ever, unseen.
 async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
     let open = store.endpoints_with_open_deliveries(scope).await.map_err(StartError::one)?;
+    let missing = unserved(config, &open);
+    if missing.is_empty() { Ok(()) } else { Err(StartError::all(missing)) }
+}
+
+/// A sentence for each endpoint to which something is still to go, and which config does not know.
+pub fn unserved(config: &Config, open: &[String]) -> Vec<String> {
     let known = |id: &str| {
         config.endpoints.iter().any(|e| e.id.as_str() == id)
             || config.retired_endpoints.iter().any(|e| e.as_str() == id)
     };
-    let missing: Vec<String> = open
-        .iter()
-        .filter(|id| !known(id))
-        .map(|id| format!("endpoint {id} has open deliveries and config does not have it; put it back, or list it in retired_endpoints"))
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(StartError::all(missing)) }
+    let missing = open.iter().filter(|id| !known(id));
+    missing.map(|id| format!("endpoint {id} has open deliveries and config does not have it; put it back, or list it in retired_endpoints")).collect()
 }
 
 fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {

@@ -67,7 +67,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     install_crypto_provider();
     let Examined { config, half_read, faults } = config_file::examine(&file);
     let mut faults: Vec<_> = faults.iter().map(fault_json).collect();
-    let Whole { ready, faults: more, mut pins } = config.as_ref().map(|c| whole(c, half_read)).unwrap_or_default();
+    let Whole { ready, faults: more, warnings: unused, mut pins } =
+        config.as_ref().map(|c| whole(c, half_read)).unwrap_or_default();
     faults.extend(more.into_iter().map(|what| said(&what, None)));
     let mut tried = Vec::new();
     if let Some(config) = config.as_ref().filter(|_| args.connect && faults.is_empty()) {
@@ -78,7 +79,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     }
     let mut warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
     let unmade = config.iter().flat_map(|config| endpoints::cannot_be_made(config, &ready));
-    warnings.extend(unmade.map(|what| said(&what, None)));
+    warnings.extend(unmade.chain(unused).map(|what| said(&what, None)));
     if let Some(config) = config.as_ref().filter(|_| tried.first().is_some_and(|store| store.result.is_ok())) {
         match active_packs(config).await {
             Some(states) => {
@@ -86,6 +87,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
                 // What is active is told already; where nothing is, the start takes what is pinned.
                 pins.retain(|pin| !works(&pin.endpoint, &states));
                 faults.extend(pins.drain(..).map(|pin| pin.refused()));
+                faults.extend(unserved(config).await.iter().map(|what| said(what, None)));
             }
             None => warnings.push(said("the record could not be asked which packs are active", None)),
         }
@@ -114,6 +116,8 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
 struct Whole {
     ready: Vec<Ready>,
     faults: Vec<String>,
+    /// Of packs that no endpoint names.
+    warnings: Vec<String>,
     pins: Vec<Pin>,
 }
 
@@ -163,10 +167,14 @@ impl Pin {
 fn whole(config: &Config, half_read: Vec<HalfRead>) -> Whole {
     let mut faults: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
     let (packs, unloaded) = Packs::load_each(&config.packs.folder);
-    faults.extend(unloaded.values().flatten().map(ToString::to_string));
+    // One that is being written is in nobody's way until an endpoint names it.
+    let named = |id: &str| id.is_empty() || config.endpoints.iter().any(|e| e.adapter.as_str() == id);
+    let of = |wanted: bool| unloaded.iter().filter(move |(id, _)| named(id) == wanted).flat_map(|(_, list)| list);
+    faults.extend(of(true).map(ToString::to_string));
+    let warnings: Vec<String> = of(false).map(ToString::to_string).collect();
     // Without the folder nothing can be said of what it should hold.
     if unloaded.contains_key("") {
-        return Whole { faults, ..Whole::default() };
+        return Whole { faults, warnings, ..Whole::default() };
     }
     // Of a pack with faults of its own an endpoint's settings cannot be judged.
     let loaded = |adapter: &str| !unloaded.contains_key(adapter);
@@ -195,7 +203,7 @@ fn whole(config: &Config, half_read: Vec<HalfRead>) -> Whole {
             Err(list) => pin.unfit = list,
         }
     }
-    Whole { ready, faults, pins }
+    Whole { ready, faults, warnings, pins }
 }
 
 fn only(config: &Config, keeps: impl Fn(&Endpoint) -> bool) -> Config {
@@ -252,6 +260,12 @@ fn sqlite(path: &Path) -> Result<String, String> {
 async fn active_packs(config: &Config) -> Option<Vec<EndpointState>> {
     let looked = tokio::time::timeout(STORE_TIMEOUT, peek::endpoints(&app::store_url(&config.store))).await;
     looked.ok()?.ok()
+}
+
+/// What a start would be refused for.
+async fn unserved(config: &Config) -> Vec<String> {
+    let looked = tokio::time::timeout(STORE_TIMEOUT, peek::open_endpoints(&app::store_url(&config.store))).await;
+    looked.map_or_else(|_| Vec::new(), |open| app::unserved(config, &open.unwrap_or_default()))
 }
 
 /// Whether a start goes on with what is active, whatever folder and pin say.

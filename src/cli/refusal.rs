@@ -85,9 +85,8 @@ impl From<Status> for Failure {
 const NO_BRIDGE: &str = "\n  try     what listens there speaks no gRPC and may be something else; --server or IPS_BRIDGE_SERVER names the bridge";
 
 /// What calls and what they take are named here, and in commands.
-const NAMES: [(&str, &str); 3] = [
+const NAMES: [(&str, &str); 2] = [
     ("acknowledge_may_be_in_record", "--acknowledge-may-be-in-record"),
-    ("ListAdapters names what", "`ips-bridge status` names what"),
     (" (ListAdapters, `ips-bridge status`)", " (`ips-bridge status`)"),
 ];
 

@@ -29,7 +29,7 @@ pub struct Args {
     /// Only this endpoint.
     #[arg(long, value_name = "ID")]
     endpoint: Option<String>,
-    /// Exit with 1 when something is parked, overdue or unexplained, an endpoint is closed, or one is paused and has something waiting.
+    /// Exit with 1 when something is parked, overdue or unexplained, an endpoint is closed or being probed, or one is paused and has something waiting.
     #[arg(long)]
     check: bool,
     /// As JSON.
@@ -91,7 +91,7 @@ fn wants_a_look(known: &Known) -> bool {
         || e.inbound_parked > 0
         || e.evidence_overdue > 0
         || !known.unexplained.is_empty()
-        || e.gate == i32::from(EndpointGate::Closed)
+        || e.gate != i32::from(EndpointGate::Open)
         // Paused and forgotten: nothing goes before somebody resumes it.
         || e.paused && e.queued + e.backing_off > 0
         || e.pack.as_ref().is_some_and(|p| !p.held_because.is_empty())

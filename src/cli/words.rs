@@ -5,7 +5,7 @@ use crate::wire::v1::{
     DeliveryState, EndpointGate, EntryAction, EntryKind, EvidenceKind, InboundState, ParkReason, VerdictKind,
     WaitingFor,
 };
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::civil::Date;
 use std::sync::LazyLock;
 
@@ -67,28 +67,36 @@ fn written<W: Word>(w: &W) -> String {
     w.word().to_lowercase().replace('_', "-")
 }
 
-fn parser<W: Word>(words: &'static [String]) -> impl TypedValueParser<Value = W> {
-    PossibleValuesParser::new(words.iter().map(String::as_str))
+/// As it is written, and as it is shown.
+fn words<W: Word>() -> Vec<[String; 2]> {
+    values::<W>().map(|w| [written(&w), w.word().to_owned()]).collect()
+}
+
+fn parser<W: Word>(words: &'static [[String; 2]]) -> impl TypedValueParser<Value = W> {
+    // What the bridge prints is taken as it stands there, too.
+    let value = |[written, shown]: &'static [String; 2]| PossibleValue::new(written.as_str()).alias(shown.as_str());
+    PossibleValuesParser::new(words.iter().map(value))
+        .map(|text: String| text.to_lowercase().replace('_', "-"))
         .try_map(|text: String| values::<W>().find(|w| written(w) == text).ok_or("no such word"))
 }
 
 pub fn states() -> impl TypedValueParser<Value = DeliveryState> {
-    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<DeliveryState>().map(|w| written(&w)).collect());
+    static WORDS: LazyLock<Vec<[String; 2]>> = LazyLock::new(words::<DeliveryState>);
     parser(&WORDS)
 }
 
 pub fn park_reasons() -> impl TypedValueParser<Value = ParkReason> {
-    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<ParkReason>().map(|w| written(&w)).collect());
+    static WORDS: LazyLock<Vec<[String; 2]>> = LazyLock::new(words::<ParkReason>);
     parser(&WORDS)
 }
 
 pub fn waiting_for() -> impl TypedValueParser<Value = WaitingFor> {
-    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<WaitingFor>().map(|w| written(&w)).collect());
+    static WORDS: LazyLock<Vec<[String; 2]>> = LazyLock::new(words::<WaitingFor>);
     parser(&WORDS)
 }
 
 pub fn inbound_states() -> impl TypedValueParser<Value = InboundState> {
-    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| values::<InboundState>().map(|w| written(&w)).collect());
+    static WORDS: LazyLock<Vec<[String; 2]>> = LazyLock::new(words::<InboundState>);
     parser(&WORDS)
 }
 
@@ -145,6 +153,7 @@ mod tests {
         let read =
             |text: &str| command.clone().try_get_matches_from(["x", text]).ok()?.get_one::<DeliveryState>("s").copied();
         assert_eq!(read("backing-off"), Some(DeliveryState::BackingOff));
+        assert_eq!(read("BACKING_OFF"), Some(DeliveryState::BackingOff), "as it is shown");
         assert_eq!(read("unspecified"), None);
         assert_eq!(word::<ParkReason>(ParkReason::TextTooLong.into()), "TEXT_TOO_LONG");
         assert_eq!(word::<ParkReason>(63), "63");

@@ -4,7 +4,7 @@ use super::section::Section;
 use super::tree::Node;
 use super::trust::Trust;
 use super::values::{Parsed, boolean, named, text, wrong};
-use crate::domain::accept::{Accept, AcceptRule};
+use crate::domain::accept::{Accept, AcceptRule, names};
 use crate::domain::organisation::TeamId;
 
 /// Rules of one listener.
@@ -40,6 +40,16 @@ pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>, types: Types
         }
         let known_patients_only = s.or("known_patients_only", "false", boolean);
         let Some(name) = name else { continue };
+        for message in &messages {
+            let dead = rules.iter().find(|r| r.messages.iter().any(|m| covers(m, message)));
+            if let Some(first) = dead {
+                let what = format!(
+                    "lists {message}, which rule \"{}\" above it judges already: this one never does",
+                    first.name
+                );
+                s.fault("messages", what, "what rule takes what goes by the type alone, first come; put teams that are for one type into one rule");
+            }
+        }
         if rules.iter().any(|r| r.name == name) {
             s.fault("name", format!("is \"{name}\", as another rule's"), "give each rule a name of its own");
         }
@@ -49,7 +59,37 @@ pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>, types: Types
         listen.fault("accept", format!("has more than {MAX_RULES} rules"), "join some of them");
         rules.truncate(MAX_RULES);
     }
+    teams_left_out(listen, owner, &rules);
     Accept { rules }
+}
+
+/// Whether whatever the one pattern names, the other names as well.
+fn covers(wide: &str, pattern: &str) -> bool {
+    match (wide.strip_suffix("^*"), pattern.strip_suffix("^*")) {
+        (Some(_), Some(_)) | (None, _) => wide == pattern,
+        (Some(_), None) => names(wide, pattern),
+    }
+}
+
+/// A referral to a team of the trust's that no rule lists is answered and forgotten.
+fn teams_left_out(listen: &Section<'_>, owner: Option<&Trust>, rules: &[AcceptRule]) {
+    let Some(owner) = owner else { return };
+    let by_team: Vec<&AcceptRule> = rules.iter().filter(|r| !r.teams.is_empty()).collect();
+    let out: Vec<&str> = owner
+        .teams
+        .iter()
+        .map(|t| &t.id)
+        .filter(|id| !by_team.iter().any(|r| r.teams.contains(id)))
+        .map(TeamId::as_str)
+        .collect();
+    if let Some(first) = by_team.first().filter(|_| !out.is_empty()) {
+        let what = format!(
+            "has rules by team (\"{}\"), and none lists {}: a referral to one of those is answered as taken, and ignored",
+            first.name,
+            out.join(", ")
+        );
+        listen.warn("accept", what, "list every team whose referrals come this way");
+    }
 }
 
 /// Not in brackets: those are the bridge's own.

@@ -85,7 +85,7 @@ pub(super) struct Places {
 impl Endpoint {
     /// What the domain needs to know. `fingerprint` covers everything that shapes the bytes, and `names` says by which id a later version speaks of an
     /// the first document's id: the pack's part of both is not known here.
-    pub fn policy(&self, fingerprint: String, names: Names) -> EndpointPolicy {
+    pub fn policy(&self, fingerprint: String, names: Names, replies_are_documents: bool) -> EndpointPolicy {
         EndpointPolicy {
             id: self.id.clone(),
             trust: self.trust.clone(),
@@ -105,6 +105,7 @@ impl Endpoint {
             require_mapped_staff: self.require_mapped_staff,
             max_text_chars: self.max_text_chars,
             names,
+            replies_are_documents,
             place: self.transport.place(),
             same_record_as: self.same_record_as.clone(),
             fingerprint,

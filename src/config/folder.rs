@@ -2,7 +2,7 @@
 
 use super::section::Section;
 use super::tree::Node;
-use super::values::{Parsed, days, duration, int, minutes, path, secs, wrong};
+use super::values::{Parsed, days, duration, int, minutes, path, same_place, secs, wrong};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,10 +51,11 @@ pub(super) fn read(mut s: Section<'_>) -> Option<Folder> {
         inbox,
     };
     let back = [("results", &folder.inbox.results), ("lists", &folder.inbox.lists)];
-    for (key, _) in back.iter().filter(|(_, p)| p.as_ref() == Some(&folder.path)) {
+    for (key, _) in back.iter().filter(|(_, p)| p.as_deref().map(same_place) == Some(same_place(&folder.path))) {
         s.fault(key, "is the folder that files are written into", "give it a folder of its own");
     }
-    if folder.inbox.results.is_some() && folder.inbox.results == folder.inbox.lists {
+    let place = |path: &Option<PathBuf>| path.as_deref().map(same_place);
+    if folder.inbox.results.is_some() && place(&folder.inbox.results) == place(&folder.inbox.lists) {
         s.fault("lists", "is the results folder", "give it a folder of its own");
     }
     Some(folder)

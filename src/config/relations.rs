@@ -9,7 +9,7 @@ use super::section::Section;
 use super::server::Server;
 use super::transport::Transport;
 use super::trust::Trust;
-use super::values::show_duration;
+use super::values::{same_place, show_duration};
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::{Environment, FiledBy};
 use std::net::{IpAddr, SocketAddr};
@@ -89,13 +89,13 @@ pub(super) fn boxes(all: &[Endpoint], root: &Section<'_>) {
             }
             Transport::Folder(folder) => {
                 let of = [("results", &folder.inbox.results), ("lists", &folder.inbox.lists)];
-                of.into_iter().filter_map(|(key, path)| Some((path.as_ref()?.display().to_string(), key))).collect()
+                of.into_iter().filter_map(|(key, path)| Some((same_place(path.as_ref()?), key))).collect()
             }
             Transport::Mllp(_) | Transport::Https(_) | Transport::Feed(_) => Vec::new(),
         }
     };
     let given = |e: &Endpoint| match &e.transport {
-        Transport::Folder(folder) => Some(folder.path.display().to_string()),
+        Transport::Folder(folder) => Some(same_place(&folder.path)),
         _ => None,
     };
     for (i, e) in all.iter().enumerate() {

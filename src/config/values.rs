@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// Why a value is not of its kind: `what` continues "key …".
@@ -193,6 +193,22 @@ pub(super) fn path(node: &Node) -> Parsed<PathBuf> {
         return wrong("must be a path", "name a file");
     }
     Ok(node.place.source.base.join(text))
+}
+
+/// However a folder is written, by one name: a slash more, `./`, `..` and links are the same place.
+pub(super) fn same_place(path: &Path) -> String {
+    let whole = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let mut cleaned = PathBuf::new();
+    for part in whole.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            part => cleaned.push(part),
+        }
+    }
+    cleaned.display().to_string()
 }
 
 /// A path to a file that is there.

@@ -7,9 +7,10 @@ mod names;
 
 use super::ask::Answer;
 use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkReason, Since, State};
+use super::entry::EntryKind;
 use super::ids::{RenderingId, ReplyId};
 use super::person::Identity;
-use super::policy::{AfterUnknown, EndpointPolicy};
+use super::policy::{AfterUnknown, EndpointPolicy, FiledBy};
 use super::text::Private;
 use super::verdict::{Meaning, Verdict};
 use jiff::Timestamp;
@@ -472,7 +473,9 @@ fn positive(
         d.record_id.clone_from(&verdict.record_id);
         d.record_place = Some(policy.place.clone());
     }
-    if kind.files(policy.filed_by) {
+    // No list names what is no document: where a list files the others, its acknowledgement is all there is of it.
+    let is_message_only = d.kind() == EntryKind::ReferralReply && !policy.replies_are_documents;
+    if kind.files(policy.filed_by) || is_message_only && policy.filed_by == FiledBy::Reconciled {
         // Weaker evidence says nothing of the other attempts; this settles them all.
         d.unresolved = 0;
         d.asking = None;

@@ -43,6 +43,7 @@ pub fn policy() -> EndpointPolicy {
         require_mapped_staff: false,
         max_text_chars: 60_000,
         names: Names::OwnId,
+        replies_are_documents: false,
         place: "epr.example:2575".into(),
         same_record_as: Vec::new(),
         fingerprint: "pack@1".into(),
@@ -172,6 +173,20 @@ fn reason(d: &Delivery) -> Option<ParkReason> {
 }
 
 /// Else the one that is never answered would be asked first for ever.
+#[test]
+fn an_answer_to_a_referral_that_no_list_can_name_is_filed_by_its_acknowledgement() {
+    let p = EndpointPolicy { filed_by: FiledBy::Reconciled, acknowledged_by: AcknowledgedBy::Engine, ..policy() };
+    let mut reply = fresh();
+    reply.subject = Subject::Referral(reply.referral_id);
+    let acked = |p: &EndpointPolicy, d: &Delivery| after(d, p, &[Happened::Claimed, begun(), replied(aa())]).state;
+    assert_eq!(acked(&p, &reply), State::Filed);
+    assert_eq!(acked(&p, &fresh()), State::Accepted, "a note is a document");
+    let listed = EndpointPolicy { replies_are_documents: true, ..p.clone() };
+    assert_eq!(acked(&listed, &reply), State::Accepted);
+    let reported = EndpointPolicy { filed_by: FiledBy::VendorReport, ..p };
+    assert_eq!(acked(&reported, &reply), State::Accepted);
+}
+
 #[test]
 fn what_could_not_be_asked_about_waits_and_lets_others_go_first() {
     let claimed = after(&fresh(), &policy(), &[Happened::Claimed]);

@@ -123,6 +123,8 @@ pub struct EndpointPolicy {
     /// Longest text the endpoint can carry in one entry, in characters.
     pub max_text_chars: u32,
     pub names: Names,
+    /// The answer to a referral is a document too, with an id that a list of what the record holds may name. HL7 v2's RRI is a message and no more.
+    pub replies_are_documents: bool,
     /// Where its messages go now: an id that the record gave to a document means that document there.
     pub place: String,
     /// Where the same record was reached before.
@@ -153,6 +155,7 @@ impl EndpointPolicy {
             require_mapped_staff: true,
             max_text_chars: 0,
             names: Names::OwnId,
+            replies_are_documents: true,
             place: "retired".into(),
             same_record_as: Vec::new(),
             fingerprint: "retired".into(),

@@ -321,6 +321,7 @@ async fn list(source: &FolderSource, watched: &Watched, file: Found) -> Result<(
         name: &source.name,
         time_zone: source.time_zone.clone(),
         now,
+        replies_are_documents: source.in_use.now().policy.replies_are_documents,
         list: &file.name,
     };
     let done = match reconcile(

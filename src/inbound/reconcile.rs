@@ -35,6 +35,8 @@ pub struct Reconciling<'a> {
     /// In whose days the trust counts.
     pub time_zone: TimeZone,
     pub now: Timestamp,
+    /// Whether the record can list the answer to a referral (`EndpointPolicy`).
+    pub replies_are_documents: bool,
     /// The list, as the person knows it who reads the sheet: its file's name, or what a caller says.
     pub list: &'a str,
 }
@@ -156,10 +158,12 @@ pub async fn reconcile(
     // A later row may have put an earlier one in doubt: what the list filed is what it left filed.
     let stand: HashSet<DeliveryId> = known.iter().filter(|d| d.state == State::Filed).map(|d| d.id).collect();
     let newly_filed = filed.iter().filter(|id| stand.contains(id)).count();
-    let of_day = r.store.deliveries_made_between(r.scope, r.endpoint, (from, until), DAY_MAX + 1).await?;
+    let mut of_day = r.store.deliveries_made_between(r.scope, r.endpoint, (from, until), DAY_MAX + 1).await?;
     if of_day.len() > DAY_MAX {
         return Err(ReconcileError::TooMany);
     }
+    // What is no document there nothing can list.
+    of_day.retain(|d| r.replies_are_documents || d.kind() != EntryKind::ReferralReply);
     let both: Vec<_> = of_day.iter().chain(&known).cloned().collect();
     let chains = r.store.chains_of(r.scope, r.endpoint, &both).await?;
     let named = named(r, listed, &known).await?;

@@ -69,6 +69,7 @@ fn policy(id: &str, trust: &str, name: &str) -> EndpointPolicy {
         require_mapped_staff: false,
         max_text_chars: 100_000,
         names: Names::OwnId,
+        replies_are_documents: false,
         place: "epr.example:2575".into(),
         same_record_as: Vec::new(),
         fingerprint: "test".to_owned(),

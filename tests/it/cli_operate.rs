@@ -205,6 +205,12 @@ async fn a_paused_endpoint_keeps_everything_and_its_backlog_can_be_printed() {
     let paused = only_with_yes(&bridge, &["endpoint", "pause", "rz9-epr", "--because", "RiO upgrade"]).exits(0);
     assert!(paused.out.contains("paused by development: RiO upgrade"), "{}", paused.out);
     let id = write(&bridge, &referral).await;
+    // An endpoint that config forgot while something is to go there: said before a start is refused for it.
+    let text = std::fs::read_to_string(bridge.config()).expect("the configuration");
+    let renamed = bridge.config().with_file_name("renamed.toml");
+    std::fs::write(&renamed, text.replace("rz9-epr", "rz9-new")).expect("written");
+    let refused = bridge.run(&["check-config", &renamed.display().to_string(), "--connect"]).exits(2);
+    assert!(refused.out.contains("endpoint rz9-epr has open deliveries"), "{}", refused.out);
     // Paused and something waits: whoever forgot it is told.
     bridge.run(&["status", "--check"]).exits(1);
     let list = bridge.run(&["outbox", "list"]).exits(0);

@@ -42,7 +42,7 @@ fn an_endpoint_carries_what_its_trust_decided() {
     assert_eq!(paris.longest_send(), Duration::from_secs(3 + 10 + 45));
     assert_eq!(paris.lease, Duration::from_secs(3 + 10 + 45 + 15), "computed: longer than any send");
     assert_eq!(paris.max_in_flight_lanes, 1, "as many as connections");
-    let policy = paris.policy("abc".to_owned(), Names::OwnId);
+    let policy = paris.policy("abc".to_owned(), Names::OwnId, false);
     assert_eq!((policy.ack_mode, policy.filed_by), (AckMode::Enhanced, FiledBy::ApplicationAck));
     assert_eq!((policy.max_text_chars, policy.fingerprint.as_str()), (30_000, "abc"));
     let carenotes = config.endpoint(&endpoint("rx9-carenotes")).expect("there");

@@ -347,6 +347,18 @@ fn names_that_lead_nowhere_or_two_ways_are_refused() {
             "an endpoint of an unknown trust",
             &[b(RZ9, "id = \"rz9-rio\"\ntrust = \"RZ9\"", "id = \"rz9-rio\"\ntrust = \"RZ8\"")],
         ),
+        (
+            "a rule that another one leaves nothing to",
+            &[b(
+                RZ9,
+                "[[endpoint.listen.accept]]\nname = \"patients\"",
+                "[[endpoint.listen.accept]]\nname = \"south\"\nmessages = [\"REF^I12\"]\n[[endpoint.listen.accept]]\nname = \"patients\"",
+            )],
+        ),
+        (
+            "a team whose referrals would be ignored",
+            &[b(RZ9, "teams = [\"moor-north\", \"moor-south\"]", "teams = [\"moor-north\"]")],
+        ),
         ("configured and retired", &[b(MAIN, "rx9-old-rio", "rx9-carenotes")]),
         (
             "a route to a retired endpoint",
@@ -596,6 +608,11 @@ fn what_comes_back_has_a_box_of_its_own_for_each_endpoint() {
     assert!(shared.contains("endpoint \"m2\" has the mailbox of \"m1\""), "{shared}");
     let shared = said(&[folder("F1", "/out/a", "/in/a"), folder("F2", "/out/b", "/in/a")]);
     assert!(shared.contains("endpoint \"f2\" has the results of \"f1\""), "{shared}");
+    // However it is written.
+    let shared = said(&[folder("F1", "/out/a", "/in/a/"), folder("F2", "/out/b", "/in/./b/../a")]);
+    assert!(shared.contains("endpoint \"f2\" has the results of \"f1\""), "{shared}");
+    let own = said(&[folder("F1", "/in/a", "/in/x/../a/")]);
+    assert!(own.contains("is the folder that files are written into"), "{own}");
     let crossed = said(&[folder("F1", "/out/a", "/out/b"), folder("F2", "/out/b", "/in/b")]);
     assert!(crossed.contains("endpoint \"f1\" has the results of \"f2\""), "{crossed}");
     let apart = said(&[mesh("M1", "X26OT1"), mesh("M2", "X26OT2"), folder("F1", "/out/a", "/in/a")]);

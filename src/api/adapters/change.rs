@@ -126,10 +126,19 @@ fn former(pack: Option<&ActivePack>, version: Option<&str>) -> Result<PackKept, 
     let found = former.iter().find(|p| version.is_none_or(|v| p.version == v));
     let none = || {
         let what = match version {
-            Some(version) => format!("the endpoint did not work with version {version} before"),
+            Some(version) => {
+                format!(
+                    "the endpoint did not work with version {version} before what it works with now (what was rolled back is activated again)"
+                )
+            }
             None => "the endpoint has worked with no other pack before".to_owned(),
         };
-        Error::Refused(Refusal::WrongState(format!("{what}; ListAdapters names what it can go back to")))
+        let there: Vec<&str> = former.iter().map(|p| p.version.as_str()).collect();
+        let there = match there.as_slice() {
+            [] => "there is none to go back to".to_owned(),
+            some => format!("it can go back to {}", some.join(", ")),
+        };
+        Error::Refused(Refusal::WrongState(format!("{what}; {there}")))
     };
     found.cloned().ok_or_else(none)
 }

@@ -46,6 +46,7 @@ pub async fn reconcile_documents(
         name: &facts.name,
         time_zone: c.time_zone(&facts.trust),
         now: c.now,
+        replies_are_documents: facts.rendering.in_use.now().policy.replies_are_documents,
         list: &source.0,
     };
     let call = |number: u32| c.write(part(&key, number));

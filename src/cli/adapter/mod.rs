@@ -217,10 +217,14 @@ fn refused(faults: &[Fault]) -> Failure {
 }
 
 fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let packs = Packs::load_folder(folder).map_err(|faults| refused(&faults))?;
+    let (packs, faulty) = Packs::load_each(folder);
+    let faults: Vec<Fault> = faulty.into_values().flatten().collect();
     if packs.iter().next().is_none() {
-        return Err(Failure::Refused(format!("{} holds no pack", folder.display())));
+        let none = || Failure::Refused(format!("{} holds no pack", folder.display()));
+        return Err(if faults.is_empty() { none() } else { refused(&faults) });
     }
+    // Those that can be loaded are shown; the others end it with 1.
+    let ended = if faults.is_empty() { Ok(()) } else { Err(refused(&faults)) };
     if json {
         let all: Vec<_> = packs
             .iter()
@@ -230,7 +234,8 @@ fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
                     "extends": m.extends, "fingerprint": p.fingerprint(), "renders": p.renders(), "parses": p.parses() })
             })
             .collect();
-        return out.json(&all);
+        out.json(&all)?;
+        return ended;
     }
     let mut table = Table::new(&["pack", "status", "format", "renders", "parses", "name"]);
     for pack in packs.iter() {
@@ -244,7 +249,8 @@ fn list(folder: &Path, json: bool, out: &mut Out) -> Result<(), Failure> {
             m.name.clone(),
         ]);
     }
-    table.lines().iter().try_for_each(|line| out.line(line))
+    table.lines().iter().try_for_each(|line| out.line(line))?;
+    ended
 }
 
 /// `REF^I12 ADT(27)`: HL7 has a type for each event, more than a line holds; --json names them all.

@@ -53,7 +53,7 @@ impl ChangePack {
                 let at = before.former.iter().position(|p| *p == self.to);
                 let at = at.ok_or_else(|| {
                     Refusal::WrongState(format!(
-                        "the endpoint did not work with {} before; ListAdapters names what it can go back to",
+                        "the endpoint did not work with {} before what it works with now",
                         self.to
                     ))
                 })?;

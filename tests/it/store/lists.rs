@@ -520,6 +520,25 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
             },
         };
         let delivery = bridge.store.answer_referral(answer).await.unwrap().answer().deliveries[0];
+        // An HL7 reply is no document: no list can name it, and no sheet counts it.
+        for (replies_are_documents, written) in [(false, 0), (true, 1)] {
+            let reconciling = ips_bridge::inbound::reconcile::Reconciling {
+                store: &bridge.store,
+                scope: &scope,
+                trust: &rx9(),
+                endpoint: &epr(),
+                name: "EPR",
+                time_zone: jiff::tz::TimeZone::UTC,
+                now: bridge.now(),
+                replies_are_documents,
+                list: "list.csv",
+            };
+            let today = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+            let keyed = |_: u32| call(&rx9());
+            let done =
+                ips_bridge::inbound::reconcile::reconcile(&reconciling, &[], Some(today), "x", true, &keyed).await;
+            assert_eq!(done.unwrap().sheet.written, written);
+        }
         bridge.claim_only(&epr(), delivery).await;
         // It is over: told again, it waits for a person.
         let (id, again) = receive("4", numbered("9990000018"));

@@ -32,6 +32,7 @@ async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> 
         name: "EPR",
         time_zone: jiff::tz::TimeZone::UTC,
         now: bridge.now(),
+        replies_are_documents: false,
         list: "list.csv",
     };
     let today = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -324,6 +325,7 @@ async fn a_day_that_is_yet_to_come_has_no_sheet() {
             name: "EPR",
             time_zone: jiff::tz::TimeZone::UTC,
             now: bridge.now(),
+            replies_are_documents: false,
             list: "list.csv",
         };
         let tomorrow = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().unwrap();

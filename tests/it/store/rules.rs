@@ -73,6 +73,7 @@ fn policy(id: &str, of: &str, names: Names) -> (EndpointId, Arc<EndpointPolicy>)
         require_mapped_staff: false,
         max_text_chars: 100_000,
         names,
+        replies_are_documents: false,
         place: "epr.example:2575".into(),
         same_record_as: Vec::new(),
         fingerprint: "pack@1".into(),

@@ -113,6 +113,7 @@ impl Default for Tweaks {
             require_mapped_staff: false,
             max_text_chars: 60_000,
             names: Names::OwnId,
+            replies_are_documents: false,
             place: "epr.example:2575".into(),
             same_record_as: Vec::new(),
             fingerprint: "hl7v2-uk@test".into(),
