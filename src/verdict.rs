@@ -134,6 +134,17 @@ pub fn answers(reply: &[u8]) -> Option<String> {
     hl7::answers(reply)
 }
 
+/// What bytes are that came back and are not the answer: credited to nothing, and told apart for whoever looks. The id is shown where it can be one of a
+/// message's, for an engine that mixes them up.
+pub fn stray(bytes: &[u8], is_whole: bool) -> Verdict {
+    let code = match (hl7::answered(bytes), is_whole) {
+        (_, false) => "cut off".to_owned(),
+        (Some((code, id)), true) => format!("{code} to {id}"),
+        (None, true) => "not an answer that can be read".to_owned(),
+    };
+    Verdict { code, ..Verdict::unreadable() }
+}
+
 /// Adds a code to those that are shown, once, where there is room.
 fn shorten(code: &mut String, more: &str) {
     if code.len() + 1 + more.len() <= CODE_CHARS_MAX && !code.split(' ').any(|c| c == more) {
@@ -361,6 +372,21 @@ mod tests {
         ] {
             let said = unheard(&of(status, body), &rules).map(|u| matches!(u, Unheard::Away(_)));
             assert_eq!(said, away, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_answer_is_told_apart() {
+        let ack = |id: &str| format!("MSH|^~\\&|E|R|I|R|20260302||ACK|A1|T|2.4\rMSA|AA|{id}\r");
+        for (bytes, is_whole, code) in [
+            (ack("NOSUCH1"), true, "AA to NOSUCH1"),
+            (ack("Sam Testpatient 1985"), true, "AA to something that is no message id"),
+            (ack(""), true, "not an answer that can be read"),
+            ("who are you?".into(), true, "not an answer that can be read"),
+            (ack("C1"), false, "cut off"),
+        ] {
+            let verdict = stray(bytes.as_bytes(), is_whole);
+            assert_eq!((verdict.meaning, verdict.code.as_str()), (Meaning::Unknown, code), "{bytes}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::config::{Config, Endpoint, HalfRead, HttpsAuth, Transport, Trust};
 use crate::domain::accept::{self, AcceptRule};
 use crate::domain::ask::Answer;
 use crate::domain::organisation::TeamId;
-use crate::domain::policy::{AfterUnknown, Environment, FiledBy, Names};
+use crate::domain::policy::{AckMode, AfterUnknown, Environment, FiledBy, Names};
 use crate::domain::route::RoutedKind;
 use crate::inbound::{Batches, Repeats};
 use crate::outbox::{Question, ReadBack};
@@ -268,6 +268,7 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
         }
     }
     faults.extend(unheard(endpoint, pack));
+    faults.extend(asked_otherwise(endpoint, &settings));
     if matches!(endpoint.transport, Transport::Mesh(_)) && !pack.makes_only(MESSAGE) {
         faults.push(format!(
             "MESH carries messages, and the pack {} makes requests to a FHIR server; name one that posts to {MESSAGE}, such as mesh-fhir",
@@ -302,6 +303,14 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     let replies_are_documents = pack.format() != Format::Hl7v2;
     let policy = Arc::new(endpoint.policy(fingerprint, names(pack, &settings), replies_are_documents));
     Ok(Fitted { activation, pack: pack.clone(), settings, reply_rules, site, policy })
+}
+
+/// MSH-15 and MSH-16 ask for what `ack_mode` says is answered: an application acknowledgement that is asked for and that nobody waits for has no way in.
+fn asked_otherwise(endpoint: &Endpoint, settings: &Map<String, Value>) -> Option<String> {
+    let asks = |name: &str| settings.get(name).and_then(Value::as_str).is_some_and(|v| !v.is_empty() && v != "NE");
+    (endpoint.ack_mode == AckMode::Original && asks("accept_ack") && asks("application_ack")).then(|| {
+        "settings.accept_ack and application_ack ask for an acknowledgement now and one later, and ack_mode = \"original\" takes the first for the only one; write ack_mode = \"enhanced\" with a way in for the later one, or leave them empty".into()
+    })
 }
 
 /// Where config has the record asked, a pack that cannot is refused at start, not at the first note of unknown outcome.

@@ -9,7 +9,7 @@ use crate::adapter::Packs;
 use crate::app::endpoints::{self, Ready};
 use crate::app::{self, senders};
 use crate::app::{SystemClock, SystemEntropy};
-use crate::config::{Config, Endpoint, Examined, Fault, HalfRead, Store, StoreUrl};
+use crate::config::{Config, Endpoint, Examined, Fault, HalfRead, Store, StoreUrl, Transport};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::store::peek;
@@ -75,6 +75,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         tried.push(store(&config.store).await);
         for endpoint in &ready {
             tried.push(endpoint_reached(endpoint).await);
+            tried.extend(folders_back(endpoint));
         }
     }
     let mut warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
@@ -219,7 +220,12 @@ fn said(what: &str, hint: Option<&str>) -> serde_json::Value {
 
 async fn endpoint_reached(endpoint: &Ready) -> Tried {
     let reached = endpoint.sender.open().await;
+    let folder = match &endpoint.config.transport {
+        Transport::Folder(folder) => Some(folder),
+        _ => None,
+    };
     let result = match reached {
+        Ok(_) if let Some(folder) = folder => can_be_used(&folder.path),
         Ok(_) => Ok(match endpoint.sender.peer_certificate() {
             Some(certificate) => format!(
                 "reached over TLS; its certificate ({}) ends {}",
@@ -231,6 +237,33 @@ async fn endpoint_reached(endpoint: &Ready) -> Tried {
         Err(e) => Err(e.to_string()),
     };
     Tried { what: format!("endpoint {}", endpoint.config.id), place: endpoint.config.transport.place(), result }
+}
+
+/// Where evidence comes from: a file that was taken in is moved below its folder.
+fn folders_back(endpoint: &Ready) -> Vec<Tried> {
+    let Transport::Folder(folder) = &endpoint.config.transport else { return Vec::new() };
+    let back = [("results", &folder.inbox.results), ("lists", &folder.inbox.lists)];
+    let tried = back.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?)));
+    tried
+        .map(|(key, path)| Tried {
+            what: format!("endpoint {} {key}", endpoint.config.id),
+            place: path.display().to_string(),
+            result: can_be_used(path),
+        })
+        .collect()
+}
+
+/// Nothing is left there: the file that is tried has no name.
+fn can_be_used(folder: &Path) -> Result<String, String> {
+    std::fs::read_dir(folder).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such folder; make it, for the bridge to read and to write".to_owned()
+        }
+        kind => format!("cannot be looked into: {kind}"),
+    })?;
+    tempfile::tempfile_in(folder)
+        .map_err(|e| format!("cannot be written into: {}; files that were taken in are moved below it", e.kind()))?;
+    Ok("there, and can be written into".into())
 }
 
 async fn store(config: &Store) -> Tried {

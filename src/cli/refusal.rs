@@ -74,7 +74,11 @@ impl From<Status> for Failure {
         };
         // A reason is the bridge's own word; without one, something between us and it spoke.
         if refusal.reason.is_empty() && nobody {
-            let stranger = if refusal.what.contains("protocol error") { NO_BRIDGE } else { "" };
+            let stranger = match refusal.what.as_str() {
+                what if what.contains("protocol error") => NO_BRIDGE,
+                what if what.contains("transport error") || what.contains("operation was canceled") => PERHAPS_TLS,
+                _ => "",
+            };
             Self::Unreachable(format!("the bridge did not answer: {refusal}{stranger}"))
         } else {
             Self::Said(Box::new(refusal))
@@ -83,6 +87,9 @@ impl From<Status> for Failure {
 }
 
 const NO_BRIDGE: &str = "\n  try     what listens there speaks no gRPC and may be something else; --server or IPS_BRIDGE_SERVER names the bridge";
+
+const PERHAPS_TLS: &str =
+    "\n  try     with [server.tls] the bridge is at https://…, and wants --ca and our own certificate (--cert, --key)";
 
 /// What calls and what they take are named here, and in commands.
 const NAMES: [(&str, &str); 2] = [

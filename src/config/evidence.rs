@@ -67,6 +67,15 @@ pub(super) fn read(s: &mut Section<'_>, ack_mode: AckMode, transport: Option<&Tr
             );
         }
     }
+    if let Some(other) = e.filed_by.filter(|f| *f != FiledBy::TransportAck) {
+        for key in ["approved_by", "approved_on"].into_iter().filter(|key| s.has(key)) {
+            s.warn(
+                key,
+                format!("has no effect: filed_by is {other:?}, which needs nobody to accept less"),
+                "remove it",
+            );
+        }
+    }
     filed_by(s, &e, ack_mode);
     if let (Some(Transport::Folder(_)), Some(FiledBy::ApplicationAck)) = (transport, e.filed_by) {
         s.fault(

@@ -198,7 +198,8 @@ async fn after(
     for stray in strays {
         let verdict = match stray.kind {
             StrayKind::Refusal => of_refusal(fitted, &stray.bytes, control_id, bytes).await,
-            StrayKind::Frame | StrayKind::Fragment => Verdict::unreadable(),
+            StrayKind::Frame => crate::verdict::stray(&stray.bytes, true),
+            StrayKind::Fragment => crate::verdict::stray(&stray.bytes, false),
         };
         replies.push(reply(stray.bytes, verdict, true));
     }

@@ -3,7 +3,6 @@
 
 use super::{Endpoint, Shared};
 use crate::domain::ids::ReplyId;
-use crate::domain::verdict::Verdict;
 use crate::store::record::{Raw, Reply};
 use crate::store::write::Late;
 use crate::transport::{Stray, StrayKind};
@@ -17,7 +16,7 @@ pub async fn keep(shared: &Shared, endpoint: &Endpoint, stray: Stray) {
     // Without a control id it fits nothing, and is kept as unmatched.
     let control_id = Some(&stray.bytes).filter(|_| credible).and_then(|b| answers(b)).unwrap_or_default();
     let verdict = if control_id.is_empty() {
-        Verdict::unreadable()
+        crate::verdict::stray(&stray.bytes, !matches!(stray.kind, StrayKind::Fragment))
     } else {
         verdict(&stray.bytes, &endpoint.in_use.now().reply_rules, &control_id, b"")
     };

@@ -137,7 +137,7 @@ pub enum Unsure {
     ReadFailed(io::ErrorKind),
     #[error("the reply is larger than the limit of {limit} bytes")]
     ReplyTooLarge { limit: usize },
-    #[error("a reply came that is not to this message; the connection was closed")]
+    #[error("what came back is no reply to this message; the connection was closed")]
     Mismatched,
     #[error("the far end answered with bytes that are no frame; the connection was closed")]
     NotFramed,

@@ -205,6 +205,8 @@ async fn a_paused_endpoint_keeps_everything_and_its_backlog_can_be_printed() {
     let paused = only_with_yes(&bridge, &["endpoint", "pause", "rz9-epr", "--because", "RiO upgrade"]).exits(0);
     assert!(paused.out.contains("paused by development: RiO upgrade"), "{}", paused.out);
     let id = write(&bridge, &referral).await;
+    let twice = bridge.run(&["endpoint", "pause", "rz9-epr", "--because", "another reason", "--yes"]).exits(1);
+    assert!(twice.err.contains("paused already, by"), "{}", twice.err);
     // An endpoint that config forgot while something is to go there: said before a start is refused for it.
     let text = std::fs::read_to_string(bridge.config()).expect("the configuration");
     let renamed = bridge.config().with_file_name("renamed.toml");

@@ -19,6 +19,7 @@ pub fn check(pack: &Pack, faults: &mut Faults) {
     unused(pack, faults);
     settings(pack, faults);
     lookups(pack, faults);
+    repetitions(pack, faults);
     for path in pack.sources.paths().filter(|p| pack.sources.is_own(p)) {
         if let Some(text) = pack.sources.bytes(path).and_then(|b| std::str::from_utf8(b).ok()) {
             numbers(path, text, faults);
@@ -98,6 +99,25 @@ fn unused(pack: &Pack, faults: &mut Faults) {
                 "remove it, or use it with | code(…) or as = \"code:…\"",
             );
         }
+    }
+}
+
+/// A name that no path writes between its brackets chooses nothing: in a pack over another it may be one of the base's, misspelt.
+fn repetitions(pack: &Pack, faults: &mut Faults) {
+    let Some(text) = pack.sources.text(FILE, faults) else { return };
+    let Some(Ok(manifest)) = text.contains("[repetitions]").then(|| text.parse::<toml::Table>()) else { return };
+    let own = manifest.get("repetitions").and_then(toml::Value::as_table);
+    let maps: Vec<_> =
+        pack.sources.under("maps").filter_map(|path| pack.sources.bytes(path)).map(String::from_utf8_lossy).collect();
+    let in_brackets = maps.iter().flat_map(|text| text.split('[').skip(1)).filter_map(|rest| rest.split(']').next());
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let used: BTreeSet<&str> = in_brackets.flat_map(|choice| choice.split(|c| !is_word(c))).collect();
+    for name in own.into_iter().flat_map(toml::Table::keys).filter(|name| !used.contains(name.as_str())) {
+        let line = text.lines().position(|l| l.trim_start().trim_start_matches('"').starts_with(name.as_str()));
+        let line = line.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0);
+        let others = pack.manifest.repetitions.keys().map(String::as_str).filter(|other| other != name);
+        let what = format!("the name \"{name}\" of [repetitions] is used by no map");
+        faults.add(FILE, line, what, suggest(name, others));
     }
 }
 

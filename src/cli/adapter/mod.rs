@@ -116,7 +116,7 @@ enum SchemaOf {
 
 #[derive(Debug, clap::Args)]
 struct SettingsFile {
-    /// TOML with an endpoint's settings; what it leaves out comes from the manifest's examples.
+    /// TOML with an endpoint's settings; what it leaves out has its default, or where it has none the manifest's example.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 }

@@ -143,7 +143,11 @@ pub fn look(state: i32) -> Look {
 }
 
 fn attempt(a: &Attempt, out: &mut Out) -> Result<(), Failure> {
-    let verdict = word::<VerdictKind>(a.verdict);
+    let verdict = match (a.verdict, &a.ended_at) {
+        (0, None) => "under way".to_owned(),
+        (0, Some(_)) => word::<VerdictKind>(VerdictKind::Unknown.into()),
+        (verdict, _) => word::<VerdictKind>(verdict),
+    };
     out.line(format!(
         "attempt {}  control id {}  {} to {}  {verdict}  {}",
         a.number,
@@ -156,7 +160,7 @@ fn attempt(a: &Attempt, out: &mut Out) -> Result<(), Failure> {
         message(sent, "  > ", out)?;
     }
     for reply in &a.replies {
-        let stray = if reply.unmatched { "  answers something else" } else { "" };
+        let stray = if reply.unmatched { "  (counts for nothing)" } else { "" };
         out.line(format!(
             "  reply {}  {}  {}{stray}",
             exact_time(reply.received_at.as_ref()),

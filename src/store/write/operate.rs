@@ -163,6 +163,14 @@ impl Write for SetPaused {
         let mut state =
             view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let by = self.call.actor.principal.clone();
+        if let Some(first) = state.paused.as_ref().filter(|_| self.paused) {
+            // One resume would lift both, and nobody would know of the first.
+            let what = format!(
+                "the endpoint is paused already, by {}: {}; it stays so, for that reason",
+                first.by, first.why.0
+            );
+            return Err(Refusal::WrongState(what).into());
+        }
         state.paused = self.paused.then(|| Paused { by, why: Private(self.reason.clone()), at: ctx.now });
         // Who resumes it says that it is worth a try now, whatever closed it.
         if !self.paused && state.gate == Gate::Closed {
