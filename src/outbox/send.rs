@@ -299,7 +299,6 @@ fn word(happened: &Happened) -> &'static str {
         },
         Happened::NoAnswer { .. } => "unknown",
         Happened::Held { .. } => "held",
-        Happened::TurnedAway { .. } => "turned_away",
         _ => "not_sent",
     }
 }

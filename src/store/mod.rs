@@ -13,6 +13,7 @@ mod error;
 mod flush;
 mod forget;
 mod late;
+mod news;
 mod open;
 pub mod peek;
 mod puts;
@@ -35,6 +36,7 @@ use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::EndpointPolicy;
 use dialect::Pool;
+use news::Alarms;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -80,6 +82,7 @@ impl Store {
             position: watch::channel(position).0,
             open_deliveries: AtomicI64::new(open_deliveries),
             full: Mutex::default(),
+            alarms: Alarms::default(),
             rules: RwLock::new(rules),
         });
         let around = Surroundings {
@@ -125,6 +128,11 @@ impl Store {
     /// Deliveries neither filed nor cancelled, over all bridges, as of this process's last write.
     pub fn open_deliveries(&self) -> i64 {
         self.signals.open_deliveries.load(Ordering::Relaxed)
+    }
+
+    /// What a person had to be called for since the start, by endpoint and kind.
+    pub fn alarms(&self) -> Vec<(EndpointId, &'static str, u64)> {
+        self.signals.alarms.counted()
     }
 
     /// From now on new work is refused there; what was accepted goes on.

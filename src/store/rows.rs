@@ -1,5 +1,6 @@
 //! The rows a batch of writes works on: read in bulk before, changed in memory by the writes in turn, written in bulk after.
 
+use super::news::News;
 use super::recent::Feed;
 use super::record::{Answer, Attempt, Audit, EndpointState, Inbound, Lane, Raw, Rendering, Reply, Step};
 use super::write::Forget;
@@ -260,6 +261,8 @@ pub(super) struct View {
     pub placed: BTreeSet<DeliveryId>,
     /// Lanes whose head may be another one now.
     pub touched_lanes: BTreeSet<LaneKey>,
+    /// Told when it is on disk.
+    pub news: Vec<News>,
     /// Open deliveries more (or fewer) than before the batch.
     pub opened: i64,
     /// As it was before the batch, once it is read.

@@ -6,6 +6,7 @@ use super::batch::Round;
 use super::checkpoint::{self, Checkpoints};
 use super::dialect::{Begun, Kept, Pool, Tx};
 use super::error::{StoreError, WriteError};
+use super::news::{Alarm, Alarms, News};
 use super::recent::{Feed, Recent};
 use super::rows::{Keys, View};
 use super::rulebook::{Full, Rulebook};
@@ -110,6 +111,8 @@ pub(super) struct Signals {
     pub open_deliveries: AtomicI64,
     /// Where there was no more room when it was last looked.
     pub full: Mutex<Arc<Full>>,
+    /// Counted since the start.
+    pub alarms: Alarms,
     /// What the trusts decided; an endpoint's part changes with its pack.
     pub rules: RwLock<Arc<Rulebook>>,
 }
@@ -411,11 +414,13 @@ async fn decide_and_commit(
         signals.position.send_replace(after.position);
     }
     for d in view.deliveries.changed().filter(|d| d.version == 1 && d.waits_for_a_name()) {
-        tracing::warn!(delivery = %d.id, endpoint = %d.endpoint, "ALARM: a withdrawal cannot name the document it takes back; a person must look in the record now");
+        let (delivery, endpoint) = (d.id, d.endpoint.clone());
+        signals.alarms.tell(News::Alarm { delivery, endpoint, alarm: Alarm::WithdrawalCannotName });
     }
     for endpoint in with_work(&view) {
         signals.bell(endpoint).notify_one();
     }
+    view.news.drain(..).for_each(|news| signals.alarms.tell(news));
     recent.learn(view, after);
     Ok(())
 }

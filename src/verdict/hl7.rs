@@ -3,7 +3,6 @@
 use super::shorten;
 use crate::adapter::hl7::{AckCode, Charset, Message, Reply, ReplyError};
 use crate::adapter::{Hl7Rules, Row};
-use crate::domain::nhs_number::NhsNumber;
 use crate::domain::verdict::{Level, Meaning, Verdict};
 
 pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
@@ -51,15 +50,9 @@ pub fn answers(reply: &[u8]) -> Option<String> {
     Reply::answers(reply)
 }
 
-/// Code and MSA-2 of a reply, as they can be shown: what a sender writes there in place of an id may be anything.
-pub fn answered(reply: &[u8]) -> Option<(&'static str, String)> {
-    let reply = Reply::read(reply).ok()?;
-    let is_id = |id: &str| id.len() <= 20 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
-    let id = match reply.control_id {
-        id if is_id(&id) && !NhsNumber::stands_in(&id) => id,
-        _ => "something that is no message id".to_owned(),
-    };
-    Some((reply.code.as_str(), id))
+/// The code of a reply. Not what it answers: what a sender writes there in place of an id may be anything.
+pub fn code(reply: &[u8]) -> Option<&'static str> {
+    Some(Reply::read(reply).ok()?.code.as_str())
 }
 
 /// AA or CA. With an error beside it the sender contradicts itself, unless the error is none (0) or only a warning; a line that cannot be read may

@@ -51,6 +51,7 @@ pub struct Instruments {
     pub deliveries: IntGaugeVec,
     pub open_deliveries: IntGauge,
     pub evidence_overdue: IntGaugeVec,
+    pub alarms: IntCounterVec,
     pub gate: IntGaugeVec,
     pub paused: IntGaugeVec,
     pub inbound: IntCounterVec,
@@ -133,6 +134,16 @@ impl Instruments {
                 IntCounterVec::new(
                     opts("inbound_messages_total", "Messages from the EPR since the start, by what became of them."),
                     &["endpoint", "state"],
+                ),
+            ),
+            alarms: kept(
+                &r,
+                IntCounterVec::new(
+                    opts(
+                        "alarms_total",
+                        "What a person had to be called for since the start, by kind; the log names the delivery.",
+                    ),
+                    &["endpoint", "kind"],
                 ),
             ),
             inbound_silence: gauges(

@@ -95,6 +95,10 @@ impl Metrics {
             let last_inbound = if watched.listens { self.read_inbound(store, watched, now).await? } else { None };
             endpoints.insert(watched.id.clone(), Reading { counts, state, last_inbound });
         }
+        for (endpoint, kind, count) in store.alarms() {
+            let counter = self.instruments.alarms.with_label_values(&[endpoint.as_str(), kind]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
         let mut readings = self.readings();
         readings.endpoints = endpoints;
         readings.open_deliveries = store.open_deliveries();

@@ -1,6 +1,7 @@
 //! Accepting an entry: the deliveries it makes, and what it does to the ones before it.
 
 use super::super::error::{Refusal, StoreError, WriteError};
+use super::super::news::{Alarm, News};
 use super::super::record::{Actor, Lane, Step};
 use super::super::rows::{Keys, View};
 use super::super::writer::Ctx;
@@ -267,31 +268,21 @@ pub(in crate::store) fn happen(
     });
     view.put_delivery(delivery.clone());
     names::keep(view, ctx, &delivery, happened, &policy)?;
-    let reason = |d: &Delivery| d.park.as_ref().map(|p| p.reason);
-    if reason(&delivery) == Some(ParkReason::Misfiled) && reason(before) != Some(ParkReason::Misfiled) {
-        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it stands in the record of somebody else; a person must have it taken out there now");
-    }
-    // Whatever holds it, what it takes back may be read there meanwhile. Who parks one by hand knows.
-    let stuck = |d: &Delivery| reason(d).filter(|r| d.action == EntryAction::Withdraw && *r != ParkReason::ByPerson);
-    if let Some(why) = stuck(&delivery).filter(|_| stuck(before) != stuck(&delivery)) {
-        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, reason = why.code(), "ALARM: a withdrawal waits for a person, and what it takes back may stand in the record; a person must look there now");
-    }
-    let is_cancelled = before.state == State::Cancelled && delivery.state == State::Cancelled;
-    if is_cancelled && !before.may_have_been_received() && delivery.may_have_been_received() {
-        tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it was given up as never received, and its endpoint says now that it has it; a person must look in the record now");
+    for alarm in alarms(before, &delivery) {
+        call(view, &delivery, alarm);
     }
     follow(view, ctx, before, &delivery)?;
     if before.filed_at.is_none() && delivery.state == State::Filed {
         let mut later = view.chain(delivery.subject.uuid(), &delivery.endpoint);
         later.retain(|d| d.lane_seq > delivery.lane_seq);
         if chain::stands_beside(&delivery, &later) {
-            tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it reached the record after a newer version had gone without it: both may stand there, and a person must look now");
+            call(view, &delivery, Alarm::StandsBeside);
             let filed = view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery);
             let why = "it reached the record after a newer version had gone without it";
             return happen(view, ctx, &filed, &Happened::StandsBeside { why }, "bridge");
         }
         if chain::stands_alone(before, &later) {
-            tracing::warn!(delivery = %delivery.id, endpoint = %delivery.endpoint, "ALARM: it was withdrawn as never received, and the record has it: a person must have it taken out there now");
+            call(view, &delivery, Alarm::StandsAlone);
             let filed = view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery);
             let why = "it was withdrawn as never received, and has reached the record all the same";
             return happen(view, ctx, &filed, &Happened::StandsBeside { why }, "bridge");
@@ -299,6 +290,29 @@ pub(in crate::store) fn happen(
     }
     // What follows can change it once more.
     Ok(view.deliveries.get(&delivery.id).cloned().unwrap_or(delivery))
+}
+
+/// A person has to look in the record itself.
+fn call(view: &mut View, d: &Delivery, alarm: Alarm) {
+    view.news.push(News::Alarm { delivery: d.id, endpoint: d.endpoint.clone(), alarm });
+}
+
+/// What a change calls a person for.
+fn alarms(before: &Delivery, after: &Delivery) -> Vec<Alarm> {
+    let reason = |d: &Delivery| d.park.as_ref().map(|p| p.reason);
+    let is_misfiled = |d: &Delivery| reason(d) == Some(ParkReason::Misfiled);
+    // Whatever holds it, what it takes back may be read there meanwhile. Who parks one by hand knows.
+    let stuck = |d: &Delivery| reason(d).filter(|r| d.action == EntryAction::Withdraw && *r != ParkReason::ByPerson);
+    let is_given_up = before.state == State::Cancelled && after.state == State::Cancelled;
+    let mut alarms = Vec::new();
+    if is_misfiled(after) && !is_misfiled(before) {
+        alarms.push(Alarm::Misfiled);
+    }
+    alarms.extend(stuck(after).filter(|_| stuck(before) != stuck(after)).map(Alarm::WithdrawalWaits));
+    if is_given_up && !before.may_have_been_received() && after.may_have_been_received() {
+        alarms.push(Alarm::GivenUpAndThere);
+    }
+    alarms
 }
 
 /// What a change means for the version it waits for or speaks of, and for those that wait for it or speak of it. Each change that follows comes

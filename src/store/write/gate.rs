@@ -1,6 +1,7 @@
 //! The endpoint's gate: what an attempt taught of the endpoint itself, whom that holds back, and what is one delivery's own trouble.
 
 use super::super::error::WriteError;
+use super::super::news::News;
 use super::super::record::{EndpointState, Gate, Lease, SILENT_MAX};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
@@ -101,10 +102,11 @@ impl Settle {
         }
         match (before.gate, state.gate) {
             (Gate::Open, Gate::Closed) => {
-                tracing::warn!(endpoint = %self.endpoint, because = %state.because, "the endpoint is closed; what is for it waits, and it is tried again by itself");
+                let (endpoint, because) = (self.endpoint.clone(), state.because.clone());
+                view.news.push(News::GateClosed { endpoint, because });
             }
             (Gate::Closed | Gate::Probing, Gate::Open) => {
-                tracing::info!(endpoint = %self.endpoint, "the endpoint is open again")
+                view.news.push(News::GateOpen { endpoint: self.endpoint.clone() });
             }
             _ => {}
         }

@@ -204,7 +204,15 @@ async fn a_withdrawal_that_cannot_name_its_document_is_an_alarm_at_once_and_goes
         assert!(bridge.claim(&anew(), 10).await.is_empty());
         let control_id = bridge.control_id(second).await;
         bridge.late(&anew(), &control_id, verdict(Meaning::Positive, Level::Application, "AA")).await;
-        bridge.claim_only(&anew(), withdrawal).await;
+        let counted =
+            |word: &str| bridge.store.alarms().iter().find(|(_, w, _)| *w == word).map(|(e, _, n)| (e.clone(), *n));
+        assert_eq!(counted("withdrawal_cannot_name_document"), Some((anew(), 1)));
+        let claimed = bridge.claim_only(&anew(), withdrawal).await;
+        // Whatever else holds it, somebody is called as well: what it takes back may be read there.
+        assert_eq!(counted("withdrawal_waits"), None);
+        let held = Happened::Held { reason: ParkReason::NoMappedStaffId, detail: String::new() };
+        bridge.store.settle(bridge.settling(&claimed, None, held, Feeling::Nothing)).await.unwrap();
+        assert_eq!((bridge.state(withdrawal).await, counted("withdrawal_waits")), ("PARKED", Some((anew(), 1))));
         bridge.check_columns().await;
         bridge.close().await;
     }
