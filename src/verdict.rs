@@ -99,26 +99,10 @@ pub fn outage(reply: &[u8], rules: &ReplyRules, verdict: &Verdict) -> Option<Out
     }
 }
 
-/// What the reply to a question says of the endpoint, where it is no answer of the record's. `None`: it is one.
-pub fn unheard(reply: &[u8], rules: &ReplyRules) -> Option<Unheard> {
+/// Whether the reply to a question is no answer of the record's: in words that are safe to show.
+pub fn unread(reply: &[u8]) -> Option<String> {
     let reply = http_message::Reply::parse(reply).ok()?;
-    let why = || format!("it answers {} with nothing of its own: a gateway's page, or none", reply.status);
-    match reply.status {
-        503 if !is_its_own(&reply, rules) => Some(Unheard::Away(Outage::ShutOut(why()))),
-        500.. if !is_its_own(&reply, rules) => Some(Unheard::Away(Outage::Silent(why()))),
-        // It may let us write and not read: nothing that is sent has to wait for that.
-        401 | 403 | 407 | 408 | 425 | 429 | 500.. => Some(Unheard::NotRead),
-        _ => None,
-    }
-}
-
-/// Why a question was not answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unheard {
-    /// Nobody is there.
-    Away(Outage),
-    /// It does not let us read, or cannot now.
-    NotRead,
+    matches!(reply.status, 401 | 403 | 407 | 408 | 425 | 429 | 500..).then(|| format!("it answers {}", reply.status))
 }
 
 fn is_its_own(reply: &http_message::Reply, rules: &ReplyRules) -> bool {
@@ -361,16 +345,15 @@ mod tests {
             assert_eq!(said, shut_out, "{status} {body}");
         }
         for (status, body, away) in [
-            (503, "<html/>", Some(true)),
-            (500, "", Some(true)),
-            (500, own, Some(false)),
-            (401, "", Some(false)),
-            (403, own, Some(false)),
-            (404, own, None),
-            (200, own, None),
+            (503, "<html/>", true),
+            (500, own, true),
+            (401, "", true),
+            (403, own, true),
+            (404, "<html/>", false),
+            (200, "<html/>", false),
+            (200, own, false),
         ] {
-            let said = unheard(&of(status, body), &rules).map(|u| matches!(u, Unheard::Away(_)));
-            assert_eq!(said, away, "{status} {body}");
+            assert_eq!(unread(&of(status, body)).is_some(), away, "{status} {body}");
         }
     }
 

@@ -195,9 +195,10 @@ pub(super) fn path(node: &Node) -> Parsed<PathBuf> {
     Ok(node.place.source.base.join(text))
 }
 
-/// However a folder is written, by one name: a slash more, `./`, `..` and links are the same place.
+/// However a folder is written, by one name: a slash more, `./` and `..` are the same place. By its letters alone: a share whose server is gone would hold up
+/// whoever looks at it, and a start with it.
 pub(super) fn same_place(path: &Path) -> String {
-    let whole = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut cleaned = PathBuf::new();
     for part in whole.components() {
         match part {

@@ -74,6 +74,11 @@ pub enum Answer {
         /// Codes only, never text that could name a patient.
         code: String,
     },
+    /// It did not let itself be read: a gateway's page, or our credentials. Nothing of the record's own was said.
+    NotRead {
+        /// Codes only.
+        code: String,
+    },
     /// It did not answer.
     NotHeard { why: String },
 }
@@ -83,7 +88,7 @@ impl Answer {
     pub fn is_news(&self) -> bool {
         match self {
             Self::Found { .. } | Self::Received { .. } | Self::NotDelivered { .. } | Self::Misfiled { .. } => true,
-            Self::NotFound | Self::CannotSay { .. } | Self::NotHeard { .. } => false,
+            Self::NotFound | Self::CannotSay { .. } | Self::NotRead { .. } | Self::NotHeard { .. } => false,
         }
     }
 }

@@ -122,23 +122,35 @@ fn a_record_that_never_says_anything_clear_is_not_asked_for_ever() {
 }
 
 #[test]
-fn what_was_received_is_asked_about_until_it_is_overdue_however_unclear_the_answers() {
+fn what_was_received_is_asked_about_until_it_is_overdue_however_often_the_record_cannot_be_read() {
     let p = asking_policy();
+    let not_read = || Answer::NotRead { code: "it answers 503".into() };
     let mut d = attempt(&p, replied(aa()));
-    for n in 1..=p.asks.max_unclear * 3 {
-        d = ask(&d, &p, i64::from(n) * 500, unclear());
-        assert!(d.state == State::Accepted && d.asking.is_some(), "{n}");
+    let due = |d: &Delivery| d.next_attempt_at.expect("it asks on").as_second() - at(0).as_second();
+    let (mut second, mut asks, mut longest) = (due(&d), 0, 0);
+    let overdue = i64::try_from(p.evidence_overdue_after.as_secs()).expect("short");
+    while second < overdue {
+        d = ask(&d, &p, second, not_read());
+        assert!(d.state == State::Accepted && d.asking.is_some(), "{asks}");
+        let next = due(&d);
+        longest = longest.max(next - second);
+        (second, asks) = (next, asks + 1);
     }
-    let overdue = i64::try_from(p.evidence_overdue_after.as_secs()).expect("short") + 10;
-    d = ask(&d, &p, overdue, unclear());
+    assert!(asks > p.asks.max_unclear && asks < 400 && longest == 12 * 60, "{asks} asks, {longest} s at the longest");
+    d = ask(&d, &p, second + 10, not_read());
     assert!(d.state == State::Accepted && d.asking.is_none(), "whoever lists the overdue has it");
-    // And a clear answer begins the count anew.
+    // An answer that says neither is one, and comes to an end.
     let mut d = attempt(&p, replied(aa()));
     for n in 1..=p.asks.max_unclear {
-        d = ask(&d, &p, i64::from(n) * 1000, unclear());
-        d = ask(&d, &p, i64::from(n) * 1000 + 500, Answer::NotFound);
+        d = ask(&d, &p, i64::from(n) * 500, unclear());
     }
-    assert_eq!(d.asking.map(|a| a.unclear), Some(0));
+    assert_eq!((d.state, d.asking), (State::Accepted, None));
+    // Where nobody knows whether it was received a person looks in the end.
+    let mut d = attempt(&p, no_answer());
+    for n in 1..=p.asks.max_unclear {
+        d = ask(&d, &p, i64::from(n) * 1000, not_read());
+    }
+    assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
 }
 
 #[test]

@@ -152,6 +152,7 @@ fn happenings() -> Vec<Happened> {
         Happened::Asked { answer: Answer::NotFound, reply: Some(reply()) },
         Happened::Asked { answer: Answer::CannotSay { code: "HTTP 500".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::NotHeard { why: "silence".into() }, reply: None },
+        Happened::Asked { answer: Answer::NotRead { code: "it answers 503".into() }, reply: None },
     ];
     for meaning in MEANINGS {
         for level in LEVELS {

@@ -181,6 +181,9 @@ fn an_answer_to_a_referral_that_no_list_can_name_is_filed_by_its_acknowledgement
     let acked = |p: &EndpointPolicy, d: &Delivery| after(d, p, &[Happened::Claimed, begun(), replied(aa())]).state;
     assert_eq!(acked(&p, &reply), State::Filed);
     assert_eq!(acked(&p, &fresh()), State::Accepted, "a note is a document");
+    let enhanced = EndpointPolicy { ack_mode: AckMode::Enhanced, ..p.clone() };
+    let on_its_way = after(&reply, &enhanced, &[Happened::Claimed, begun(), replied(ca())]);
+    assert_eq!(on_its_way.state, State::Accepted, "an engine has it, and the application may refuse it");
     let listed = EndpointPolicy { replies_are_documents: true, ..p.clone() };
     assert_eq!(acked(&listed, &reply), State::Accepted);
     let reported = EndpointPolicy { filed_by: FiledBy::VendorReport, ..p };

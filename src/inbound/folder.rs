@@ -6,6 +6,7 @@
 use super::reconcile::{Reconciling, read_list, reconcile};
 use crate::adapter::{InUse, ResultId};
 use crate::domain::ambient::Clock;
+use crate::domain::decide::later;
 use crate::domain::delivery::{Delivery, EvidenceKind};
 use crate::domain::ids::{EntryId, ReplyId};
 use crate::domain::organisation::{EndpointId, OdsCode};
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,13 +87,13 @@ struct Watched {
     key: &'static str,
     folder: PathBuf,
     beside: Beside,
-    /// Taken in, and not to be moved: they are not taken in again and again.
-    left: HashSet<(String, Timestamp)>,
+    /// Taken in, and not to be moved, with when that is tried again: they are not taken in at every look.
+    left: HashMap<(String, Timestamp), Timestamp>,
 }
 
 impl Watched {
     fn new(key: &'static str, folder: PathBuf) -> Self {
-        Self { key, folder, beside: Beside::default(), left: HashSet::new() }
+        Self { key, folder, beside: Beside::default(), left: HashMap::new() }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -105,6 +106,11 @@ impl Watched {
 
 /// A folder that has not answered by then hangs.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// So long one that could not be moved stays where it is before that is tried again.
+const LEFT_FOR: Duration = Duration::from_secs(600);
+/// One look reads files for so long, or so much; the others wait for the next.
+const LOOK_FOR: Duration = Duration::from_secs(20);
+const LOOK_BYTES: usize = 64 * 1024 * 1024;
 /// Files that could not be moved, and are remembered: beyond, they are taken in again, which changes nothing.
 const LEFT_MAX: usize = 10_000;
 
@@ -139,6 +145,8 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
             fitted.pack.manifest.result.iter().flat_map(|r| r.endings.keys().cloned()).collect()
         }
     };
+    let now = source.clock.now();
+    watched.left.retain(|_, again| *again > now);
     for file in still(source, watched, endings).await? {
         let place = (file.name.clone(), file.changed);
         let taken = if is_lists { list(source, watched, file).await } else { result(source, watched, file).await };
@@ -148,7 +156,7 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
             Err(Trouble::Folder(kind)) => {
                 tracing::error!(endpoint = %source.endpoint, folder = watched.key, reason = %kind, changed = %place.1, "a file that was taken in cannot be moved into done or unread below its folder; it stays where it is: let the bridge write there");
                 if watched.left.len() < LEFT_MAX {
-                    watched.left.insert(place);
+                    watched.left.insert(place, later(source.clock.now(), LEFT_FOR));
                 }
             }
             Err(e) => return Err(e),
@@ -160,10 +168,11 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
 /// The files with one of these endings that have not changed for the settle time, by name. Others are somebody else's.
 async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -> Result<Vec<Found>, Trouble> {
     let (folder, settle, max) = (watched.folder.clone(), source.settle_time, source.max_file_bytes);
-    let left = watched.left.clone();
+    let left: HashSet<(String, Timestamp)> = watched.left.keys().cloned().collect();
     let endpoint = source.endpoint.clone();
     let now = source.clock.now();
     watched.blocking(move || {
+        let (begun, mut read) = (std::time::Instant::now(), 0);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let entry = entry?;
@@ -177,7 +186,7 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
         names.sort_unstable();
         let mut found = Vec::new();
         for name in names {
-            if found.len() >= FILES_A_ROUND {
+            if found.len() >= FILES_A_ROUND || begun.elapsed() > LOOK_FOR || read > LOOK_BYTES {
                 break;
             }
             let path = folder.join(&name);
@@ -193,7 +202,10 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
             }
             let bytes = match std::fs::read(&path) {
                 _ if meta.len() > max as u64 => None,
-                Ok(bytes) => Some(bytes),
+                Ok(bytes) => {
+                    read += bytes.len();
+                    Some(bytes)
+                }
                 // One file that cannot be read holds up no other.
                 Err(e) => {
                     let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
@@ -371,9 +383,16 @@ async fn away(watched: &Watched, file: Found, to: &'static str) -> Result<(), Tr
                 let short = file.changed.as_nanosecond();
                 target = folder.join(format!("{}.{short}", file.name));
             }
-            std::fs::rename(file.folder.join(&file.name), target)?;
+            match std::fs::rename(file.folder.join(&file.name), target) {
+                // Somebody else has moved it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+                moved => moved?,
+            }
             for folder in [&folder, &file.folder] {
-                std::fs::File::open(folder)?.sync_all()?;
+                // Read again after a crash, it changes nothing.
+                if let Err(e) = std::fs::File::open(folder).and_then(|f| f.sync_all()) {
+                    tracing::warn!(reason = %e.kind(), "a folder that files are moved in cannot be made safe on disk");
+                }
             }
             Ok(())
         })

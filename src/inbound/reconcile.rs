@@ -162,8 +162,9 @@ pub async fn reconcile(
     if of_day.len() > DAY_MAX {
         return Err(ReconcileError::TooMany);
     }
-    // What is no document there nothing can list.
-    of_day.retain(|d| r.replies_are_documents || d.kind() != EntryKind::ReferralReply);
+    // What is no document there nothing can list; what has not got there is told all the same.
+    let arrived = |d: &Delivery| matches!(d.state, State::Filed | State::Accepted);
+    of_day.retain(|d| r.replies_are_documents || d.kind() != EntryKind::ReferralReply || !arrived(d));
     let both: Vec<_> = of_day.iter().chain(&known).cloned().collect();
     let chains = r.store.chains_of(r.scope, r.endpoint, &both).await?;
     let named = named(r, listed, &known).await?;

@@ -90,7 +90,7 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
     let (happened, feeling) = match exchange.sent {
         Sent::Reply(bytes) => {
             let said = read_back.judge(&bytes, question);
-            let (answer, feeling) = answered(said, &bytes, &fitted.reply_rules, shared.clock.now());
+            let (answer, feeling) = answered(said, &bytes, shared.clock.now());
             replies.push(kept(id, bytes, shown(&answer), false));
             (Happened::Asked { answer, reply: Some(id) }, feeling)
         }
@@ -118,6 +118,7 @@ fn shown(answer: &Answer) -> Verdict {
         }
         Answer::NotFound => (Meaning::Unknown, "asked: not there".to_owned(), None),
         Answer::CannotSay { code } => (Meaning::Unknown, format!("asked: {code}"), None),
+        Answer::NotRead { code } => (Meaning::Unknown, format!("asked: {code}"), None),
         Answer::NotHeard { .. } => (Meaning::Unknown, "asked: no answer".to_owned(), None),
     };
     said(meaning, code, record_id)
@@ -136,6 +137,7 @@ pub(super) fn word(answer: &Answer) -> &'static str {
         Answer::Misfiled { .. } => "misfiled",
         Answer::NotFound => "not_found",
         Answer::CannotSay { .. } => "unclear",
+        Answer::NotRead { .. } => "not_read",
         Answer::NotHeard { .. } => "unheard",
     }
 }

@@ -1,11 +1,11 @@
 //! What a reply means; a large one is read beside everything else that goes on, because reading costs time by the byte.
 
 use super::wait::told_to_wait;
-use crate::adapter::{Fitted, ReplyRules};
+use crate::adapter::Fitted;
 use crate::domain::ask::Answer;
 use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::write::Feeling;
-use crate::verdict::{Outage, Unheard, outage, unheard, verdict};
+use crate::verdict::{Outage, outage, unread, verdict};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -40,19 +40,14 @@ impl From<Outage> for Feeling {
     }
 }
 
-/// What a reply to a question says, and what of the endpoint. Whoever is away has not answered.
-pub fn answered(answer: Answer, reply: &[u8], rules: &ReplyRules, now: Timestamp) -> (Answer, Feeling) {
-    let not_heard = |why: &str| Answer::NotHeard { why: why.to_owned() };
-    if let Some(Feeling::ToldToWait { why, wait }) = told_to_wait(reply, now) {
-        return (not_heard(&why), Feeling::ToldToWait { why, wait });
-    }
-    match unheard(reply, rules) {
-        Some(Unheard::Away(outage)) => {
-            let (Outage::Silent(why) | Outage::ShutOut(why)) = &outage;
-            (not_heard(why), outage.into())
-        }
-        Some(Unheard::NotRead) => (answer, Feeling::Nothing),
-        None => (answer, Feeling::Reached),
+/// What a reply to a question says, and what of the endpoint. A record that cannot be read may be written all the same: that holds up nothing that is sent.
+pub fn answered(answer: Answer, reply: &[u8], now: Timestamp) -> (Answer, Feeling) {
+    let Some(code) = unread(reply) else { return (answer, Feeling::Reached) };
+    let feeling = told_to_wait(reply, now).unwrap_or(Feeling::Nothing);
+    match answer {
+        // Of who carries it, where that is asked and not the record.
+        Answer::NotHeard { .. } => (answer, feeling),
+        _ => (Answer::NotRead { code }, feeling),
     }
 }
 

@@ -39,6 +39,20 @@ impl Drop for Wait {
     }
 }
 
+/// The work itself. However it ends, it hangs no more.
+struct End {
+    state: Arc<AtomicU8>,
+    hanging: Arc<AtomicIsize>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if self.state.swap(ENDED, Ordering::AcqRel) == LEFT_ALONE {
+            self.hanging.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
 impl Beside {
     /// Whether something was begun here that has not ended although nobody waits for it any more.
     pub fn hangs(&self) -> bool {
@@ -59,10 +73,10 @@ impl Beside {
         let (state, hanging) = (Arc::new(AtomicU8::new(RUNS)), self.hanging.clone());
         let wait = Wait { state: state.clone(), hanging: hanging.clone() };
         let begun = std::thread::Builder::new().name("ips-files".into()).spawn(move || {
-            let done = work();
-            if state.swap(ENDED, Ordering::AcqRel) == LEFT_ALONE {
-                hanging.fetch_sub(1, Ordering::AcqRel);
-            }
+            let done = {
+                let _end = End { state, hanging };
+                work()
+            };
             // Nobody may wait any more.
             let _ = tell.send(done);
         });
@@ -72,12 +86,8 @@ impl Beside {
         }
         match tokio::time::timeout(within, told).await {
             Ok(Ok(done)) => Ok(done),
-            // The thread ended without a word: it panicked, and what it did nobody knows.
-            Ok(Err(_)) => {
-                wait.state.store(ENDED, Ordering::Release);
-                Err(NotDone::Hangs)
-            }
-            Err(_) => Err(NotDone::Hangs),
+            // Out of time; or the thread ended without a word: what it did nobody knows.
+            Ok(Err(_)) | Err(_) => Err(NotDone::Hangs),
         }
     }
 }

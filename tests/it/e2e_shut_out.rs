@@ -128,17 +128,25 @@ async fn a_gateways_page_to_one_note_alone_ends_in_front_of_a_person_and_to_ever
 async fn what_was_received_is_filed_when_the_record_can_be_read_again_however_often_it_could_not() {
     for status in [503, 401] {
         let shut: Arc<AtomicUsize> = Arc::new(AtomicUsize::new(1));
-        let (is_shut, posted) = (shut.clone(), Arc::new(std::sync::Mutex::new(String::new())));
+        let (is_shut, posted) = (shut.clone(), Arc::new(std::sync::Mutex::new(Vec::<serde_json::Value>::new())));
         let epr = WebEnd::start(move |_, got| match (is_question(got), is_shut.load(Ordering::SeqCst)) {
             (false, _) => {
-                *posted.lock().expect("whole") = String::from_utf8_lossy(&got.body).into_owned();
-                filed()
+                let mut resource: serde_json::Value = serde_json::from_slice(&got.body).expect("what was posted is JSON");
+                let mut posted = posted.lock().expect("whole");
+                let id = format!("doc-{}", posted.len());
+                resource["id"] = id.clone().into();
+                posted.push(resource);
+                Act::Say(reply(201, &format!("Location: DocumentReference/{id}\r\n"), ""))
             }
             (true, 0) => {
-                let mut resource: serde_json::Value =
-                    serde_json::from_str(&posted.lock().expect("whole")).expect("what was posted is JSON");
-                resource["id"] = "doc-1".into();
-                let bundle = serde_json::json!({ "resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{ "resource": resource }] });
+                let asked_for = |resource: &&serde_json::Value| {
+                    let id = resource["identifier"][0]["value"].as_str().unwrap_or("-");
+                    got.line.contains(id.split('^').next().unwrap_or("-"))
+                };
+                let posted = posted.lock().expect("whole");
+                let entries: Vec<_> =
+                    posted.iter().filter(asked_for).map(|r| serde_json::json!({ "resource": r })).collect();
+                let bundle = serde_json::json!({ "resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries });
                 say(200, &bundle.to_string())
             }
             (true, _) => page(status),
@@ -153,6 +161,10 @@ async fn what_was_received_is_filed_when_the_record_can_be_read_again_however_of
         client.until_state(written.id(), State::Accepted).await;
         until("it is asked", || epr.got().iter().filter(|g| is_question(g)).count() >= 12).await;
         assert_eq!(client.delivery(written.id()).await.state(), State::Accepted);
+        // What cannot be read can be written all the same.
+        assert_eq!(client.endpoint("epr").await.gate(), v1::EndpointGate::Open, "{status}");
+        let other = client.write(&client.person(1, "epr").await, "Rang another one.").await;
+        client.until_state(other.id(), State::Accepted).await;
         shut.store(0, Ordering::SeqCst);
         client.filed(written.id()).await;
         bridge.stop().await;

@@ -21,9 +21,9 @@ Both keep running until Ctrl-C. No TLS and no login: for this machine only.
   MLLP in   {inbound}
   its log   {log}
 
-  ips-bridge status --server http://{grpc}
-  ips-bridge outbox list --all --server http://{grpc}
-  ips-bridge endpoint pause {ENDPOINT} --because 'to see what happens' --yes --server http://{grpc}
+  {us} status --server http://{grpc}
+  {us} outbox list --all --server http://{grpc}
+  {us} endpoint pause {ENDPOINT} --because 'to see what happens' --yes --server http://{grpc}
 
   grpcurl -plaintext -d '{{\"trust_ods\": \"{TRUST}\"}}' {grpc} ips.v1.ReferralService/ListReferrals
 
@@ -32,6 +32,7 @@ Both keep running until Ctrl-C. No TLS and no login: for this machine only.
     print(s.ReferralServiceStub(grpc.insecure_channel(\"{grpc}\")).ListReferrals(m.ListReferralsRequest(trust_ods=\"{TRUST}\")))'
 
 What the pretend EPR sees from now on:",
+        us = ourselves(),
         log = log.display()
     ))?;
     loop {
@@ -44,6 +45,13 @@ What the pretend EPR sees from now on:",
             },
         }
     }
+}
+
+/// As somebody can type it where this was started.
+fn ourselves() -> String {
+    let us = std::env::current_exe().unwrap_or_else(|_| "ips-bridge".into());
+    let here = std::env::current_dir().ok();
+    here.as_deref().and_then(|here| us.strip_prefix(here).ok()).unwrap_or(&us).display().to_string()
 }
 
 /// `10:15:30.123 received MDM^T02 DEMO…: AA`

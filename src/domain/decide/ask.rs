@@ -6,7 +6,7 @@ use super::{later, misfiled, park, positive};
 use crate::domain::ask::{Answer, Asking, Because, NotThere};
 use crate::domain::delivery::{Delivery, EvidenceKind, ParkReason, State};
 use crate::domain::ids::ReplyId;
-use crate::domain::policy::{AfterUnknown, EndpointPolicy};
+use crate::domain::policy::{AfterUnknown, BackOff, EndpointPolicy};
 use crate::domain::verdict::{Level, Meaning, Verdict};
 use jiff::Timestamp;
 
@@ -114,6 +114,10 @@ pub(super) fn answered(
         }
         (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
         (Answer::CannotSay { code }, Some(asking), _) => Some(unclear(d, policy, asking, code, now, random)),
+        (Answer::NotRead { code }, Some(asking), _) => match asking.because {
+            Because::Accepted => Some(not_read(d, policy, asking, code, now)),
+            Because::OutcomeUnknown | Because::SaidDuplicate => Some(unclear(d, policy, asking, code, now, random)),
+        },
         (Answer::NotHeard { why }, Some(mut asking), _) => {
             // Nothing was changed by asking, so a record that is away parks nothing.
             asking.unheard = asking.unheard.saturating_add(1);
@@ -204,9 +208,7 @@ fn unclear(
     // A row of "not there" is one without gaps.
     asking.not_found = 0;
     asking.not_found_since = None;
-    // Of what was received only its own word is missing: it is asked for until it is overdue, however long the record does not let itself be read.
-    let goes_on = asking.because == Because::Accepted && !is_overdue(d, policy, now);
-    if asking.unclear >= policy.asks.max_unclear && !goes_on {
+    if asking.unclear >= policy.asks.max_unclear {
         let detail = format!("the record could not say whether it has it ({code})");
         return match asking.because {
             Because::OutcomeUnknown => park(d, ParkReason::OutcomeUnknown, &detail),
@@ -221,6 +223,23 @@ fn unclear(
     let wait = policy.back_off.wait(asking.unclear, random);
     again(d, asking, later(now, wait), &format!("the record could not say whether it has it ({code})"))
 }
+
+/// Of what was received only the record's word is missing: it is asked for until it is overdue, however long the record does not let itself be read, and ever
+/// less often.
+fn not_read(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, code: &str, now: Timestamp) -> String {
+    if is_overdue(d, policy, now) {
+        d.asking = None;
+        d.next_attempt_at = None;
+        return format!("the record does not let itself be read ({code}); the list of overdue entries has it");
+    }
+    asking.unheard = asking.unheard.saturating_add(1);
+    let waits = BackOff { cap: policy.back_off.cap.saturating_mul(SELDOM), ..policy.back_off };
+    let wait = waits.full(asking.unheard);
+    again(d, asking, later(now, wait), &format!("the record does not let itself be read ({code})"))
+}
+
+/// How much longer it is left alone in the end than what is sent again.
+const SELDOM: u32 = 12;
 
 /// Asks again at its next turn.
 fn again(d: &mut Delivery, asking: Asking, at: Timestamp, why: &str) -> String {

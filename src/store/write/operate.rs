@@ -165,10 +165,9 @@ impl Write for SetPaused {
         let by = self.call.actor.principal.clone();
         if let Some(first) = state.paused.as_ref().filter(|_| self.paused) {
             // One resume would lift both, and nobody would know of the first.
-            let what = format!(
-                "the endpoint is paused already, by {}: {}; it stays so, for that reason",
-                first.by, first.why.0
-            );
+            let (by, at) = (&first.by, first.at.strftime("%Y-%m-%d %H:%M:%SZ"));
+            let what =
+                format!("the endpoint is paused already, by {by} since {at}; it stays so, and its status says why");
             return Err(Refusal::WrongState(what).into());
         }
         state.paused = self.paused.then(|| Paused { by, why: Private(self.reason.clone()), at: ctx.now });
