@@ -81,8 +81,9 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
 }
 
 async fn listen(what: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|e| {
-        StartError::one(format!("{what} = \"{address}\": {e}; stop whatever uses it, or choose another port"))
+    TcpListener::bind(address).await.map_err(|e| StartError {
+        may_pass: e.kind() == std::io::ErrorKind::AddrInUse,
+        ..StartError::one(format!("{what} = \"{address}\": {e}; stop whatever uses it, or choose another port"))
     })
 }
 

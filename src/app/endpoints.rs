@@ -305,12 +305,20 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     Ok(Fitted { activation, pack: pack.clone(), settings, reply_rules, site, policy })
 }
 
-/// MSH-15 and MSH-16 ask for what `ack_mode` says is answered: an application acknowledgement that is asked for and that nobody waits for has no way in.
+/// MSH-15 and MSH-16 ask for what `ack_mode` says is answered. In original mode two answers to each message are one too many, and none of the
+/// application one too few.
 fn asked_otherwise(endpoint: &Endpoint, settings: &Map<String, Value>) -> Option<String> {
-    let asks = |name: &str| settings.get(name).and_then(Value::as_str).is_some_and(|v| !v.is_empty() && v != "NE");
-    (endpoint.ack_mode == AckMode::Original && asks("accept_ack") && asks("application_ack")).then(|| {
-        "settings.accept_ack and application_ack ask for an acknowledgement now and one later, and ack_mode = \"original\" takes the first for the only one; write ack_mode = \"enhanced\" with a way in for the later one, or leave them empty".into()
-    })
+    let of = |name: &str| settings.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (accept, application) = (of("accept_ack"), of("application_ack"));
+    match (endpoint.ack_mode, accept, application) {
+        (AckMode::Original, "AL", "AL") => Some(
+            "settings.accept_ack and application_ack ask for an acknowledgement now and one later, and ack_mode = \"original\" takes the first for the only one; write ack_mode = \"enhanced\" with a way in for the later one, or leave them empty".into(),
+        ),
+        (AckMode::Original, "AL" | "SU", "NE" | "ER") if endpoint.filed_by == FiledBy::ApplicationAck => Some(
+            "filed_by = \"application_ack\" waits for the application's acknowledgement, and settings.application_ack asks for none where all is well (MSH-16); leave both settings empty, or write ack_mode = \"enhanced\" and application_ack = \"AL\"".into(),
+        ),
+        _ => None,
+    }
 }
 
 /// Where config has the record asked, a pack that cannot is refused at start, not at the first note of unknown outcome.

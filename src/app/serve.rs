@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .what.join("\n"))]
 pub struct StartError {
-    what: Vec<String>,
+    pub(super) what: Vec<String>,
     /// Nothing is wrong with the configuration: the same start may go well later.
     pub may_pass: bool,
 }
@@ -274,7 +274,10 @@ fn percent(text: &str) -> String {
 
 /// Open deliveries to an endpoint that nobody serves would wait for ever, unseen.
 async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
-    let open = store.endpoints_with_open_deliveries(scope).await.map_err(StartError::one)?;
+    let open = store
+        .endpoints_with_open_deliveries(scope)
+        .await
+        .map_err(|e| StartError { may_pass: true, ..StartError::one(e) })?;
     let missing = unserved(config, &open);
     if missing.is_empty() { Ok(()) } else { Err(StartError::all(missing)) }
 }
@@ -333,7 +336,8 @@ async fn listen(
     let what = |e: &dyn std::fmt::Display| {
         StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
     };
-    let tcp = TcpListener::bind(listen.address).await.map_err(|e| what(&e))?;
+    let taken = |e: std::io::Error| StartError { may_pass: e.kind() == std::io::ErrorKind::AddrInUse, ..what(&e) };
+    let tcp = TcpListener::bind(listen.address).await.map_err(taken)?;
     let tls = listen.tls.as_ref().map(|t| tls::server(t, &[])).transpose().map_err(|e| what(&e))?;
     let settings = ListenerSettings {
         tls,
@@ -413,7 +417,8 @@ async fn listen_https(
     let what = |e: &dyn std::fmt::Display| {
         StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
     };
-    let tcp = TcpListener::bind(listen.address).await.map_err(|e| what(&e))?;
+    let taken = |e: std::io::Error| StartError { may_pass: e.kind() == std::io::ErrorKind::AddrInUse, ..what(&e) };
+    let tcp = TcpListener::bind(listen.address).await.map_err(taken)?;
     let tls = listen.tls.as_ref().map(|t| tls::server(t, &["http/1.1"])).transpose().map_err(|e| what(&e))?;
     let settings = https::ListenerSettings {
         tls,

@@ -14,6 +14,8 @@ use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::hold;
 use crate::store::peek;
 use crate::store::record::EndpointState;
+use crate::transport::beside::Beside;
+use crate::transport::folder::UNFINISHED;
 use crate::transport::tls::install_crypto_provider;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -75,7 +77,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         tried.push(store(&config.store).await);
         for endpoint in &ready {
             tried.push(endpoint_reached(endpoint).await);
-            tried.extend(folders_back(endpoint));
+            tried.extend(folders_back(endpoint).await);
         }
     }
     let mut warnings: Vec<_> = config.iter().flat_map(|c| &c.warnings).map(fault_json).collect();
@@ -88,7 +90,11 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
                 // What is active is told already; where nothing is, the start takes what is pinned.
                 pins.retain(|pin| !works(&pin.endpoint, &states));
                 faults.extend(pins.drain(..).map(|pin| pin.refused()));
-                faults.extend(unserved(config).await.iter().map(|what| said(what, None)));
+                match unserved(config).await {
+                    Some(missing) => faults.extend(missing.iter().map(|what| said(what, None))),
+                    None => warnings
+                        .push(said("the record could not be asked to which endpoints something is still to go", None)),
+                }
             }
             None => warnings.push(said("the record could not be asked which packs are active", None)),
         }
@@ -225,7 +231,9 @@ async fn endpoint_reached(endpoint: &Ready) -> Tried {
         _ => None,
     };
     let result = match reached {
-        Ok(_) if let Some(folder) = folder => can_be_used(&folder.path),
+        Ok(_) if let Some(folder) = folder => {
+            can_be_used(&folder.path, "that is where documents go", folder.write_timeout).await
+        }
         Ok(_) => Ok(match endpoint.sender.peer_certificate() {
             Some(certificate) => format!(
                 "reached over TLS; its certificate ({}) ends {}",
@@ -240,30 +248,37 @@ async fn endpoint_reached(endpoint: &Ready) -> Tried {
 }
 
 /// Where evidence comes from: a file that was taken in is moved below its folder.
-fn folders_back(endpoint: &Ready) -> Vec<Tried> {
+async fn folders_back(endpoint: &Ready) -> Vec<Tried> {
     let Transport::Folder(folder) = &endpoint.config.transport else { return Vec::new() };
-    let back = [("results", &folder.inbox.results), ("lists", &folder.inbox.lists)];
-    let tried = back.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?)));
-    tried
-        .map(|(key, path)| Tried {
+    let mut tried = Vec::new();
+    for (key, path) in [("results", &folder.inbox.results), ("lists", &folder.inbox.lists)] {
+        let Some(path) = path else { continue };
+        let result = can_be_used(path, "files that were taken in are moved below it", folder.write_timeout).await;
+        tried.push(Tried {
             what: format!("endpoint {} {key}", endpoint.config.id),
             place: path.display().to_string(),
-            result: can_be_used(path),
-        })
-        .collect()
+            result,
+        });
+    }
+    tried
 }
 
-/// Nothing is left there: the file that is tried has no name.
-fn can_be_used(folder: &Path) -> Result<String, String> {
-    std::fs::read_dir(folder).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            "there is no such folder; make it, for the bridge to read and to write".to_owned()
-        }
-        kind => format!("cannot be looked into: {kind}"),
-    })?;
-    tempfile::tempfile_in(folder)
-        .map_err(|e| format!("cannot be written into: {}; files that were taken in are moved below it", e.kind()))?;
-    Ok("there, and can be written into".into())
+/// A share whose server is gone is given so long. The file that is tried has a name that no import looks at, and is removed.
+async fn can_be_used(folder: &Path, why: &'static str, within: Duration) -> Result<String, String> {
+    let path = folder.to_owned();
+    let beside = Beside::default();
+    let tried = beside.run(within, move || {
+        std::fs::read_dir(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                "there is no such folder; make it, for the bridge to read and to write".to_owned()
+            }
+            kind => format!("cannot be looked into: {kind}"),
+        })?;
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&path);
+        file.map_err(|e| format!("cannot be written into: {}; {why}", e.kind()))?;
+        Ok("there, and can be written into".to_owned())
+    });
+    tried.await.unwrap_or_else(|_| Err(format!("does not answer within {} s", within.as_secs())))
 }
 
 async fn store(config: &Store) -> Tried {
@@ -296,9 +311,9 @@ async fn active_packs(config: &Config) -> Option<Vec<EndpointState>> {
 }
 
 /// What a start would be refused for.
-async fn unserved(config: &Config) -> Vec<String> {
+async fn unserved(config: &Config) -> Option<Vec<String>> {
     let looked = tokio::time::timeout(STORE_TIMEOUT, peek::open_endpoints(&app::store_url(&config.store))).await;
-    looked.map_or_else(|_| Vec::new(), |open| app::unserved(config, &open.unwrap_or_default()))
+    Some(app::unserved(config, &looked.ok()?.ok()?))
 }
 
 /// Whether a start goes on with what is active, whatever folder and pin say.

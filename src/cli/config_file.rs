@@ -9,7 +9,9 @@ pub const DEFAULT: &str = "config/ips-bridge.toml";
 
 /// $IPS_BRIDGE_CONFIG, or [`DEFAULT`].
 pub fn usual() -> PathBuf {
-    std::env::var_os("IPS_BRIDGE_CONFIG").map_or_else(|| PathBuf::from(DEFAULT), PathBuf::from)
+    std::env::var_os("IPS_BRIDGE_CONFIG")
+        .filter(|file| !file.is_empty())
+        .map_or_else(|| PathBuf::from(DEFAULT), PathBuf::from)
 }
 
 /// Reads a configuration and lays the process's environment over it.

@@ -133,12 +133,12 @@ fn shown(endpoint: Option<EndpointStatus>, json: bool, out: &mut Out) -> Result<
     } else {
         String::new()
     };
-    // What a gate that is open means to those who wait: nothing else would tell whether anything does.
+    // Each goes when it may: when its time has come, and what it follows has gone.
     let waiting = endpoint.queued + endpoint.backing_off;
     let waiting = match (waiting, endpoint.paused) {
         (0, _) => String::new(),
-        (n, true) => format!("; {} wait", deliveries(n)),
-        (n, false) => format!("; {} that waited go now", deliveries(n)),
+        (n, true) => format!("; {} held", deliveries(n)),
+        (n, false) => format!("; {} not sent yet", deliveries(n)),
     };
     out.line(format!("{}: {}{because}{waiting}", endpoint.endpoint_id, gate(&endpoint)))
 }

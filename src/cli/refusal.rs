@@ -76,7 +76,8 @@ impl From<Status> for Failure {
         if refusal.reason.is_empty() && nobody {
             let stranger = match refusal.what.as_str() {
                 what if what.contains("protocol error") => NO_BRIDGE,
-                what if what.contains("transport error") || what.contains("operation was canceled") => PERHAPS_TLS,
+                what if what.contains("transport error") => PERHAPS_TLS,
+                what if what.contains("operation was canceled") => PERHAPS_EITHER,
                 _ => "",
             };
             Self::Unreachable(format!("the bridge did not answer: {refusal}{stranger}"))
@@ -90,6 +91,8 @@ const NO_BRIDGE: &str = "\n  try     what listens there speaks no gRPC and may b
 
 const PERHAPS_TLS: &str =
     "\n  try     with [server.tls] the bridge is at https://…, and wants --ca and our own certificate (--cert, --key)";
+
+const PERHAPS_EITHER: &str = "\n  try     what listens there may be no bridge; or it has [server.tls], and is at https://… with --ca, --cert and --key";
 
 /// What calls and what they take are named here, and in commands.
 const NAMES: [(&str, &str); 2] = [
@@ -116,10 +119,16 @@ fn as_option(field: &str) -> String {
         "version" => "--version",
         "endpoint_id" | "selection.endpoint_id" => "endpoint",
         "delivery_id" | "inbound_message_id" => "ID",
-        _ if field.starts_with("selection.delivery_ids") => "ID",
+        _ if field.starts_with("selection.delivery_ids") => return nth_id(field),
         _ => field,
     };
     option.to_owned()
+}
+
+/// `selection.delivery_ids[3]`: the fourth that was named.
+fn nth_id(field: &str) -> String {
+    let number = field.split(['[', ']']).nth(1).and_then(|n| n.parse::<usize>().ok());
+    number.map_or_else(|| "ID".to_owned(), |n| format!("ID {}", n + 1))
 }
 
 /// Where a command can do something else than a call could: its request id is new every time.
@@ -175,7 +184,7 @@ mod tests {
           reason  FIELD_VIOLATIONS
           do      Mend all that is named below. Nothing was done.
           field   --because: must not be empty
-          field   ID: is no id
+          field   ID 4: is no id
         ");
     }
 

@@ -38,7 +38,12 @@ impl Refused {
     pub fn of_line(line: &str) -> Self {
         let (id, why) = line.split_once(": ").unwrap_or(("", line));
         let why = as_options(why);
-        Self { id: id.to_owned(), shown: why.clone(), why, reason: String::new() }
+        let reason = match () {
+            () if why.contains("there is no such") => "NOT_FOUND",
+            () if why.contains("--acknowledge-may-be-in-record") => "MAY_BE_IN_RECORD",
+            () => "WRONG_STATE",
+        };
+        Self { id: id.to_owned(), shown: why.clone(), why, reason: reason.to_owned() }
     }
 }
 

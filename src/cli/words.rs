@@ -90,8 +90,10 @@ pub fn park_reasons() -> impl TypedValueParser<Value = ParkReason> {
     parser(&WORDS)
 }
 
+/// Of whom something can wait.
 pub fn waiting_for() -> impl TypedValueParser<Value = WaitingFor> {
-    static WORDS: LazyLock<Vec<[String; 2]>> = LazyLock::new(words::<WaitingFor>);
+    static WORDS: LazyLock<Vec<[String; 2]>> =
+        LazyLock::new(|| words::<WaitingFor>().into_iter().filter(|[written, _]| written != "nobody").collect());
     parser(&WORDS)
 }
 

@@ -59,7 +59,6 @@ pub(super) fn read(listen: &mut Section<'_>, owner: Option<&Trust>, types: Types
         listen.fault("accept", format!("has more than {MAX_RULES} rules"), "join some of them");
         rules.truncate(MAX_RULES);
     }
-    teams_left_out(listen, owner, &rules);
     Accept { rules }
 }
 
@@ -68,27 +67,6 @@ fn covers(wide: &str, pattern: &str) -> bool {
     match (wide.strip_suffix("^*"), pattern.strip_suffix("^*")) {
         (Some(_), Some(_)) | (None, _) => wide == pattern,
         (Some(_), None) => names(wide, pattern),
-    }
-}
-
-/// A referral to a team of the trust's that no rule lists is answered and forgotten.
-fn teams_left_out(listen: &Section<'_>, owner: Option<&Trust>, rules: &[AcceptRule]) {
-    let Some(owner) = owner else { return };
-    let by_team: Vec<&AcceptRule> = rules.iter().filter(|r| !r.teams.is_empty()).collect();
-    let out: Vec<&str> = owner
-        .teams
-        .iter()
-        .map(|t| &t.id)
-        .filter(|id| !by_team.iter().any(|r| r.teams.contains(id)))
-        .map(TeamId::as_str)
-        .collect();
-    if let Some(first) = by_team.first().filter(|_| !out.is_empty()) {
-        let what = format!(
-            "has rules by team (\"{}\"), and none lists {}: a referral to one of those is answered as taken, and ignored",
-            first.name,
-            out.join(", ")
-        );
-        listen.warn("accept", what, "list every team whose referrals come this way");
     }
 }
 

@@ -208,6 +208,7 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> (Config, Vec<HalfRead>) {
     let root = &roots[0];
     relations::endpoints(&endpoints, &declared.retired, root);
     relations::boxes(&endpoints, root);
+    relations::teams_left_out(&endpoints, &trusts, root);
     relations::listeners(&server, &server_table, &endpoints);
     relations::doubts(&server, &limits, &trusts, &endpoints, &principals, root);
     routes::gaps(&routes, &trusts, &endpoints, root);

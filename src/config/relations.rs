@@ -10,7 +10,8 @@ use super::server::Server;
 use super::transport::Transport;
 use super::trust::Trust;
 use super::values::{same_place, show_duration};
-use crate::domain::organisation::EndpointId;
+use crate::domain::accept::{AcceptRule, Judged};
+use crate::domain::organisation::{EndpointId, TeamId};
 use crate::domain::policy::{Environment, FiledBy};
 use std::net::{IpAddr, SocketAddr};
 
@@ -75,6 +76,39 @@ pub(super) fn endpoints(all: &[Endpoint], retired: &[EndpointId], root: &Section
                 );
                 findings.fault(&e.places.id, what, "give each endpoint its own, 0 to 4 characters of A-Z and 0-9");
             }
+        }
+    }
+}
+
+/// What makes a referral, as rules name it.
+const REFERRALS: [&str; 2] = ["REF^I12", "ServiceRequest"];
+
+/// A referral to a team of the trust's whose referrals no listener takes is answered as taken, and ignored.
+pub(super) fn teams_left_out(all: &[Endpoint], trusts: &[Trust], root: &Section<'_>) {
+    for trust in trusts {
+        let of_trust = all.iter().filter(|e| e.trust == trust.ods);
+        // Each listener's word on each message that makes one: the rule, or nothing where it has no rules and takes all.
+        let judging: Vec<(&Endpoint, Option<&AcceptRule>)> = of_trust
+            .flat_map(|e| {
+                let accepts = e.listen.iter().map(|l| &l.accept).chain(e.listen_https.iter().map(|l| &l.accept));
+                let rules = accepts.flat_map(|accept| REFERRALS.iter().map(|message| accept.judge(message)));
+                rules.filter_map(move |judged| match judged {
+                    Judged::Taken(rule) => Some((e, rule)),
+                    Judged::Unlisted => None,
+                })
+            })
+            .collect();
+        let takes =
+            |team: &TeamId| judging.iter().any(|(_, rule)| rule.is_none_or(|r| r.takes_team(Some(team.as_str()))));
+        let out: Vec<&str> = trust.teams.iter().map(|t| &t.id).filter(|t| !takes(t)).map(TeamId::as_str).collect();
+        if let Some((endpoint, Some(rule))) = judging.first().filter(|_| !out.is_empty()) {
+            let what = format!(
+                "the accept rule \"{}\" takes referrals by team, and no listener of {} takes one for {}: it would be answered as taken, and ignored",
+                rule.name,
+                trust.ods,
+                out.join(", ")
+            );
+            root.reading.findings.warn(&endpoint.places.id, what, "list every team whose referrals come this way");
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct OpenFolder {
 }
 
 /// Before its time a file has this beginning: watchers are told to look for other names, and it is never ours to send.
-const UNFINISHED: &str = ".ips-unfinished-";
+pub const UNFINISHED: &str = ".ips-unfinished-";
 
 impl Folder {
     pub fn new(settings: FolderSettings) -> Self {

@@ -195,6 +195,17 @@ fn cases_are_left_out_by_name_or_by_how_they_begin() {
     assert_eq!(done("[without]\nexamples = [\"parse-ref*\"]\n"), ["parse-ref-mine", "parse-adt-a01:"], "its own stays");
 }
 
+/// It would choose nothing, and the base's own go on being chosen.
+#[test]
+fn a_misspelt_repetition_is_a_fault_on_its_own_line() {
+    let (_folder, pack) = over("[repetitions]\nother_number = \"4=NH\"\nnhs_numbr = \"4=NHS\"\n", &[]);
+    let faults = shown(&check(&pack, verdict).faults);
+    let said: Vec<_> = faults.iter().filter(|f| f.contains("[repetitions]")).collect();
+    let line = HEAD.lines().count() + 3;
+    assert_eq!(said.len(), 1, "{faults:?}");
+    assert!(said[0].starts_with(&format!("adapter.toml:{line}: ")) && said[0].contains("nhs_number"), "{}", said[0]);
+}
+
 #[test]
 fn a_doubt_names_the_file_and_line_where_its_row_stands() {
     let doubts = |id: &str| -> Vec<String> {

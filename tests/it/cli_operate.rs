@@ -158,7 +158,8 @@ async fn parked_deliveries_are_found_tried_again_and_given_up() {
     assert_eq!((as_json["matched"].as_u64(), as_json["refused"][0]["id"].as_str()), (Some(1), Some(&*second)));
     // One that is not there stops no other, named twice is once, and what is no id at all stops everything before anything is done.
     let unknown = "01JNBRZC5M8Q4T7V9XA2E3F4G1";
-    let some = ["outbox", "rerender", unknown, &*first, &*first, "--because", "looked"];
+    let otherwise = first.to_lowercase();
+    let some = ["outbox", "rerender", unknown, &*first, &*otherwise, "--because", "looked"];
     let told = bridge.run(&[&some[..], &["--dry-run", "--json"]].concat()).exits(1).json();
     assert_eq!((&told["matched"], &told["done_count"], &told["done"][0]), (&2.into(), &1.into(), &(&*first).into()));
     assert_eq!((&told["refused"][0]["id"], &told["refused"][0]["reason"]), (&unknown.into(), &"NOT_FOUND".into()));
@@ -167,6 +168,9 @@ async fn parked_deliveries_are_found_tried_again_and_given_up() {
     until(&bridge, &first, "PARKED").await;
     let retried = ["outbox", "retry", &*second, &*first, &*first, "--because", "looked", "--dry-run", "--json"];
     let told = bridge.run(&retried).exits(1).json();
+    assert_eq!(told["refused"][0]["reason"], "WRONG_STATE");
+    let wrong = bridge.run(&["outbox", "park", &*first, "--because", "", "--yes"]).exits(2);
+    assert!(wrong.err.contains("field   --because"), "{}", wrong.err);
     assert_eq!(
         (&told["matched"], &told["done"][0], &told["refused"][0]["id"]),
         (&2.into(), &(&*first).into(), &(&*second).into())

@@ -102,22 +102,24 @@ fn unused(pack: &Pack, faults: &mut Faults) {
     }
 }
 
-/// A name that no path writes between its brackets chooses nothing: in a pack over another it may be one of the base's, misspelt.
+/// A name that no map writes chooses nothing: in a pack over another it may be one of the base's, misspelt.
 fn repetitions(pack: &Pack, faults: &mut Faults) {
-    let Some(text) = pack.sources.text(FILE, faults) else { return };
-    let Some(Ok(manifest)) = text.contains("[repetitions]").then(|| text.parse::<toml::Table>()) else { return };
-    let own = manifest.get("repetitions").and_then(toml::Value::as_table);
-    let maps: Vec<_> =
-        pack.sources.under("maps").filter_map(|path| pack.sources.bytes(path)).map(String::from_utf8_lossy).collect();
-    let in_brackets = maps.iter().flat_map(|text| text.split('[').skip(1)).filter_map(|rest| rest.split(']').next());
+    let Some(texts) = pack.sources.manifests(faults) else { return };
+    let Some((own, bases)) = texts.split_last() else { return };
+    let Some(Ok(manifest)) = own.contains("[repetitions]").then(|| own.parse::<toml::Table>()) else { return };
+    let names = manifest.get("repetitions").and_then(toml::Value::as_table);
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let used: BTreeSet<&str> = in_brackets.flat_map(|choice| choice.split(|c| !is_word(c))).collect();
-    for name in own.into_iter().flat_map(toml::Table::keys).filter(|name| !used.contains(name.as_str())) {
-        let line = text.lines().position(|l| l.trim_start().trim_start_matches('"').starts_with(name.as_str()));
-        let line = line.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0);
+    let maps = pack.sources.under("maps").filter_map(|path| pack.sources.bytes(path)).map(String::from_utf8_lossy);
+    let maps: Vec<_> = maps.collect();
+    // Between a path's brackets, or as `only` or `unless`.
+    let used: BTreeSet<&str> = maps.iter().flat_map(|text| text.split(|c| !is_word(c))).collect();
+    let before: usize = bases.iter().map(|text| text.matches('\n').count()).sum();
+    for name in names.into_iter().flat_map(toml::Table::keys).filter(|name| !used.contains(name.as_str())) {
+        let key = |line: &str| line.split('=').next().map(|k| k.trim().trim_matches('"')) == Some(name.as_str());
+        let at = own.lines().position(key).map_or(0, |at| before + at + 1);
         let others = pack.manifest.repetitions.keys().map(String::as_str).filter(|other| other != name);
         let what = format!("the name \"{name}\" of [repetitions] is used by no map");
-        faults.add(FILE, line, what, suggest(name, others));
+        faults.add(FILE, u32::try_from(at).unwrap_or_default(), what, suggest(name, others));
     }
 }
 

@@ -77,6 +77,7 @@ impl Parked {
         }
         // Ids tell the order in which they came.
         found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.dedup_by(|a, b| a.id == b.id);
         Ok((found, unknown))
     }
 }

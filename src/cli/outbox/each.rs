@@ -151,6 +151,8 @@ pub async fn run<C: Change>(args: C, server: &Server, out: &mut Out) -> Result<(
             }
             // The rest would meet the same silence.
             Err(e @ Failure::Unreachable(_)) => return Err(e),
+            // It would be as wrong for the rest.
+            Err(e) if e.code() == 2 => return Err(e),
             Err(e) => {
                 let refused = Refused::new(delivery.id, &e);
                 if !how.json {

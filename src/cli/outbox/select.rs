@@ -6,6 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::told::{Refused, once};
 use crate::cli::words::{park_reasons, states};
 use crate::wire::v1::{Delivery, DeliveryState, GetDeliveryRequest, ListDeliveriesRequest, ParkReason};
+use std::collections::HashSet;
 
 /// Parked ones.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,5 +103,8 @@ async fn find(ids: &[String], request: ListDeliveriesRequest, bridge: &Bridge) -
             Err(e) => return Err(e.of(&id)),
         }
     }
+    // One id can be written in several ways.
+    let mut seen = HashSet::new();
+    found.deliveries.retain(|d| seen.insert(d.id.clone()));
     Ok(found)
 }
