@@ -102,7 +102,7 @@ mod tests {
         let beside = Beside::default();
         let second = Duration::from_secs(20);
         assert_eq!(beside.run(second, || 7).await, Ok(7));
-        let (go_on, waits) = mpsc::channel::<()>();
+        let (go_on, waits) = mpsc::sync_channel::<()>(1);
         let hung = beside.run(Duration::from_millis(20), move || waits.recv().is_ok()).await;
         assert_eq!(hung, Err(NotDone::Hangs));
         for _ in 0..1000 {
@@ -118,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_goes_away_leaves_it_counted_until_it_ends() {
         let beside = Beside::default();
-        let (go_on, waits) = mpsc::channel::<()>();
+        let (go_on, waits) = mpsc::sync_channel::<()>(1);
         {
             let run = beside.run(Duration::from_secs(20), move || waits.recv().is_ok());
             assert!(tokio::time::timeout(Duration::from_millis(20), run).await.is_err());
