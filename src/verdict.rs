@@ -99,6 +99,11 @@ pub fn outage(reply: &[u8], rules: &ReplyRules, verdict: &Verdict) -> Option<Out
     }
 }
 
+/// 429.
+pub fn is_asked_too_much(reply: &[u8]) -> bool {
+    http_message::Reply::parse(reply).is_ok_and(|r| r.status == 429)
+}
+
 /// Whether the reply to a question is no answer of the record's: in words that are safe to show.
 pub fn unread(reply: &[u8]) -> Option<String> {
     let reply = http_message::Reply::parse(reply).ok()?;

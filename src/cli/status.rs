@@ -29,7 +29,7 @@ pub struct Args {
     /// Only this endpoint.
     #[arg(long, value_name = "ID")]
     endpoint: Option<String>,
-    /// Exit with 1 when something is parked, overdue or unexplained, an endpoint is closed or being probed, or one is paused and has something waiting.
+    /// Exit with 1 when something is parked, overdue, unexplained or on its way for over a day, an endpoint is closed or being probed, or one is paused and has something waiting.
     #[arg(long)]
     check: bool,
     /// As JSON.
@@ -48,6 +48,9 @@ const FAULTS_SHOWN: usize = 5;
 /// A delivery that could go and has not gone for so long wants an explanation.
 const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
+/// What has not got through for so long, a person should know of.
+const SLOW_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
 /// What is known of one endpoint.
 struct Known {
     status: EndpointStatus,
@@ -55,6 +58,8 @@ struct Known {
     parked: BTreeMap<(String, String), i64>,
     /// Deliveries that wait and nobody can say why.
     unexplained: Vec<String>,
+    /// Deliveries that have not got through for a day, whatever the reason.
+    slow: Vec<String>,
 }
 
 pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
@@ -91,6 +96,7 @@ fn wants_a_look(known: &Known) -> bool {
         || e.inbound_parked > 0
         || e.evidence_overdue > 0
         || !known.unexplained.is_empty()
+        || !known.slow.is_empty()
         || e.gate != i32::from(EndpointGate::Open)
         // Paused and forgotten: nothing goes before somebody resumes it.
         || e.paused && e.queued + e.backing_off > 0
@@ -110,12 +116,23 @@ async fn look_at(bridge: &Bridge, status: EndpointStatus, now: Timestamp) -> Res
         }
     }
     let mut waiting = Vec::new();
-    if status.queued + status.sending > 0 {
+    if status.queued + status.sending + status.backing_off > 0 {
         let states = [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::BackingOff];
         waiting = pages(bridge, of(&states), LOOKED_AT_MAX).await?.deliveries;
     }
-    let unexplained = unexplained(&status, &waiting, now);
-    Ok(Known { status, parked, unexplained })
+    let (unexplained, slow) = (unexplained(&status, &waiting, now), slow(&waiting, now));
+    Ok(Known { status, parked, unexplained, slow })
+}
+
+/// Deliveries that are tried, or could be, and did not get through for so long: each try may have its reason, and a person should know. What follows another one
+/// waits for that.
+fn slow(waiting: &[Delivery], now: Timestamp) -> Vec<String> {
+    let is_slow = |d: &&Delivery| {
+        let since = [&d.created_at, &d.release_at].into_iter().filter_map(|t| instant(t.as_ref())).max();
+        let follows = d.state == i32::from(DeliveryState::Queued) && d.predecessor_delivery_id.is_some();
+        !follows && since.is_some_and(|since| now.duration_since(since) > SLOW_AFTER)
+    };
+    waiting.iter().filter(is_slow).map(|d| d.id.clone()).collect()
 }
 
 /// Deliveries that could have gone long ago: the endpoint is open and nothing named holds them. Held by name are: an endpoint that is
@@ -210,11 +227,17 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
             out.paint(Look::Bad, format!("{count} {reason}, for {}", if who.is_empty() { "nobody" } else { who }));
         out.line(format!("  parked         {text}"))?;
     }
+    let some = |ids: &[String]| {
+        format!("{}: {}", ids.len(), ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(" "))
+    };
+    if !known.slow.is_empty() {
+        let text = out.paint(Look::Bad, some(&known.slow));
+        out.line(format!("  over a day     {text}"))?;
+    }
     match known.unexplained.as_slice() {
         [] => out.line("  unexplained    none"),
         ids => {
-            let first: Vec<&str> = ids.iter().take(5).map(String::as_str).collect();
-            let text = out.paint(Look::Bad, format!("{}: {}", ids.len(), first.join(" ")));
+            let text = out.paint(Look::Bad, some(ids));
             out.line(format!("  unexplained    {text}"))
         }
     }
@@ -261,7 +284,7 @@ fn as_json(all: &[Known], untouched: Option<usize>) -> serde_json::Value {
                 .iter()
                 .map(|((reason, who), count)| json!({ "reason": reason, "waiting_for": who, "count": count }))
                 .collect();
-            json!({ "status": k.status, "parked": parked, "unexplained": k.unexplained })
+            json!({ "status": k.status, "parked": parked, "unexplained": k.unexplained, "over_a_day": k.slow })
         })
         .collect();
     json!({ "endpoints": endpoints, "untouched_referrals": untouched })
@@ -299,6 +322,9 @@ mod tests {
             Delivery { state: DeliveryState::Sending.into(), ..queued("stuck", "p6") },
         ];
         assert_eq!(unexplained(&open, &waiting, now), ["free", "stuck"]);
+        let next_day = "2026-03-03T09:30:00Z".parse().expect("a time");
+        assert_eq!(slow(&waiting, next_day), ["free", "behind another", "backs off", "stuck"]);
+        assert!(slow(&waiting, now).is_empty());
         for away in [
             EndpointStatus { gate: EndpointGate::Closed.into(), ..open.clone() },
             EndpointStatus { paused: true, ..open.clone() },

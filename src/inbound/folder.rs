@@ -172,7 +172,6 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
     let endpoint = source.endpoint.clone();
     let now = source.clock.now();
     watched.blocking(move || {
-        let (begun, mut read) = (std::time::Instant::now(), 0);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let entry = entry?;
@@ -184,9 +183,11 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
             }
         }
         names.sort_unstable();
-        let mut found = Vec::new();
+                let mut found: Vec<Found> = Vec::new();
+        let (begun, mut read) = (std::time::Instant::now(), 0);
         for name in names {
-            if found.len() >= FILES_A_ROUND || begun.elapsed() > LOOK_FOR || read > LOOK_BYTES {
+            let enough = found.len() >= FILES_A_ROUND || begun.elapsed() > LOOK_FOR || read > LOOK_BYTES;
+            if enough && !found.is_empty() {
                 break;
             }
             let path = folder.join(&name);
@@ -200,9 +201,9 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
             if age < settle || left.contains(&(name.clone(), changed)) {
                 continue;
             }
-            let bytes = match std::fs::read(&path) {
-                _ if meta.len() > max as u64 => None,
-                Ok(bytes) => {
+            let bytes = match (meta.len() <= max as u64).then(|| std::fs::read(&path)).transpose() {
+                Ok(None) => None,
+                Ok(Some(bytes)) => {
                     read += bytes.len();
                     Some(bytes)
                 }
@@ -354,11 +355,19 @@ async fn list(source: &FolderSource, watched: &Watched, file: Found) -> Result<(
         }
     };
     tracing::info!(endpoint = %source.endpoint, listed = done.sheet.listed, filed = done.newly_filed, "reconciled");
+    let changed = file.changed;
     let sheet = (file.folder.join(DONE), format!("{}.sheet.txt", file.name), done.paper);
     watched
         .blocking(move || {
             let (folder, name, paper) = sheet;
             std::fs::create_dir_all(&folder)?;
+            // Taken in again because it could not be moved: the sheet that may be signed already stays.
+            let is_newer = |meta: std::fs::Metadata| {
+                meta.modified().is_ok_and(|at| Timestamp::try_from(at).is_ok_and(|at| at >= changed))
+            };
+            if std::fs::metadata(folder.join(&name)).is_ok_and(is_newer) {
+                return Ok(());
+            }
             let unfinished = folder.join(format!(".{name}"));
             std::fs::write(&unfinished, paper)?;
             std::fs::rename(unfinished, folder.join(name))

@@ -163,8 +163,7 @@ pub async fn reconcile(
         return Err(ReconcileError::TooMany);
     }
     // What is no document there nothing can list; what has not got there is told all the same.
-    let arrived = |d: &Delivery| matches!(d.state, State::Filed | State::Accepted);
-    of_day.retain(|d| r.replies_are_documents || d.kind() != EntryKind::ReferralReply || !arrived(d));
+    of_day.retain(|d| r.replies_are_documents || d.kind() != EntryKind::ReferralReply || d.state != State::Filed);
     let both: Vec<_> = of_day.iter().chain(&known).cloned().collect();
     let chains = r.store.chains_of(r.scope, r.endpoint, &both).await?;
     let named = named(r, listed, &known).await?;

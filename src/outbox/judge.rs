@@ -5,7 +5,7 @@ use crate::adapter::Fitted;
 use crate::domain::ask::Answer;
 use crate::domain::verdict::{Meaning, Verdict};
 use crate::store::write::Feeling;
-use crate::verdict::{Outage, outage, unread, verdict};
+use crate::verdict::{Outage, is_asked_too_much, outage, unread, verdict};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -43,7 +43,8 @@ impl From<Outage> for Feeling {
 /// What a reply to a question says, and what of the endpoint. A record that cannot be read may be written all the same: that holds up nothing that is sent.
 pub fn answered(answer: Answer, reply: &[u8], now: Timestamp) -> (Answer, Feeling) {
     let Some(code) = unread(reply) else { return (answer, Feeling::Reached) };
-    let feeling = told_to_wait(reply, now).unwrap_or(Feeling::Nothing);
+    // Asked too much is whoever asks; that it cannot be read now says nothing of writing.
+    let feeling = told_to_wait(reply, now).filter(|_| is_asked_too_much(reply)).unwrap_or(Feeling::Unread);
     match answer {
         // Of who carries it, where that is asked and not the record.
         Answer::NotHeard { .. } => (answer, feeling),

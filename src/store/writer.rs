@@ -6,7 +6,7 @@ use super::batch::Round;
 use super::checkpoint::{self, Checkpoints};
 use super::dialect::{Begun, Kept, Pool, Tx};
 use super::error::{StoreError, WriteError};
-use super::news::{Alarm, Alarms, News};
+use super::news::Alarms;
 use super::recent::{Feed, Recent};
 use super::rows::{Keys, View};
 use super::rulebook::{Full, Rulebook};
@@ -403,8 +403,11 @@ async fn decide_and_commit(
                 recent.look_first = LOOK_FIRST;
                 return Err(Failed::Repeated);
             }
-            // Written or not, or what could not be: only the database knows.
+            // Written or not, or what could not be: only the database knows. An alarm too many is better than one too few.
             recent.carried = None;
+            if matches!(e, Failed::AtCommit(_)) {
+                view.news.drain(..).for_each(|news| around.signals.alarms.tell(news));
+            }
             return Err(e);
         }
     };
@@ -413,10 +416,7 @@ async fn decide_and_commit(
     if after.position != feed.position {
         signals.position.send_replace(after.position);
     }
-    for d in view.deliveries.changed().filter(|d| d.version == 1 && d.waits_for_a_name()) {
-        let (delivery, endpoint) = (d.id, d.endpoint.clone());
-        signals.alarms.tell(News::Alarm { delivery, endpoint, alarm: Alarm::WithdrawalCannotName });
-    }
+
     for endpoint in with_work(&view) {
         signals.bell(endpoint).notify_one();
     }

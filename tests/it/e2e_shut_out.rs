@@ -38,6 +38,37 @@ fn is_question(got: &Got) -> bool {
     got.line.starts_with("GET ")
 }
 
+/// A record that keeps what is posted, and can be read while it is not shut. It drops so many of the first posts without an answer, having kept them.
+async fn record(shut: Arc<AtomicUsize>, status: u16, drops: usize) -> WebEnd {
+    let posted = std::sync::Mutex::new(Vec::<serde_json::Value>::new());
+    WebEnd::start(move |_, got| match (is_question(got), shut.load(Ordering::SeqCst)) {
+        (false, _) => {
+            let mut resource: serde_json::Value = serde_json::from_slice(&got.body).expect("what was posted is JSON");
+            let mut posted = posted.lock().expect("whole");
+            let id = format!("doc-{}", posted.len());
+            resource["id"] = id.clone().into();
+            posted.push(resource);
+            match posted.len() <= drops {
+                true => Act::SayAndClose(Vec::new()),
+                false => Act::Say(reply(201, &format!("Location: DocumentReference/{id}\r\n"), "")),
+            }
+        }
+        (true, 0) => {
+            let asked_for = |resource: &&serde_json::Value| {
+                let id = resource["identifier"][0]["value"].as_str().unwrap_or("-");
+                got.line.contains(id.split('^').next().unwrap_or("-"))
+            };
+            let posted = posted.lock().expect("whole");
+            let entries: Vec<_> =
+                posted.iter().filter(asked_for).map(|r| serde_json::json!({ "resource": r })).collect();
+            let bundle = serde_json::json!({ "resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries });
+            say(200, &bundle.to_string())
+        }
+        (true, _) => page(status),
+    })
+    .await
+}
+
 /// How often a note is tried at most before it would be parked, many times over.
 const TRIES: usize = 40;
 
@@ -128,30 +159,7 @@ async fn a_gateways_page_to_one_note_alone_ends_in_front_of_a_person_and_to_ever
 async fn what_was_received_is_filed_when_the_record_can_be_read_again_however_often_it_could_not() {
     for status in [503, 401] {
         let shut: Arc<AtomicUsize> = Arc::new(AtomicUsize::new(1));
-        let (is_shut, posted) = (shut.clone(), Arc::new(std::sync::Mutex::new(Vec::<serde_json::Value>::new())));
-        let epr = WebEnd::start(move |_, got| match (is_question(got), is_shut.load(Ordering::SeqCst)) {
-            (false, _) => {
-                let mut resource: serde_json::Value = serde_json::from_slice(&got.body).expect("what was posted is JSON");
-                let mut posted = posted.lock().expect("whole");
-                let id = format!("doc-{}", posted.len());
-                resource["id"] = id.clone().into();
-                posted.push(resource);
-                Act::Say(reply(201, &format!("Location: DocumentReference/{id}\r\n"), ""))
-            }
-            (true, 0) => {
-                let asked_for = |resource: &&serde_json::Value| {
-                    let id = resource["identifier"][0]["value"].as_str().unwrap_or("-");
-                    got.line.contains(id.split('^').next().unwrap_or("-"))
-                };
-                let posted = posted.lock().expect("whole");
-                let entries: Vec<_> =
-                    posted.iter().filter(asked_for).map(|r| serde_json::json!({ "resource": r })).collect();
-                let bundle = serde_json::json!({ "resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries });
-                say(200, &bundle.to_string())
-            }
-            (true, _) => page(status),
-        })
-        .await;
+        let epr = record(shut.clone(), status, 0).await;
         let ask = "filed_by = \"read_back\"\nask = { first_after = \"0s\", again_after = \"1s\", max_unclear = 3 }\n";
         let stage = Stage::sqlite([over_https(&epr, ask)]);
         let bridge = Bridge::start(&stage).await;
@@ -167,6 +175,27 @@ async fn what_was_received_is_filed_when_the_record_can_be_read_again_however_of
         client.until_state(other.id(), State::Accepted).await;
         shut.store(0, Ordering::SeqCst);
         client.filed(written.id()).await;
+        bridge.stop().await;
+    }
+}
+
+/// Whoever drops posts and then has a page for everybody is away: nobody is called for what it may have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_knows_of_is_asked_about_while_everybody_is_turned_away_and_parked_by_no_outage() {
+    for status in [503, 502, 401] {
+        let shut: Arc<AtomicUsize> = Arc::new(AtomicUsize::new(1));
+        let epr = record(shut.clone(), status, 1).await;
+        let ask = "after_unknown = \"query\"\nmax_unknown_resends = 3\nask = { first_after = \"0s\", again_after = \"1s\", max_unclear = 3 }\n";
+        let stage = Stage::sqlite([over_https(&epr, ask)]);
+        let bridge = Bridge::start(&stage).await;
+        let client = &bridge.client;
+        let written = client.write(&client.person(0, "epr").await, "Rang a garden centre.").await;
+        until("it is asked", || epr.got().iter().filter(|g| is_question(g)).count() >= 12).await;
+        let d = client.delivery(written.id()).await;
+        assert!(matches!(d.state(), State::BackingOff | State::Sending), "{status}: {}", shown(&d));
+        shut.store(0, Ordering::SeqCst);
+        let d = client.filed(written.id()).await;
+        assert_eq!(d.attempts, 1, "{status}: {}", shown(&d));
         bridge.stop().await;
     }
 }

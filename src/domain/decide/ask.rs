@@ -121,7 +121,8 @@ pub(super) fn answered(
         (Answer::NotHeard { why }, Some(mut asking), _) => {
             // Nothing was changed by asking, so a record that is away parks nothing.
             asking.unheard = asking.unheard.saturating_add(1);
-            let wait = policy.back_off.wait(asking.unheard, random);
+            let waits = if asking.because == Because::Accepted { seldom(policy) } else { policy.back_off };
+            let wait = waits.wait(asking.unheard, random);
             Some(again(d, asking, later(now, wait), &format!("the record was asked and did not answer ({why})")))
         }
         (_, None, _) => None,
@@ -233,13 +234,16 @@ fn not_read(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, code:
         return format!("the record does not let itself be read ({code}); the list of overdue entries has it");
     }
     asking.unheard = asking.unheard.saturating_add(1);
-    let waits = BackOff { cap: policy.back_off.cap.saturating_mul(SELDOM), ..policy.back_off };
-    let wait = waits.full(asking.unheard);
+    let wait = seldom(policy).full(asking.unheard);
     again(d, asking, later(now, wait), &format!("the record does not let itself be read ({code})"))
 }
 
-/// How much longer it is left alone in the end than what is sent again.
+/// In the end it is left alone so many times as long as what is sent again: nothing waits for it.
 const SELDOM: u32 = 12;
+
+fn seldom(policy: &EndpointPolicy) -> BackOff {
+    BackOff { cap: policy.back_off.cap.saturating_mul(SELDOM), ..policy.back_off }
+}
 
 /// Asks again at its next turn.
 fn again(d: &mut Delivery, asking: Asking, at: Timestamp, why: &str) -> String {

@@ -222,6 +222,7 @@ fn add(
         trace: accepting.trace.map(str::to_owned),
     };
     if cannot_name {
+        call(view, &delivery, Alarm::WithdrawalCannotName);
         // A delivery begins QUEUED; where it does not, its history says so.
         let what = format!("parked: {}", ParkReason::WithdrawalCannotNameDocument.code());
         view.steps.push(Step {

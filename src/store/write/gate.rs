@@ -26,6 +26,8 @@ pub enum Feeling {
     ShutOut(String),
     /// It answered that it is asked too much, and said for how long it wants to be left alone.
     ToldToWait { why: String, wait: Duration },
+    /// It answered a question with no answer: it may be written all the same, so the gate stays as it is.
+    Unread,
     /// Nothing: no attempt was made.
     Nothing,
 }
@@ -48,7 +50,7 @@ impl Settle {
     /// Others were answered since this one was not: whatever is the matter is its own. The first time nobody can know.
     pub(super) fn others_pass(&self, view: &View) -> bool {
         let state = view.endpoints.get(&self.endpoint);
-        matches!(self.feeling, Feeling::Silent(_) | Feeling::ShutOut(_) | Feeling::ToldToWait { .. })
+        !matches!(self.feeling, Feeling::Reached | Feeling::Unreachable(_) | Feeling::Nothing)
             && state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
     }
 
@@ -59,11 +61,16 @@ impl Settle {
         let mut state = before.clone();
         match &self.feeling {
             // The probe was held back before it could find out anything: the next delivery probes, now.
-            Feeling::Nothing if state.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == state.until) => {
+            Feeling::Nothing | Feeling::Unread
+                if state.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == state.until) =>
+            {
                 state.gate = Gate::Closed;
                 state.until = None;
             }
             Feeling::Nothing => return,
+            Feeling::Unread => {
+                note_silent(&mut state, self.delivery_id);
+            }
             // An answer that was on its way when it asked to be left alone does not end that.
             Feeling::Reached if state.told_until.is_some_and(|until| until > from_micros(view.lease_clock)) => {
                 (state.failures, state.silences) = (0, 0);
@@ -147,7 +154,10 @@ pub(super) fn alone(happened: &Happened, feeling: &Feeling, others_pass: bool) -
         }
         Happened::NotNow { why, .. } => Happened::NotNow { why: why.clone(), others_pass },
         Happened::Asked { answer: Answer::NotHeard { why }, reply } if others_pass => {
-            Happened::Asked { answer: Answer::CannotSay { code: why.clone() }, reply: *reply }
+            Happened::Asked { answer: Answer::NotRead { code: why.clone() }, reply: *reply }
+        }
+        Happened::Asked { answer: Answer::NotRead { code }, reply } if !others_pass => {
+            Happened::Asked { answer: Answer::NotHeard { why: code.clone() }, reply: *reply }
         }
         other => other.clone(),
     }
@@ -210,8 +220,11 @@ mod tests {
         let not_heard =
             Happened::Asked { answer: Answer::NotHeard { why: "the reply is too large".into() }, reply: None };
         assert_eq!(alone(&not_heard, &silent, false), not_heard, "an outage parks nothing");
-        let answer = Answer::CannotSay { code: "the reply is too large".into() };
-        assert_eq!(alone(&not_heard, &silent, true), Happened::Asked { answer, reply: None });
+        let not_read =
+            Happened::Asked { answer: Answer::NotRead { code: "the reply is too large".into() }, reply: None };
+        assert_eq!(alone(&not_heard, &silent, true), not_read);
+        assert_eq!(alone(&not_read, &Feeling::Unread, true), not_read);
+        assert_eq!(alone(&not_read, &Feeling::Unread, false), not_heard, "an outage of reading parks nothing either");
         let not_now = |others_pass| Happened::NotNow { why: "answered 500".into(), others_pass };
         assert_eq!(alone(&not_now(false), &silent, true), not_now(true));
         assert_eq!(alone(&Happened::NotSent, &silent, true), Happened::NotSent);

@@ -540,7 +540,7 @@ async fn a_referral_that_comes_as_a_message_is_kept_with_what_became_of_it() {
             done.unwrap().sheet.written
         };
         assert_eq!((written(false).await, written(true).await), (1, 1), "it waits to be sent");
-        bridge.send(delivery, Sent::Accepted).await;
+        bridge.send(delivery, Sent::Filed).await;
         assert_eq!((written(false).await, written(true).await), (0, 1));
         // It is over: told again, it waits for a person.
         let (id, again) = receive("4", numbered("9990000018"));
