@@ -10,8 +10,8 @@ use super::words::{age, instant, said, word};
 use crate::app::SystemClock;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
-    AdapterInUse, Delivery, DeliveryState, EndpointGate, EndpointStatus, GetEndpointStatusRequest,
-    ListDeliveriesRequest, ListReferralsRequest, ParkReason, WaitingFor,
+    AdapterInUse, Delivery, DeliveryState, EndpointGate, EndpointStatus, EntryAction, GetDeliveryRequest,
+    GetEndpointStatusRequest, ListDeliveriesRequest, ListReferralsRequest, ParkReason, TimelineStep, WaitingFor,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -50,6 +50,8 @@ const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What has not got through for so long, a person should know of.
 const SLOW_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// Of which so many, the oldest, are looked at one by one.
+const SLOW_MAX: usize = 50;
 
 /// What is known of one endpoint.
 struct Known {
@@ -120,19 +122,51 @@ async fn look_at(bridge: &Bridge, status: EndpointStatus, now: Timestamp) -> Res
         let states = [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::BackingOff];
         waiting = pages(bridge, of(&states), LOOKED_AT_MAX).await?.deliveries;
     }
-    let (unexplained, slow) = (unexplained(&status, &waiting, now), slow(&waiting, now));
+    let unexplained = unexplained(&status, &waiting, now);
+    let slow = slow(bridge, &status, &waiting, now).await?;
     Ok(Known { status, parked, unexplained, slow })
 }
 
-/// Deliveries that are tried, or could be, and did not get through for so long: each try may have its reason, and a person should know. What follows another one
-/// waits for that.
-fn slow(waiting: &[Delivery], now: Timestamp) -> Vec<String> {
-    let is_slow = |d: &&Delivery| {
-        let since = [&d.created_at, &d.release_at].into_iter().filter_map(|t| instant(t.as_ref())).max();
-        let follows = d.state == i32::from(DeliveryState::Queued) && d.predecessor_delivery_id.is_some();
-        !follows && since.is_some_and(|since| now.duration_since(since) > SLOW_AFTER)
-    };
-    waiting.iter().filter(is_slow).map(|d| d.id.clone()).collect()
+/// Deliveries that are tried, or could be, and did not get through for so long: each try may have its reason, and a person should know.
+async fn slow(
+    bridge: &Bridge,
+    status: &EndpointStatus,
+    waiting: &[Delivery],
+    now: Timestamp,
+) -> Result<Vec<String>, Failure> {
+    let mut slow = Vec::new();
+    if status.in_maintenance {
+        return Ok(slow);
+    }
+    // The oldest first: they are at the end of the list.
+    for d in waiting.iter().rev().filter(|d| is_slow(d, now)).take(SLOW_MAX) {
+        let of = |id: &str| GetDeliveryRequest { delivery_id: id.to_owned() };
+        let whole = bridge.deliveries().get_delivery(of(&d.id)).await?.into_inner().delivery;
+        let before = match &d.predecessor_delivery_id {
+            Some(id) => bridge.deliveries().get_delivery(of(id)).await?.into_inner().delivery,
+            None => None,
+        };
+        if whole.is_some_and(|d| is_slow(&d, now)) && !before.is_some_and(|before| waits_for(d, &before)) {
+            slow.push(d.id.clone());
+        }
+    }
+    Ok(slow)
+}
+
+/// Since it was written, released, or put back to work by a person.
+fn is_slow(d: &Delivery, now: Timestamp) -> bool {
+    let by_a_person = |s: &&TimelineStep| s.state == i32::from(DeliveryState::Queued) && s.by != "bridge";
+    let steps = d.timeline.iter().filter(by_a_person).map(|s| &s.at);
+    let since = [&d.created_at, &d.release_at].into_iter().chain(steps).filter_map(|t| instant(t.as_ref())).max();
+    since.is_some_and(|since| now.duration_since(since) > SLOW_AFTER)
+}
+
+/// Whether it is the one before it that it waits for: a withdrawal for what is on its way, all others for what is not settled.
+fn waits_for(d: &Delivery, before: &Delivery) -> bool {
+    use DeliveryState::{Accepted, BackingOff, Parked, Queued, Sending};
+    let is = |states: &[DeliveryState]| states.iter().any(|s| before.state == i32::from(*s));
+    let on_its_way = is(&[Queued, Sending, BackingOff]);
+    on_its_way || d.entry_action != i32::from(EntryAction::Withdraw) && is(&[Accepted, Parked])
 }
 
 /// Deliveries that could have gone long ago: the endpoint is open and nothing named holds them. Held by name are: an endpoint that is
@@ -322,15 +356,39 @@ mod tests {
             Delivery { state: DeliveryState::Sending.into(), ..queued("stuck", "p6") },
         ];
         assert_eq!(unexplained(&open, &waiting, now), ["free", "stuck"]);
-        let next_day = "2026-03-03T09:30:00Z".parse().expect("a time");
-        assert_eq!(slow(&waiting, next_day), ["free", "behind another", "backs off", "stuck"]);
-        assert!(slow(&waiting, now).is_empty());
         for away in [
             EndpointStatus { gate: EndpointGate::Closed.into(), ..open.clone() },
             EndpointStatus { paused: true, ..open.clone() },
             EndpointStatus { in_maintenance: true, ..open.clone() },
         ] {
             assert!(unexplained(&away, &waiting, now).is_empty());
+        }
+    }
+
+    #[test]
+    fn what_does_not_get_through_for_a_day_is_slow_unless_a_person_or_the_one_before_it_is_why() {
+        let late = "2026-03-03T09:30:00Z".parse().expect("a time");
+        let d = queued("d", "p");
+        assert!(is_slow(&d, late) && !is_slow(&d, "2026-03-03T08:30:00Z".parse().expect("a time")));
+        let step = |by: &str| TimelineStep {
+            at: at("2026-03-02T20:00:00Z"),
+            state: DeliveryState::Queued.into(),
+            by: by.into(),
+            ..TimelineStep::default()
+        };
+        assert!(is_slow(&Delivery { timeline: vec![step("bridge")], ..d.clone() }, late));
+        assert!(!is_slow(&Delivery { timeline: vec![step("operations")], ..d.clone() }, late));
+        let before = |state: DeliveryState| Delivery { state: state.into(), ..queued("before", "p") };
+        let withdraws = Delivery { entry_action: EntryAction::Withdraw.into(), ..d.clone() };
+        for (state, replaces, takes_back) in [
+            (DeliveryState::BackingOff, true, true),
+            (DeliveryState::Accepted, true, false),
+            (DeliveryState::Parked, true, false),
+            (DeliveryState::Filed, false, false),
+            (DeliveryState::Cancelled, false, false),
+        ] {
+            let said = (waits_for(&d, &before(state)), waits_for(&withdraws, &before(state)));
+            assert_eq!(said, (replaces, takes_back), "{state:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use super::delivery::{Cancelled, Delivery, Evidence, EvidenceKind, Park, ParkRea
 use super::entry::EntryKind;
 use super::ids::{RenderingId, ReplyId};
 use super::person::Identity;
-use super::policy::{AckMode, AfterUnknown, EndpointPolicy, FiledBy};
+use super::policy::{AfterUnknown, EndpointPolicy, FiledBy};
 use super::text::Private;
 use super::verdict::{Level, Meaning, Verdict};
 use jiff::Timestamp;
@@ -475,9 +475,8 @@ fn positive(
     }
     // No list names what is no document: where a list files the others, its acknowledgement is all there is of it.
     let is_message_only = d.kind() == EntryKind::ReferralReply && !policy.replies_are_documents;
-    let is_all_there_is = is_message_only
-        && policy.filed_by == FiledBy::Reconciled
-        && (verdict.level == Level::Application || policy.ack_mode == AckMode::Original);
+    let is_all_there_is =
+        is_message_only && verdict.level == Level::Application && policy.filed_by == FiledBy::Reconciled;
     if kind.files(policy.filed_by) || is_all_there_is {
         // Weaker evidence says nothing of the other attempts; this settles them all.
         d.unresolved = 0;

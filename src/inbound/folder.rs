@@ -145,13 +145,11 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
             fitted.pack.manifest.result.iter().flat_map(|r| r.endings.keys().cloned()).collect()
         }
     };
-    let now = source.clock.now();
-    watched.left.retain(|_, again| *again > now);
     for file in still(source, watched, endings).await? {
         let place = (file.name.clone(), file.changed);
         let taken = if is_lists { list(source, watched, file).await } else { result(source, watched, file).await };
         match taken {
-            Ok(()) => {}
+            Ok(()) => drop(watched.left.remove(&place)),
             // It was taken in; only its folder does not let it go. The next one has nothing to do with that.
             Err(Trouble::Folder(kind)) => {
                 tracing::error!(endpoint = %source.endpoint, folder = watched.key, reason = %kind, changed = %place.1, "a file that was taken in cannot be moved into done or unread below its folder; it stays where it is: let the bridge write there");
@@ -168,7 +166,9 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
 /// The files with one of these endings that have not changed for the settle time, by name. Others are somebody else's.
 async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -> Result<Vec<Found>, Trouble> {
     let (folder, settle, max) = (watched.folder.clone(), source.settle_time, source.max_file_bytes);
-    let left: HashSet<(String, Timestamp)> = watched.left.keys().cloned().collect();
+    let wait = |again: &Timestamp| *again > source.clock.now();
+    let left: HashSet<(String, Timestamp)> =
+        watched.left.iter().filter(|(_, again)| wait(again)).map(|(place, _)| place.clone()).collect();
     let endpoint = source.endpoint.clone();
     let now = source.clock.now();
     watched.blocking(move || {
@@ -355,17 +355,14 @@ async fn list(source: &FolderSource, watched: &Watched, file: Found) -> Result<(
         }
     };
     tracing::info!(endpoint = %source.endpoint, listed = done.sheet.listed, filed = done.newly_filed, "reconciled");
-    let changed = file.changed;
+    let is_again = watched.left.contains_key(&(file.name.clone(), file.changed));
     let sheet = (file.folder.join(DONE), format!("{}.sheet.txt", file.name), done.paper);
     watched
         .blocking(move || {
             let (folder, name, paper) = sheet;
             std::fs::create_dir_all(&folder)?;
             // Taken in again because it could not be moved: the sheet that may be signed already stays.
-            let is_newer = |meta: std::fs::Metadata| {
-                meta.modified().is_ok_and(|at| Timestamp::try_from(at).is_ok_and(|at| at >= changed))
-            };
-            if std::fs::metadata(folder.join(&name)).is_ok_and(is_newer) {
+            if is_again && folder.join(&name).exists() {
                 return Ok(());
             }
             let unfinished = folder.join(format!(".{name}"));

@@ -99,7 +99,8 @@ pub(super) async fn ask(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed)
         Sent::NotSent(e) => (Happened::NotSent, Feeling::Unreachable(e.to_string())),
         Sent::Unsure(e) => {
             let answer = Answer::NotHeard { why: e.to_string() };
-            (Happened::Asked { answer, reply: None }, Feeling::Silent(e.to_string()))
+            // Writing finds out by itself whether there is anybody.
+            (Happened::Asked { answer, reply: None }, Feeling::Unread)
         }
     };
     Ending { replies, ..Ending::without_attempt(happened, feeling) }

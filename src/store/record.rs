@@ -120,6 +120,9 @@ pub struct EndpointState {
     /// Of which deliveries, the newest [`SILENT_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<DeliveryId>,
+    /// Whose question was not answered since one last was, the newest [`UNREAD_MAX`]: writing may go on all the while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<DeliveryId>,
     pub because: String,
     pub paused: Option<Paused>,
     /// What it works with, once a pack was activated.
@@ -179,6 +182,8 @@ pub struct Paused {
 
 /// Deliveries whose silence is remembered.
 pub const SILENT_MAX: usize = 32;
+/// As many are enough to know that no question is answered.
+pub const UNREAD_MAX: usize = 32;
 
 impl EndpointState {
     pub fn new(id: EndpointId) -> Self {
@@ -190,6 +195,7 @@ impl EndpointState {
             failures: 0,
             silences: 0,
             silent: Vec::new(),
+            unread: Vec::new(),
             because: String::new(),
             paused: None,
             pack: None,

@@ -2,7 +2,7 @@
 
 use super::super::error::WriteError;
 use super::super::news::News;
-use super::super::record::{EndpointState, Gate, Lease, SILENT_MAX};
+use super::super::record::{EndpointState, Gate, Lease, SILENT_MAX, UNREAD_MAX};
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::outbox::Settle;
@@ -50,8 +50,16 @@ impl Settle {
     /// Others were answered since this one was not: whatever is the matter is its own. The first time nobody can know.
     pub(super) fn others_pass(&self, view: &View) -> bool {
         let state = view.endpoints.get(&self.endpoint);
-        !matches!(self.feeling, Feeling::Reached | Feeling::Unreachable(_) | Feeling::Nothing)
-            && state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
+        match self.feeling {
+            Feeling::Reached | Feeling::Unreachable(_) | Feeling::Nothing => false,
+            // Only who has a question answered shows that others have. Where so many have not, nobody has.
+            Feeling::Unread => {
+                state.is_none_or(|s| s.unread.len() < UNREAD_MAX && !s.unread.contains(&self.delivery_id))
+            }
+            Feeling::Silent(_) | Feeling::ShutOut(_) | Feeling::ToldToWait { .. } => {
+                state.is_none_or(|s| s.gate == Gate::Open && !s.silent.contains(&self.delivery_id))
+            }
+        }
     }
 
     /// Open, closed until, and back: only a change is written.
@@ -59,17 +67,19 @@ impl Settle {
         let before =
             view.endpoints.get(&self.endpoint).cloned().unwrap_or_else(|| EndpointState::new(self.endpoint.clone()));
         let mut state = before.clone();
+        let is_probe = |s: &EndpointState| s.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == s.until);
         match &self.feeling {
             // The probe was held back before it could find out anything: the next delivery probes, now.
-            Feeling::Nothing | Feeling::Unread
-                if state.gate == Gate::Probing && lease.is_some_and(|l| Some(l.until) == state.until) =>
-            {
-                state.gate = Gate::Closed;
-                state.until = None;
+            Feeling::Nothing if is_probe(&state) => {
+                (state.gate, state.until) = (Gate::Closed, None);
             }
             Feeling::Nothing => return,
             Feeling::Unread => {
-                note_silent(&mut state, self.delivery_id);
+                // It found out nothing of what is sent: the next one probes, and this one waits its own time.
+                if is_probe(&state) {
+                    (state.gate, state.until) = (Gate::Closed, None);
+                }
+                note(&mut state.unread, self.delivery_id, UNREAD_MAX);
             }
             // An answer that was on its way when it asked to be left alone does not end that.
             Feeling::Reached if state.told_until.is_some_and(|until| until > from_micros(view.lease_clock)) => {
@@ -77,11 +87,11 @@ impl Settle {
                 state.silent.clear();
             }
             Feeling::Reached => {
-                let EndpointState { paused, pack, .. } = state;
-                state = EndpointState { paused, pack, ..EndpointState::new(self.endpoint.clone()) };
+                let EndpointState { paused, pack, unread, .. } = state;
+                state = EndpointState { paused, pack, unread, ..EndpointState::new(self.endpoint.clone()) };
             }
             Feeling::ToldToWait { why, wait } => {
-                note_silent(&mut state, self.delivery_id);
+                note(&mut state.silent, self.delivery_id, SILENT_MAX);
                 let clock = from_micros(view.lease_clock);
                 let until = Some(later(clock, *wait));
                 let longer = state.because.clone();
@@ -96,16 +106,19 @@ impl Settle {
             }
             Feeling::Unreachable(why) => self.close(&mut state, why, from_micros(view.lease_clock)),
             Feeling::ShutOut(why) => {
-                note_silent(&mut state, self.delivery_id);
+                note(&mut state.silent, self.delivery_id, SILENT_MAX);
                 self.close(&mut state, why, from_micros(view.lease_clock));
             }
             Feeling::Silent(why) => {
                 // One that is never answered says nothing of the endpoint, however often it is tried.
-                state.silences += u32::from(note_silent(&mut state, self.delivery_id));
+                state.silences += u32::from(note(&mut state.silent, self.delivery_id, SILENT_MAX));
                 if state.silences >= SILENCES_THAT_CLOSE || state.gate != Gate::Open {
                     self.close(&mut state, why, from_micros(view.lease_clock));
                 }
             }
+        }
+        if self.feeling == Feeling::Reached && matches!(self.happened, Happened::Asked { .. }) {
+            state.unread.clear();
         }
         match (before.gate, state.gate) {
             (Gate::Open, Gate::Closed) => {
@@ -135,11 +148,11 @@ impl Settle {
 }
 
 /// Whether it is news that this one has met with trouble since the endpoint last answered.
-fn note_silent(state: &mut EndpointState, delivery: DeliveryId) -> bool {
-    let is_new = !state.silent.contains(&delivery);
+fn note(list: &mut Vec<DeliveryId>, delivery: DeliveryId, max: usize) -> bool {
+    let is_new = !list.contains(&delivery);
     if is_new {
-        state.silent.insert(0, delivery);
-        state.silent.truncate(SILENT_MAX);
+        list.insert(0, delivery);
+        list.truncate(max);
     }
     is_new
 }

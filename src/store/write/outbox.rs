@@ -89,8 +89,10 @@ impl Write for Claim {
         let mut claimed = Vec::new();
         let mut claimable = claimable;
         if probing {
-            // One whose silence is known finds out nothing.
-            claimable.sort_by_key(|c| c.head.is_some_and(|head| state.silent.contains(&head)));
+            // One whose silence is known finds out nothing, and a question not whether anything is taken.
+            let asks = |head| view.deliveries.get(&head).is_some_and(|d| d.ask_at().is_some());
+            claimable
+                .sort_by_key(|c| (c.head.is_some_and(asks), c.head.is_some_and(|head| state.silent.contains(&head))));
         }
         for c in claimable {
             let key = (self.endpoint.clone(), c.patient_id);
