@@ -190,7 +190,14 @@ async fn what_nobody_knows_of_is_asked_about_while_everybody_is_turned_away_and_
         let bridge = Bridge::start(&stage).await;
         let client = &bridge.client;
         let written = client.write(&client.person(0, "epr").await, "Rang a garden centre.").await;
-        until("it is asked", || epr.got().iter().filter(|g| is_question(g)).count() >= 12).await;
+        let questions = || epr.got().iter().filter(|g| is_question(g)).count();
+        // That others are written says nothing of whether anybody is read.
+        let other = client.person(1, "epr").await;
+        for n in 1..=8 {
+            until("it is asked", || questions() >= n).await;
+            client.filed(client.write(&other, "Rang another one.").await.id()).await;
+        }
+        until("it is asked", || questions() >= 12).await;
         let d = client.delivery(written.id()).await;
         assert!(matches!(d.state(), State::BackingOff | State::Sending), "{status}: {}", shown(&d));
         shut.store(0, Ordering::SeqCst);
