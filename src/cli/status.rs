@@ -366,6 +366,19 @@ mod tests {
     }
 
     #[test]
+    fn whoever_checks_is_told_of_an_endpoint_that_is_not_open_and_of_what_is_slow() {
+        let known = |gate: EndpointGate, slow: &[&str]| Known {
+            status: EndpointStatus { gate: gate.into(), ..EndpointStatus::default() },
+            parked: BTreeMap::new(),
+            unexplained: Vec::new(),
+            slow: slow.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        assert!(!wants_a_look(&known(EndpointGate::Open, &[])));
+        assert!(wants_a_look(&known(EndpointGate::Open, &["d"])));
+        assert!(wants_a_look(&known(EndpointGate::Closed, &[])) && wants_a_look(&known(EndpointGate::Probing, &[])));
+    }
+
+    #[test]
     fn what_does_not_get_through_for_a_day_is_slow_unless_a_person_or_the_one_before_it_is_why() {
         let late = "2026-03-03T09:30:00Z".parse().expect("a time");
         let d = queued("d", "p");
