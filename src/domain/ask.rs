@@ -29,11 +29,14 @@ pub struct Asking {
     pub unclear: u32,
     /// Asks that nobody answered, in a row.
     pub unheard: u32,
+    /// The first of the answers, in a row, by which the record did not let itself be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_since: Option<Timestamp>,
 }
 
 impl Asking {
     pub fn new(because: Because) -> Self {
-        Self { because, not_found: 0, not_found_since: None, unclear: 0, unheard: 0 }
+        Self { because, not_found: 0, not_found_since: None, unclear: 0, unheard: 0, unread_since: None }
     }
 }
 
@@ -78,6 +81,8 @@ pub enum Answer {
     NotRead {
         /// Codes only.
         code: String,
+        /// The questions of others were answered meanwhile, so that it is known to be this one.
+        others_pass: bool,
     },
     /// It did not answer.
     NotHeard { why: String },

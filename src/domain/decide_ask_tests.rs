@@ -124,20 +124,20 @@ fn a_record_that_never_says_anything_clear_is_not_asked_for_ever() {
 #[test]
 fn what_was_received_is_asked_about_until_it_is_overdue_however_often_the_record_cannot_be_read() {
     let p = asking_policy();
-    let not_read = || Answer::NotRead { code: "it answers 503".into() };
+    let not_read = |others_pass| Answer::NotRead { code: "it answers 503".into(), others_pass };
     let mut d = attempt(&p, replied(aa()));
     let due = |d: &Delivery| d.next_attempt_at.expect("it asks on").as_second() - at(0).as_second();
     let (mut second, mut asks, mut longest) = (due(&d), 0, 0);
     let overdue = i64::try_from(p.evidence_overdue_after.as_secs()).expect("short");
     while second < overdue {
-        d = ask(&d, &p, second, not_read());
+        d = ask(&d, &p, second, not_read(asks % 2 == 0));
         assert!(d.state == State::Accepted && d.asking.is_some(), "{asks}");
         let next = due(&d);
         longest = longest.max(next - second);
         (second, asks) = (next, asks + 1);
     }
     assert!(asks > p.asks.max_unclear && asks < 400 && longest == 12 * 60, "{asks} asks, {longest} s at the longest");
-    d = ask(&d, &p, second + 10, not_read());
+    d = ask(&d, &p, second + 10, not_read(false));
     assert!(d.state == State::Accepted && d.asking.is_none(), "whoever lists the overdue has it");
     // An answer that says neither is one, and comes to an end.
     let mut d = attempt(&p, replied(aa()));
@@ -145,12 +145,31 @@ fn what_was_received_is_asked_about_until_it_is_overdue_however_often_the_record
         d = ask(&d, &p, i64::from(n) * 500, unclear());
     }
     assert_eq!((d.state, d.asking), (State::Accepted, None));
-    // Where nobody knows whether it was received a person looks in the end.
-    let mut d = attempt(&p, no_answer());
+}
+
+/// Its lane is held meanwhile.
+#[test]
+fn what_nobody_knows_of_and_cannot_be_read_comes_to_a_person_soon_where_others_are_answered_and_in_a_day_where_none_are()
+ {
+    let p = asking_policy();
+    let not_read = |others_pass| Answer::NotRead { code: "it answers 503".into(), others_pass };
+    let mut own = attempt(&p, no_answer());
     for n in 1..=p.asks.max_unclear {
-        d = ask(&d, &p, i64::from(n) * 1000, not_read());
+        own = ask(&own, &p, i64::from(n) * 400, not_read(true));
     }
-    assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
+    assert_eq!(reason(&own), Some(ParkReason::OutcomeUnknown));
+    let mut all = attempt(&p, no_answer());
+    let overdue = i64::try_from(p.evidence_overdue_after.as_secs()).expect("short");
+    for second in (500..overdue).step_by(500) {
+        all = ask(&all, &p, second, not_read(false));
+        assert_eq!(all.state, State::BackingOff, "an outage of some hours parks nothing");
+    }
+    // An answer in between, and the day begins anew.
+    let read = ask(&all, &p, overdue, Answer::NotFound);
+    let read = ask(&read, &p, overdue + 500, not_read(false));
+    assert_eq!(read.state, State::BackingOff);
+    let all = ask(&all, &p, overdue + 500, not_read(false));
+    assert_eq!(reason(&all), Some(ParkReason::OutcomeUnknown));
 }
 
 #[test]

@@ -152,7 +152,8 @@ fn happenings() -> Vec<Happened> {
         Happened::Asked { answer: Answer::NotFound, reply: Some(reply()) },
         Happened::Asked { answer: Answer::CannotSay { code: "HTTP 500".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::NotHeard { why: "silence".into() }, reply: None },
-        Happened::Asked { answer: Answer::NotRead { code: "it answers 503".into() }, reply: None },
+        Happened::Asked { answer: Answer::NotRead { code: "it answers 503".into(), others_pass: false }, reply: None },
+        Happened::Asked { answer: Answer::NotRead { code: "it answers 503".into(), others_pass: true }, reply: None },
     ];
     for meaning in MEANINGS {
         for level in LEVELS {

@@ -119,7 +119,7 @@ fn shown(answer: &Answer) -> Verdict {
         }
         Answer::NotFound => (Meaning::Unknown, "asked: not there".to_owned(), None),
         Answer::CannotSay { code } => (Meaning::Unknown, format!("asked: {code}"), None),
-        Answer::NotRead { code } => (Meaning::Unknown, format!("asked: {code}"), None),
+        Answer::NotRead { code, .. } => (Meaning::Unknown, format!("asked: {code}"), None),
         Answer::NotHeard { .. } => (Meaning::Unknown, "asked: no answer".to_owned(), None),
     };
     said(meaning, code, record_id)

@@ -48,7 +48,8 @@ pub fn answered(answer: Answer, reply: &[u8], now: Timestamp) -> (Answer, Feelin
     match answer {
         // Of who carries it, where that is asked and not the record.
         Answer::NotHeard { .. } => (answer, feeling),
-        _ => (Answer::NotRead { code }, feeling),
+        // Whoever settles it knows of the others.
+        _ => (Answer::NotRead { code, others_pass: false }, feeling),
     }
 }
 

@@ -113,11 +113,16 @@ pub(super) fn answered(
             weigh(d, policy, &Late { verdict: &verdict, evidence: None, reply, now, random })
         }
         (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
-        (Answer::CannotSay { code }, Some(asking), _) => Some(unclear(d, policy, asking, code, now, random)),
-        (Answer::NotRead { code }, Some(asking), _) => match asking.because {
-            Because::Accepted => Some(not_read(d, policy, asking, code, now)),
-            Because::OutcomeUnknown | Because::SaidDuplicate => Some(unclear(d, policy, asking, code, now, random)),
-        },
+        (Answer::CannotSay { code }, Some(asking), _) => {
+            let asking = Asking { unread_since: None, ..asking };
+            Some(unclear(d, policy, asking, code, now, random))
+        }
+        (Answer::NotRead { code, .. }, Some(asking), _) if asking.because == Because::Accepted => {
+            Some(not_read(d, policy, asking, code, now))
+        }
+        (Answer::NotRead { code, others_pass }, Some(asking), _) => {
+            Some(kept_from(d, policy, asking, (code, *others_pass), now, random))
+        }
         (Answer::NotHeard { why }, Some(mut asking), _) => {
             // Nothing was changed by asking, so a record that is away parks nothing.
             asking.unheard = asking.unheard.saturating_add(1);
@@ -159,6 +164,7 @@ fn carried(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, code: 
 fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now: Timestamp) -> String {
     asking.not_found = asking.not_found.saturating_add(1);
     asking.not_found_since = asking.not_found_since.or(Some(now));
+    asking.unread_since = None;
     asking.unheard = 0;
     let times = asking.not_found;
     let enough = policy.asks.believes(&asking, now);
@@ -235,6 +241,32 @@ fn not_read(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, code:
     }
     asking.unheard = asking.unheard.saturating_add(1);
     let wait = seldom(policy).full(asking.unheard);
+    again(d, asking, later(now, wait), &format!("the record does not let itself be read ({code})"))
+}
+
+/// Nobody knows what became of it, and the record does not let itself be read. Its lane is held: what is this one's own trouble counts, and an outage of
+/// reading is waited for as long as evidence may be, no longer, for nobody else would notice.
+fn kept_from(
+    d: &mut Delivery,
+    policy: &EndpointPolicy,
+    mut asking: Asking,
+    (code, others_pass): (&str, bool),
+    now: Timestamp,
+    random: u64,
+) -> String {
+    let since = *asking.unread_since.get_or_insert(now);
+    if later(since, policy.evidence_overdue_after) <= now {
+        let detail = format!("the record does not let itself be read ({code})");
+        return match asking.because {
+            Because::SaidDuplicate => park(d, ParkReason::MayAlreadyBeFiled, &detail),
+            Because::OutcomeUnknown | Because::Accepted => park(d, ParkReason::OutcomeUnknown, &detail),
+        };
+    }
+    if others_pass {
+        return unclear(d, policy, asking, code, now, random);
+    }
+    asking.unheard = asking.unheard.saturating_add(1);
+    let wait = policy.back_off.wait(asking.unheard, random);
     again(d, asking, later(now, wait), &format!("the record does not let itself be read ({code})"))
 }
 

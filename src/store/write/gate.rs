@@ -167,10 +167,10 @@ pub(super) fn alone(happened: &Happened, feeling: &Feeling, others_pass: bool) -
         }
         Happened::NotNow { why, .. } => Happened::NotNow { why: why.clone(), others_pass },
         Happened::Asked { answer: Answer::NotHeard { why }, reply } if others_pass => {
-            Happened::Asked { answer: Answer::NotRead { code: why.clone() }, reply: *reply }
+            Happened::Asked { answer: Answer::NotRead { code: why.clone(), others_pass }, reply: *reply }
         }
-        Happened::Asked { answer: Answer::NotRead { code }, reply } if !others_pass => {
-            Happened::Asked { answer: Answer::NotHeard { why: code.clone() }, reply: *reply }
+        Happened::Asked { answer: Answer::NotRead { code, .. }, reply } => {
+            Happened::Asked { answer: Answer::NotRead { code: code.clone(), others_pass }, reply: *reply }
         }
         other => other.clone(),
     }
@@ -233,11 +233,14 @@ mod tests {
         let not_heard =
             Happened::Asked { answer: Answer::NotHeard { why: "the reply is too large".into() }, reply: None };
         assert_eq!(alone(&not_heard, &silent, false), not_heard, "an outage parks nothing");
-        let not_read =
-            Happened::Asked { answer: Answer::NotRead { code: "the reply is too large".into() }, reply: None };
-        assert_eq!(alone(&not_heard, &silent, true), not_read);
-        assert_eq!(alone(&not_read, &Feeling::Unread, true), not_read);
-        assert_eq!(alone(&not_read, &Feeling::Unread, false), not_heard, "an outage of reading parks nothing either");
+        let not_read = |others_pass| {
+            let answer = Answer::NotRead { code: "the reply is too large".into(), others_pass };
+            Happened::Asked { answer, reply: None }
+        };
+        assert_eq!(alone(&not_heard, &silent, true), not_read(true));
+        for others_pass in [true, false] {
+            assert_eq!(alone(&not_read(false), &Feeling::Unread, others_pass), not_read(others_pass));
+        }
         let not_now = |others_pass| Happened::NotNow { why: "answered 500".into(), others_pass };
         assert_eq!(alone(&not_now(false), &silent, true), not_now(true));
         assert_eq!(alone(&Happened::NotSent, &silent, true), Happened::NotSent);
