@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::refusal::as_options;
+use crate::wire::v1::ErrorReason;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -34,16 +35,11 @@ impl Refused {
         Self { id: id.into(), why, reason, shown }
     }
 
-    /// Of the bridge's own lists, which have a line for each.
-    pub fn of_line(line: &str) -> Self {
-        let (id, why) = line.split_once(": ").unwrap_or(("", line));
+    /// Of a list of the bridge's, that tells of each why not and by which reason.
+    pub fn of(id: impl Into<String>, why: &str, reason: ErrorReason) -> Self {
         let why = as_options(why);
-        let reason = match () {
-            () if why.contains("there is no such") => "NOT_FOUND",
-            () if why.contains("--acknowledge-may-be-in-record") => "MAY_BE_IN_RECORD",
-            () => "WRONG_STATE",
-        };
-        Self { id: id.to_owned(), shown: why.clone(), why, reason: reason.to_owned() }
+        let reason = reason.as_str_name().trim_start_matches("ERROR_REASON_").to_owned();
+        Self { id: id.into(), shown: why.clone(), why, reason }
     }
 }
 

@@ -41,7 +41,9 @@ async fn what_can_be_retried_is_and_what_cannot_is_named() {
             bridge.done("integrator", rpc, &retry(&[&refused, &queued, &refused])).await;
         assert_eq!(would, done, "and says what would happen");
         assert_eq!((done.matched, done.retried, done.delivery_ids), (2, 1, vec![refused.clone()]));
-        assert_eq!(done.not_retried, [format!("{queued}: the delivery is QUEUED; a retry needs PARKED")]);
+        let why = "the delivery is QUEUED; a retry needs PARKED".to_owned();
+        let reason = v1::ErrorReason::WrongState.into();
+        assert_eq!(done.not_retried, [v1::NotRetried { delivery_id: queued.clone(), reason, why }]);
         assert_eq!(bridge.delivery("worker", &refused).await.state(), v1::DeliveryState::Queued);
         // It goes first, and is filed after all.
         let settled = bridge.send_all(Outcome::Positive).await;
@@ -92,6 +94,12 @@ async fn what_may_be_in_the_record_is_not_cancelled_or_made_anew_unseen() {
             bridge.done("integrator", "DeliveryService/CancelDelivery", &would(true)).await;
         assert_eq!(reads().await, read_before + 1, "what it shows is a read like any other");
         assert_eq!(could.delivery.map(|d| (d.state(), d.version)), Some((before.state(), before.version)));
+        let unlooked =
+            v1::RetryDeliveriesRequest { acknowledge_may_be_in_record: false, dry_run: true, ..retry(&[&id]) };
+        let told: v1::RetryDeliveriesResponse =
+            bridge.done("integrator", "DeliveryService/RetryDeliveries", &unlooked).await;
+        let left: Vec<_> = told.not_retried.iter().map(|n| (n.delivery_id.as_str(), n.reason())).collect();
+        assert_eq!(left, [(id.as_str(), v1::ErrorReason::MayBeInRecord)]);
         let rerender = v1::RerenderDeliveryRequest { dry_run: true, ..rerender };
         let refused = bridge.reason("integrator", "DeliveryService/RerenderDelivery", &rerender).await;
         assert_eq!(refused, "MAY_BE_IN_RECORD");

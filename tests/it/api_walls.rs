@@ -515,7 +515,9 @@ async fn what_belongs_to_another_trust_does_not_exist() {
         acknowledge_may_be_in_record: true,
     };
     let told: v1::RetryDeliveriesResponse = bridge.done("other", "DeliveryService/RetryDeliveries", &foreign).await;
-    assert_eq!(told.not_retried, [format!("{delivery}: there is no such delivery")]);
+    let why = "there is no such delivery".to_owned();
+    let reason = v1::ErrorReason::NotFound.into();
+    assert_eq!(told.not_retried, [v1::NotRetried { delivery_id: delivery.clone(), reason, why }]);
     // And lists without an id show nothing of it.
     let list: v1::ListDeliveriesResponse =
         bridge.done("other", "DeliveryService/ListDeliveries", &v1::ListDeliveriesRequest::default()).await;

@@ -15,7 +15,7 @@ use crate::domain::text::Private;
 use crate::store::Refusal;
 use crate::store::read::{DeliveryFilter, Page};
 use crate::store::record::{Answer, RequestKey};
-use crate::store::write::{Operate, Operation};
+use crate::store::write::{NotDone, NotDoneKind, Operate, Operation};
 use crate::wire::{count, v1};
 use std::sync::Arc;
 
@@ -67,19 +67,27 @@ pub async fn retry_deliveries(c: Caller, m: v1::RetryDeliveriesRequest) -> Resul
         };
         let answered = c.store().operate(operate).await?;
         let Answer { deliveries, more, .. } = answered.answer();
-        let not: Vec<String> = serde_json::from_value(more.clone())
-            .map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
+        let not = NotDone::all(more).ok_or_else(|| Error::Internal("an answer that cannot be read".into()))?;
         if deliveries.is_empty() && not.is_empty() {
             break;
         }
         told.matched += count(deliveries.len() + not.len());
         told.retried += count(deliveries.len());
         told.delivery_ids.extend(deliveries.iter().map(DeliveryId::to_string));
-        told.not_retried.extend(not);
+        told.not_retried.extend(not.into_iter().map(not_retried));
         told.delivery_ids.truncate(LISTED_MAX);
         told.not_retried.truncate(LISTED_MAX);
     }
     Ok(told)
+}
+
+fn not_retried(not: NotDone) -> v1::NotRetried {
+    let reason = match not.kind {
+        NotDoneKind::NotFound => v1::ErrorReason::NotFound,
+        NotDoneKind::MayBeInRecord => v1::ErrorReason::MayBeInRecord,
+        NotDoneKind::WrongState => v1::ErrorReason::WrongState,
+    };
+    v1::NotRetried { delivery_id: not.delivery.to_string(), reason: reason.into(), why: not.why }
 }
 
 /// What would happen now.
@@ -103,9 +111,9 @@ async fn would_retry(
                         told.retried += 1;
                         told.delivery_ids.push(id.to_string());
                     }
-                    Err(refusal) => told.not_retried.push(format!("{id}: {refusal}")),
+                    Err(refusal) => told.not_retried.push(not_retried(NotDone::new(id, &refusal))),
                 },
-                None => told.not_retried.push(format!("{id}: there is no such delivery")),
+                None => told.not_retried.push(not_retried(NotDone::new(id, &Refusal::NotFound("delivery")))),
             }
         }
         told.delivery_ids.truncate(LISTED_MAX);

@@ -12,7 +12,8 @@ use crate::cli::told::{Refused, Told, once};
 use crate::cli::words::word;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
-    GetInboundMessageRequest, InboundMessage, InboundState, ListInboundMessagesRequest, ReprocessInboundMessageRequest,
+    ErrorReason, GetInboundMessageRequest, InboundMessage, InboundState, ListInboundMessagesRequest,
+    ReprocessInboundMessageRequest,
 };
 use serde_json::json;
 
@@ -146,7 +147,7 @@ fn dry_run(found: Vec<InboundMessage>, mut told: Told, json: bool, out: &mut Out
     told.done = found.iter().map(|m| m.id.clone()).collect();
     told.refused.extend(others.iter().map(|m| {
         let state = word::<InboundState>(m.state);
-        Refused::of_line(&format!("{}: it is {state}; only what is PARKED can be run again", m.id))
+        Refused::of(&m.id, &format!("it is {state}; only what is PARKED can be run again"), ErrorReason::WrongState)
     }));
     if json {
         out.json(&told.json())?;

@@ -57,7 +57,7 @@ fn shown(answer: &RetryDeliveriesResponse, how: &How, out: &mut Out) -> Result<(
     let told = Told {
         dry_run: how.dry_run,
         done: answer.delivery_ids.clone(),
-        refused: answer.not_retried.iter().map(|line| Refused::of_line(line)).collect(),
+        refused: answer.not_retried.iter().map(|n| Refused::of(&n.delivery_id, &n.why, n.reason())).collect(),
     };
     if how.json {
         let size = |n: i32| usize::try_from(n).unwrap_or_default();

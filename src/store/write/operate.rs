@@ -12,6 +12,7 @@ use crate::domain::entry::{Entry, Subject};
 use crate::domain::ids::{DeliveryId, EntryId, PatientId};
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::text::Private;
+use serde::{Deserialize, Serialize};
 
 /// One thing done to some deliveries.
 #[derive(Debug, Clone)]
@@ -29,8 +30,56 @@ pub struct Operate {
     pub operation: Operation,
     pub reason: String,
     /// A single delivery asked for by name: its refusal is the call's, and `more` of the answer is the delivery as it was then. Otherwise `more` is
-    /// the list of those not done, each with its reason.
+    /// the list of those not done ([`NotDone`]).
     pub single: bool,
+}
+
+/// One of many that was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotDone {
+    pub delivery: DeliveryId,
+    pub kind: NotDoneKind,
+    /// In words, without patient data.
+    pub why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotDoneKind {
+    NotFound,
+    MayBeInRecord,
+    WrongState,
+}
+
+impl NotDone {
+    pub fn new(delivery: DeliveryId, refusal: &Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::NotFound(_) => NotDoneKind::NotFound,
+            Refusal::MayBeInRecord => NotDoneKind::MayBeInRecord,
+            _ => NotDoneKind::WrongState,
+        };
+        Self { delivery, kind, why: refusal.to_string() }
+    }
+
+    /// Those of an answer. Answers of releases before this one held a line for each: `id: why`.
+    pub fn all(more: &serde_json::Value) -> Option<Vec<Self>> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Kept {
+            Line(String),
+            Whole(NotDone),
+        }
+        let read = |kept| match kept {
+            Kept::Whole(whole) => Some(whole),
+            Kept::Line(line) => {
+                let (id, why) = line.split_once(": ")?;
+                let delivery = id.parse().ok()?;
+                Some(Self { delivery, kind: NotDoneKind::WrongState, why: why.to_owned() })
+            }
+        };
+        let kept: Vec<Kept> = serde_json::from_value(more.clone()).ok()?;
+        kept.into_iter().map(read).collect()
+    }
 }
 
 impl Operate {
@@ -118,7 +167,7 @@ impl Write for Operate {
                     done.push(d.id);
                 }
                 Err(refusal) if self.single => return Err(refusal.into()),
-                Err(refusal) => not_done.push(format!("{id}: {refusal}")),
+                Err(refusal) => not_done.push(NotDone::new(id, &refusal)),
             }
         }
         let subject = done.first().map_or(uuid::Uuid::nil(), |d| d.0);
@@ -278,5 +327,22 @@ fn stands(view: &View, entry: &Entry) -> bool {
         Subject::Note(id) => view.notes.get(&id).is_some_and(|n| n.version == entry.version && !n.withdrawn),
         Subject::Outcome(id) => view.outcomes.get(&id).is_some_and(|o| o.version == entry.version && !o.withdrawn),
         Subject::Referral(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_done_reads_back_also_as_an_older_release_wrote_it() {
+        let id = DeliveryId(uuid::Uuid::from_u128(7));
+        let not = NotDone::new(id, &Refusal::MayBeInRecord);
+        assert_eq!(NotDone::all(&serde_json::json!([not])), Some(vec![not]));
+        let line = format!("{id}: the delivery is QUEUED: a retry needs PARKED");
+        let read = NotDone::all(&serde_json::json!([line])).unwrap().remove(0);
+        assert_eq!((read.delivery, read.kind), (id, NotDoneKind::WrongState));
+        assert_eq!(read.why, "the delivery is QUEUED: a retry needs PARKED");
+        assert_eq!(NotDone::all(&serde_json::json!({})), None);
     }
 }
