@@ -46,9 +46,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// Whether an entry that leaves now must say that it came late.
+    /// Whether an entry that leaves now must say that it came late: a new note from the contact on, all else from when it was written, for a correction comes
+    /// late by its nature.
     pub fn is_late(&self, entry: &Entry, now: Timestamp) -> bool {
-        now.duration_since(entry.recorded_at).unsigned_abs() > self.late_after
+        let since = match &entry.body {
+            Body::Note(Action::Create(content)) => content.occurred_at.min(entry.recorded_at),
+            _ => entry.recorded_at,
+        };
+        now.duration_since(since).unsigned_abs() > self.late_after
     }
 }
 

@@ -99,7 +99,7 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc {
         name: "uk_time",
         example: "{{ entry.occurred_at | uk_time }}",
-        does: "an instant for people, as 02/03/2026 09:30 in the endpoint's time zone",
+        does: "an instant for people, as 02/03/2026 09:30 in the endpoint's time zone; with its name behind it (09:30 UTC) where that is not the trust's",
     },
     FilterDoc {
         name: "uk_date",
@@ -121,7 +121,7 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc {
         name: "xml_time",
         example: "{{ entry.occurred_at | xml_time }}",
-        does: "an instant as XML Schema writes it, to the second, with the offset of the endpoint's time zone: 2026-07-01T10:00:00+01:00, or without it (setting time_offset) (xml packs)",
+        does: "an instant as XML Schema writes it, to the second, with the offset of the endpoint's time zone: 2026-07-01T10:00:00+01:00, or without it (setting time_offset) (xml and document packs)",
     },
     FilterDoc {
         name: "base64",
@@ -152,7 +152,8 @@ const XML_ONLY: &[&str] = &["xml_time"];
 /// What templates of a format may use.
 pub fn offered(format: Format) -> impl Iterator<Item = &'static str> {
     let others: [&[&str]; 3] = match format {
-        Format::Hl7v2 | Format::Document => [HTTP_ONLY, FHIR_ONLY, XML_ONLY],
+        Format::Hl7v2 => [HTTP_ONLY, FHIR_ONLY, XML_ONLY],
+        Format::Document => [HTTP_ONLY, FHIR_ONLY, &[]],
         Format::Fhir => [HL7_ONLY, XML_ONLY, &[]],
         Format::Xml => [HL7_ONLY, FHIR_ONLY, &[]],
     };
@@ -166,6 +167,8 @@ pub const TESTS: &[&str] = &["none"];
 #[derive(Debug)]
 pub struct Facts {
     pub zone: TimeZone,
+    /// The headings are in the trust's.
+    pub is_trusts_zone: bool,
     pub with_offset: bool,
     pub text: TextRules,
 }
@@ -282,7 +285,10 @@ pub fn install(env: &mut Environment<'static>, tables: Arc<BTreeMap<String, Code
     });
     env.add_filter("uk_time", |state: &State, v: Value| {
         let at = instant(&text(&v)?)?;
-        Facts::of(state, |f| Ok(at.to_zoned(f.zone.clone()).strftime("%d/%m/%Y %H:%M").to_string()))
+        Facts::of(state, |f| {
+            let form = if f.is_trusts_zone { "%d/%m/%Y %H:%M" } else { "%d/%m/%Y %H:%M %Z" };
+            Ok(at.to_zoned(f.zone.clone()).strftime(form).to_string())
+        })
     });
     env.add_filter("uk_date", |v: Value| -> Result<String, Error> {
         let date: Date =

@@ -306,7 +306,7 @@ impl Pack {
                 "use an IANA name, for example Europe/London",
             )])
         })?;
-        let around = Around { settings, tables: &self.tables, zone: &zone, reached };
+        let around = Around { settings, tables: &self.tables, zone: &zone, reached, written_at: Vec::new() };
         match self.manifest.format {
             Format::Fhir => return fhir::map::read(self, bytes, &around),
             Format::Xml => return xml::parse(self, bytes, &around),
@@ -321,6 +321,7 @@ impl Pack {
         let envelope = Envelope::peek(bytes).ok_or_else(|| ParseError::Unreadable("no MSH".into()))?;
         let message_type = format!("{}^{}", envelope.message_code(), envelope.trigger());
         let map = self.map_of(&message_type).ok_or_else(|| ParseError::NoMap(shown(&message_type)))?;
+        let around = Around { written_at: super::map::written_at(&message, &around), ..around };
         let (mapped, faults) = map.apply(&message, &around);
         let torn = message.set_aside().iter().map(|s| FieldFault {
             field: if s.is_of_a_text { "message.text" } else { "message" }.into(),

@@ -243,10 +243,9 @@ impl Pack {
         })?;
         let of = |name: &str| super::settings::engine(settings, name);
         let own = of("time_zone");
-        let zone = match own.as_str() {
-            "" => input.pointer("/trust/time_zone").and_then(Value::as_str).unwrap_or_default(),
-            zone => zone,
-        };
+        let trusts = input.pointer("/trust/time_zone").and_then(Value::as_str).unwrap_or_default();
+        let zone = if own.is_empty() { trusts } else { own.as_str() };
+        let is_trusts_zone = zone == trusts;
         let zone = TimeZone::get(zone).map_err(|_| {
             RenderError::one(
                 "input",
@@ -262,7 +261,7 @@ impl Pack {
         };
         let max_chars = of("text_max_chars").parse().unwrap_or(super::settings::TEXT_MAX_CHARS);
         let text = TextRules { newline, max_chars, end_to_end: of("text_join") == "end_to_end" };
-        let facts = Arc::new(Facts { zone, with_offset: of("time_offset") != "without", text });
+        let facts = Arc::new(Facts { zone, is_trusts_zone, with_offset: of("time_offset") != "without", text });
         Ok(Plan { entry, facts, charset: Charset::parse(&of("charset")).unwrap_or(Charset::Utf8) })
     }
 

@@ -2,6 +2,8 @@
 
 use crate::domain::ambient::{Clock, Entropy, from_micros, micros};
 use jiff::Timestamp;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 /// The machine's clock, to the microsecond: times are kept and taken to that, and one that was answered must be as good when it comes back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -11,6 +13,14 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the bridge asks what time it is")]
     fn now(&self) -> Timestamp {
         from_micros(micros(Timestamp::now()))
+    }
+
+    /// From when the process first asked: a step of the machine's clock (NTP, a moved virtual machine) must not end a lease under an attempt that is on its way.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the bridge asks what time it is")]
+    fn steady(&self) -> Timestamp {
+        static FIRST: OnceLock<(Instant, Timestamp)> = OnceLock::new();
+        let (began, at) = FIRST.get_or_init(|| (Instant::now(), Timestamp::now()));
+        from_micros(micros(*at).saturating_add(i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX)))
     }
 }
 

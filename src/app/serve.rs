@@ -131,7 +131,7 @@ async fn wired(
 ) -> Result<impl FnOnce(WriterEnd) -> Running, StartError> {
     let scope = Scope::system();
     let (endpoints, keeper, unrecorded) = with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await?;
-    known_endpoints(&config, &store, &scope).await?;
+    known(&config, &store, &scope).await?;
     for what in endpoints::cannot_be_made(&config, &endpoints) {
         tracing::warn!("{what}");
     }
@@ -182,6 +182,8 @@ async fn wired(
     let of = |e: &Endpoint| (e.id.clone(), e.ignored_raw_retention());
     let ignored: Vec<(EndpointId, Duration)> = config.endpoints.iter().filter(|e| e.listens()).map(of).collect();
     let retention = config.limits.request_id_retention;
+    let all = config.endpoints.iter().map(|e| e.id.clone()).collect();
+    parts.spawn(put_right(store.clone(), clock.clone(), all, stop.clone()));
     parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
     Ok(move |writer| Running {
@@ -272,24 +274,30 @@ fn percent(text: &str) -> String {
         .collect()
 }
 
-/// Open deliveries to an endpoint that nobody serves would wait for ever, unseen.
-async fn known_endpoints(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
-    let open = store
-        .endpoints_with_open_deliveries(scope)
-        .await
-        .map_err(|e| StartError { may_pass: true, ..StartError::one(e) })?;
-    let missing = unserved(config, &open);
+/// What waits at an endpoint that nobody serves would wait for ever, unseen; what is told of patients of a trust that nobody serves would find nobody.
+async fn known(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
+    let may_pass = |e| StartError { may_pass: true, ..StartError::one(e) };
+    let open = store.endpoints_with_open_deliveries(scope).await.map_err(may_pass)?;
+    let missing = unserved(config, &open, &store.trusts_of_patients().await.map_err(may_pass)?);
     if missing.is_empty() { Ok(()) } else { Err(StartError::all(missing)) }
 }
 
-/// A sentence for each endpoint to which something is still to go, and which config does not know.
-pub fn unserved(config: &Config, open: &[String]) -> Vec<String> {
+/// A sentence for each endpoint at which something waits, and for each trust with patients, which config does not know.
+pub fn unserved(config: &Config, open: &[String], trusts: &[String]) -> Vec<String> {
     let known = |id: &str| {
         config.endpoints.iter().any(|e| e.id.as_str() == id)
             || config.retired_endpoints.iter().any(|e| e.as_str() == id)
     };
-    let missing = open.iter().filter(|id| !known(id));
-    missing.map(|id| format!("endpoint {id} has open deliveries and config does not have it; put it back, or list it in retired_endpoints")).collect()
+    let known_trust = |ods: &str| {
+        config.trusts.iter().any(|t| t.ods.as_str() == ods) || config.retired_trusts.iter().any(|t| t.as_str() == ods)
+    };
+    let endpoints = open.iter().filter(|id| !known(id)).map(|id| {
+        format!("endpoint {id} has open deliveries or parked messages and config does not have it; put it back, or list it in retired_endpoints")
+    });
+    let trusts = trusts.iter().filter(|ods| !known_trust(ods)).map(|ods| {
+        format!("trust {ods} has patients in the record and config does not have it: what an EPR tells of them would find nobody, and nobody could correct or withdraw what was written; put it back (a trust that was given a new ODS code goes on under the one it began with), or list it in retired_trusts")
+    });
+    endpoints.chain(trusts).collect()
 }
 
 fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
@@ -482,6 +490,27 @@ fn folders(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>) -> Option<Folde
         settle_time: inbox.settle_time,
         max_file_bytes: inbox.max_file_bytes,
     })
+}
+
+/// Looks at once, and then every minute, for what was written while the machine's clock was ahead.
+async fn put_right(store: Store, clock: Arc<dyn Clock>, endpoints: Vec<EndpointId>, stop: CancellationToken) {
+    loop {
+        for endpoint in &endpoints {
+            match store.put_right(endpoint, clock.now()).await {
+                Ok(0) => {}
+                Ok(deliveries) => {
+                    tracing::warn!(%endpoint, deliveries, "the machine's clock was ahead when these were written or tried; they no longer wait for that time. Keep the clock in step (NTP)");
+                }
+                Err(e) => {
+                    tracing::debug!(%endpoint, reason = %e, "what a clock that was ahead keeps waiting could not be looked for");
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+        }
+    }
 }
 
 /// Forgets what need not be remembered any longer, once an hour.

@@ -312,8 +312,10 @@ async fn active_packs(config: &Config) -> Option<Vec<EndpointState>> {
 
 /// What a start would be refused for.
 async fn unserved(config: &Config) -> Option<Vec<String>> {
-    let looked = tokio::time::timeout(STORE_TIMEOUT, peek::open_endpoints(&app::store_url(&config.store))).await;
-    Some(app::unserved(config, &looked.ok()?.ok()?))
+    let url = app::store_url(&config.store);
+    let looked = async { Some((peek::open_endpoints(&url).await.ok()?, peek::trusts(&url).await.ok()?)) };
+    let (open, trusts) = tokio::time::timeout(STORE_TIMEOUT, looked).await.ok()??;
+    Some(app::unserved(config, &open, &trusts))
 }
 
 /// Whether a start goes on with what is active, whatever folder and pin say.

@@ -83,6 +83,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Endpoints that are gone but may still be named by old deliveries.
     pub retired_endpoints: Vec<EndpointId>,
+    /// Trusts that are gone and may still have patients in the record.
+    pub retired_trusts: Vec<OdsCode>,
     pub routes: Routes,
     pub principals: Vec<Principal>,
     /// What is allowed but probably not meant.
@@ -186,6 +188,7 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> (Config, Vec<HalfRead>) {
     let limits = process::limits(root.table_or_empty("limits"));
     let packs = process::packs(root.table_or_empty("packs"));
     let retired_endpoints = root.list("retired_endpoints", "[]", named(EndpointId::parse));
+    let retired_trusts = root.list("retired_trusts", "[]", named(OdsCode::parse));
 
     let mut roots: Vec<Section<'_>> = included.iter().map(|tree| Section::new(reading, String::new(), tree)).collect();
     roots.insert(0, root);
@@ -222,6 +225,7 @@ fn read_trees(main: &tree::Node, reading: &Reading) -> (Config, Vec<HalfRead>) {
         trusts,
         endpoints,
         retired_endpoints,
+        retired_trusts,
         routes,
         principals,
         warnings,

@@ -6,6 +6,11 @@ use jiff::Timestamp;
 /// Tells the time. Only `app` and tests implement it.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
+
+    /// The same, but for how long something took or may last: it goes on evenly while the machine's clock is set. Comparable within one process.
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// Gives random bytes. Only `app` and tests implement it.

@@ -6,10 +6,10 @@ use super::merge::Merge;
 use super::nhs_number::NhsNumber;
 use super::person::{Address, Gender, LocalIdentifier, NhsNumberStatus, Patient, PatientDetails};
 use super::rule::Violations;
-use super::standing::{Death, Doubt, Near, PatientKey};
+use super::standing::{Death, Doubt, Near, PatientKey, Standing};
 use super::text::Private;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// HL7's three states: leave what you have, delete it, or take this.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,7 +148,9 @@ impl PatientChange {
         let older = known.standing.is_older(source, self.at);
         self.tell_death(&mut patient);
         if older {
-            if patient.standing.death == known.standing.death {
+            self.tell_shielding(&mut patient);
+            let s = &patient.standing;
+            if (&s.death, s.location_shielded) == (&known.standing.death, known.standing.location_shielded) {
                 return ChangePlan::Nothing("older than what its sender told before");
             }
         } else {
@@ -157,10 +159,12 @@ impl PatientChange {
             }
             patient.standing.heard(source, self.at);
         }
-        let heard = std::mem::replace(&mut patient.standing.told, known.standing.told.clone());
-        let same = patient == *known;
-        patient.standing.told = heard;
-        if same {
+        // When something was told is no change.
+        let untold = |patient: &Patient| {
+            let standing = Standing { told: BTreeMap::new(), shielding_told_at: None, ..patient.standing.clone() };
+            Patient { standing, ..patient.clone() }
+        };
+        if untold(&patient) == untold(known) {
             return ChangePlan::Heard(Box::new(patient));
         }
         patient.version += 1;
@@ -272,6 +276,15 @@ impl PatientChange {
         patient.told_of_death(self.deceased, &self.died_on, born, self.at);
     }
 
+    /// Of an older message: that nobody may learn where they live is taken all the same, unless a newer one spoke of it.
+    fn tell_shielding(&self, patient: &mut Patient) {
+        let is_spoken_of = patient.standing.shielding_told_at.is_some_and(|told| self.at < told);
+        if self.location_shielded == Some(true) && !is_spoken_of {
+            patient.standing.shielding_told_at = Some(self.at);
+            patient.shield();
+        }
+    }
+
     fn over(&self, patient: &mut Patient, today: Date) -> Result<(), Violations> {
         let mut broken = Violations::default();
         match self.kind {
@@ -280,6 +293,9 @@ impl PatientChange {
             }
             ChangeKind::Added if patient.standing.doubt == Some(Doubt::RecordRemoved) => patient.standing.doubt = None,
             _ => {}
+        }
+        if self.location_shielded.is_some() {
+            patient.standing.shielding_told_at = Some(self.at);
         }
         if self.kind == ChangeKind::Removed {
             if self.location_shielded == Some(true) {

@@ -61,6 +61,27 @@ fn an_older_message_of_the_same_sender_never_overwrites_a_newer_one() {
 }
 
 #[test]
+fn a_shielding_is_taken_from_an_older_message_unless_a_newer_one_spoke_of_it() {
+    let mut start = patient(1, "A");
+    start.details.phone = Some(line("0100"));
+    let says = |shielded: Option<bool>, second: i64| PatientChange {
+        location_shielded: shielded,
+        phone: Sent::Value(line("2")),
+        ..change("A", second)
+    };
+    let known = changed(&says(None, 20), &start);
+    let shielded = changed(&says(Some(true), 19), &known);
+    assert!(shielded.standing.location_shielded && shielded.details.phone.is_none());
+    // A newer one said that everybody may know.
+    let open = changed(&says(Some(false), 20), &start);
+    assert!(matches!(plan(&says(Some(true), 19), &open), ChangePlan::Nothing(_)));
+    // An older one opens nothing.
+    assert!(matches!(plan(&says(Some(false), 19), &shielded), ChangePlan::Nothing(_)));
+    // To hear it again is no change.
+    assert!(matches!(plan(&says(Some(true), 30), &shielded), ChangePlan::Heard(_)));
+}
+
+#[test]
 fn a_death_is_taken_from_an_older_message_unless_a_newer_one_spoke_of_it() {
     let known = changed(&PatientChange { phone: Sent::Value(line("2")), ..change("A", 20) }, &patient(1, "A"));
     let died = PatientChange { deceased: Some(true), phone: Sent::Value(line("1")), ..change("A", 10) };

@@ -14,6 +14,7 @@ use super::policy::{AfterUnknown, EndpointPolicy, FiledBy};
 use super::text::Private;
 use super::verdict::{Level, Meaning, Verdict};
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Turns of a delivery that came to nothing because of itself, before a person looks.
@@ -28,6 +29,8 @@ pub enum Happened {
     Begun { rendering: RenderingId },
     /// A safety hold, or a message that cannot be made or cannot travel: no byte of it left.
     Held { reason: ParkReason, detail: String },
+    /// The bridge sends nothing to its endpoint any more.
+    Unserved,
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
     /// No byte left, and it says nothing of the endpoint: no connection came free in time, or what it rests on changed while it was made ready.
@@ -126,6 +129,7 @@ pub fn decide(
             d.rendering = Some(*rendering);
             d.not_there = None;
             d.begun = true;
+            d.sent_to = Some(policy.place.clone());
             d.attempts += 1;
             format!("attempt {}: message stored, about to be sent", d.attempts)
         }
@@ -133,6 +137,10 @@ pub fn decide(
             needs(before, "holding it", "SENDING", &[State::Sending])?;
             not_begun(&mut d);
             park(&mut d, *reason, detail)
+        }
+        Happened::Unserved => {
+            needs(before, "holding it", "QUEUED or BACKING_OFF", &[State::Queued, State::BackingOff])?;
+            park(&mut d, ParkReason::EndpointRetired, "")
         }
         Happened::NotSent | Happened::PutBack { .. } => {
             needs(before, "putting it back", "SENDING", &[State::Sending])?;
@@ -456,6 +464,14 @@ fn misfiled(d: &mut Delivery, code: &str) -> String {
     park(d, ParkReason::Misfiled, code)
 }
 
+/// The record that it was sent to, for its history.
+fn in_record<'a>(d: &Delivery, policy: &'a EndpointPolicy) -> Cow<'a, str> {
+    match d.was_sent_elsewhere(policy) {
+        true => format!("the record that was reached there before {}", policy.name).into(),
+        false => policy.name.as_str().into(),
+    }
+}
+
 /// The only place that sets FILED.
 fn positive(
     d: &mut Delivery,
@@ -483,11 +499,16 @@ fn positive(
         d.asking = None;
         d.state = State::Filed;
         d.filed_at = d.filed_at.or(Some(now));
-        format!("filed in {}: {} ({})", policy.name, kind.words(), verdict.code)
+        format!("filed in {}: {} ({})", in_record(d, policy), kind.words(), verdict.code)
     } else {
         d.state = State::Accepted;
         ask::confirm(d, policy, now);
-        format!("received by the trust: {} ({}); not yet confirmed in {}", kind.words(), verdict.code, policy.name)
+        format!(
+            "received by the trust: {} ({}); not yet confirmed in {}",
+            kind.words(),
+            verdict.code,
+            in_record(d, policy)
+        )
     }
 }
 

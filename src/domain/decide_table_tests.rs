@@ -17,7 +17,7 @@ const KINDS: [EvidenceKind; 5] = [
 ];
 const FILED_BY: [FiledBy; 5] =
     [FiledBy::TransportAck, FiledBy::ApplicationAck, FiledBy::ReadBack, FiledBy::VendorReport, FiledBy::Reconciled];
-const REASONS: [ParkReason; 21] = [
+const REASONS: [ParkReason; 22] = [
     ParkReason::IdentityChanged,
     ParkReason::IdentityChangedAfterSend,
     ParkReason::EndpointChangedAfterSend,
@@ -39,6 +39,7 @@ const REASONS: [ParkReason; 21] = [
     ParkReason::Merged,
     ParkReason::LookupUnclear,
     ParkReason::Misfiled,
+    ParkReason::EndpointRetired,
 ];
 
 fn policies() -> Vec<EndpointPolicy> {
@@ -125,6 +126,7 @@ fn happenings() -> Vec<Happened> {
         Happened::Claimed,
         begun(),
         Happened::Held { reason: ParkReason::TextTooLong, detail: String::new() },
+        Happened::Unserved,
         Happened::NotSent,
         Happened::PutBack { why: "every connection was in use" },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false },

@@ -1,15 +1,17 @@
 //! A delivery: one entry to one endpoint, and everything that is known about its filing.
 
 use super::ask::{Asking, NotThere};
+use super::decide::later;
 use super::entry::{EntryAction, EntryKind, Subject};
 use super::ids::{DeliveryId, EntryId, PatientId, ReferralId, RenderingId, ReplyId};
 use super::organisation::{EndpointId, OdsCode};
 use super::person::Identity;
-use super::policy::{AcknowledgedBy, FiledBy};
+use super::policy::{AcknowledgedBy, EndpointPolicy, FiledBy};
 use super::text::Private;
 use super::verdict::{Level, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum State {
@@ -73,6 +75,7 @@ pub enum ParkReason {
     Merged,
     LookupUnclear,
     Misfiled,
+    EndpointRetired,
 }
 
 impl ParkReason {
@@ -99,6 +102,7 @@ impl ParkReason {
             Self::Merged => "MERGED",
             Self::LookupUnclear => "LOOKUP_UNCLEAR",
             Self::Misfiled => "MISFILED",
+            Self::EndpointRetired => "ENDPOINT_RETIRED",
         }
     }
 
@@ -276,6 +280,9 @@ pub struct Delivery {
     /// Where its messages went when the record told that id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_place: Option<String>,
+    /// Where the endpoint led when it was last sent ([`EndpointPolicy::place`]); `None`: never sent, or by a release that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -312,15 +319,40 @@ impl Delivery {
             || matches!(self.state, State::Accepted | State::Filed)
     }
 
+    /// Whether it was sent to another record than the one that the endpoint leads to now: nothing is known there of what it says here.
+    pub fn was_sent_elsewhere(&self, policy: &EndpointPolicy) -> bool {
+        !policy.knows_ids_of(self.sent_to.as_deref())
+    }
+
     /// The id under which its document stands in the record: the entry's own.
     pub fn document_id(&self) -> String {
         self.entry_id.to_string()
+    }
+
+    /// Nobody holds it, and no person need do anything: it goes by itself.
+    pub fn waits_to_be_sent(&self) -> bool {
+        matches!(self.state, State::Queued | State::BackingOff)
     }
 
     /// When the outbox may send it: not before its release, not before its back-off is over.
     pub fn due_at(&self) -> Timestamp {
         let release = self.release_at.unwrap_or(self.created_at);
         self.next_attempt_at.map_or(release, |next| next.max(release))
+    }
+
+    /// Put right where it was written, or last tried, by a clock that was ahead of `now`, so that it need not wait until that time comes; `None`: nothing
+    /// is wrong with it. `longest` is the longest wait between two tries.
+    pub fn put_right(&self, now: Timestamp, longest: Duration) -> Option<Self> {
+        let mut right = self.clone();
+        if self.created_at > now {
+            // The author's time to take it back begins anew; where it is before the writing, it has been put right already.
+            let own = self.release_at.map_or(jiff::SignedDuration::ZERO, |at| at.duration_since(self.created_at));
+            if !own.is_negative() {
+                right.release_at = Some(now.checked_add(own).unwrap_or(now));
+            }
+        }
+        right.next_attempt_at = self.next_attempt_at.map(|at| if at > later(now, longest) { now } else { at });
+        (right != *self).then_some(right)
     }
 
     /// When the record is asked about what was received; it is in the way of nothing in its lane.

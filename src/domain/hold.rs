@@ -78,6 +78,8 @@ pub struct Facts<'a> {
     pub names: Option<Option<&'a str>>,
     /// That id is of a record that was reached at another place than the endpoint has now.
     pub named_elsewhere: bool,
+    /// The document it replaces or takes back was sent to another record than the endpoint leads to now.
+    pub sent_elsewhere: bool,
     /// By what is known now.
     pub speaks_of: SpeaksOf,
     /// Of the rendering that would be sent again, when there is one.
@@ -140,6 +142,10 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
     // Under the same id another record may hold somebody else's document.
     if f.named_elsewhere {
         // Not WITHDRAWAL_CANNOT_NAME_DOCUMENT, which ends by itself once an id is known: here one is, and it is the wrong one.
+        return Clearance::Hold(ParkReason::EndpointChangedAfterSend);
+    }
+    // A record that was never sent the document may well answer that it has taken it back, while it stands where it was sent.
+    if f.sent_elsewhere && !overridden(ParkReason::EndpointChangedAfterSend) {
         return Clearance::Hold(ParkReason::EndpointChangedAfterSend);
     }
     if let Some(now) = f.names {

@@ -39,6 +39,7 @@ struct Case {
     late_now: bool,
     names: Option<Option<&'static str>>,
     named_elsewhere: bool,
+    sent_elsewhere: bool,
     speaks_of: SpeaksOf,
     made_from: Option<MadeFrom>,
 }
@@ -118,6 +119,7 @@ impl Case {
             late_now: false,
             names: None,
             named_elsewhere: false,
+            sent_elsewhere: false,
             speaks_of: SpeaksOf::Nothing,
             made_from: None,
         }
@@ -136,6 +138,7 @@ impl Case {
             late_now: self.late_now,
             names: self.names,
             named_elsewhere: self.named_elsewhere,
+            sent_elsewhere: self.sent_elsewhere,
             speaks_of: self.speaks_of,
             made_from: self.made_from.as_ref(),
         })
@@ -480,6 +483,17 @@ fn a_replacement_that_was_made_for_another_id_never_goes_as_it_is() {
     assert_eq!(replaces(None).clearance(), Clearance::Go);
     assert_eq!(replaces(None).rendered().clearance(), Clearance::Go);
     assert_eq!(replaces(Some("17")).sent().clearance(), Clearance::Go);
+}
+
+#[test]
+fn what_was_sent_to_another_record_is_replaced_or_taken_back_here_only_by_a_person_who_has_looked() {
+    let mut case = Case::new();
+    case.sent_elsewhere = true;
+    for action in [EntryAction::Replace, EntryAction::Withdraw] {
+        case.delivery.action = action;
+        assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
+        assert_eq!(case.clone().looked_at(ParkReason::EndpointChangedAfterSend).clearance(), Clearance::Go);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::person::Author;
 use super::rule::Violations;
 use super::text::Private;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -226,7 +227,7 @@ pub enum ReferralTold {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmployerApproach {
-    pub decided_on: jiff::civil::Date,
+    pub decided_on: Date,
     pub consented: bool,
 }
 
@@ -305,6 +306,14 @@ impl Referral {
         }
         referral.employer_approach = decisions.iter().map(|d| d.approach).max_by_key(|a| a.decided_on);
         Some(referral)
+    }
+
+    /// Whether the client lets employers be approached on `day`: by the decision that stood then, of several of one day the one recorded last, or by the
+    /// latest of all. What was done with consent is written down however late, also when it has been taken back since.
+    pub fn lets_approach_on(&self, day: Date) -> bool {
+        let decisions = self.approach_decisions.iter().map(|d| d.approach).chain(self.employer_approach);
+        let then = decisions.filter(|a| a.decided_on <= day).max_by_key(|a| a.decided_on);
+        self.employer_approach.into_iter().chain(then).any(|a| a.consented)
     }
 
     pub fn accept(&self, assigned_to: Author, now: Timestamp) -> Result<Self, WrongReferralState> {
@@ -417,6 +426,34 @@ mod tests {
         };
         assert!(close("2026-03-02T09:00:00.984895Z").is_ok());
         assert_eq!(close("2026-03-02T09:00:00.984894Z"), Err(WrongReferralState::ClosedBeforeAccepted));
+    }
+
+    #[test]
+    fn employers_are_approached_by_the_decision_that_stood_on_the_day_or_by_the_latest() {
+        let id = "01M8F9V1CFFC7BG6XRQPS2W6DE";
+        let referral: Referral = serde_json::from_value(serde_json::json!({
+            "id": id, "trust": "RZ9", "version": 2, "patient_id": id, "state": "Accepted",
+            "details": {"external_ids": [], "source": "P1", "priority": "Routine", "referrer_name": "Dr Adeyemi", "team": "IPS-NORTH"},
+            "received_at": "2026-03-01T09:00:00Z", "touched_at": "2026-03-02T09:00:00Z",
+        }))
+        .expect("a referral");
+        let day = |text: &str| text.parse::<Date>().expect("a day");
+        assert!(!referral.lets_approach_on(day("2026-03-10")), "nobody has decided anything");
+        let now = Timestamp::from_second(0).expect("a time");
+        let decided = |referral: &Referral, n: u128, on: &str, consented: bool| {
+            let approach = EmployerApproach { decided_on: day(on), consented };
+            referral.with_decision(NoteId(uuid::Uuid::from_u128(n)), Some(approach), false, now).expect("a decision")
+        };
+        let given = decided(&referral, 1, "2026-03-10", true);
+        assert!(given.lets_approach_on(day("2026-03-10")) && given.lets_approach_on(day("2026-03-09")));
+        let taken_back = decided(&given, 2, "2026-03-20", false);
+        assert!(taken_back.lets_approach_on(day("2026-03-19")), "what was done with consent");
+        for on in ["2026-03-09", "2026-03-20", "2026-03-21"] {
+            assert!(!taken_back.lets_approach_on(day(on)), "{on}");
+        }
+        // Of one day the one recorded last.
+        let same_day = decided(&taken_back, 3, "2026-03-10", false);
+        assert!(!same_day.lets_approach_on(day("2026-03-15")));
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub struct Standing {
     pub death: Option<Death>,
     /// The EPR asks that nobody learns where they live: neither address nor phone is kept.
     pub location_shielded: bool,
+    /// When a message last said in so many words whether it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shielding_told_at: Option<Timestamp>,
     /// The time of the newest message taken in, by sender.
     pub told: BTreeMap<String, Timestamp>,
 }

@@ -37,6 +37,7 @@ pub enum Prepared {
 /// What a person does about it.
 const NAMED_ELSEWHERE: &str = "the record's id of the document is from where the endpoint sent before; where the same record is there and here, name the earlier place in same_record_as";
 
+const SENT_ELSEWHERE: &str = "the version before it was sent to another place; is it the same record that moved, say so (same_record_as), and retry";
 /// What its author reads.
 const SPEAKS_OF_ANOTHER: &str = "what was sent of it does not name the document that stands there now";
 
@@ -57,6 +58,7 @@ pub async fn prepare(
     let names = (by_record_id && speaks).then(|| spoken_of.and_then(|d| d.record_id.as_deref()));
     let named_elsewhere = names.is_some()
         && spoken_of.is_some_and(|d| d.record_id.is_some() && !fitted.policy.knows_ids_of(d.record_place.as_deref()));
+    let sent_elsewhere = spoken_of.is_some_and(|d| d.was_sent_elsewhere(&fitted.policy));
     let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
@@ -70,12 +72,16 @@ pub async fn prepare(
         late_now,
         names,
         named_elsewhere,
+        sent_elsewhere,
         speaks_of: SpeaksOf::of(spoken_of),
         made_from: claimed.rendering.as_ref().map(|r| &r.made_from),
     };
     let seen = Seen::of(claimed, fitted.activation);
     match (clearance(&facts), &claimed.rendering) {
         (Clearance::Hold(reason), _) if named_elsewhere => Ok(hold(reason, NAMED_ELSEWHERE)),
+        (Clearance::Hold(reason @ ParkReason::EndpointChangedAfterSend), _) if sent_elsewhere => {
+            Ok(hold(reason, SENT_ELSEWHERE))
+        }
         (Clearance::Hold(reason), _) => {
             let made = claimed.rendering.as_ref().and_then(|r| r.made_from.speaks_of);
             let passed = delivery.action == EntryAction::Replace

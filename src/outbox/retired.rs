@@ -1,5 +1,5 @@
 //! Endpoints that nobody sends to any more. What a worker had in hand there when it was gone ends as everywhere; or its author would read for ever
-//! that it is on its way.
+//! that it is on its way. What waits is parked for a person.
 
 use crate::domain::organisation::EndpointId;
 use crate::store::Store;
@@ -17,6 +17,15 @@ pub async fn settle_retired(store: Store, endpoints: Vec<EndpointId>, stop: Canc
             let claim = Claim { endpoint: endpoint.clone(), limit: 0, lease: EVERY };
             if let Err(e) = store.claim(claim).await {
                 tracing::warn!(%endpoint, reason = %e, "what was left behind at a retired endpoint could not be settled; trying again in a minute");
+            }
+            match store.park_unserved(endpoint).await {
+                Ok(0) => {}
+                Ok(deliveries) => {
+                    tracing::warn!(%endpoint, deliveries, "nothing is sent to a retired endpoint; these are parked for a person (ENDPOINT_RETIRED)");
+                }
+                Err(e) => {
+                    tracing::warn!(%endpoint, reason = %e, "what waits for a retired endpoint could not be parked; trying again in a minute");
+                }
             }
         }
         tokio::select! {

@@ -12,14 +12,18 @@ pub struct Epr<'a> {
     pub name: &'a str,
     /// Who acknowledges there; `None` for an endpoint that config no longer has.
     pub acknowledged_by: Option<AcknowledgedBy>,
+    /// Where its endpoint leads now.
+    pub place: Option<&'a EndpointPolicy>,
 }
 
 impl<'a> Epr<'a> {
     /// By its policy, or by its id alone once config no longer has it.
     pub fn of(policy: Option<&'a EndpointPolicy>, id: &'a EndpointId) -> Self {
         match policy {
-            Some(policy) => Self { name: &policy.name, acknowledged_by: Some(policy.acknowledged_by) },
-            None => Self { name: id.as_str(), acknowledged_by: None },
+            Some(policy) => {
+                Self { name: &policy.name, acknowledged_by: Some(policy.acknowledged_by), place: Some(policy) }
+            }
+            None => Self { name: id.as_str(), acknowledged_by: None, place: None },
         }
     }
 }
@@ -29,7 +33,11 @@ const ONCE: &str = "Do not write it again.";
 
 /// One delivery in words for its author. Holds no patient data; what a person gave as a reason for cancelling or parking is repeated.
 pub fn sentence(delivery: &Delivery, epr: Epr<'_>) -> String {
-    let told = Told { d: delivery, name: epr.name, withdraws: delivery.action == EntryAction::Withdraw };
+    let before = format!("the EPR that was reached before {}", epr.name);
+    let is_sent = !matches!(delivery.state, State::Queued | State::Sending | State::BackingOff);
+    let is_elsewhere = is_sent && epr.place.is_some_and(|policy| delivery.was_sent_elsewhere(policy));
+    let name = if is_elsewhere { before.as_str() } else { epr.name };
+    let told = Told { d: delivery, name, withdraws: delivery.action == EntryAction::Withdraw };
     match delivery.state {
         State::Queued | State::Sending | State::BackingOff if epr.acknowledged_by.is_none() => told.unserved(),
         State::Queued => told.queued(),
@@ -271,6 +279,10 @@ fn reason(park: &Park, name: &str) -> (String, String) {
         ParkReason::Misfiled => (
             format!("{name} answered that it put it there{detail}"),
             team(", was alerted at once, has it taken out there and then sends it again"),
+        ),
+        ParkReason::EndpointRetired => (
+            format!("the bridge sends nothing to {name} any more"),
+            team(" and finds out what is to be done about it there"),
         ),
         ParkReason::ByPerson => (format!("somebody stopped it{detail}"), team("")),
         ParkReason::WithdrawalCannotNameDocument => (

@@ -1,25 +1,29 @@
 //! A delivery's history, from its first moment on.
 
-use crate::domain::delivery::{Delivery, State};
+use crate::domain::delivery::{Delivery, ParkReason, State};
 use crate::store::record::Step;
 
 /// How a delivery began: QUEUED, or parked from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Began {
     Queued,
-    /// A withdrawal whose document nobody could name yet.
-    Parked,
+    /// A withdrawal whose document nobody could name yet, or something for an endpoint that nobody sends to.
+    Parked(ParkReason),
 }
 
 /// The store writes a first step only for a delivery that did not begin QUEUED.
 pub fn began(steps: &[Step]) -> Began {
-    let parked = steps.first().is_some_and(|s| s.version == 1 && s.state == State::Parked);
-    if parked { Began::Parked } else { Began::Queued }
+    let retired = ParkReason::EndpointRetired;
+    match steps.first().filter(|s| s.version == 1 && s.state == State::Parked) {
+        None => Began::Queued,
+        Some(first) if first.what.0.ends_with(retired.code()) => Began::Parked(retired),
+        Some(_) => Began::Parked(ParkReason::WithdrawalCannotNameDocument),
+    }
 }
 
 /// Oldest first, the acceptance included. `steps` as the store keeps them; `accepted_by`: who submitted the entry.
 pub fn timeline(delivery: &Delivery, steps: Vec<Step>, accepted_by: &str) -> Vec<Step> {
-    if began(&steps) == Began::Parked {
+    if began(&steps) != Began::Queued {
         return steps;
     }
     let first = Step {

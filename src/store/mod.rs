@@ -4,6 +4,7 @@
 //! * Everything that reads takes a [`Scope`]; a foreign id does not exist.
 //! * `write/` holds one file for each kind of change, `read/` one for each kind of question.
 
+mod ahead;
 mod batch;
 mod carried;
 mod checkpoint;

@@ -1,6 +1,7 @@
 //! A look at a record without opening it for work: nothing is migrated, written or locked. For `check-config`.
 
 use super::error::StoreError;
+use super::read::{endpoints::OPEN, patients::TRUSTS};
 use super::record::EndpointState;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -8,11 +9,16 @@ use sqlx::{ConnectOptions, Connection};
 use std::str::FromStr;
 
 const STATES: &str = "SELECT payload FROM endpoint";
-const OPEN: &str = "SELECT DISTINCT endpoint_id FROM delivery WHERE state NOT IN ('FILED', 'CANCELLED')";
 
 /// Endpoints to which something is still to go. A record that is not there yet, or has no tables yet, knows none.
 pub async fn open_endpoints(url: &str) -> Result<Vec<String>, StoreError> {
     let rows = rows(url, OPEN).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Trusts whose patients are in it. A record that is not there yet, or has no tables yet, knows none.
+pub async fn trusts(url: &str) -> Result<Vec<String>, StoreError> {
+    let rows = rows(url, TRUSTS).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 

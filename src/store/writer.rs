@@ -445,7 +445,7 @@ async fn read_needs(
         let mut view = View {
             // Nobody else writes there.
             feed: recent.feed.filter(|_| alone),
-            lease_clock: micros(around.clock.now()),
+            lease_clock: micros(around.clock.steady()),
             may_take_for_new: take_for_new,
             ..View::default()
         };

@@ -4,7 +4,9 @@ use crate::api_lists::audited;
 use crate::api_samples::*;
 use crate::api_support::{Bridge, RIO, SPARE, reason_of};
 use crate::support::stores;
+use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::delivery::ParkReason;
+use ips_bridge::domain::organisation::EndpointId;
 use ips_bridge::wire::v1::{self, delivery_service_client::DeliveryServiceClient};
 use tonic::Code;
 
@@ -145,6 +147,28 @@ async fn a_note_taken_back_in_time_never_leaves() {
         let cancelled = bridge.delivery("worker", &written.deliveries[0].id).await;
         assert_eq!(cancelled.state(), v1::DeliveryState::Cancelled);
         assert!(cancelled.author_sentence.contains("withdrawn"), "{}", cancelled.author_sentence);
+        bridge.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_while_the_clock_was_ahead_does_not_wait_for_that_time() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let referral = bridge.referral().await;
+        let right = bridge.clock.now();
+        bridge.clock.advance(std::time::Duration::from_secs(30 * 86_400));
+        let ahead = bridge.note(&referral.id, "One.").await.deliveries.remove(0).id;
+        bridge.clock.set(right);
+        let next = bridge.note(&referral.id, "Two.").await.deliveries.remove(0).id;
+        assert!(bridge.claim().await.is_empty(), "it stands in its patient's lane, in front of the others");
+        let endpoint = EndpointId::parse(RIO).unwrap();
+        assert_eq!(bridge.store.put_right(&endpoint, bridge.clock.now()).await, Ok(1));
+        assert_eq!(bridge.store.put_right(&endpoint, bridge.clock.now()).await, Ok(0));
+        for id in [ahead, next] {
+            let sent = bridge.send_all(Outcome::Positive).await;
+            assert_eq!(sent.iter().map(|d| d.id.to_string()).collect::<Vec<_>>(), [id]);
+        }
         bridge.end().await;
     }
 }

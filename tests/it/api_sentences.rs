@@ -10,7 +10,7 @@ use ips_bridge::status::{Epr, sentence};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-const REASONS: [ParkReason; 21] = [
+const REASONS: [ParkReason; 22] = [
     ParkReason::IdentityChanged,
     ParkReason::IdentityChangedAfterSend,
     ParkReason::EndpointChangedAfterSend,
@@ -32,6 +32,7 @@ const REASONS: [ParkReason; 21] = [
     ParkReason::Merged,
     ParkReason::LookupUnclear,
     ParkReason::Misfiled,
+    ParkReason::EndpointRetired,
 ];
 
 fn delivery(state: State) -> Delivery {
@@ -65,6 +66,7 @@ fn delivery(state: State) -> Delivery {
         sent_for_others: false,
         record_id: None,
         record_place: None,
+        sent_to: None,
         release_at: None,
         next_attempt_at: None,
         created_at: Timestamp::UNIX_EPOCH,
@@ -158,7 +160,7 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
 }
 
 fn told(d: &Delivery, by: AcknowledgedBy) -> String {
-    sentence(d, Epr { name: "RiO", acknowledged_by: Some(by) })
+    sentence(d, Epr { name: "RiO", acknowledged_by: Some(by), place: None })
 }
 
 #[test]

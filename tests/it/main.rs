@@ -50,6 +50,7 @@ mod e2e_late;
 mod e2e_live;
 mod e2e_lookup;
 mod e2e_pace;
+mod e2e_retired;
 mod e2e_packs;
 mod e2e_replies;
 mod e2e_shut_out;

@@ -7,7 +7,9 @@ mod place;
 mod read;
 
 use super::super::input::{self, Shape, ShapeKind};
-use super::super::map::{Around, As, FieldFault, Mapped, Pick, RowNamed, TOO_OLD, Wanted, put};
+use super::super::map::{
+    Around, As, FieldFault, Mapped, NO_DAY, Pick, RowNamed, TOO_OLD, Wanted, is_no_day, on_the_wall, put,
+};
 use super::super::pack::{Pack, ParseError, Parsed};
 use super::super::words::{TableUse, Words};
 use super::{json, resource};
@@ -286,8 +288,9 @@ impl Row {
 impl Made {
     fn make(&self, text: &str, around: &Around<'_>) -> Result<Value, String> {
         match self {
+            Self::Date | Self::XmlDate if is_no_day(text.trim()) => Err(NO_DAY.into()),
             Self::Date => Ok(Value::String(date(text.trim(), around)?)),
-            Self::DateIfWhole if is_part_of_a_date(text.trim()) => Ok(Value::Null),
+            Self::DateIfWhole if is_part_of_a_date(text.trim()) || is_no_day(text.trim()) => Ok(Value::Null),
             Self::DateIfWhole => Ok(Value::String(date(text.trim(), around)?)),
             Self::Time => Ok(Value::String(time(text.trim(), around)?.to_string())),
             Self::Flag => Ok(Value::Bool(text.trim().parse().map_err(|_| "is not true or false")?)),
@@ -340,15 +343,16 @@ fn time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
 fn any_time(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
     if !text.contains('T') {
         let midnight = plain_date(text)?.to_datetime(jiff::civil::Time::midnight());
-        return around.zone.to_timestamp(midnight).map_err(|_| "is not a time that exists");
+        return on_the_wall(midnight, around.zone).map_err(|_| "is not a time that exists");
     }
-    let zoned = text.ends_with('Z') || text.get(19..).is_some_and(|rest| rest.contains(['+', '-']));
+    let clock = text.split_once('T').map_or("", |(_, clock)| clock);
+    let zoned = clock.contains(['Z', '+', '-']);
     if zoned {
         return text.parse().map_err(|_| "is not an instant");
     }
     // FHIR demands an offset; senders forget it, and then mean their own clock.
     let local: DateTime = text.parse().map_err(|_| "is not an instant")?;
-    around.zone.to_timestamp(local).map_err(|_| "is not a time that exists")
+    on_the_wall(local, around.zone).map_err(|_| "is not a time that exists")
 }
 
 impl Map {

@@ -113,7 +113,13 @@ impl Map {
         let bare = format!("MSH|^~\\&|A|B|C|D|20260101120000||{message}|1|T|2.4\rPID|1\r");
         let bare = Message::read(bare.as_bytes(), Charset::Utf8).ok()?;
         let settings = JsonMap::new();
-        let around = Around { settings: &settings, tables, zone: &TimeZone::UTC, reached: None::<&Reached> };
+        let around = Around {
+            settings: &settings,
+            tables,
+            zone: &TimeZone::UTC,
+            reached: None::<&Reached>,
+            written_at: Vec::new(),
+        };
         let field = self.fields.iter().find(|f| f.ours == "kind")?;
         match field.take(Where::whole(&bare), None, &around, &mut Vec::new())? {
             Taken::Value(Value::String(kind)) => Some(kind),

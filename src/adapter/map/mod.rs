@@ -23,14 +23,14 @@ pub use read::from_table;
 pub(super) use read::{also_said, ambiguous, check_constants, constant, filter, find, makes};
 pub(super) use row::As;
 pub use row::FILTERS;
-pub(super) use time::TOO_OLD;
+pub(super) use time::{NO_DAY, TOO_OLD, is_never, is_no_day, on_the_wall};
 pub(super) use wanted::Wanted;
 
 use super::codes::CodeTable;
 use super::hl7::{Message, Path, Reading, Repeat, Segment, path::Choice};
 use super::words::{TableUse, Words};
 use crate::domain::nhs_number::NhsNumber;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use once::Once;
 use row::{Row, Taken};
 use serde_json::{Map as JsonMap, Value};
@@ -155,6 +155,18 @@ pub struct Around<'a> {
     pub zone: &'a TimeZone,
     /// Where it is noted which rows gave something.
     pub(in crate::adapter) reached: Option<&'a Reached>,
+    /// When its sender wrote the message down, by its own words.
+    pub(in crate::adapter) written_at: Vec<Timestamp>,
+}
+
+/// EVN-2, when the event was recorded, and MSH-7, when the message was made.
+pub fn written_at(message: &Message, around: &Around<'_>) -> Vec<Timestamp> {
+    let evn = message.segments_named("EVN").next().map(|evn| evn.field(2));
+    let said = evn.into_iter().chain([message.msh().field(7)]).filter_map(|field| {
+        let first = field.repeats().next()?;
+        Part(1, None).read(&first).into_value().map(std::borrow::Cow::into_owned)
+    });
+    said.filter_map(|text| time::instant(text.trim(), around).ok()).collect()
 }
 
 /// A field that could not be filled. Names fields and paths, never values.

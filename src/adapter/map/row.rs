@@ -2,7 +2,7 @@
 
 use super::super::filters::FilterDoc;
 use super::super::hl7::{Path, Reading, Repeat};
-use super::time::{date, instant, is_part_of_a_date, latest, says_no_date};
+use super::time::{NO_DAY, NO_DAYS, date, instant, is_no_day, is_part_of_a_date, latest_then, says_no_date};
 use super::whole::Whole;
 use super::{Around, Part, Pick, Where, observations};
 use crate::domain::nhs_number::NhsNumber;
@@ -318,15 +318,13 @@ fn says_something(reading: &Reading<'_>) -> bool {
 /// the day alone.
 pub(super) fn tells_nothing(text: &str) -> bool {
     const WORDS: &[&str] = &["NULL", "(NULL)", "NIL", "NONE", "NO", "N", "N/A", "ALIVE", "FALSE", "F"];
-    const FIRST_DAYS: &[&str] =
-        &["00010101", "17530101", "18000101", "18991230", "18991231", "19000101", "19010101", "99991231"];
     // DD/MM/YYYY as well.
     const IN_OTHER_ORDER: &[&str] =
         &["01010001", "01011753", "01011800", "30121899", "31121899", "01011900", "01011901", "31129999"];
     let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
     let is_of_words = text.chars().any(char::is_alphabetic) && digits.is_empty();
     let is_slashed = text.get(2..3).is_some_and(|c| c == "/" || c == "-");
-    let days = if is_slashed { IN_OTHER_ORDER } else { FIRST_DAYS };
+    let days = if is_slashed { IN_OTHER_ORDER } else { NO_DAYS };
     match is_of_words {
         true => WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)),
         false => digits.chars().all(|c| c == '0') || days.contains(&digits.as_str()),
@@ -350,12 +348,15 @@ impl As {
             Self::Upper => Value::String(trimmed.to_uppercase()),
             Self::Year => year_of(trimmed).map_or(Value::Null, |year| Value::String(year.to_owned())),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
+            Self::Date if is_no_day(trimmed) => return Err(NO_DAY.into()),
             Self::Date => Value::String(date(trimmed)?.to_string()),
-            Self::DateIfWhole if says_no_date(trimmed) || is_part_of_a_date(trimmed) => Value::Null,
+            Self::DateIfWhole if says_no_date(trimmed) || is_no_day(trimmed) || is_part_of_a_date(trimmed) => {
+                Value::Null
+            }
             Self::Told if tells_nothing(trimmed) => Value::Null,
             Self::Told => Value::Bool(true),
             Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
-            Self::TimeLatest => Value::String(latest(trimmed, around)?.to_string()),
+            Self::TimeLatest => Value::String(latest_then(trimmed, around)?.to_string()),
             Self::Time => Value::String(instant(trimmed, around)?.to_string()),
             Self::NhsNumber => Value::String(NhsNumber::parse(trimmed).map_err(|e| e.to_string())?.as_str().to_owned()),
             Self::Code(name) => Value::String(of_table(name, trimmed, around)?.to_owned()),
@@ -375,7 +376,7 @@ fn of_table<'a>(name: &str, theirs: &str, around: &'a Around<'_>) -> Result<&'a 
 
 /// YYYY at the beginning of digits or of an ISO date, of a year in which anybody in care was born.
 fn year_of(text: &str) -> Option<&str> {
-    let year = text.get(..4).filter(|y| y.bytes().all(|b| b.is_ascii_digit()))?;
+    let year = text.get(..4).filter(|y| y.bytes().all(|b| b.is_ascii_digit()) && !is_no_day(text))?;
     let is_date = text.bytes().all(|b| b.is_ascii_digit() || b == b'-') && matches!(text.len(), 4 | 6 | 7 | 8 | 10);
     let is_date = is_date || date(text).is_ok();
     (is_date && year.parse::<i16>().is_ok_and(|y| (OLDEST_BIRTH_YEAR..=2200).contains(&y))).then_some(year)

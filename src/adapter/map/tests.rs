@@ -551,6 +551,39 @@ fn what_has_ended_or_not_begun_is_not_looked_at() {
 }
 
 #[test]
+fn what_ends_in_the_year_9999_never_ends() {
+    for end in ["99991231", "999912312359", "9999-12-31", "31/12/9999"] {
+        let ids = field(person(&[(3, &format!("NEW1^^^RZZ^MR^^20100101^{end}"))]), "/local_identifiers");
+        assert_eq!(ids, json!([{"value": "NEW1", "assigning_authority": "RZZ", "type": "MR"}]), "{end}");
+        let home = format!("Old St^^Leeds^^^^H^^^^^20100101&{end}");
+        assert_eq!(field(person(&[(11, &home)]), "/address/city"), json!("Leeds"), "{end}");
+    }
+    let name = "NEWNAME^SAM^^^^^L^^^20200101&99991231235959~OLDNAME^SAM^^^^^L^^^20100101&20200101";
+    assert_eq!(field(person(&[(5, name)]), "/family_name"), json!("NEWNAME"));
+}
+
+#[test]
+fn a_day_by_which_a_system_says_that_it_has_no_date_is_nobodys_birthday() {
+    for day in ["19000101", "18991230", "17530101", "99991231", "190001010000", "1900-01-01"] {
+        let said = person(&[(7, day)]).expect("read");
+        assert_eq!((said.fields.get("date_of_birth"), said.fields.get("birth_year")), (None, None), "{day}");
+        told(referral(&format!("{REFERRED}{}\r", PID.replace("19850412", day))), "is a day by which systems write");
+    }
+    assert_eq!(field(person(&[(7, "19000102")]), "/date_of_birth"), json!("1900-01-02"));
+}
+
+#[test]
+fn an_event_of_a_day_is_no_newer_than_what_was_written_down_later_that_day() {
+    let of = |event: &str, recorded: &str| {
+        let tail = TAIL.replace("20260303081455", event).replace("EVN||20260303081500", &format!("EVN||{recorded}"));
+        field(parse(&format!("{HEAD}ADT^A31{tail}{PID}\r")), "/changed_at")
+    };
+    assert_eq!(of("20260303", "20260303093000"), json!("2026-03-03T09:30:00Z"));
+    assert_eq!(of("20260302", "20260303093000"), json!("2026-03-02T23:59:59.999999999Z"));
+    assert_eq!(of("20260303100000", "20260303093000"), json!("2026-03-03T10:00:00Z"));
+}
+
+#[test]
 fn a_time_of_another_age_is_refused() {
     let message = format!("{HEAD}ADT^A31{}{PID}\r", TAIL.replace("20260303081455", "02260401090000"));
     told(parse(&message), "in which nothing of a living person's record");

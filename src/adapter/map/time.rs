@@ -5,7 +5,7 @@ use crate::domain::person::OLDEST_BIRTH_YEAR;
 use jiff::{
     Timestamp,
     civil::{Date, DateTime, Time},
-    tz::Offset,
+    tz::{Offset, TimeZone},
 };
 
 const NO_DATE: &str = "is not a date of at least YYYYMMDD";
@@ -36,10 +36,30 @@ pub(super) fn instant(text: &str, around: &Around<'_>) -> Result<Timestamp, &'st
 /// The last moment that it may mean.
 pub(super) fn latest(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
     let mut written = written(text)?;
-    if text.len() == 8 || text.len() == 10 && text.contains('-') {
+    if is_day_alone(text) {
         written.time = Time::MAX;
     }
     resolved(written, around)
+}
+
+/// The same, but of a day alone no later than when its sender wrote it down that day: what was written down after it may be of that day as well, and is newer.
+pub(super) fn latest_then(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
+    let end = latest(text, around)?;
+    if !is_day_alone(text) {
+        return Ok(end);
+    }
+    let start = instant(text, around)?;
+    Ok(around.written_at.iter().copied().find(|at| (start..end).contains(at)).unwrap_or(end))
+}
+
+fn is_day_alone(text: &str) -> bool {
+    text.len() == 8 || text.len() == 10 && text.contains('-')
+}
+
+/// A day of the year 9999, in which order ever: as systems write that something has no end. No clock shows it.
+pub(in crate::adapter) fn is_never(text: &str) -> bool {
+    let last = text.split(['/', '-', '.']).nth(2).and_then(|year| year.get(..4));
+    text.starts_with("9999") || last == Some("9999")
 }
 
 fn resolved(Written { day, time, offset }: Written, around: &Around<'_>) -> Result<Timestamp, &'static str> {
@@ -49,9 +69,26 @@ fn resolved(Written { day, time, offset }: Written, around: &Around<'_>) -> Resu
     }
     let at = DateTime::from_parts(day, time);
     match offset {
-        None => around.zone.to_timestamp(at).map_err(|_| NO_SUCH_TIME),
+        None => on_the_wall(at, around.zone).map_err(|_| NO_SUCH_TIME),
         Some(offset) => offset.to_timestamp(at).map_err(|_| NO_SUCH_TIME),
     }
+}
+
+/// What a clock on the wall shows. In the hour that comes twice, the second time: the first would make what is told then older than what was told before it, and
+/// pass it over. Nothing counts as later than it came, so the first hour's own messages are none the later for it.
+pub(in crate::adapter) fn on_the_wall(at: DateTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+    zone.to_ambiguous_timestamp(at).later()
+}
+
+/// The days from which databases count, and the last of all, as YYYYMMDD: by them systems write that they have no date. Nobody alive was born so long ago.
+pub(super) const NO_DAYS: &[&str] =
+    &["00010101", "17530101", "18000101", "18991230", "18991231", "19000101", "19010101", "99991231"];
+pub(in crate::adapter) const NO_DAY: &str = "is a day by which systems write that they have no date";
+
+/// Whether a date in the form of HL7 or of ISO 8601 is one of those.
+pub(in crate::adapter) fn is_no_day(text: &str) -> bool {
+    let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
+    text.starts_with(|c: char| c.is_ascii_digit()) && NO_DAYS.contains(&digits.as_str())
 }
 
 /// Without a figure that counts it is no day in any form: zeros, or a word (UNKNOWN) in its place.
@@ -133,11 +170,18 @@ fn offset(text: &str) -> Result<Offset, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapter::codes::CodeTable;
     use std::collections::BTreeMap;
 
+    static NO_TABLES: BTreeMap<String, CodeTable> = BTreeMap::new();
+
+    fn around<'a>(settings: &'a serde_json::Map<String, serde_json::Value>, zone: &'a TimeZone) -> Around<'a> {
+        Around { settings, tables: &NO_TABLES, zone, reached: None, written_at: Vec::new() }
+    }
+
     fn at(text: &str) -> Result<String, &'static str> {
-        let zone = jiff::tz::TimeZone::get("Europe/London").expect("bundled");
-        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone, reached: None };
+        let (zone, settings) = (jiff::tz::TimeZone::get("Europe/London").expect("bundled"), serde_json::Map::new());
+        let around = around(&settings, &zone);
         instant(text, &around).map(|t| t.to_string())
     }
 
@@ -152,13 +196,63 @@ mod tests {
 
     #[test]
     fn the_latest_of_a_day_is_its_last_moment_and_of_a_time_itself() {
-        let zone = jiff::tz::TimeZone::get("Europe/London").expect("bundled");
-        let around = Around { settings: &serde_json::Map::new(), tables: &BTreeMap::new(), zone: &zone, reached: None };
+        let (zone, settings) = (jiff::tz::TimeZone::get("Europe/London").expect("bundled"), serde_json::Map::new());
+        let around = around(&settings, &zone);
         let of = |text: &str| latest(text, &around).map(|t| t.strftime("%dT%H:%M:%S").to_string());
         assert_eq!(of("20260701").as_deref(), Ok("01T22:59:59"));
         assert_eq!(of("2026-07-01").as_deref(), Ok("01T22:59:59"));
         assert_eq!(of("2026070109").as_deref(), Ok("01T08:00:00"));
         assert_eq!(of("20260701090000").as_deref(), Ok("01T08:00:00"));
+    }
+
+    #[test]
+    fn a_time_in_the_hour_that_comes_twice_is_of_the_second_time() {
+        assert_eq!(at("20261025011000").as_deref(), Ok("2026-10-25T01:10:00Z"));
+        assert_eq!(at("20261025011000+0100").as_deref(), Ok("2026-10-25T00:10:00Z"));
+        assert_eq!(at("20261025005900").as_deref(), Ok("2026-10-24T23:59:00Z"));
+        assert_eq!(at("20260329013000").as_deref(), Ok("2026-03-29T01:30:00Z"), "the hour that is missing");
+    }
+
+    #[test]
+    fn a_day_alone_is_over_when_it_was_written_down_and_at_its_end_if_that_was_on_another_day() {
+        let (zone, settings) = (TimeZone::get("Europe/London").expect("bundled"), serde_json::Map::new());
+        let of = |text: &str, written: &[&str]| {
+            let plain = around(&settings, &zone);
+            let written_at = written.iter().map(|t| instant(t, &plain).expect("a time")).collect();
+            let at = latest_then(text, &Around { written_at, ..plain });
+            at.map(|t| t.strftime("%dT%H:%M:%S").to_string())
+        };
+        assert_eq!(of("20261120", &["20261120093000"]).as_deref(), Ok("20T09:30:00"));
+        assert_eq!(of("20261120", &["20261121093000", "20261120093000"]).as_deref(), Ok("20T09:30:00"));
+        assert_eq!(of("20261120", &["20261121093000"]).as_deref(), Ok("20T23:59:59"));
+        assert_eq!(of("20261120", &[]).as_deref(), Ok("20T23:59:59"));
+        assert_eq!(of("20261120110000", &["20261120093000"]).as_deref(), Ok("20T11:00:00"));
+    }
+
+    #[test]
+    fn the_last_day_of_all_is_never_and_first_days_are_no_days() {
+        for (text, never) in [
+            ("99991231", true),
+            ("9999-12-31T23:59:59Z", true),
+            ("31/12/9999", true),
+            ("31-12-9999 00:00", true),
+            ("20991231", false),
+            ("19999931", false),
+            ("", false),
+        ] {
+            assert_eq!(is_never(text), never, "{text}");
+        }
+        for (text, no_day) in [
+            ("19000101", true),
+            ("1900-01-01", true),
+            ("175301010000", true),
+            ("99991231", true),
+            ("19000102", false),
+            ("X19000101", false),
+            ("", false),
+        ] {
+            assert_eq!(is_no_day(text), no_day, "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Repetitions that say from when and until when they hold. Those that do not hold when the message was made are not looked at, as if they had not been sent.
 
 use super::super::hl7::{Message, Path, Repeat};
-use super::time::{instant, latest};
+use super::time::{instant, is_never, latest};
 use super::{Around, Part};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -21,8 +21,10 @@ impl Valid {
             let all = parts.iter().filter_map(|part| Some(part.read(&repeat).value()?.trim().to_owned()));
             all.filter(|text| !text.is_empty()).collect()
         };
-        let (Some(at), until) = (at, said(&self.until)) else { return !said(&self.until).is_empty() };
-        until.iter().any(|text| latest(text, around).map_or(true, |end| end < at))
+        let until = said(&self.until);
+        let Some(at) = at else { return until.iter().any(|text| !is_never(text)) };
+        let has_ended = |text: &String| !is_never(text) && latest(text, around).map_or(true, |end| end < at);
+        until.iter().any(has_ended)
             || said(&self.from).iter().any(|text| instant(text, around).is_ok_and(|start| start > at))
     }
 }

@@ -31,7 +31,7 @@ twins! {
     ParkReason = ParkReason {
         IdentityChanged, IdentityChangedAfterSend, EndpointChangedAfterSend, NhsNumberUnverified, ReferralClosed, TextNotCarriable, TextTooLong,
         NoMappedStaffId, PredecessorUnresolved, Refused, RetriesExhausted, OutcomeUnknown, MayAlreadyBeFiled, FilingContradicted, NotRenderable,
-        ByPerson, WithdrawalCannotNameDocument, Deceased, Merged, LookupUnclear, Misfiled,
+        ByPerson, WithdrawalCannotNameDocument, Deceased, Merged, LookupUnclear, Misfiled, EndpointRetired,
     }
     WaitingFor = WaitingFor { Nobody, Author, TeamLead, Integrator }
     EvidenceKind = EvidenceKind { TransportAck, ApplicationAck, ReadBack, VendorReport, Reconciled }

@@ -8,16 +8,19 @@ use super::super::request::Changing;
 use super::{endpoint_id, optional_endpoint};
 use crate::adapter::form::codes::Code;
 use crate::adapter::form::request;
-use crate::domain::organisation::EndpointId;
+use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::policy::Environment;
 use crate::domain::rule::Violations;
 use crate::store::record::{EndpointState, Gate};
 use crate::store::write::SetPaused;
 use crate::wire::{count, v1};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Why nothing goes to an endpoint whose EPR pulls.
 const NOBODY_PULLS: &str = "nobody pulls: the EPR has no stream open to this bridge (StreamEntries)";
+
+const NO_SUCH_ENDPOINT: &str = "config does not have this endpoint: nothing is sent to it, and what waits there waits for a person. Put the endpoint back, or see to each of them in the record by hand and cancel it";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -28,15 +31,57 @@ pub async fn get_endpoint_status(
     let mut broken = Violations::default();
     let only = optional_endpoint(&m.endpoint_id, &mut broken);
     whole!(broken; only);
+    let mut unserved = unserved(&c).await?;
+    unserved.retain(|(id, _)| only.as_ref().is_none_or(|only| only == id));
     let facts: Vec<&EndpointFacts> = match &only {
+        Some(_) if !unserved.is_empty() => Vec::new(),
         Some(id) => vec![c.endpoint(id)?],
         None => c.edge.endpoints.values().filter(|e| c.scope.has_endpoint(&e.trust, &e.id)).collect(),
     };
-    let mut endpoints = Vec::with_capacity(facts.len());
+    let mut endpoints = Vec::with_capacity(facts.len() + unserved.len());
     for facts in facts {
         endpoints.push(status(&c, facts).await?);
     }
+    for (id, trust) in &unserved {
+        endpoints.push(status_of_unserved(&c, id, trust).await?);
+    }
     Ok(v1::GetEndpointStatusResponse { endpoints })
+}
+
+/// Endpoints that config does not have and at which something waits: nobody would see it otherwise.
+async fn unserved(c: &Caller) -> Result<Vec<(EndpointId, OdsCode)>, Error> {
+    let waiting = c.store().endpoints_with_waiting().await?;
+    let read = |(id, trust): (String, String)| Some((EndpointId::parse(&id).ok()?, OdsCode::parse(&trust).ok()?));
+    // Each once, whether something waits to go out there or came in.
+    let waiting: BTreeMap<EndpointId, OdsCode> = waiting.into_iter().filter_map(read).collect();
+    let unseen =
+        |(id, trust): &(EndpointId, OdsCode)| !c.edge.endpoints.contains_key(id) && c.scope.has_endpoint(trust, id);
+    Ok(waiting.into_iter().filter(unseen).collect())
+}
+
+async fn status_of_unserved(c: &Caller, id: &EndpointId, trust: &OdsCode) -> Result<v1::EndpointStatus, Error> {
+    let since = c.now.checked_sub(DAY).unwrap_or(jiff::Timestamp::MIN);
+    let counts = c.store().endpoint_counts(id, since, jiff::Timestamp::MIN).await?;
+    let inbound = c.store().inbound_counts(id, since).await?;
+    Ok(v1::EndpointStatus {
+        endpoint_id: id.as_str().to_owned(),
+        trust_ods: trust.as_str().to_owned(),
+        name: "retired".to_owned(),
+        gate: Gate::Closed.wire(),
+        closed_because: NO_SUCH_ENDPOINT.to_owned(),
+        queued: count(counts.queued),
+        sending: count(counts.sending),
+        backing_off: count(counts.backing_off),
+        accepted: count(counts.accepted),
+        parked: count(counts.parked),
+        filed_last_day: count(counts.filed_since),
+        written_last_day: count(counts.written_since),
+        oldest_unfiled_at: counts.oldest_unfiled.map(Into::into),
+        inbound_applied_last_day: count(inbound.applied),
+        inbound_parked_last_day: count(inbound.parked),
+        inbound_parked: count(inbound.waiting),
+        ..v1::EndpointStatus::default()
+    })
 }
 
 async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus, Error> {

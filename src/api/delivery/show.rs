@@ -3,8 +3,7 @@
 use super::super::edge::Caller;
 use super::super::error::Error;
 use crate::adapter::form::codes::{Code, wire_or_unspecified};
-use crate::domain::delivery::{Delivery, Evidence, Park, ParkReason, State, WaitingFor};
-use crate::domain::entry::EntryAction;
+use crate::domain::delivery::{Delivery, Evidence, Park, State, WaitingFor};
 use crate::domain::ids::DeliveryId;
 use crate::status::{Began, began, sentence, timeline};
 use crate::store::read::AttemptRead;
@@ -81,8 +80,7 @@ pub async fn as_first_answered(c: &Caller, ids: &[DeliveryId]) -> Result<Vec<v1:
     // In the order they were made in, as they were told then.
     there.sort_by_key(|d| ids.iter().position(|id| *id == d.id));
     for d in there {
-        // Only a withdrawal can begin otherwise than QUEUED.
-        let steps = if d.action == EntryAction::Withdraw { c.store().steps(&d).await? } else { Vec::new() };
+        let steps = c.store().steps(&d).await?;
         shown.push(delivery(c, &newborn(d, began(&steps))));
     }
     Ok(shown)
@@ -92,9 +90,7 @@ pub async fn as_first_answered(c: &Caller, ids: &[DeliveryId]) -> Result<Vec<v1:
 pub fn newborn(d: Delivery, began: Began) -> Delivery {
     let (state, park) = match began {
         Began::Queued => (State::Queued, None),
-        Began::Parked => {
-            (State::Parked, Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() }))
-        }
+        Began::Parked(reason) => (State::Parked, Some(Park { reason, detail: Default::default() })),
     };
     Delivery {
         state,

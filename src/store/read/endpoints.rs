@@ -37,7 +37,34 @@ statement!(
     OVERDUE,
     "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED') AND state = 'ACCEPTED' AND accepted_at < $2"
 );
-statement!(OPEN_ENDPOINTS, "SELECT DISTINCT endpoint_id FROM delivery WHERE state NOT IN ('FILED', 'CANCELLED')");
+// Endpoints with parked messages, found by stepping from one endpoint to the next in the index: read whole, it would be as long as all that ever came.
+macro_rules! with_parked_messages {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM (WITH RECURSIVE of (id) AS (SELECT MIN(endpoint_id) FROM inbound UNION ALL \
+             SELECT (SELECT MIN(endpoint_id) FROM inbound WHERE endpoint_id > of.id) FROM of WHERE of.id IS NOT NULL) \
+             SELECT id FROM of WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM inbound WHERE endpoint_id = of.id AND state = 'PARKED')) AS parked"
+        )
+    };
+}
+
+/// Where something waits for what only config can bring: of ENDPOINT_RETIRED a person has been told.
+pub(in crate::store) const OPEN: &str = concat!(
+    "SELECT DISTINCT endpoint_id FROM delivery WHERE state NOT IN ('FILED', 'CANCELLED') AND (park_reason IS NULL OR park_reason <> 'ENDPOINT_RETIRED') UNION ",
+    with_parked_messages!("id")
+);
+statement!(OPEN_ENDPOINTS, OPEN);
+statement!(
+    WAITING_ANYWHERE,
+    concat!(
+        "SELECT endpoint_id, MIN(trust) FROM delivery WHERE state NOT IN ('FILED', 'CANCELLED') AND state <> 'ACCEPTED' GROUP BY endpoint_id UNION ",
+        with_parked_messages!(
+            "id, (SELECT MIN(trust) FROM inbound WHERE endpoint_id = parked.id AND state = 'PARKED')"
+        )
+    )
+);
 statement!(OPEN_AT, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED')");
 statement!(NEXT_DUE, "SELECT MIN(next_at) FROM lane WHERE endpoint_id = $1 AND next_at IS NOT NULL");
 
@@ -89,6 +116,12 @@ impl Store {
         let sql = OPEN_ENDPOINTS.for_pool(&self.readers);
         let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_all(p).await)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Where anything waits, for us or for a person: the endpoint, and a trust whose it is. Not limited by a scope.
+    pub async fn endpoints_with_waiting(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = WAITING_ANYWHERE.for_pool(&self.readers);
+        Ok(on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_all(p).await)?)
     }
 
     /// Deliveries to one endpoint that are neither filed nor cancelled.

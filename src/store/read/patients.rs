@@ -42,6 +42,10 @@ impl std::fmt::Debug for PatientBy {
     }
 }
 
+/// From one trust to the next in the index: read whole, it would be as long as the record.
+pub(in crate::store) const TRUSTS: &str = "SELECT id FROM (WITH RECURSIVE of (id) AS (SELECT MIN(trust) FROM patient UNION ALL \
+     SELECT (SELECT MIN(trust) FROM patient WHERE trust > of.id) FROM of WHERE of.id IS NOT NULL) SELECT id FROM of WHERE id IS NOT NULL) AS trusts";
+statement!(TRUSTS_THERE, TRUSTS);
 statement!(PATIENT, "SELECT payload FROM patient WHERE id = $1");
 statement!(PATIENT_AT, "SELECT payload FROM patient_version WHERE id = $1 AND version = $2");
 statement!(
@@ -69,6 +73,13 @@ statement!(
 );
 
 impl Store {
+    /// Trusts whose patients are here: config must know them all. Not limited by a scope; codes only.
+    pub async fn trusts_of_patients(&self) -> Result<Vec<String>, StoreError> {
+        let sql = TRUSTS_THERE.for_pool(&self.readers);
+        let rows: Vec<(String,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_all(p).await)?;
+        Ok(rows.into_iter().map(|(trust,)| trust).collect())
+    }
+
     pub async fn patient(&self, scope: &Scope, id: PatientId) -> Result<Option<Patient>, StoreError> {
         Ok(scope.see(one(&self.readers, &PATIENT, id.0, "patient").await?, |p: &Patient| &p.trust))
     }

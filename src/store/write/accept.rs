@@ -91,6 +91,11 @@ fn policy(ctx: &Ctx<'_>, endpoint: &EndpointId, trust: &OdsCode) -> Arc<Endpoint
     served.unwrap_or_else(|| Arc::new(EndpointPolicy::retired(endpoint.clone(), trust.clone())))
 }
 
+/// Whether something of this trust is ever sent to that endpoint: config has it, and has it for this trust.
+pub(in crate::store) fn serves(ctx: &Ctx<'_>, endpoint: &EndpointId, trust: &OdsCode) -> bool {
+    ctx.rules.policies.get(endpoint).is_some_and(|policy| policy.trust == *trust)
+}
+
 /// The first version of something: one delivery an endpoint.
 pub(in crate::store) fn create(
     view: &mut View,
@@ -180,8 +185,11 @@ fn add(
     });
     let lane_seq = lane.next_seq;
     view.lanes.put(key, Lane { next_seq: lane_seq + 1, ..lane });
-    let park =
-        cannot_name.then(|| Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() });
+    let reason = match cannot_name {
+        true => Some(ParkReason::WithdrawalCannotNameDocument),
+        // A person learns of it at once: nobody would ever take it up.
+        false => (!serves(ctx, endpoint, &entry.trust)).then_some(ParkReason::EndpointRetired),
+    };
     let delivery = Delivery {
         id: DeliveryId::new(ctx.now, ctx.entropy),
         entry_id: entry.id,
@@ -193,10 +201,10 @@ fn add(
         referral_id: entry.referral_id,
         endpoint: endpoint.clone(),
         lane_seq,
-        state: if cannot_name { State::Parked } else { State::Queued },
+        state: if reason.is_some() { State::Parked } else { State::Queued },
         version: 1,
         predecessor,
-        park,
+        park: reason.map(|reason| Park { reason, detail: Default::default() }),
         evidence: Vec::new(),
         rendering: None,
         begun: false,
@@ -212,6 +220,7 @@ fn add(
         sent_for_others: false,
         record_id: None,
         record_place: None,
+        sent_to: None,
         release_at: accepting.release_at,
         next_attempt_at: None,
         created_at: ctx.now,
@@ -221,10 +230,14 @@ fn add(
         since: None,
         trace: accepting.trace.map(str::to_owned),
     };
-    if cannot_name {
-        call(view, &delivery, Alarm::WithdrawalCannotName);
+    if let Some(reason) = reason {
+        if cannot_name {
+            call(view, &delivery, Alarm::WithdrawalCannotName);
+        } else if delivery.action == EntryAction::Withdraw {
+            call(view, &delivery, Alarm::WithdrawalWaits(reason));
+        }
         // A delivery begins QUEUED; where it does not, its history says so.
-        let what = format!("parked: {}", ParkReason::WithdrawalCannotNameDocument.code());
+        let what = format!("parked: {}", reason.code());
         view.steps.push(Step {
             delivery_id: delivery.id,
             version: 1,

@@ -1,5 +1,6 @@
 //! The endpoint's gate: what an attempt taught of the endpoint itself, whom that holds back, and what is one delivery's own trouble.
 
+use super::super::ahead::LONGEST_WAIT;
 use super::super::error::WriteError;
 use super::super::news::News;
 use super::super::record::{EndpointState, Gate, Lease, SILENT_MAX, UNREAD_MAX};
@@ -37,7 +38,8 @@ const SILENCES_THAT_CLOSE: u32 = 3;
 
 /// How many lanes the endpoint's gate lets through now.
 pub(super) fn gate_room(state: &EndpointState, clock: jiff::Timestamp, limit: u32) -> u32 {
-    let waiting = state.until.is_some_and(|until| until > clock);
+    // What a clock wrote that was ahead holds nobody back.
+    let waiting = state.until.is_some_and(|until| until > clock && until <= later(clock, LONGEST_WAIT));
     match state.gate {
         _ if state.paused.is_some() => 0,
         Gate::Open => limit,
@@ -201,6 +203,20 @@ impl Write for Knock {
 mod tests {
     use super::*;
     use crate::domain::verdict::{Meaning, Verdict};
+
+    #[test]
+    fn a_gate_that_a_clock_closed_which_was_ahead_is_tried_again() {
+        let clock: jiff::Timestamp = "2026-03-03T15:00:00Z".parse().unwrap();
+        let closed = |until: jiff::Timestamp| EndpointState {
+            gate: Gate::Closed,
+            until: Some(until),
+            ..EndpointState::new(EndpointId::parse("epr").unwrap())
+        };
+        let day = Duration::from_secs(24 * 3600);
+        assert_eq!(gate_room(&closed(later(clock, day)), clock, 8), 0, "the longest wait that config has");
+        assert_eq!(gate_room(&closed(later(clock, day * 30)), clock, 8), 1);
+        assert_eq!(gate_room(&closed(clock), clock, 8), 1);
+    }
 
     #[test]
     fn what_is_turned_away_while_nobody_gets_in_counts_only_where_nothing_was_taken() {

@@ -1,6 +1,7 @@
 //! Every kind of change, one file each. A write looks at everything before it changes its first row.
 
 mod accept;
+mod ahead;
 mod audit;
 mod death;
 mod forget;
@@ -18,7 +19,9 @@ mod referral;
 mod report;
 mod said;
 mod told;
+mod unserved;
 
+pub(super) use ahead::PutRight;
 pub use audit::ReadAudit;
 pub use death::HeardOfDeath;
 pub(super) use forget::Forget;
@@ -34,6 +37,7 @@ pub use referral::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, Re
 pub use report::{InList, Reconcile, Report, Reported};
 pub use said::Said;
 pub use told::{AboutReferral, Became, Because, ReceivedTold, ReplyTo, Told};
+pub(super) use unserved::ParkUnserved;
 
 use super::error::{Refusal, WriteError};
 use super::record::{Actor, Answer, Answered, Audit, RequestKey};

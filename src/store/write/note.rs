@@ -17,6 +17,7 @@ use crate::domain::referral::{EmployerApproach, Referral, ReferralState, WrongRe
 use crate::domain::route::RoutedKind;
 use crate::domain::text::Private;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,13 +72,15 @@ pub(super) fn writable(referral: &Referral, occurred_at: Timestamp) -> Result<()
     Ok(())
 }
 
-fn consent(referral: &Referral, content: &NoteContent) -> Result<(), Refusal> {
-    let approaches = matches!(&content.kind, NoteKind::EmployerContact(c) if c.in_clients_name);
-    if approaches && !referral.employer_approach.is_some_and(|e| e.consented) {
-        Err(Refusal::ConsentMissing)
-    } else {
-        Ok(())
-    }
+fn consent(ctx: &Ctx<'_>, referral: &Referral, content: &NoteContent) -> Result<(), Refusal> {
+    let zone = ctx.rules.trusts.get(&referral.trust).map_or(TimeZone::UTC, |t| t.time_zone.clone());
+    let day = content.occurred_at.to_zoned(zone).date();
+    if approaches(content) && !referral.lets_approach_on(day) { Err(Refusal::ConsentMissing) } else { Ok(()) }
+}
+
+/// An employer, in the client's name.
+fn approaches(content: &NoteContent) -> bool {
+    matches!(&content.kind, NoteKind::EmployerContact(c) if c.in_clients_name)
 }
 
 /// What a note says of approaching employers. Not to have talked about it is no decision.
@@ -127,7 +130,7 @@ impl Write for WriteNote {
         writable(&referral, self.content.occurred_at)?;
         let id = NoteId::new(ctx.now, ctx.entropy);
         let decided = referral.with_decision(id, decision(&self.content), false, ctx.now);
-        consent(decided.as_ref().unwrap_or(&referral), &self.content)?;
+        consent(ctx, decided.as_ref().unwrap_or(&referral), &self.content)?;
         let endpoints = accept::routed(ctx, &referral, RoutedKind::Note)?;
         let note = Note {
             id,
@@ -173,7 +176,11 @@ impl Write for ReplaceNote {
         writable(&referral, self.content.occurred_at)?;
         let was_one = was_decision(view, note.id);
         let decided = referral.with_decision(note.id, decision(&self.content), was_one, ctx.now);
-        consent(decided.as_ref().unwrap_or(&referral), &self.content)?;
+        // What stands in the record as such a contact is put right whatever was decided since.
+        let was_approach = note.occurred_at == self.content.occurred_at && was(view, note.id, approaches);
+        if !was_approach {
+            consent(ctx, decided.as_ref().unwrap_or(&referral), &self.content)?;
+        }
         let note = Note { version: note.version + 1, occurred_at: self.content.occurred_at, ..note };
         let action = Action::Replace { content: self.content.clone(), reason: self.reason.clone() };
         let entry = entry(ctx, &self.call, &note, &patient, &self.author, action);
@@ -218,9 +225,14 @@ impl Write for WithdrawNote {
 
 /// A version of it that was sent anywhere was a disclosure decision.
 fn was_decision(view: &View, note: NoteId) -> bool {
+    was(view, note, |content| matches!(content.kind, NoteKind::DisclosureDecision { .. }))
+}
+
+/// Whether a version of it was such a one.
+fn was(view: &View, note: NoteId, is_one: impl Fn(&NoteContent) -> bool) -> bool {
     view.chains.get(&note.0).into_iter().flatten().filter_map(|d| view.deliveries.get(d)).any(|d| {
         let content = view.entries.get(&d.entry_id).map(|e| &e.body);
-        matches!(content, Some(Body::Note(a)) if matches!(a.content(), Some(NoteContent { kind: NoteKind::DisclosureDecision { .. }, .. })))
+        matches!(content, Some(Body::Note(a)) if a.content().is_some_and(&is_one))
     })
 }
 

@@ -5,6 +5,7 @@ use super::super::record::{Actor, Attempt, EndpointState, Gate, Lane, Lease, Ren
 use super::super::rows::{Keys, View};
 use super::super::writer::{Ctx, Write};
 use super::accept::happen;
+use super::accept::serves;
 use super::gate::{Feeling, alone, gate_room};
 use super::names;
 use super::{About, audit};
@@ -124,6 +125,13 @@ impl Write for Claim {
             let here = delivery.patient_id == c.patient_id;
             let waits = !free || crate::domain::chain::blocked(delivery.action, predecessor);
             if !here || (!asks && waits) {
+                continue;
+            }
+            // The endpoint was another trust's when it was accepted: what is of one trust never goes into the record of another.
+            if !serves(ctx, &self.endpoint, &delivery.trust) {
+                if !asks {
+                    happen(view, ctx, &delivery, &Happened::Unserved, "bridge")?;
+                }
                 continue;
             }
             let (Some(entry), Some(patient), Some(referral)) = (

@@ -85,6 +85,9 @@ pub struct Stage {
     live: bool,
     teams: Vec<String>,
     retired: Vec<String>,
+    /// Another ODS code than the first.
+    ods: Option<&'static str>,
+    retired_trusts: Vec<&'static str>,
 }
 
 impl Stage {
@@ -107,6 +110,8 @@ impl Stage {
             live: false,
             teams: Vec::new(),
             retired: Vec::new(),
+            ods: None,
+            retired_trusts: Vec::new(),
         }
     }
 
@@ -137,6 +142,16 @@ impl Stage {
         self.endpoints.retain(|e| e["id"].as_str() != Some(endpoint));
         self.retired.push(endpoint.into());
         self.team(endpoint);
+    }
+
+    /// The trust has another ODS code, from the next start on.
+    pub fn call_trust(&mut self, ods: &'static str) {
+        self.ods = Some(ods);
+    }
+
+    /// The trust's first ODS code is listed as retired.
+    pub fn forget_trust(&mut self) {
+        self.retired_trusts = vec![TRUST];
     }
 
     pub fn store_url(&self) -> &str {
@@ -173,7 +188,7 @@ impl Stage {
             .collect();
         let store = toml::Value::String(self.store.url.clone());
         let packs = toml::Value::String(self.packs.display().to_string());
-        format!(
+        let whole = format!(
             "retired_endpoints = {:?}\n[server]\nlisten = \"127.0.0.1:0\"\ndevelopment_principal = {}\n[store]\nurl = {store}\n[packs]\nfolder = {packs}\nlook_every = \"100ms\"\n\
              [limits]\nmin_free_disk_bytes = 1_048_576\nshutdown_grace = \"20s\"\n\
              [[trust]]\nods = \"{TRUST}\"\nname = \"Riverside\"\nteams = [{}]\n{}\n{routes}{endpoints}",
@@ -181,7 +196,9 @@ impl Stage {
             !self.live,
             teams.join(", "),
             self.trust,
-        )
+        );
+        let whole = whole.replace(&format!("\"{TRUST}\""), &format!("\"{}\"", self.ods.unwrap_or(TRUST)));
+        format!("retired_trusts = {:?}\n{whole}", self.retired_trusts)
     }
 
     /// Written anew for each start.

@@ -1,6 +1,6 @@
 //! What is not looked at at all, because it does not hold any more.
 
-use super::super::super::map::Around;
+use super::super::super::map::{Around, is_never};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -34,7 +34,11 @@ fn is_over(element: &Value, at: Option<Timestamp>, around: &Around<'_>) -> bool 
         return true;
     }
     let Some(end) = element.pointer("/period/end") else { return false };
-    let (Some(end), Some(at)) = (end.as_str().map(str::trim), at) else { return true };
+    let Some(end) = end.as_str().map(str::trim) else { return true };
+    if is_never(end) {
+        return false;
+    }
+    let Some(at) = at else { return true };
     if end.contains('T') {
         return super::time(end, around).map_or(true, |end| end < at);
     }

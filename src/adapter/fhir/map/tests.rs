@@ -16,7 +16,13 @@ fn map(rows: &str) -> Map {
 
 fn read(rows: &str, resource: &Value) -> Result<Value, Vec<String>> {
     let zone = TimeZone::get("Europe/London").expect("bundled");
-    let around = Around { settings: &JsonMap::new(), tables: &BTreeMap::new(), zone: &zone, reached: None };
+    let around = Around {
+        settings: &JsonMap::new(),
+        tables: &BTreeMap::new(),
+        zone: &zone,
+        reached: None,
+        written_at: Vec::new(),
+    };
     let scope = Scope::of_resource(resource, None);
     let (mapped, faults) = map(rows).apply(scope, &around);
     if faults.is_empty() { Ok(mapped.value) } else { Err(faults.iter().map(ToString::to_string).collect()) }
@@ -30,6 +36,9 @@ fn a_date_or_time_is_read_as_fhir_writes_it_and_a_part_of_one_is_refused() {
         ("2026-07-01T09:00:00.5Z", "2026-07-01T09:00:00.5Z"),
         ("2026-07-01T09:00:00", "2026-07-01T08:00:00Z"),
         ("2026-07-01", "2026-06-30T23:00:00Z"),
+        ("2026-07-01T10:00-05:00", "2026-07-01T15:00:00Z"),
+        ("2026-07-01T10:00Z", "2026-07-01T10:00:00Z"),
+        ("2026-10-25T01:10:00", "2026-10-25T01:10:00Z"),
     ] {
         assert_eq!(of(text), Ok(json!({"received_at": wanted})), "{text}");
     }
@@ -133,6 +142,10 @@ fn what_is_old_or_has_ended_is_not_looked_at() {
     }
     for end in ["2026", "2026-03", "2026-03-03", "2026-03-03T08:15:01Z", "2030-01-01"] {
         assert!(names(json!([ended(end), new])).is_err(), "{end}: both hold");
+    }
+    // As systems write that something has no end.
+    for end in ["9999-12-31", "9999-12-31T23:59:59Z", "9999"] {
+        assert_eq!(names(json!([ended(end)])), Ok([json!("OLD"), json!("ANN")]), "{end}");
     }
     let number =
         |value: &str, how: &str| json!({"system": "https://fhir.nhs.uk/Id/nhs-number", "value": value, "use": how});

@@ -1,0 +1,61 @@
+//! What would wait and nobody would know of it: because a clock was ahead when it was written, or because nobody sends there any more.
+
+use super::Store;
+use super::dialect::{on, statement};
+use super::error::{StoreError, WriteError};
+use super::write::{ParkUnserved, PutRight};
+use super::writer::Priority;
+use crate::domain::ambient::micros;
+use crate::domain::decide::later;
+use crate::domain::ids::DeliveryId;
+use crate::domain::organisation::EndpointId;
+use jiff::Timestamp;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// No two tries are further apart: config lets waits be of a day at most.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(25 * 60 * 60);
+/// Put right in one commit.
+const PART: i64 = 500;
+
+// The index of what is open is named by what it is of.
+statement!(
+    AHEAD,
+    "SELECT id FROM delivery WHERE endpoint_id = $1 AND state IN ('QUEUED', 'BACKING_OFF') AND state NOT IN ('FILED', 'CANCELLED') AND created_at > $2 AND due_at > $2 \
+     UNION SELECT id FROM delivery WHERE endpoint_id = $1 AND state = 'BACKING_OFF' AND state NOT IN ('FILED', 'CANCELLED') AND due_at > $3 LIMIT $4"
+);
+
+statement!(
+    WAITING,
+    "SELECT id FROM delivery WHERE endpoint_id = $1 AND state IN ('QUEUED', 'BACKING_OFF') AND state NOT IN ('FILED', 'CANCELLED') LIMIT $2"
+);
+
+impl Store {
+    /// Deliveries at `endpoint` that came, or back off, at a time that is yet to come by the clock of `now`, and how many were put right.
+    pub async fn put_right(&self, endpoint: &EndpointId, now: Timestamp) -> Result<u64, WriteError> {
+        let sql = AHEAD.for_pool(&self.readers);
+        let longest = micros(later(now, LONGEST_WAIT));
+        let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(micros(now)).bind(longest).bind(PART).fetch_all(p).await)
+            .map_err(StoreError::from)?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let deliveries = found.into_iter().map(DeliveryId).collect();
+        self.writer.write(PutRight { deliveries, longest: LONGEST_WAIT }, Priority::Settle).await
+    }
+
+    /// Puts in front of a person whatever waits to be sent to `endpoint`, which config does not have; what it does have stays as it is. How many there were.
+    pub async fn park_unserved(&self, endpoint: &EndpointId) -> Result<u64, WriteError> {
+        let mut parked = 0;
+        loop {
+            let sql = WAITING.for_pool(&self.readers);
+            let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(PART).fetch_all(p).await)
+                .map_err(StoreError::from)?;
+            let deliveries = found.into_iter().map(DeliveryId).collect();
+            match self.writer.write(ParkUnserved { deliveries }, Priority::Settle).await? {
+                0 => return Ok(parked),
+                n => parked += n,
+            }
+        }
+    }
+}
