@@ -7,6 +7,7 @@ mod ambient;
 mod edge;
 pub mod endpoints;
 pub mod gates;
+mod in_force;
 mod login;
 pub mod metrics;
 mod packs;

@@ -6,7 +6,7 @@ use super::pack::Pack;
 use super::reply::ReplyRules;
 use crate::domain::policy::EndpointPolicy;
 use serde_json::{Map, Value};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A pack fitted to one endpoint: everything of the endpoint that changes with its pack.
@@ -32,12 +32,14 @@ struct Inner {
     now: RwLock<Arc<Fitted>>,
     /// The newest activation that anybody has seen in the record.
     newest: AtomicI64,
+    /// Another config of the endpoint is in force than the one it was fitted by.
+    outdated: AtomicBool,
 }
 
 impl InUse {
     pub fn new(fitted: Fitted) -> Self {
         let newest = AtomicI64::new(fitted.activation);
-        Self(Arc::new(Inner { now: RwLock::new(Arc::new(fitted)), newest }))
+        Self(Arc::new(Inner { now: RwLock::new(Arc::new(fitted)), newest, outdated: AtomicBool::new(false) }))
     }
 
     /// Hold on to it for as long as one message takes.
@@ -59,8 +61,13 @@ impl InUse {
         self.0.newest.fetch_max(newest, Ordering::SeqCst);
     }
 
+    /// Whether the record says that another config is in force: no pack mends that.
+    pub fn set_outdated(&self, outdated: bool) {
+        self.0.outdated.store(outdated, Ordering::SeqCst);
+    }
+
     /// While it is behind nothing may be sent: the record would refuse to begin it.
     pub fn is_behind(&self) -> bool {
-        self.now().activation < self.0.newest.load(Ordering::SeqCst)
+        self.0.outdated.load(Ordering::SeqCst) || self.now().activation < self.0.newest.load(Ordering::SeqCst)
     }
 }

@@ -24,6 +24,7 @@ mod files;
 mod filled;
 mod filters;
 pub mod form;
+mod from_config;
 pub mod hl7;
 mod in_use;
 mod inherited;

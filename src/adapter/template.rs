@@ -202,6 +202,11 @@ impl Templates {
         all.into_iter().chain(parts).any(|name| self.files.get(name).is_some_and(|(text, _)| text.contains(word)))
     }
 
+    /// Whether any of them speaks of this.
+    pub fn speak_of(&self, word: &str) -> bool {
+        self.files.values().any(|(text, _)| text.contains(word))
+    }
+
     /// Whether a template, or what it includes, prints this where it may not be empty.
     pub fn prints(&self, root: &str, word: &str) -> bool {
         let mut all = BTreeSet::new();

@@ -110,7 +110,7 @@ pub fn beside_its_pack(half: &HalfRead, packs: &Packs) -> Vec<String> {
     if let Some(pack) = pack {
         let mut given = half.settings.clone();
         // These an endpoint's own keys may give, and those are not read.
-        for name in ["default_team", "own_mailbox", "their_mailbox"] {
+        for name in [DEFAULT_TEAM, "own_mailbox", "their_mailbox"] {
             if pack.manifest.settings.get(name).is_some() {
                 given.entry(name).or_insert_with(|| toml::Value::String("X".into()));
             }
@@ -195,15 +195,15 @@ pub fn fit(endpoint: &Endpoint, trust: &Trust, pack: &Arc<Pack>, activation: i64
     let said = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut faults = Vec::new();
     let mut given = endpoint.settings.clone();
-    if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get("default_team").is_some()) {
-        let own = given.entry("default_team").or_insert_with(|| toml::Value::String(team.to_string()));
+    if let Some(team) = endpoint.default_team().filter(|_| pack.manifest.settings.get(DEFAULT_TEAM).is_some()) {
+        let own = given.entry(DEFAULT_TEAM).or_insert_with(|| toml::Value::String(team.to_string()));
         if own.as_str() != Some(team.as_str()) {
             faults.push(format!(
                 "settings.default_team is {own}, and where it listens default_team is \"{team}\": say it in one place"
             ));
         }
     }
-    let team = given.get("default_team").and_then(toml::Value::as_str).unwrap_or_default();
+    let team = given.get(DEFAULT_TEAM).and_then(toml::Value::as_str).unwrap_or_default();
     if !team.is_empty() && !trust.teams.is_empty() && !trust.teams.iter().any(|t| t.id.as_str() == team) {
         faults.push(format!(
             "settings.default_team names \"{team}\", which is no team of {}; use the id of one of the trust's teams",
@@ -411,13 +411,21 @@ impl ReadBack for ByTracking {
     }
 }
 
+/// The setting that an endpoint's own key gives.
+const DEFAULT_TEAM: &str = "default_team";
+
 /// Everything that shapes the bytes or decides who gets them. When it changes, what was not yet seen is made anew, and what may have been
 /// seen waits for a person.
 fn fingerprint(endpoint: &Endpoint, pack: &Pack, settings: &Map<String, Value>) -> String {
+    let mut shaping = settings.clone();
+    // Said where the endpoint listens: as long as only what comes in goes by it, what goes out is the same whichever team it names.
+    if let (false, Some(team)) = (pack.makes_by(DEFAULT_TEAM), shaping.get_mut(DEFAULT_TEAM)) {
+        *team = pack.manifest.settings.get(DEFAULT_TEAM).and_then(|s| s.default.clone()).unwrap_or_default();
+    }
     let mut hash = Sha256::new();
     for part in [
         pack.fingerprint(),
-        &Value::Object(settings.clone()).to_string(),
+        &Value::Object(shaping).to_string(),
         &endpoint.transport.place(),
         &endpoint.control_id_prefix,
         &format!("{:?}", endpoint.environment),

@@ -11,7 +11,7 @@ pub use first::{Begun, begin};
 pub use folder::PackFolder;
 pub use slot::{Desk, Slot};
 
-use super::endpoints;
+use super::{endpoints, in_force};
 use crate::adapter::{Fault, Pack};
 use crate::domain::organisation::EndpointId;
 use crate::store::record::{EndpointState, PackKept, Raw};
@@ -96,6 +96,7 @@ impl Keeper {
             Ok(states) => {
                 for state in states {
                     if let Some(slot) = self.slots.iter().find(|s| s.endpoint.id == state.id) {
+                        in_force::look(slot, &state);
                         self.take_up(slot, &state).await;
                     }
                 }

@@ -95,7 +95,7 @@ fn over_https(config: &Https, in_use: Option<&InUse>, ambient: &https::Ambient) 
         base: base(&config.base_url)?,
         tls: tls.filter(|_| config.base_url.is_tls()),
         auth,
-        headers: config.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+        headers: config.headers.iter().map(|h| (h.name.clone(), h.value.expose().to_owned())).collect(),
         max_connections: config.max_connections as usize,
         connect_timeout: config.connect_timeout,
         send_timeout: config.send_timeout,

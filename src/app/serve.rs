@@ -2,6 +2,7 @@
 
 use super::edge::{self, EdgeParts};
 use super::endpoints::{self, Ready};
+use super::in_force;
 use super::metrics::{self, Metrics};
 use super::packs::{self, Keeper, PackFolder, Slot};
 use super::room::{self, Room};
@@ -165,6 +166,7 @@ async fn wired(
     for (slot, why) in unrecorded {
         keeper.record(&slot, why).await?;
     }
+    keeper.put_in_force().await?;
     let metrics_address = metrics_page.map(|(address, serve)| {
         parts.spawn(serve);
         address
@@ -301,7 +303,8 @@ pub fn unserved(config: &Config, open: &[String], trusts: &[String]) -> Vec<Stri
 }
 
 fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
-    let staff = config.trust(&ready.config.trust).map(|t| t.staff.clone());
+    let trust = config.trust(&ready.config.trust);
+    let staff = trust.map(|t| t.staff.clone());
     let id = ready.config.id.clone();
     let maintenance = ready.config.maintenance.clone();
     let transport = ready.config.transport.clone();
@@ -318,6 +321,7 @@ fn outbox_endpoint(ready: Ready, config: &Config) -> outbox::Endpoint {
             staff.as_ref().and_then(|t| t.find(staff_id, &id)).map(|s| (s.epr_id.clone(), s.epr_name.clone()))
         }),
         id: ready.config.id.clone(),
+        config: trust.map(|t| in_force::digest(&ready.config, t)).unwrap_or_default().into(),
         in_use: ready.in_use,
         options: ready.options,
         sender: ready.sender,

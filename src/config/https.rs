@@ -16,10 +16,19 @@ pub struct Https {
     pub send_timeout: Duration,
     pub reply_timeout: Duration,
     pub max_body_bytes: usize,
-    /// In every request. Some of the values are credentials; none is ever shown.
-    pub headers: Vec<(String, Secret)>,
+    /// In every request.
+    pub headers: Vec<Header>,
     pub tls: Option<ClientTls>,
     pub auth: Auth,
+}
+
+/// One header of the installation's. Some of the values are credentials; none is ever shown.
+#[derive(Debug, Clone)]
+pub struct Header {
+    pub name: String,
+    pub value: Secret,
+    /// Its value stands elsewhere, as any secret.
+    pub is_secret: bool,
 }
 
 /// `https://host[:port][/path]`; `http://` only to this machine.
@@ -127,7 +136,7 @@ pub(super) fn read(mut s: Section<'_>) -> Option<Https> {
 }
 
 /// Headers of the installation, such as the NHSD-… ones, and keys that a gateway wants in a header of its own. Those stand elsewhere, as any secret.
-fn headers(s: &mut Section<'_>) -> Vec<(String, Secret)> {
+fn headers(s: &mut Section<'_>) -> Vec<Header> {
     const OURS: &[&str] = &["authorization", "content-length", "cookie", "host", "transfer-encoding", "connection"];
     let Some(node) = s.node("headers", None) else { return Vec::new() };
     let Value::Table(entries) = &node.value else {
@@ -160,7 +169,7 @@ fn headers(s: &mut Section<'_>) -> Vec<(String, Secret)> {
         let text = value.expose();
         let good = !text.is_empty() && text.len() <= 4_096 && text.trim() == text;
         if good && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-            headers.push((name.clone(), value));
+            headers.push(Header { name: name.clone(), value, is_secret: secret });
         } else {
             let hint = if secret {
                 "let its place hold the value alone, on one line"

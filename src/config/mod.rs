@@ -42,7 +42,7 @@ pub use evidence::Approval;
 pub use fault::Fault;
 pub use feed::Feed;
 pub use folder::{Folder, Inbox};
-pub use https::{Auth as HttpsAuth, Https, Proof as HttpsProof, Token as HttpsToken, Url};
+pub use https::{Auth as HttpsAuth, Header, Https, Proof as HttpsProof, Token as HttpsToken, Url};
 pub use listen_https::ListenHttps;
 pub use maintenance::{Maintenance, Window};
 pub use mesh::Mesh;

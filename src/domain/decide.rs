@@ -127,7 +127,7 @@ pub fn decide(
                 return Err(CannotHappen::WrongState { state: before.state, what: "beginning an attempt", needs });
             }
             d.rendering = Some(*rendering);
-            d.not_there = None;
+            d.may_go_again |= d.not_there.take().is_some();
             d.begun = true;
             d.sent_to = Some(policy.place.clone());
             d.attempts += 1;
@@ -243,6 +243,7 @@ pub fn decide(
                 return Err(CannotHappen::MayBeInRecord);
             }
             requeue(&mut d);
+            d.may_go_again = before.may_have_been_received() && *may_be_in_record_acknowledged;
             ask::before_resend(&mut d, policy);
             let asked = if d.asking.is_some() { "; the record is asked first" } else { "" };
             let bytes = if before.rendering.is_some() { ": the same bytes" } else { "" };
@@ -267,6 +268,8 @@ pub fn decide(
             d.sent_for_others |= *for_others && before.may_have_been_received();
             d.rendering = None;
             requeue(&mut d);
+            // Acknowledged, or there was nothing to acknowledge.
+            d.may_go_again = before.may_have_been_received();
             "made anew by a person's decision".to_owned()
         }
         Happened::Stopped { why } => {
@@ -382,8 +385,14 @@ pub fn later(now: Timestamp, wait: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(wait).ok().and_then(|w| now.checked_add(w).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// What was said of the others does not hold for this one.
+fn one_more_unknown(d: &mut Delivery) {
+    d.unresolved = d.unresolved.saturating_add(1);
+    d.may_go_again = false;
+}
+
 fn unknown(d: &mut Delivery, policy: &EndpointPolicy, why: &str, now: Timestamp, random: u64) -> String {
-    d.unresolved += 1;
+    one_more_unknown(d);
     match policy.after_unknown {
         AfterUnknown::Resend if d.unknown_resends < policy.max_unknown_resends => {
             d.unknown_resends += 1;
@@ -415,7 +424,9 @@ fn replied(
             if let Some(doubt) = may_have_been_taken(policy, verdict) {
                 return unknown(d, policy, &doubt, now, random);
             }
-            d.unresolved = d.unresolved.saturating_add(u32::from(verdict.untold));
+            if verdict.untold {
+                one_more_unknown(d);
+            }
             if d.refused_retries >= policy.max_refused_retries {
                 return park(d, ParkReason::RetriesExhausted, &verdict.code);
             }
@@ -438,7 +449,9 @@ fn turned_away(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict, now
     if let Some(doubt) = may_have_been_taken(policy, verdict) {
         return unknown(d, policy, &doubt, now, random);
     }
-    d.unresolved = d.unresolved.saturating_add(u32::from(verdict.untold));
+    if verdict.untold {
+        one_more_unknown(d);
+    }
     back_off(d, policy, d.refused_retries.max(1), now, random);
     format!("not let in ({}); tried again later", verdict.code)
 }

@@ -91,6 +91,44 @@ fn not_there_is_believed_for_a_while_and_then_asked_once_more() {
     assert_eq!((begun.not_there, begun.attempts), (None, 2));
 }
 
+/// It waits since a time when it was to go again unasked.
+#[test]
+fn what_waits_to_go_again_is_asked_about_first_where_that_is_what_config_says_now() {
+    let (p, waits) = (asking_policy(), attempt(&policy(), no_answer()));
+    assert_eq!((waits.state, waits.unknown_resends, because(&waits)), (State::BackingOff, 1, None));
+    let claimed = after(&waits, &p, &[Happened::Claimed]);
+    assert_eq!((because(&claimed), claimed.unknown_resends), (Some(Because::OutcomeUnknown), 0));
+    assert!(decide(&claimed, &p, &begun(), at(20), 3).is_err(), "nothing goes before the answer");
+    let asked = |answer| after(&claimed, &p, &[Happened::Asked { answer, reply: Some(reply()) }]);
+    let filed = asked(found());
+    assert_eq!((filed.state, filed.unresolved), (State::Filed, 0));
+    let mut d = asked(Answer::NotFound);
+    for second in [100, 300, 760] {
+        d = ask(&d, &p, second, Answer::NotFound);
+    }
+    assert_eq!((d.unknown_resends, because(&d)), (1, None), "believed");
+    // Not taken now, for certain: what the record said of the attempt before still holds.
+    let d = again(&d, &p, replied(ae207()));
+    assert_eq!((d.unresolved, because(&after(&d, &p, &[Happened::Claimed]))), (1, None));
+    let d = again(&d, &p, no_answer());
+    assert_eq!((d.unresolved, because(&d)), (2, Some(Because::OutcomeUnknown)));
+}
+
+#[test]
+fn not_there_is_believed_no_longer_than_a_while_where_nothing_is_asked_any_more() {
+    let (p, parks) = (asking_policy(), EndpointPolicy { after_unknown: AfterUnknown::Park, ..policy() });
+    let mut d = attempt(&p, no_answer());
+    for second in [100, 300, 760] {
+        d = ask(&d, &p, second, Answer::NotFound);
+    }
+    let by_itself = |second| {
+        let claimed = decide(&d, &parks, &Happened::Claimed, at(second), 3).expect("it can be claimed").delivery;
+        assert_eq!(because(&claimed), None);
+        claimed.goes_again_by_itself()
+    };
+    assert!(!by_itself(761) && by_itself(7200));
+}
+
 #[test]
 fn not_there_once_is_not_enough_however_late_it_is_said() {
     let p = asking_policy();

@@ -80,6 +80,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         not_now: 0,
         asking: None,
         not_there: None,
+        may_go_again: false,
         overridden: vec![],
         approved: None,
         sent_for_others: false,

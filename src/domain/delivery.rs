@@ -264,6 +264,10 @@ pub struct Delivery {
     /// The record said that it does not have it, so that the same bytes may go again; gone once they go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_there: Option<NotThere>,
+    /// Of its attempts of unknown outcome a person has said that they may stand there and it goes all the same, or the record that they do not.
+    /// Until the next such attempt, whatever `after_unknown` says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_go_again: bool,
     /// Holds that a person has looked at and overridden.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overridden: Vec<ParkReason>,
@@ -322,6 +326,13 @@ impl Delivery {
     /// Whether it was sent to another record than the one that the endpoint leads to now: nothing is known there of what it says here.
     pub fn was_sent_elsewhere(&self, policy: &EndpointPolicy) -> bool {
         !policy.knows_ids_of(self.sent_to.as_deref())
+    }
+
+    /// The same bytes would go again, and nobody was asked whether they may: that only `after_unknown` says, as it is now. It may have been less strict
+    /// when this one was put back to wait.
+    pub fn goes_again_by_itself(&self) -> bool {
+        let is_cleared = self.may_go_again || self.not_there.is_some() || self.asking.is_some();
+        self.unresolved > 0 && self.rendering.is_some() && !is_cleared
     }
 
     /// The id under which its document stands in the record: the entry's own.

@@ -26,6 +26,10 @@ pub struct MadeFrom {
     pub identity: Identity,
     /// [`EndpointPolicy::fingerprint`] of then.
     pub endpoint: String,
+    /// A digest of what it says that only config knows: as whom the EPR knows its author, what the trust is called, its time zone. None: made by a
+    /// release that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_config: Option<String>,
     /// It says that it came late.
     #[serde(default)]
     pub late: bool,
@@ -58,6 +62,11 @@ impl MadeFrom {
             && self.identity.local_identifiers == identity_now.local_identifiers
             && self.endpoint == policy.fingerprint
     }
+
+    /// Config says otherwise now what it says in its own words: its author may be somebody else to the EPR.
+    fn says_otherwise(&self, from_config: &str) -> bool {
+        self.from_config.as_deref().is_some_and(|then| then != from_config)
+    }
 }
 
 /// Everything the holds look at, as it is now.
@@ -72,6 +81,8 @@ pub struct Facts<'a> {
     pub predecessor: Option<&'a Delivery>,
     /// The author's id in the EPR, from the trust's staff table.
     pub author_mapped: bool,
+    /// What a message made now would take from config ([`MadeFrom::from_config`]).
+    pub from_config: &'a str,
     /// What goes out now must say that it came late.
     pub late_now: bool,
     /// What speaks of an earlier document, where documents are named by the record's own ids: the id it has to name now, if there is one.
@@ -178,12 +189,16 @@ pub fn clearance(f: &Facts<'_>) -> Clearance {
                 Clearance::RenderAnew
             }
         }
-        Some(made) if made.endpoint != f.policy.fingerprint => {
+        Some(made) if made.endpoint != f.policy.fingerprint || made.says_otherwise(f.from_config) => {
             if seen {
                 Clearance::Hold(ParkReason::EndpointChangedAfterSend)
             } else {
                 Clearance::RenderAnew
             }
+        }
+        // Put back when `after_unknown` or `max_unknown_resends` let it go again by itself.
+        _ if f.delivery.goes_again_by_itself() && !f.policy.sends_again(f.delivery.unknown_resends) => {
+            Clearance::Hold(ParkReason::OutcomeUnknown)
         }
         // It waited longer than when it was made: the reader must be told.
         Some(made) if f.late_now && !made.late && !seen => Clearance::RenderAnew,

@@ -2,12 +2,15 @@
 
 use super::*;
 use crate::domain::decide::Happened;
-use crate::domain::decide::tests::{aa, after, at, begun, delivery, no_answer, policy, replied};
+use crate::domain::decide::tests::{
+    aa, ae207, after, at, begun, delivery, no_answer, policy, replied, rerendered, retried,
+};
 use crate::domain::entry::{Body, EntryAction, ReferralReply, Subject};
 use crate::domain::ids::EntryId;
 use crate::domain::note::{Action, WithdrawReason};
 use crate::domain::organisation::{OdsCode, StaffId, TeamId};
 use crate::domain::person::{Author, LocalIdentifier};
+use crate::domain::policy::AfterUnknown;
 use crate::domain::referral::{ReferralDetails, ReferralPriority, ReferralState, SourceCode};
 use crate::domain::text::Private;
 
@@ -36,6 +39,7 @@ struct Case {
     referral: Referral,
     predecessor: Option<Delivery>,
     author_mapped: bool,
+    from_config: &'static str,
     late_now: bool,
     names: Option<Option<&'static str>>,
     named_elsewhere: bool,
@@ -116,6 +120,7 @@ impl Case {
             referral,
             predecessor: None,
             author_mapped: true,
+            from_config: "as the staff table says",
             late_now: false,
             names: None,
             named_elsewhere: false,
@@ -135,6 +140,7 @@ impl Case {
             referral: &self.referral,
             predecessor: self.predecessor.as_ref(),
             author_mapped: self.author_mapped,
+            from_config: self.from_config,
             late_now: self.late_now,
             names: self.names,
             named_elsewhere: self.named_elsewhere,
@@ -149,6 +155,7 @@ impl Case {
         self.made_from = Some(MadeFrom {
             identity: self.identity_now.clone(),
             endpoint: self.policy.fingerprint.clone(),
+            from_config: Some(self.from_config.to_owned()),
             late: false,
             names: self.names.flatten().map(str::to_owned),
             speaks_of: Some(self.speaks_of),
@@ -302,6 +309,68 @@ fn what_may_have_been_seen_is_held_when_identity_or_endpoint_change() {
     assert_eq!(case.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
     // A person decides: made anew under what holds now.
     assert_eq!(case.looked_at(ParkReason::EndpointChangedAfterSend).clearance(), Clearance::Go);
+}
+
+#[test]
+fn what_says_otherwise_of_its_author_than_config_does_now_is_made_anew_or_held_if_it_may_have_been_seen() {
+    let mended = |case: Case| Case { from_config: "as it was mended", ..case };
+    assert_eq!(mended(Case::new()).clearance(), Clearance::Go, "nothing was made yet");
+    assert_eq!(mended(Case::new().rendered()).clearance(), Clearance::RenderAnew);
+    let mut refused = Case::new().rendered();
+    refused.delivery = after(&refused.delivery, &refused.policy, &[Happened::Claimed, begun(), replied(ae207())]);
+    assert_eq!(refused.clearance(), Clearance::Go, "the same bytes, as long as nothing changed");
+    assert_eq!(mended(refused).clearance(), Clearance::RenderAnew, "it is not there, for certain");
+    let sent = mended(Case::new().sent());
+    assert_eq!(sent.clearance(), Clearance::Hold(ParkReason::EndpointChangedAfterSend));
+    assert_eq!(sent.clone().looked_at(ParkReason::EndpointChangedAfterSend).rendered().clearance(), Clearance::Go);
+    // Made by a release that did not keep it.
+    let mut old = sent;
+    old.made_from.as_mut().expect("it was made").from_config = None;
+    assert_eq!(old.clearance(), Clearance::Go);
+}
+
+#[test]
+fn what_waits_to_go_again_by_itself_goes_only_if_that_is_allowed_now() {
+    let as_config_says = |after_unknown, max_unknown_resends| {
+        let mut case = Case::new().sent();
+        case.policy = EndpointPolicy { after_unknown, max_unknown_resends, ..policy() };
+        case.delivery = after(&case.delivery, &case.policy, &[Happened::Claimed]);
+        case.clearance()
+    };
+    assert_eq!(as_config_says(AfterUnknown::Resend, 1), Clearance::Go, "its first resend");
+    for (after_unknown, max) in [(AfterUnknown::Resend, 0), (AfterUnknown::Park, 0), (AfterUnknown::Park, 9)] {
+        assert_eq!(as_config_says(after_unknown, max), Clearance::Hold(ParkReason::OutcomeUnknown), "{max}");
+    }
+    // What is certainly not there may go as often as it is refused.
+    let mut refused = Case::new().rendered();
+    refused.policy = EndpointPolicy { after_unknown: AfterUnknown::Park, max_unknown_resends: 0, ..policy() };
+    refused.delivery = after(&refused.delivery, &refused.policy, &[Happened::Claimed, begun(), replied(ae207())]);
+    assert_eq!(refused.clearance(), Clearance::Go);
+}
+
+#[test]
+fn what_a_person_lets_go_again_goes_until_nobody_knows_what_became_of_that() {
+    let mut case = Case::new().sent();
+    case.policy = EndpointPolicy { after_unknown: AfterUnknown::Park, max_unknown_resends: 0, ..policy() };
+    let clearance = |case: &Case, happened: &[Happened]| {
+        let delivery = after(&case.delivery, &case.policy, happened);
+        (Case { delivery: delivery.clone(), ..case.clone() }.clearance(), delivery)
+    };
+    let held = Happened::Held { reason: ParkReason::OutcomeUnknown, detail: String::new() };
+    let parked = [Happened::Claimed, held];
+    let (goes, delivery) = clearance(&case, &[&parked[..], &[retried(), Happened::Claimed]].concat());
+    assert_eq!(goes, Clearance::Go);
+    let not_now = [begun(), replied(ae207()), Happened::Claimed, Happened::NotSent, Happened::Claimed];
+    let (goes, delivery) = clearance(&Case { delivery, ..case.clone() }, &not_now);
+    assert_eq!(goes, Clearance::Go, "refused, and not reached: they have looked");
+    let later = after(&delivery, &policy(), &[begun(), no_answer(), Happened::Claimed]);
+    assert_eq!(Case { delivery: later, ..case.clone() }.clearance(), Clearance::Hold(ParkReason::OutcomeUnknown));
+    // They knew that the record would recognise a repeat, which it does not.
+    let unlooked = Happened::Retried { may_be_in_record_acknowledged: false };
+    let delivery = after(&case.delivery, &policy(), &[&parked[..], &[unlooked, Happened::Claimed]].concat());
+    assert_eq!(Case { delivery, ..case.clone() }.clearance(), Clearance::Hold(ParkReason::OutcomeUnknown));
+    let (goes, _) = clearance(&case, &[&parked[..], &[rerendered(true), Happened::Claimed]].concat());
+    assert_eq!(goes, Clearance::Go);
 }
 
 /// The same, for an entry that says something of the patient's care.

@@ -169,6 +169,11 @@ impl EndpointPolicy {
         place.is_none_or(|place| same(place, &self.place) || self.same_record_as.iter().any(|p| same(p, place)))
     }
 
+    /// Whether what was sent, and came to nothing that is known, goes again with nobody asked: `resends` says how often it did, this time counted in.
+    pub fn sends_again(&self, resends: u32) -> bool {
+        self.after_unknown == AfterUnknown::Resend && resends <= self.max_unknown_resends
+    }
+
     /// Whether this trust has the record itself asked.
     pub fn can_be_asked(&self) -> bool {
         self.after_unknown == AfterUnknown::Query || self.filed_by == FiledBy::ReadBack

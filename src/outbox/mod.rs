@@ -66,6 +66,8 @@ pub struct Endpoint {
     pub id: EndpointId,
     /// Its pack and policy, as they are now.
     pub in_use: InUse,
+    /// Which config it is sent to by: nothing is, while another one is in force.
+    pub config: Arc<str>,
     pub options: RenderOptions,
     pub sender: Sender,
     /// How the record is asked with the pack in use, where pack and transport can.

@@ -37,7 +37,15 @@ pub enum Prepared {
 /// What a person does about it.
 const NAMED_ELSEWHERE: &str = "the record's id of the document is from where the endpoint sent before; where the same record is there and here, name the earlier place in same_record_as";
 
-const SENT_ELSEWHERE: &str = "the version before it was sent to another place; is it the same record that moved, say so (same_record_as), and retry";
+const SENT_ELSEWHERE: &str = "the version before it was sent to another place; where that is the same record, name it in same_record_as, and retry";
+
+/// What was to go again by itself, and may not by what config says now.
+const NOT_BY_ITSELF: &str = "sent before, and what came of it is not known; by after_unknown and max_unknown_resends as they are now it does not go again by itself";
+
+/// Sent before, it names as its author, or as the trust or its time, what config does not say any longer.
+const SAYS_OTHERWISE: &str =
+    "the staff table, or the trust's name or time zone, says otherwise now than when it was sent";
+
 /// What its author reads.
 const SPEAKS_OF_ANOTHER: &str = "what was sent of it does not name the document that stands there now";
 
@@ -59,6 +67,7 @@ pub async fn prepare(
     let named_elsewhere = names.is_some()
         && spoken_of.is_some_and(|d| d.record_id.is_some() && !fitted.policy.knows_ids_of(d.record_place.as_deref()));
     let sent_elsewhere = spoken_of.is_some_and(|d| d.was_sent_elsewhere(&fitted.policy));
+    let from_config = fitted.from_config(claimed.entry.subject.kind(), delivery.action, staff.as_ref());
     let late_now = fitted.site.is_late(&claimed.entry, shared.clock.now());
     let facts = Facts {
         delivery,
@@ -69,6 +78,7 @@ pub async fn prepare(
         referral: &claimed.referral,
         predecessor,
         author_mapped: staff.is_some(),
+        from_config: &from_config,
         late_now,
         names,
         named_elsewhere,
@@ -83,12 +93,20 @@ pub async fn prepare(
             Ok(hold(reason, SENT_ELSEWHERE))
         }
         (Clearance::Hold(reason), _) => {
-            let made = claimed.rendering.as_ref().and_then(|r| r.made_from.speaks_of);
+            let made_from = claimed.rendering.as_ref().map(|r| &r.made_from);
+            let is_of_here = made_from.is_some_and(|made| made.endpoint == fitted.policy.fingerprint);
+            let made = made_from.and_then(|made| made.speaks_of);
             let passed = delivery.action == EntryAction::Replace
                 && reason == ParkReason::PredecessorUnresolved
                 && !chain::blocked(delivery.action, predecessor)
                 && made.is_some_and(|made| made != SpeaksOf::of(spoken_of));
-            Ok(hold(reason, if passed { SPEAKS_OF_ANOTHER } else { "" }))
+            let detail = match reason {
+                ParkReason::OutcomeUnknown => NOT_BY_ITSELF,
+                ParkReason::EndpointChangedAfterSend if is_of_here => SAYS_OTHERWISE,
+                _ if passed => SPEAKS_OF_ANOTHER,
+                _ => "",
+            };
+            Ok(hold(reason, detail))
         }
         (Clearance::Go, Some(rendering)) => Ok(Prepared::Send {
             bytes: rendering.bytes.0.clone(),
@@ -101,6 +119,7 @@ pub async fn prepare(
             let made_from = MadeFrom {
                 identity: identity_now,
                 endpoint: fitted.policy.fingerprint.clone(),
+                from_config: Some(from_config),
                 late: late_now,
                 names: names.flatten().map(str::to_owned),
                 speaks_of: Some(SpeaksOf::of(spoken_of)),

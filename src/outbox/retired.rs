@@ -4,6 +4,7 @@
 use crate::domain::organisation::EndpointId;
 use crate::store::Store;
 use crate::store::write::Claim;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(60);
 pub async fn settle_retired(store: Store, endpoints: Vec<EndpointId>, stop: CancellationToken) {
     loop {
         for endpoint in &endpoints {
-            let claim = Claim { endpoint: endpoint.clone(), limit: 0, lease: EVERY };
+            let claim = Claim { endpoint: endpoint.clone(), limit: 0, lease: EVERY, config: Arc::default() };
             if let Err(e) = store.claim(claim).await {
                 tracing::warn!(%endpoint, reason = %e, "what was left behind at a retired endpoint could not be settled; trying again in a minute");
             }

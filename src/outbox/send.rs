@@ -123,6 +123,7 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
         with,
         seen,
         lease: endpoint.lease,
+        config: endpoint.config.clone(),
     };
     let attempt = match shared.store.begin(begin).await {
         Ok(Begun::Attempt(id)) => id,
@@ -130,6 +131,10 @@ async fn ending(shared: &Shared, endpoint: &Endpoint, claimed: &Claimed, ahead: 
             tracing::info!(activation, "another pack was activated; nothing was sent, and it is made anew with that");
             endpoint.in_use.fell_behind(activation);
             return Ok(put_back("another pack was activated meanwhile"));
+        }
+        Ok(Begun::OtherConfig) => {
+            endpoint.in_use.set_outdated(true);
+            return Ok(put_back("another bridge started with another config of the endpoint meanwhile"));
         }
         Ok(Begun::Stale) => return Ok(put_back("something it rests on changed meanwhile")),
         Err(e) => {

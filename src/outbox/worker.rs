@@ -44,20 +44,20 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
         let mut held = false;
         let now = shared.clock.now();
         let free = ways.room(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
-        // A pack that was activated elsewhere is taken up first: what is claimed before could not begin.
+        // A pack that was activated elsewhere is taken up first, and under another config than is in force nothing goes: what is claimed could not begin.
         let closed = alone || (endpoint.maintenance)(now).is_some() || endpoint.in_use.is_behind();
         let limit = if closed { 0 } else { pace.allowance(free, now) };
         let rest = nothing_until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if alone && left_behind_at <= Instant::now() {
             // Nobody to send to: everything waits where it is. What a worker that is gone left behind must not wait with it.
             left_behind_at = Instant::now() + LEFT_BEHIND_EVERY;
-            if let Err(e) = shared.store.claim(Claim { endpoint: id.clone(), limit: 0, lease: endpoint.lease }).await {
+            if let Err(e) = shared.store.claim(claim(&endpoint, 0)).await {
                 tracing::warn!(endpoint = %id, reason = %e, "what was left behind could not be settled; trying again");
             }
         } else if limit > 0 && !rest.is_zero() {
             wait = rest;
         } else if limit > 0 {
-            match shared.store.claim(Claim { endpoint: id.clone(), limit, lease: endpoint.lease }).await {
+            match shared.store.claim(claim(&endpoint, limit)).await {
                 Ok(claimed) => {
                     let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
                     pace.spend(count);
@@ -108,6 +108,10 @@ pub async fn run(shared: Shared, mut endpoint: Endpoint, stop: CancellationToken
     let last: Vec<_> = std::iter::from_fn(|| strays_in.try_recv().ok()).collect();
     join_all(last.into_iter().map(|stray| strays::keep(&shared, &endpoint, stray))).await;
     tracing::info!(endpoint = %id, "outbox worker stopped");
+}
+
+fn claim(endpoint: &Endpoint, limit: u32) -> Claim {
+    Claim { endpoint: endpoint.id.clone(), limit, lease: endpoint.lease, config: endpoint.config.clone() }
 }
 
 /// How long until the endpoint's next lane is due.

@@ -224,7 +224,9 @@ fn reason(park: &Park, name: &str) -> (String, String) {
             lead("checks in which record it stands"),
         ),
         ParkReason::EndpointChangedAfterSend => (
-            format!("how {name} is reached was changed after it, or the version before it, had been sent"),
+            format!(
+                "how {name} is reached, or what is said there of its author, was changed after it, or the version before it, had been sent"
+            ),
             team(" and finds out what stands in the record"),
         ),
         ParkReason::NhsNumberUnverified => (

@@ -178,6 +178,8 @@ writes! {
     set_paused(SetPaused) -> record::Answered, Accept;
     backfill(Backfill) -> record::Answered, Accept;
     change_pack(ChangePack) -> record::Answered, Settle;
+    /// What is in force from then on.
+    put_in_force(PutInForce) -> record::ActiveConfig, Settle;
     claim(Claim) -> Vec<write::Claimed>, Settle;
     begin(Begin) -> write::Begun, Settle;
     /// The delivery as it is now.

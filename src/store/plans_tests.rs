@@ -84,6 +84,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         deliveries::ATTEMPTS ["attempt_by_delivery"];
         deliveries::RENDERINGS ["rendering_by_delivery"];
         deliveries::REPLIES ["reply_by_delivery"];
+        endpoints::ANY_AT ["delivery_by_creation"];
         endpoints::COUNTS ["delivery_open"];
         endpoints::FILED_SINCE ["delivery_by_filing"];
         endpoints::WRITTEN_SINCE ["delivery_by_creation"];

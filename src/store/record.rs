@@ -4,6 +4,7 @@ use crate::domain::delivery::State;
 use crate::domain::hold::MadeFrom;
 use crate::domain::ids::{AttemptId, DeliveryId, InboundId, LeaseToken, PatientId, ReferralId, RenderingId, ReplyId};
 use crate::domain::organisation::{EndpointId, OdsCode};
+use crate::domain::policy::Environment;
 use crate::domain::text::Private;
 use crate::domain::verdict::Verdict;
 use jiff::Timestamp;
@@ -128,6 +129,22 @@ pub struct EndpointState {
     /// What it works with, once a pack was activated.
     #[serde(default)]
     pub pack: Option<ActivePack>,
+    /// Which config of it is in force, once a bridge has started with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ActiveConfig>,
+}
+
+/// The config by which an endpoint is sent to: that of the bridge that started last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveConfig {
+    /// Counts the starts that brought another one, from 1.
+    pub number: i64,
+    /// SHA-256 over all in it that decides where and how messages go, no secret among it.
+    pub digest: String,
+    /// Whether it is a live record; `None`: written by a release that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    pub at: Timestamp,
 }
 
 /// A pack that is kept, byte for byte.
@@ -199,7 +216,13 @@ impl EndpointState {
             because: String::new(),
             paused: None,
             pack: None,
+            config: None,
         }
+    }
+
+    /// Whether a bridge that reads this config may send. Where none was recorded, each may.
+    pub fn is_sent_by(&self, digest: &str) -> bool {
+        self.config.as_ref().is_none_or(|config| config.digest == digest)
     }
 
     /// Under how many activations it works; 0: none was ever recorded.

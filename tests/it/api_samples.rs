@@ -212,7 +212,8 @@ impl Bridge {
 
     /// Claims everything that is due at RiO.
     pub async fn claim(&self) -> Vec<Claimed> {
-        let claim = Claim { endpoint: endpoint(RIO), limit: 100, lease: Duration::from_secs(60) };
+        let claim =
+            Claim { endpoint: endpoint(RIO), limit: 100, lease: Duration::from_secs(60), config: Default::default() };
         self.store.claim(claim).await.expect("a claim")
     }
 
@@ -234,6 +235,7 @@ impl Bridge {
                 made_from: MadeFrom {
                     identity: claimed.patient.details.identity(),
                     endpoint: "test".into(),
+                    from_config: None,
                     late: false,
                     names: None,
                     speaks_of: None,
@@ -251,10 +253,11 @@ impl Bridge {
                 with: BeginWith::New { rendering: Box::new(rendering), anew: false },
                 seen: Seen::of(claimed, 0),
                 lease: Duration::from_secs(60),
+                config: Default::default(),
             };
             match self.store.begin(begin).await.expect("begun") {
                 Begun::Attempt(id) => attempt = Some(id),
-                Begun::Stale | Begun::OtherPack(_) => panic!("nothing changed since the claim"),
+                Begun::Stale | Begun::OtherPack(_) | Begun::OtherConfig => panic!("nothing changed since the claim"),
             }
         }
         let reply_id = ReplyId(fresh);

@@ -61,6 +61,7 @@ fn delivery(state: State) -> Delivery {
         not_now: 0,
         asking: None,
         not_there: None,
+        may_go_again: false,
         overridden: vec![],
         approved: None,
         sent_for_others: false,

@@ -301,7 +301,7 @@ fn a_credential_among_the_headers_stands_elsewhere_and_is_shown_to_nobody() {
     let config = with(good).expect("no fault");
     let endpoint = config.endpoints.iter().find(|e| e.id.as_str() == "rz9-rio").expect("it is there");
     let ips_bridge::config::Transport::Https(https) = &endpoint.transport else { panic!("it is https") };
-    let sent: Vec<(&str, &str)> = https.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let sent: Vec<(&str, &str)> = https.headers.iter().map(|h| (h.name.as_str(), h.value.expose())).collect();
     assert_eq!(sent, [("X-Api-Key", "opensesame-env"), ("X-Token", "opensesame-file"), ("NHSD-Target", "e30=")]);
     assert!(!format!("{config:?}").contains("opensesame"));
     for (headers, word) in [

@@ -331,7 +331,7 @@ async fn what_waits_is_made_with_the_new_pack_and_what_may_have_been_seen_is_not
         bridge.stop().await;
         // Its next turn, without the hour.
         stage.change("epr", "back_off = { first = \"20ms\", cap = \"20ms\" }");
-        due_now(&stage, seen.id()).await;
+        raw::due_now(stage.store_url()).await;
         let bridge = Bridge::start(&stage).await;
         let d = bridge.client.parked(seen.id(), Reason::EndpointChangedAfterSend).await;
         assert!(d.may_have_been_received, "{}", shown(&d));
@@ -339,19 +339,6 @@ async fn what_waits_is_made_with_the_new_pack_and_what_may_have_been_seen_is_not
         bridge.stop().await;
         epr.shutdown().await;
     }
-}
-
-/// Lets a delivery that backs off be due.
-async fn due_now(stage: &Stage, _delivery: &str) {
-    let url = stage.store_url();
-    let payload = if url.starts_with("sqlite") {
-        "json_set(payload, '$.next_attempt_at', '2026-01-01T00:00:00Z')"
-    } else {
-        "jsonb_set(payload::jsonb, '{next_attempt_at}', '\"2026-01-01T00:00:00Z\"')::text"
-    };
-    raw::execute(url, &format!("UPDATE delivery SET due_at = 0, payload = {payload} WHERE state = 'BACKING_OFF'"))
-        .await;
-    raw::execute(url, "UPDATE lane SET next_at = 0 WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.patient_id = lane.patient_id AND d.state = 'BACKING_OFF')").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -600,5 +587,36 @@ fn the_packs_of_these_tests_pass_their_check() {
     for id in ["tiny", "top"] {
         let report = ips_bridge::adapter::check::check(Path::new(&packs.folder(id)), verdict);
         assert!(report.is_good(), "{:?}", report.faults);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_for_tests_never_goes_live() {
+    let packs = Packs::new();
+    packs.change(
+        "tiny/adapter.toml",
+        "status  = \"draft\"",
+        "status = \"tested\"\nevidence = \"the trust's acceptance test of 2 March 2026\"",
+    );
+    packs.bless("tiny");
+    let tiny = || with("tiny", crate::e2e_support::nobody(), "");
+    for used in [false, true] {
+        let mut stage = Stage::sqlite([tiny()]);
+        stage.packs(packs.0.path().to_owned());
+        let bridge = Bridge::start(&stage).await;
+        if used {
+            let person = bridge.client.person(0, "epr").await;
+            bridge.client.write(&person, "A try.").await;
+        }
+        bridge.stop().await;
+        stage.change("epr", "environment = \"live\"\npack = \"tiny@0.1.0\"");
+        stage.live();
+        match start(&stage).await {
+            Ok(running) => {
+                running.stop().await;
+                assert!(!used, "what was written for tests goes into the live record");
+            }
+            Err(refused) => assert!(used && refused.to_string().contains("it was a test endpoint"), "{refused}"),
+        }
     }
 }

@@ -40,6 +40,7 @@ mod config_faults;
 mod document_interop;
 mod e2e_chains;
 mod e2e_changes;
+mod e2e_config;
 mod e2e_feed;
 mod e2e_feed_kill;
 mod e2e_fhir;

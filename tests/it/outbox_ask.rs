@@ -1,11 +1,12 @@
 //! Asking the record, from the worker down to the wire: before anything is sent again, and for what only the record's own word files.
 
+use crate::store::raw;
 use crate::support::bridge::{Bridge, Tweaks};
 use crate::support::far_end::{FarEnd, ack};
 use crate::support::{TestStore, stores, wait_until};
 use ips_bridge::domain::ask::{Answer as Said, AskRules};
 use ips_bridge::domain::delivery::{EvidenceKind, ParkReason, State};
-use ips_bridge::domain::policy::{AfterUnknown, EndpointPolicy, FiledBy};
+use ips_bridge::domain::policy::{AfterUnknown, BackOff, EndpointPolicy, FiledBy};
 use ips_bridge::outbox::{Question, ReadBack};
 use ips_bridge::store::write::Operation;
 use ips_bridge::transport::mllp::Answer;
@@ -205,5 +206,49 @@ async fn a_persons_retry_of_an_unknown_outcome_asks_before_it_sends() {
         assert_eq!(delivery.attempts, 1, "nothing was sent a second time");
         assert_eq!(far.got().iter().filter(|m| !is_ask(m)).count(), 1);
         bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_backed_off_to_go_again_does_not_go_once_config_says_park_or_query() {
+    for test in stores() {
+        let far = FarEnd::start(|_, m| if is_ask(m) { asked("found") } else { Answer::silence() }).await;
+        let bridge = |after_unknown, max_unknown_resends| {
+            let tweaks = tweaks(FiledBy::ApplicationAck, |policy| {
+                policy.after_unknown = after_unknown;
+                policy.max_unknown_resends = max_unknown_resends;
+                policy.back_off = BackOff { first: Duration::from_secs(600), cap: Duration::from_secs(600) };
+            });
+            start(&test, &far, tweaks)
+        };
+        let before = bridge(AfterUnknown::Resend, 5).await;
+        let written = before.write_note("Met at the job centre.").await;
+        before.wait_state(written.delivery, State::BackingOff).await;
+        before.stop().await;
+        raw::due_now(&test.url).await;
+
+        let parks = bridge(AfterUnknown::Park, 0).await;
+        let parked = parks.wait_state(written.delivery, State::Parked).await;
+        let reason = parked.park.as_ref().map(|p| p.reason);
+        assert_eq!((reason, parked.attempts), (Some(ParkReason::OutcomeUnknown), 1));
+        let unlooked = Operation::Retry { may_be_in_record_acknowledged: false };
+        assert!(parks.operate(written.delivery, unlooked).await.is_err(), "two copies may stand there then");
+        let looked = Operation::Retry { may_be_in_record_acknowledged: true };
+        parks.operate(written.delivery, looked).await.expect("a person has looked");
+        let again = async || parks.delivery(written.delivery).await.attempts == 2;
+        wait_until(PATIENCE, "what a person sends again", again).await;
+        parks.wait_state(written.delivery, State::Parked).await;
+        assert_eq!(far.got().len(), 2);
+        parks.stop().await;
+
+        let resends = bridge(AfterUnknown::Resend, 5).await;
+        let second = resends.write_note("Met at the library.").await;
+        resends.wait_state(second.delivery, State::BackingOff).await;
+        resends.stop().await;
+        raw::due_now(&test.url).await;
+        let asks = bridge(AfterUnknown::Query, 5).await;
+        let filed = asks.wait_filed(second.delivery).await;
+        assert_eq!((filed.attempts, far.got().iter().filter(|m| !is_ask(m)).count()), (1, 3), "it was there");
+        asks.stop().await;
     }
 }

@@ -105,6 +105,7 @@ pub fn newborn(d: Delivery, began: Began) -> Delivery {
         unknown_resends: 0,
         asking: None,
         not_there: None,
+        may_go_again: false,
         overridden: Vec::new(),
         approved: None,
         sent_for_others: false,

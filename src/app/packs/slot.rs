@@ -3,7 +3,7 @@
 use super::{Keeper, PackFolder, named};
 use crate::adapter::{Fault, Fitted, InUse, NotKept, Pack, check};
 use crate::api::{Candidate, EndpointPacks, PackStanding, Tried};
-use crate::app::endpoints;
+use crate::app::{endpoints, in_force};
 use crate::config::{Endpoint, Trust};
 use crate::domain::organisation::PackId;
 use crate::domain::policy::Environment;
@@ -18,6 +18,8 @@ pub struct Slot {
     pub endpoint: Endpoint,
     pub trust: Trust,
     pub in_use: InUse,
+    /// A digest of all that decides where and how is sent there ([`in_force::digest`]).
+    pub config: Arc<str>,
     told: Mutex<Told>,
 }
 
@@ -28,6 +30,8 @@ struct Told {
     faults: Vec<Fault>,
     /// Why nothing is sent.
     held: Option<String>,
+    /// Why another bridge sends, and this one nothing.
+    outdated: Option<String>,
     /// The activation that could not be taken up, and when that was tried.
     failed: Option<(i64, Instant)>,
 }
@@ -38,7 +42,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(30);
 impl Slot {
     /// `refused`: why what the folder holds was not taken at start.
     pub fn new(endpoint: Endpoint, trust: Trust, in_use: InUse, refused: Vec<Fault>) -> Self {
-        Self { endpoint, trust, in_use, told: Mutex::new(Told { faults: refused, ..Told::default() }) }
+        let config = Arc::from(in_force::digest(&endpoint, &trust));
+        Self { endpoint, trust, in_use, config, told: Mutex::new(Told { faults: refused, ..Told::default() }) }
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -58,6 +63,14 @@ impl Slot {
         let mut told = self.told();
         let news = told.held != why;
         told.held = why;
+        news
+    }
+
+    /// Why another bridge sends, and this one nothing. Whether that is news.
+    pub fn outdated(&self, why: Option<String>) -> bool {
+        let mut told = self.told();
+        let news = told.outdated.is_some() != why.is_some();
+        told.outdated = why;
         news
     }
 
@@ -131,7 +144,7 @@ impl Slot {
             in_folder: pack.as_deref().map(named),
             faults,
             pinned: self.endpoint.pack_version.clone(),
-            held: told.held.clone(),
+            held: told.outdated.clone().or_else(|| told.held.clone()),
             reloads: self.endpoint.reload_on_save,
         }
     }

@@ -2,7 +2,7 @@
 //! enough; anything else is asked again, and parked in the end.
 
 use super::late::{Late, weigh};
-use super::{later, misfiled, park, positive};
+use super::{later, misfiled, one_more_unknown, park, positive};
 use crate::domain::ask::{Answer, Asking, Because, NotThere};
 use crate::domain::delivery::{Delivery, EvidenceKind, ParkReason, State};
 use crate::domain::ids::ReplyId;
@@ -30,20 +30,23 @@ pub(super) fn confirm(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp)
     d.next_attempt_at = Some(later(now, first_after));
 }
 
-/// "Not there" was believed and nothing went since, for the endpoint was closed, paused or away: what the record says may have changed, so it is
-/// asked once more before the bytes go.
+/// Before the same bytes go again. "Not there" was believed and nothing went since, for the endpoint was closed, paused or away: what the record says
+/// may have changed, so it is asked once more. And what waits since a time when nothing was to be asked is asked about where it is to be now.
 pub(super) fn once_more(d: &mut Delivery, policy: &EndpointPolicy, now: Timestamp) {
-    let Some(not_there) = &d.not_there else { return };
-    if d.asking.is_some() || policy.after_unknown != AfterUnknown::Query {
+    if d.asking.is_some() {
         return;
     }
-    if later(not_there.at, policy.asks.again_after) <= now {
-        let asking = Asking::new(Because::OutcomeUnknown);
+    let asks = policy.after_unknown == AfterUnknown::Query;
+    let asking = Asking::new(Because::OutcomeUnknown);
+    if let Some(not_there) = d.not_there.take_if(|n| later(n.at, policy.asks.again_after) <= now) {
         let not_found = policy.asks.not_found_times.saturating_sub(1);
-        d.asking = Some(Asking { not_found, not_found_since: Some(not_there.since), ..asking });
+        d.asking = asks.then_some(Asking { not_found, not_found_since: Some(not_there.since), ..asking });
+    } else if asks && d.goes_again_by_itself() {
+        d.asking = Some(asking);
+    }
+    if d.asking.is_some() {
         // It was not used: the next one counts in its place.
         d.unknown_resends = d.unknown_resends.saturating_sub(1);
-        d.not_there = None;
     }
 }
 
@@ -297,7 +300,7 @@ pub(super) fn said_duplicate(
     if !policy.can_be_asked() {
         return None;
     }
-    d.unresolved += 1;
+    one_more_unknown(d);
     ask_first(d, policy, Because::SaidDuplicate, now);
     Some(format!("the far end says it has it ({}); the record is asked", verdict.code))
 }

@@ -65,6 +65,7 @@ statement!(
         )
     )
 );
+statement!(ANY_AT, "SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE endpoint_id = $1 LIMIT 1) AS one");
 statement!(OPEN_AT, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED')");
 statement!(NEXT_DUE, "SELECT MIN(next_at) FROM lane WHERE endpoint_id = $1 AND next_at IS NOT NULL");
 
@@ -122,6 +123,13 @@ impl Store {
     pub async fn endpoints_with_waiting(&self) -> Result<Vec<(String, String)>, StoreError> {
         let sql = WAITING_ANYWHERE.for_pool(&self.readers);
         Ok(on!(Pool, &self.readers, p => sqlx::query_as(sql).fetch_all(p).await)?)
+    }
+
+    /// Whether anything was ever to go there.
+    pub async fn has_deliveries(&self, id: &EndpointId) -> Result<bool, StoreError> {
+        let sql = ANY_AT.for_pool(&self.readers);
+        let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.as_str()).fetch_one(p).await)?;
+        Ok(n > 0)
     }
 
     /// Deliveries to one endpoint that are neither filed nor cancelled.

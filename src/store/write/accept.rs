@@ -215,6 +215,7 @@ fn add(
         not_now: 0,
         asking: None,
         not_there: None,
+        may_go_again: false,
         overridden: Vec::new(),
         approved: None,
         sent_for_others: false,

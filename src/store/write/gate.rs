@@ -89,8 +89,8 @@ impl Settle {
                 state.silent.clear();
             }
             Feeling::Reached => {
-                let EndpointState { paused, pack, unread, .. } = state;
-                state = EndpointState { paused, pack, unread, ..EndpointState::new(self.endpoint.clone()) };
+                let EndpointState { paused, pack, config, unread, .. } = state;
+                state = EndpointState { paused, pack, config, unread, ..EndpointState::new(self.endpoint.clone()) };
             }
             Feeling::ToldToWait { why, wait } => {
                 note(&mut state.silent, self.delivery_id, SILENT_MAX);

@@ -30,6 +30,8 @@ pub struct Claim {
     /// Lanes at most, up to 1000. 0: none is taken, and only what workers that are gone left behind is settled.
     pub limit: u32,
     pub lease: Duration,
+    /// By which config ([`super::super::record::ActiveConfig::digest`]): while another one is in force, none is taken.
+    pub config: Arc<str>,
 }
 
 /// A delivery in hand, with all that is needed to check, render and send it.
@@ -80,6 +82,9 @@ impl Write for Claim {
     }
 
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Vec<Claimed>, WriteError> {
+        if self.limit > 0 && view.endpoints.get(&self.endpoint).is_some_and(|e| !e.is_sent_by(&self.config)) {
+            return Ok(Vec::new());
+        }
         let clock = from_micros(view.lease_clock);
         let until = later(clock, self.lease);
         let claimable = view.claimable.get(&self.endpoint).cloned().unwrap_or_default();
@@ -237,6 +242,8 @@ pub struct Begin {
     pub seen: Seen,
     /// Longer than sending and waiting for the answer can take.
     pub lease: Duration,
+    /// By which config, as in [`Claim`].
+    pub config: Arc<str>,
 }
 
 /// How old a lease may be when an attempt begins with it; an older one is renewed.
@@ -249,6 +256,8 @@ pub enum Begun {
     Stale,
     /// Another pack is active by now, under this activation: send nothing, and nothing more before it is taken up.
     OtherPack(i64),
+    /// Another config is in force by now: send nothing, and nothing more before a restart with that.
+    OtherConfig,
 }
 
 impl Write for Begin {
@@ -285,7 +294,11 @@ impl Write for Begin {
         if is_paused || crate::domain::chain::overtaken(&newer) {
             return Ok(Begun::Stale);
         }
-        let activation = view.endpoints.get(&self.endpoint).map_or(0, EndpointState::activation);
+        let state = view.endpoints.get(&self.endpoint);
+        if state.is_some_and(|e| !e.is_sent_by(&self.config)) {
+            return Ok(Begun::OtherConfig);
+        }
+        let activation = state.map_or(0, EndpointState::activation);
         if activation != self.seen.activation {
             return Ok(Begun::OtherPack(activation));
         }
@@ -317,7 +330,7 @@ impl Write for Begin {
             BeginWith::Same(id) => *id,
             BeginWith::New { rendering, anew } => {
                 if *anew {
-                    let why = "identity, pack, endpoint or the document it speaks of changed before anything was sent";
+                    let why = "identity, pack, endpoint, what config says of its author, or the document it speaks of changed before anything was sent";
                     let patient = Some(delivery.patient_id);
                     let about = About {
                         trust: &delivery.trust,

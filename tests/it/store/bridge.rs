@@ -200,7 +200,7 @@ impl Bridge {
     }
 
     pub async fn claim_for(&self, endpoint: &EndpointId, limit: u32, lease: Duration) -> Vec<Claimed> {
-        self.store.claim(Claim { endpoint: endpoint.clone(), limit, lease }).await.unwrap()
+        self.store.claim(Claim { endpoint: endpoint.clone(), limit, lease, config: Arc::default() }).await.unwrap()
     }
 
     /// Exactly one lane is to be had, and this delivery is its head.
@@ -220,6 +220,7 @@ impl Bridge {
             made_from: MadeFrom {
                 identity: claimed.patient.details.identity(),
                 endpoint: "pack@1".into(),
+                from_config: None,
                 late: false,
                 names: None,
                 speaks_of: None,
@@ -246,13 +247,14 @@ impl Bridge {
             seen: Seen::of(claimed, 0),
             // Its lease is as long as it was claimed for.
             lease: Duration::ZERO,
+            config: Arc::default(),
         }
     }
 
     pub async fn begin(&self, claimed: &Claimed) -> AttemptId {
         match self.store.begin(self.beginning(claimed)).await.unwrap() {
             Begun::Attempt(id) => id,
-            Begun::Stale | Begun::OtherPack(_) => panic!("the attempt did not begin"),
+            Begun::Stale | Begun::OtherPack(_) | Begun::OtherConfig => panic!("the attempt did not begin"),
         }
     }
 

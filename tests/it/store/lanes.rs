@@ -84,7 +84,12 @@ async fn no_delivery_is_claimed_twice_however_many_ask_at_once() {
                 tokio::spawn(async move {
                     let mut mine = Vec::new();
                     for _ in 0..20 {
-                        let claim = ips_bridge::store::write::Claim { endpoint: epr(), limit: 3, lease: LEASE };
+                        let claim = ips_bridge::store::write::Claim {
+                            endpoint: epr(),
+                            limit: 3,
+                            lease: LEASE,
+                            config: Default::default(),
+                        };
                         mine.extend(store.claim(claim).await.unwrap().into_iter().map(|c| c.delivery.id));
                     }
                     mine

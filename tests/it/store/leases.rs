@@ -406,7 +406,8 @@ async fn a_batch_that_fails_before_it_writes_voids_no_claim_of_another_endpoint(
         let id = hex(broken.0.as_bytes());
         let at = if bridge.is_sqlite() { format!("x'{id}'") } else { format!("'{id}'::uuid") };
         raw::execute(&test.url, &format!("UPDATE delivery SET payload = '{{}}' WHERE id = {at}")).await;
-        let claim = ips_bridge::store::write::Claim { endpoint: anew(), limit: 5, lease: SHORT };
+        let claim =
+            ips_bridge::store::write::Claim { endpoint: anew(), limit: 5, lease: SHORT, config: Default::default() };
         assert!(bridge.store.claim(claim).await.is_err(), "its payload cannot be read");
         let attempt = bridge.begin(&claimed).await;
         assert_eq!(bridge.settle(&claimed, attempt, Sent::Filed).await.state.word(), "FILED");

@@ -10,6 +10,7 @@ mod crash;
 mod evidence;
 mod feed;
 mod gate;
+mod in_force;
 mod lanes;
 mod leases;
 mod lists;

@@ -66,3 +66,14 @@ pub fn no_room_in(table: &str, url: &str) -> (Vec<String>, String) {
         format!("CREATE TRIGGER full_{table} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION full_{table}()");
     (vec![function, fill], format!("DROP TRIGGER full_{table} ON {table}"))
 }
+
+/// What backs off is due, as if its time had passed.
+pub async fn due_now(url: &str) {
+    let payload = if url.starts_with("sqlite") {
+        "json_set(payload, '$.next_attempt_at', '2026-01-01T00:00:00Z')"
+    } else {
+        "jsonb_set(payload::jsonb, '{next_attempt_at}', '\"2026-01-01T00:00:00Z\"')::text"
+    };
+    execute(url, &format!("UPDATE delivery SET due_at = 0, payload = {payload} WHERE state = 'BACKING_OFF'")).await;
+    execute(url, "UPDATE lane SET next_at = 0 WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.patient_id = lane.patient_id AND d.state = 'BACKING_OFF')").await;
+}

@@ -290,6 +290,7 @@ impl Bridge {
         let endpoint = outbox::Endpoint {
             id: endpoint_id(),
             in_use: self.in_use(&tweaks.policy),
+            config: Arc::default(),
             options: options(&tweaks.policy),
             late_replies_on_connection: client.late_replies_on_connection,
             answered: Default::default(),
