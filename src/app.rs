@@ -18,7 +18,8 @@ mod serve;
 pub mod telemetry;
 mod tls;
 
+pub use crate::store::Ended;
 pub use ambient::{SystemClock, SystemEntropy};
 pub use packs::named as pack_named;
 pub use runtime::runtime;
-pub use serve::{Listening, Running, StartError, start, unserved, url as store_url};
+pub use serve::{Listening, Running, StartError, start, start_restored, unserved, url as store_url};

@@ -18,7 +18,7 @@ use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
 use crate::inbound::{Batches, Source, receive, receive_cut_off, receive_fhir, receive_xml, unheard, unheard_xml};
 use crate::outbox;
-use crate::store::{Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
+use crate::store::{Ended, Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
 use crate::transport::{Sender, https};
 use std::collections::{BTreeSet, HashMap};
@@ -66,8 +66,6 @@ pub struct Running {
     parts: JoinSet<()>,
     writer: WriterEnd,
     grace: Duration,
-    /// What `/readyz` says.
-    _ready: watch::Sender<bool>,
 }
 
 /// Where an endpoint's EPR may send to.
@@ -78,26 +76,49 @@ pub struct Listening {
 }
 
 impl Running {
-    /// Takes nothing new, finishes what is in hand, at most for the configured grace.
-    pub async fn stop(mut self) {
+    /// Takes nothing new, finishes what is in hand, at most for the configured grace. How the record's writer ended, if it did.
+    pub async fn stop(mut self) -> Option<Ended> {
         self.stop.cancel();
         let finish = async {
             while self.parts.join_next().await.is_some() {}
             drop(self.store);
-            let _ = self.writer.await;
+            self.writer.await.ok()
         };
-        if tokio::time::timeout(self.grace, finish).await.is_err() {
+        let finished = tokio::time::timeout(self.grace, finish).await;
+        if finished.is_err() {
             tracing::warn!("the bridge stopped before everything in hand was finished; it goes on at the next start");
         }
+        finished.ok().flatten()
     }
 }
 
-/// Starts everything config asks for. `stop` ends it; [`Running::stop`] waits for the end.
+/// Starts everything config asks for. `stop` ends it; [`Running::stop`] waits for the end. Where `stop` comes to be cancelled and nobody asked for it, a
+/// part has ended that the bridge cannot do without, and has logged why.
 pub async fn start(
     config: Config,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
+) -> Result<Running, StartError> {
+    begin(config, clock, entropy, stop, false).await
+}
+
+/// The same, on a record that was put back from a backup: what is open in it is parked first ([`Store::park_restored`]).
+pub async fn start_restored(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    stop: CancellationToken,
+) -> Result<Running, StartError> {
+    begin(config, clock, entropy, stop, true).await
+}
+
+async fn begin(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    stop: CancellationToken,
+    restored: bool,
 ) -> Result<Running, StartError> {
     let not_live: Vec<String> = config.check_live(hold::IMPLEMENTED).iter().map(ToString::to_string).collect();
     if !not_live.is_empty() {
@@ -107,10 +128,11 @@ pub async fn start(
         url: url(&config.store),
         read_connections: config.store.read_connections,
         group_commit_max: config.store.group_commit_max,
+        restored,
     };
     let rules = Arc::new(rulebook(&config));
     let (store, writer) = Store::open(&settings, rules, clock.clone(), entropy.clone()).await?;
-    match Box::pin(wired(config, store, clock, entropy, stop)).await {
+    match Box::pin(wired(config, store, clock, entropy, stop, restored)).await {
         Ok(running) => Ok(running(writer)),
         Err(e) => {
             // The record is let go before this is told: whoever starts the next one must not find it in use.
@@ -123,16 +145,38 @@ pub async fn start(
 /// How long a start that fails waits for the parts it had begun.
 const LET_GO: Duration = Duration::from_secs(5);
 
+/// Without its writer a bridge would answer everybody that it cannot, and send nothing, and look well: it stops, and whoever supervises it starts
+/// another one. While it stops the writer ends when everything is written.
+async fn watched(writer: WriterEnd, ready: watch::Sender<bool>, stop: CancellationToken) -> Ended {
+    let ended = writer.await.unwrap_or(Ended::Died);
+    ready.send_replace(false);
+    if ended == Ended::Died || !stop.is_cancelled() {
+        tracing::error!(
+            "the record's writer ended by itself (what is logged just before this says where); nothing can be accepted or sent without it, and the bridge stops: nothing that was answered is lost; start it again, and report this with the log"
+        );
+        stop.cancel();
+    }
+    ended
+}
+
 async fn wired(
     config: Config,
     store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
+    restored: bool,
 ) -> Result<impl FnOnce(WriterEnd) -> Running, StartError> {
     let scope = Scope::system();
     let (endpoints, keeper, unrecorded) = with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await?;
     known(&config, &store, &scope).await?;
+    if restored {
+        let parked = store.park_restored().await.map_err(|e| StartError { may_pass: true, ..StartError::one(e) })?;
+        tracing::warn!(
+            parked,
+            "the record was put back from a backup: what was open in it is parked as OUTCOME_UNKNOWN; look in the records, then retry or cancel each (`ips-bridge outbox list --reason outcome-unknown`)"
+        );
+    }
     for what in endpoints::cannot_be_made(&config, &endpoints) {
         tracing::warn!("{what}");
     }
@@ -193,11 +237,10 @@ async fn wired(
         metrics: metrics_address,
         listeners,
         store,
+        writer: tokio::spawn(watched(writer, ready, stop.clone())),
         stop,
         parts,
-        writer,
         grace: config.limits.shutdown_grace,
-        _ready: ready,
     })
 }
 
@@ -545,5 +588,33 @@ async fn housekeeping(
         {
             tracing::warn!(reason = %e, "old request ids could not be forgotten; trying again in an hour");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_that_ends_unasked_takes_readiness_away_and_stops_everything() {
+        for ended in [Ended::Died, Ended::Done] {
+            let ((ready, is_ready), stop) = (watch::channel(true), CancellationToken::new());
+            assert_eq!(watched(tokio::spawn(async move { ended }), ready, stop.clone()).await, ended);
+            assert!(!*is_ready.borrow() && stop.is_cancelled(), "{ended:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bridge_is_ready_until_its_writer_has_ended() {
+        let ((ready, is_ready), stop) = (watch::channel(true), CancellationToken::new());
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let writer = tokio::spawn(async move { ended.await.expect("told") });
+        let watching = tokio::spawn(watched(writer, ready, stop.clone()));
+        tokio::task::yield_now().await;
+        assert!(*is_ready.borrow() && !stop.is_cancelled());
+        stop.cancel();
+        end.send(Ended::Done).expect("it is waited for");
+        assert_eq!(watching.await.expect("watched"), Ended::Done);
+        assert!(!*is_ready.borrow());
     }
 }

@@ -71,6 +71,8 @@ pub enum Happened {
     Stopped { why: Private<String> },
     /// A person gives it up.
     CancelledBy { by: String, why: Private<String>, may_be_in_record_acknowledged: bool },
+    /// The record is an older one that was put back: it may have gone since, and what came of it is not in there.
+    Restored,
     /// A newer version took its place (invariant 7).
     Superseded { why: &'static str },
     /// What waited for its document's name, or for that name to hold again, can go.
@@ -237,8 +239,11 @@ pub fn decide(
         }
         Happened::Retried { may_be_in_record_acknowledged } => {
             needs(before, "a retry", "PARKED", &[State::Parked])?;
-            // Where the record recognises repeats, or is asked first, the same bytes do no harm; elsewhere they may stand there twice.
-            let repeats_harm = policy.after_unknown == AfterUnknown::Park && before.may_have_been_received();
+            // Where the record recognises repeats, or is asked first, the same bytes do no harm; elsewhere they may stand there twice. Without any, what
+            // goes now is other bytes than went, and there are none to be asked about.
+            let are_others = before.rendering.is_none();
+            let repeats_harm = policy.after_unknown == AfterUnknown::Park || are_others;
+            let repeats_harm = repeats_harm && before.may_have_been_received();
             if repeats_harm && !may_be_in_record_acknowledged {
                 return Err(CannotHappen::MayBeInRecord);
             }
@@ -289,6 +294,13 @@ pub fn decide(
             }
             cancel(&mut d, by, &why.0, now);
             format!("cancelled: {}", why.0)
+        }
+        Happened::Restored => {
+            let from = [State::Queued, State::BackingOff, State::Sending];
+            needs(before, "parking what came back", "QUEUED, BACKING_OFF or SENDING", &from)?;
+            d.begun = false;
+            d.unresolved += 1;
+            park(&mut d, ParkReason::OutcomeUnknown, "the record was put back from a backup; it may have gone since")
         }
         Happened::Superseded { why } => {
             needs(

@@ -141,6 +141,7 @@ fn happenings() -> Vec<Happened> {
         cancelled_by(false),
         cancelled_by(true),
         Happened::Superseded { why: "newer" },
+        Happened::Restored,
         Happened::Nameable,
         Happened::NamedLikeAnother { kind: EvidenceKind::ApplicationAck, record_id: "17".into(), reply: reply() },
         Happened::NameInDoubt,
@@ -386,6 +387,28 @@ fn nothing_is_sent_while_the_record_has_not_answered() {
 }
 
 #[test]
+fn what_came_back_from_a_backup_waits_for_a_person_who_has_looked_whatever_repeats_do() {
+    let unacknowledged = Happened::Retried { may_be_in_record_acknowledged: false };
+    for after_unknown in [AfterUnknown::Park, AfterUnknown::Resend, AfterUnknown::Query] {
+        let p = EndpointPolicy { after_unknown, ..policy() };
+        let sending = after(&fresh(), &p, &[Happened::Claimed, begun()]);
+        for before in [fresh(), sending, attempt(&policy(), replied(ae207()))] {
+            let d = after(&before, &p, &[Happened::Restored]);
+            assert_eq!(reason(&d), Some(ParkReason::OutcomeUnknown));
+            assert!(d.may_have_been_received() && !d.begun && d.next_attempt_at.is_none());
+            // What was made before the backup would be the same bytes; where nothing was, other ones than those that may have gone.
+            let retried_at_once = decide(&d, &p, &unacknowledged, at(1), 0);
+            if after_unknown == AfterUnknown::Park || d.rendering.is_none() {
+                assert_eq!(retried_at_once, Err(CannotHappen::MayBeInRecord), "{:?}", before.state);
+            } else {
+                assert!(retried_at_once.is_ok());
+            }
+            assert_eq!(after(&d, &p, &[retried()]).state, State::Queued);
+        }
+    }
+}
+
+#[test]
 fn what_cannot_happen_is_said_with_the_state_and_what_it_needs() {
     let e = decide(&fresh(), &policy(), &retried(), at(1), 0).expect_err("queued is not parked");
     assert_eq!(e.to_string(), "the delivery is QUEUED; a retry needs PARKED");
@@ -435,6 +458,7 @@ fn the_table_of_states() {
                                     [None,    None,    None,    None,    None,    Some(Q), None]),
         (Happened::Stopped { why: Default::default() },
                                     [Some(P), None,    Some(P), Some(P), None,    None,    None]),
+        (Happened::Restored,        [Some(P), Some(P), Some(P), None,    None,    None,    None]),
         (cancelled_by(true),        [Some(C), None,    Some(C), Some(C), None,    Some(C), None]),
         (Happened::Superseded { why: "newer" },
                                     [Some(C), None,    Some(C), None,    None,    Some(C), None]),

@@ -180,7 +180,11 @@ impl Told<'_> {
     fn parked(&self, park: Option<&Park>) -> String {
         let Some(park) = park else { return format!("Stopped. The integration team has it.{}", self.once()) };
         let name = self.name;
-        let (why, then) = reason(park, name);
+        let (mut why, then) = reason(park, name);
+        if park.reason == ParkReason::OutcomeUnknown && self.d.attempts == 0 {
+            // Of an older record that was put back: who sent it is not in there.
+            why = "it may have been sent, and nobody knows what came of it".to_owned();
+        }
         format!("{}: {why}. {then}{}", self.so_far(park.reason), self.once())
     }
 

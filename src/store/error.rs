@@ -93,6 +93,11 @@ pub enum OpenError {
     UnknownScheme(String),
     #[error("another bridge is running on {0}; stop it first, or give this one a store of its own")]
     InUse(String),
+    #[error(
+        "the database {path} {}: it has come to {commits} commits, and the bridge that worked here had come to {reached} ({file} says so). It was put back from a backup, or another copy stands in its place. Deliveries that are open in it may have reached the records since, and notes written since are not in it. Put the newer database back, with its -wal beside it; or go on with this one by starting once with `ips-bridge serve --restored`: everything that would be sent is parked first, so that somebody looks before it goes again",
+        if *is_another { "is not the one that was last worked on here" } else { "is older than what was done" }
+    )]
+    Older { path: String, file: String, is_another: bool, commits: i64, reached: i64 },
     #[error("PostgreSQL setting {setting} is {value}; a commit would not be safe on disk. Set it to {wanted}")]
     Unsafe { setting: &'static str, value: String, wanted: &'static str },
     #[error("the store at {place} cannot be reached: {why}; see whether it runs, or mend [store] url")]

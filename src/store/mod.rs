@@ -14,13 +14,16 @@ mod error;
 mod flush;
 mod forget;
 mod late;
+mod lock;
 mod news;
 mod open;
 pub mod peek;
 mod puts;
 pub mod read;
+mod reached;
 mod recent;
 pub mod record;
+mod restored;
 mod rows;
 mod rowset;
 mod rulebook;
@@ -37,7 +40,9 @@ use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::EndpointPolicy;
 use dialect::Pool;
+use lock::Held;
 use news::Alarms;
+use reached::Reached;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -52,6 +57,9 @@ pub struct Settings {
     pub read_connections: u32,
     /// Writes taken into one transaction at most, 1 to 10,000.
     pub group_commit_max: usize,
+    /// The database came back from a backup, and whoever starts the bridge knows: it is opened also where it is older than what was done, and
+    /// [`Store::park_restored`] is to be called before anything is sent.
+    pub restored: bool,
 }
 
 /// The record. Cheap to clone.
@@ -60,12 +68,23 @@ pub struct Store {
     writer: Writer,
     readers: Pool,
     signals: Arc<Signals>,
+    /// On SQLite: how far the record has come, in a file beside it.
+    reached: Option<Arc<Reached>>,
     /// Held while the process lives, so that no second bridge opens the same file.
-    _lock: Option<Arc<std::fs::File>>,
+    _lock: Option<Arc<Held>>,
 }
 
-/// Ends when every [`Store`] is dropped and everything queued is on disk.
-pub type WriterEnd = tokio::task::JoinHandle<()>;
+/// Ends when every [`Store`] is dropped and everything queued is on disk; before, if the writer dies.
+pub type WriterEnd = tokio::task::JoinHandle<Ended>;
+
+/// How the writer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything queued is on disk.
+    Done,
+    /// By a panic: nothing is written any more. What was answered is on disk.
+    Died,
+}
 
 impl Store {
     /// Opens the record, brings its tables up to date and starts its writer.
@@ -76,12 +95,20 @@ impl Store {
         entropy: Arc<dyn Entropy>,
     ) -> Result<(Self, WriterEnd), OpenError> {
         let opened = open::open(&settings.url, settings.read_connections).await?;
+        let (reached, commits) = match (&opened.file, &opened.writer) {
+            (Some(file), Pool::Sqlite(pool)) => {
+                let (reached, commits) = Reached::open(file, pool, settings.restored, clock.now()).await?;
+                (Some(Arc::new(reached)), commits)
+            }
+            _ => (None, 0),
+        };
         let (position, open_deliveries) = read::feed(&opened.readers).await?;
         let lock = opened.lock.map(Arc::new);
         let signals = Arc::new(Signals {
             bells: Mutex::default(),
             position: watch::channel(position).0,
             open_deliveries: AtomicI64::new(open_deliveries),
+            commits: AtomicI64::new(commits),
             full: Mutex::default(),
             alarms: Alarms::default(),
             rules: RwLock::new(rules),
@@ -94,10 +121,11 @@ impl Store {
             entropy,
             signals: signals.clone(),
             max_batch: settings.group_commit_max.max(1),
+            reached: reached.clone(),
             _lock: lock.clone(),
         };
         let (writer, end) = Writer::start(around)?;
-        let store = Self { writer, readers: opened.readers, signals, _lock: lock };
+        let store = Self { writer, readers: opened.readers, signals, reached, _lock: lock };
         Ok((store, end))
     }
 

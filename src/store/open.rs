@@ -2,11 +2,12 @@
 
 use super::dialect::{Pool, migration};
 use super::error::OpenError;
+use super::lock::{self, Held};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
-use std::fs::File;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ const ROWS_AT_HAND: usize = 4096;
 const NO_PROBE: &str = "UPDATE endpoint SET payload = json_set(payload, '$.gate', 'Closed', '$.until', NULL) \
      WHERE json_extract(payload, '$.gate') = 'Probing'";
 
-/// The writer's pool (one connection), the readers' pool, and on SQLite the lock that keeps a second bridge out.
+/// The writer's pool (one connection), the readers' pool, and on SQLite what keeps a second bridge out.
 pub(super) struct Opened {
     pub writer: Pool,
     pub readers: Pool,
@@ -55,7 +56,10 @@ pub(super) struct Opened {
     pub ending: Arc<Notify>,
     /// How SQLite's log is copied beside the writer.
     pub copier: Option<SqliteConnectOptions>,
-    pub lock: Option<File>,
+    /// Goes last: see there.
+    pub lock: Option<Held>,
+    /// SQLite's file, by its own name.
+    pub file: Option<PathBuf>,
 }
 
 pub(super) async fn open(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
@@ -86,14 +90,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }
-    // By whatever name: a symbolic link to the record is the same record.
-    let real = std::fs::canonicalize(&path).or_else(|_| std::path::absolute(&path))?;
-    let mut lock_path = real.into_os_string();
-    lock_path.push(".lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(&lock_path)?;
-    if lock.try_lock().is_err() {
-        return Err(OpenError::InUse(path.display().to_string()));
-    }
+    let (lock, file) = lock::hold(&path)?;
     let ending = Arc::new(Notify::new());
     let tell = ending.clone();
     let writer = SqlitePoolOptions::new()
@@ -134,6 +131,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         ending,
         copier: Some(options),
         lock: Some(lock),
+        file: Some(file),
     })
 }
 
@@ -164,7 +162,14 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     let writer = pool.connect_lazy_with(options.clone());
     let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
     let ending = Arc::new(Notify::new());
-    Ok(Opened { writer: Pool::Postgres(writer), readers: Pool::Postgres(readers), ending, copier: None, lock: None })
+    Ok(Opened {
+        writer: Pool::Postgres(writer),
+        readers: Pool::Postgres(readers),
+        ending,
+        copier: None,
+        lock: None,
+        file: None,
+    })
 }
 
 /// A connection without a pool, which would keep trying and say in the end only that it waited.

@@ -6,11 +6,13 @@ use super::batch::Round;
 use super::checkpoint::{self, Checkpoints};
 use super::dialect::{Begun, Kept, Pool, Tx};
 use super::error::{StoreError, WriteError};
+use super::lock::Held;
 use super::news::Alarms;
+use super::reached::{Noting, Reached};
 use super::recent::{Feed, Recent};
 use super::rows::{Keys, View};
 use super::rulebook::{Full, Rulebook};
-use super::{batch, commit, flush};
+use super::{Ended, WriterEnd, batch, commit, flush};
 use crate::domain::ambient::micros;
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::delivery::State;
@@ -109,6 +111,8 @@ pub(super) struct Signals {
     pub position: watch::Sender<i64>,
     /// Open deliveries, as this process knows.
     pub open_deliveries: AtomicI64,
+    /// Batches that are on disk, as this process knows.
+    pub commits: AtomicI64,
     /// Where there was no more room when it was last looked.
     pub full: Mutex<Arc<Full>>,
     /// Counted since the start.
@@ -144,8 +148,10 @@ pub(super) struct Surroundings {
     pub signals: Arc<Signals>,
     /// Writes taken together at most.
     pub max_batch: usize,
-    /// SQLite's lock file: nobody else opens the record before the last queued write is in it.
-    pub _lock: Option<Arc<std::fs::File>>,
+    /// The file beside SQLite's that says how far it has come.
+    pub reached: Option<Arc<Reached>>,
+    /// SQLite's locks: nobody else opens the record before the last queued write is in it.
+    pub _lock: Option<Arc<Held>>,
 }
 
 /// The way in.
@@ -169,10 +175,10 @@ impl Writer {
     ///
     /// # Errors
     /// The system gives no thread, or no way to wait.
-    pub fn start(around: Surroundings) -> std::io::Result<(Self, tokio::task::JoinHandle<()>)> {
+    pub fn start(around: Surroundings) -> std::io::Result<(Self, WriterEnd)> {
         let (settles, settles_in) = mpsc::channel(1024);
         let (accepts, accepts_in) = mpsc::channel(1024);
-        let (over, ended) = oneshot::channel::<()>();
+        let (over, ended) = oneshot::channel();
         let mut own = tokio::runtime::Builder::new_current_thread();
         // PostgreSQL is waited for at a socket. SQLite is not, and to be woken costs less without one.
         let own = match around.pool {
@@ -182,12 +188,11 @@ impl Writer {
         let spoken = tracing::dispatcher::get_default(Clone::clone);
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             tracing::dispatcher::with_default(&spoken, || own.block_on(run(around, settles_in, accepts_in)));
-            drop(over);
+            // Nobody may be waiting for it.
+            let _ = over.send(Ended::Done);
         })?;
-        let end = tokio::spawn(async move {
-            // Whether it was told or dropped, it is over.
-            let _ = ended.await;
-        });
+        // A panic takes the other end away unsaid.
+        let end = tokio::spawn(async move { ended.await.unwrap_or(Ended::Died) });
         Ok((Self { settles, accepts }, end))
     }
 
@@ -209,6 +214,7 @@ async fn run(
 ) {
     let max_batch = around.max_batch;
     let checkpoints = around.copier.clone().map(Checkpoints::start);
+    let noting = around.reached.clone().map(|reached| Noting::start(reached, around.signals.clone()));
     let mut batch: Vec<Box<dyn Queued>> = Vec::new();
     let mut recent = Recent::default();
     let (mut settles_open, mut accepts_open) = (true, true);
@@ -247,6 +253,9 @@ async fn run(
     }
     if let Some(connection) = recent.connection {
         connection.close().await;
+    }
+    if let Some(noting) = noting {
+        noting.end().await;
     }
 }
 
@@ -413,6 +422,7 @@ async fn decide_and_commit(
     };
     let signals = &around.signals;
     signals.open_deliveries.store(after.open, Ordering::Relaxed);
+    signals.commits.store(after.commits, Ordering::Relaxed);
     if after.position != feed.position {
         signals.position.send_replace(after.position);
     }

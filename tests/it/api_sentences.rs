@@ -102,6 +102,7 @@ fn parked(reason: ParkReason) -> Delivery {
     Delivery {
         park: Some(Park { reason, detail: detail.into() }),
         unresolved: u32::from(sent),
+        attempts: u32::from(sent),
         action,
         ..delivery(State::Parked)
     }
@@ -145,6 +146,7 @@ fn every_case() -> Vec<(String, Delivery, AcknowledgedBy)> {
         add(&format!("PARKED {}", reason.code()), parked(reason));
     }
     add("PARKED withdrawal, unknown", Delivery { action: EntryAction::Withdraw, ..parked(ParkReason::OutcomeUnknown) });
+    add("PARKED after a restore", Delivery { attempts: 0, ..parked(ParkReason::OutcomeUnknown) });
     add("CANCELLED by a person", cancelled("integrator", "the ward asked for it", false));
     add("CANCELLED by a person, perhaps there", cancelled("integrator", "the ward asked for it", true));
     add("CANCELLED by the bridge", cancelled("bridge", "replaced by a newer version", false));

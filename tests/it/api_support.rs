@@ -254,7 +254,12 @@ pub struct Bridge {
 }
 
 pub async fn open_store(url: &str, clock: &Arc<SetClock>, rules: Arc<Rulebook>) -> (Store, WriterEnd) {
-    let settings = ips_bridge::store::Settings { url: url.to_owned(), read_connections: 4, group_commit_max: 100 };
+    let settings = ips_bridge::store::Settings {
+        url: url.to_owned(),
+        read_connections: 4,
+        group_commit_max: 100,
+        restored: false,
+    };
     Store::open(&settings, rules, clock.clone(), Arc::new(Seeded::new(7))).await.expect("the store opens")
 }
 

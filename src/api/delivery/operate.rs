@@ -233,6 +233,7 @@ fn could(c: &Caller, delivery: &Delivery, operation: &Operation) -> Result<(), R
         Operation::Cancel { may_be_in_record_acknowledged } => {
             Happened::CancelledBy { by: String::new(), why, may_be_in_record_acknowledged }
         }
+        Operation::ParkRestored => Happened::Restored,
     };
     let retired = || Arc::new(EndpointPolicy::retired(delivery.endpoint.clone(), delivery.trust.clone()));
     let policy = c.rules.policies.get(&delivery.endpoint).cloned().unwrap_or_else(retired);

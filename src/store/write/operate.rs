@@ -17,10 +17,18 @@ use serde::{Deserialize, Serialize};
 /// One thing done to some deliveries.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    Retry { may_be_in_record_acknowledged: bool },
-    Rerender { may_be_in_record_acknowledged: bool },
+    Retry {
+        may_be_in_record_acknowledged: bool,
+    },
+    Rerender {
+        may_be_in_record_acknowledged: bool,
+    },
     Park,
-    Cancel { may_be_in_record_acknowledged: bool },
+    Cancel {
+        may_be_in_record_acknowledged: bool,
+    },
+    /// Parks, as of unknown outcome, what would be sent by itself after an older record was put back.
+    ParkRestored,
 }
 
 /// Done to each on its own: what cannot be done to one does not stop the others.
@@ -120,6 +128,7 @@ impl Operate {
                     "delivery.cancel",
                 )
             }
+            Operation::ParkRestored => (Happened::Restored, "delivery.park_restored"),
         }
     }
 }

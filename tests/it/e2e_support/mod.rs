@@ -245,6 +245,16 @@ impl Bridge {
         Self { running, client }
     }
 
+    /// As `serve --restored` does.
+    pub async fn start_restored(stage: &Stage) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy = Arc::new(SystemEntropy);
+        let starting = Box::pin(app::start_restored(stage.config(), clock.clone(), entropy, CancellationToken::new()));
+        let running = starting.await.expect("the bridge starts");
+        let client = Client::new(running.grpc, clock);
+        Self { running, client }
+    }
+
     /// Where it is called.
     pub fn grpc(&self) -> SocketAddr {
         self.running.grpc

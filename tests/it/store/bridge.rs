@@ -68,7 +68,7 @@ pub enum Sent {
 }
 
 pub fn settings(url: &str) -> Settings {
-    Settings { url: url.into(), read_connections: 4, group_commit_max: 256 }
+    Settings { url: url.into(), read_connections: 4, group_commit_max: 256, restored: false }
 }
 
 impl Bridge {

@@ -23,6 +23,7 @@ mod property;
 pub mod raw;
 mod reports;
 mod refusing;
+mod restored;
 mod rules;
 mod said;
 mod scope;

@@ -28,6 +28,39 @@ async fn a_second_bridge_on_the_same_file_is_refused_by_whatever_name_it_comes()
 }
 
 #[tokio::test]
+async fn a_second_bridge_is_refused_also_where_the_lock_file_was_deleted_and_by_a_hard_link() {
+    let folder = temp_dir();
+    let file = folder.path().join("record.db");
+    let url = format!("sqlite://{}", file.display());
+    let bridge = Bridge::on(&url).await;
+    std::fs::remove_file(folder.path().join("record.db.lock")).unwrap();
+    let link = folder.path().join("link.db");
+    std::fs::hard_link(&file, &link).unwrap();
+    for path in [&file, &link] {
+        let refused = open(&format!("sqlite://{}", path.display())).await;
+        assert!(matches!(refused, Err(OpenError::InUse(_))), "{path:?}");
+    }
+    // The first one goes on, and nothing of it is lost.
+    let of = bridge.episode().await;
+    bridge.write(&of, "Still here.").await;
+    bridge.close().await;
+    assert!(open(&url).await.is_ok());
+    assert_eq!(raw::number(&url, "SELECT COUNT(*) FROM note").await, 1);
+}
+
+#[tokio::test]
+async fn a_database_that_is_put_in_the_place_of_one_in_use_is_not_opened_either() {
+    let folder = temp_dir();
+    let file = folder.path().join("record.db");
+    let url = format!("sqlite://{}", file.display());
+    let bridge = Bridge::on(&url).await;
+    std::fs::rename(&file, folder.path().join("aside.db")).unwrap();
+    assert!(matches!(open(&url).await, Err(OpenError::InUse(_))));
+    assert!(!file.exists(), "nothing is made where another bridge is at work");
+    bridge.close().await;
+}
+
+#[tokio::test]
 async fn a_record_is_not_given_to_another_while_queued_writes_are_still_on_their_way() {
     for test in both().filter(|t| t.kind == "sqlite") {
         let bridge = Bridge::on(&test.url).await;

@@ -62,17 +62,27 @@ pub struct Serving {
 impl Serving {
     /// One trust RZ9, one endpoint `rz9-epr` at this address.
     pub async fn start(epr: SocketAddr) -> Self {
+        Self::start_under(&[], epr).await
+    }
+
+    /// Started by another program, which becomes it: `["nohup"]`.
+    pub async fn start_under(starter: &[&str], epr: SocketAddr) -> Self {
         let (grpc, inbound, folder) = (free_addr(), free_addr(), temp_dir());
         let config = folder.path().join("bridge.toml");
         let store = folder.path().join("record.db");
         std::fs::write(&config, text(grpc, inbound, epr, &store.display().to_string())).expect("the test's own folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("the test's own folder");
-        let child = ips_bridge(&["serve", "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("our binary starts");
+        let mut command = match starter {
+            [] => ips_bridge(&["serve", "--config"]),
+            [first, more @ ..] => {
+                let ours = ips_bridge(&["serve", "--config"]);
+                let mut command = Command::new(first);
+                command.args(more).arg(ours.get_program()).args(ours.get_args()).stdin(Stdio::null());
+                command.current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_COLOR", "1").env_remove("RUST_LOG");
+                command
+            }
+        };
+        let child = command.arg(&config).stdout(Stdio::null()).stderr(log).spawn().expect("our binary starts");
         let serving = Self { child, grpc, inbound, folder };
         let url = serving.url();
         wait_until(Duration::from_secs(20), "the bridge to answer", async || {
@@ -96,9 +106,25 @@ impl Serving {
     }
 
     /// SIGTERM, and how it ended.
-    pub fn stop(mut self) -> Option<i32> {
-        signal(self.child.id(), "TERM");
-        self.child.wait().ok()?.code()
+    pub fn stop(self) -> Option<i32> {
+        self.stop_by("TERM").0
+    }
+
+    /// A signal that ends it: with which exit code, and what it logged.
+    pub fn stop_by(mut self, name: &str) -> (Option<i32>, String) {
+        self.send(name);
+        let code = self.child.wait().ok().and_then(|status| status.code());
+        (code, std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default())
+    }
+
+    /// Sends it a signal.
+    pub fn send(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// SQLite's file.
+    pub fn record(&self) -> PathBuf {
+        self.folder.path().join("record.db")
     }
 }
 

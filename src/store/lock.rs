@@ -1,0 +1,53 @@
+//! What keeps a second bridge off a record in SQLite.
+
+use super::error::OpenError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// SQLite's own mode for a database that it makes.
+const MODE: u32 = 0o644;
+
+/// Two locks of the operating system, held as long as this lives; they end with the process, however it ends.
+///
+/// One is on a file of its own beside the database: it holds also where the database is taken away and another one put in its place. The
+/// other is on the database itself: it holds also where the file beside it, which looks like something left over, is deleted; and by whatever
+/// name the database is opened, a hard link included.
+///
+/// SQLite locks bytes of the same file in another way (fcntl), which this one (flock) does not touch on a local disk of Linux. But as soon as a
+/// process closes any of its handles of a file it loses what SQLite holds locked there. So ours is opened before SQLite opens the file, nothing else
+/// here may open it, and it is closed after the writer's connection is: whatever connection still ends then has nothing to write.
+pub(super) struct Held {
+    _beside: File,
+    _database: Option<File>,
+}
+
+/// Keeps others off the database at `path`, which is made if there is none. Gives its name without links, too.
+///
+/// # Errors
+/// Another bridge holds it ([`OpenError::InUse`]), or a file cannot be made, opened or locked.
+pub(super) fn hold(path: &Path) -> Result<(Held, PathBuf), OpenError> {
+    // By whatever name: a symbolic link to the record is the same record.
+    let real = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
+    let mut beside = real.into_os_string();
+    beside.push(".lock");
+    // First: where it is held already, the database is not even opened.
+    let beside = File::options().create(true).truncate(false).write(true).open(beside)?;
+    lock(&beside, path)?;
+    let database = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(MODE).open(path)?;
+    // Elsewhere the two kinds of lock may be one, and this one would keep our own SQLite out.
+    let is_apart = cfg!(target_os = "linux");
+    if is_apart {
+        lock(&database, path)?;
+    }
+    let real = std::fs::canonicalize(path)?;
+    Ok((Held { _beside: beside, _database: is_apart.then_some(database) }, real))
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), OpenError> {
+    file.try_lock().map_err(|e| match e {
+        TryLockError::WouldBlock => OpenError::InUse(path.display().to_string()),
+        // What cannot lock cannot keep a second bridge out.
+        TryLockError::Error(e) => OpenError::File(e),
+    })
+}
