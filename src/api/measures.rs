@@ -5,10 +5,8 @@ use super::edge::{Caller, whole};
 use super::error::Error;
 use super::token::{Binding, cut, page_size};
 use crate::adapter::form::{measure as shown, request};
-use crate::domain::entry::Body;
 use crate::domain::ids::{OutcomeId, ReferralId};
-use crate::domain::measure::{Counted, MeasureKind, Measured, Period, facts, measure};
-use crate::domain::note::NoteContent;
+use crate::domain::measure::{Counted, MeasureKind, Measured, Period, measure};
 use crate::domain::organisation::{OdsCode, TeamId};
 use crate::domain::rule::Violations;
 use crate::wire::v1;
@@ -75,24 +73,14 @@ async fn compute(
 ) -> Result<Vec<Measured>, Error> {
     let _alone =
         c.edge.measures.acquire().await.map_err(|_| Error::Internal("measures are no longer computed".into()))?;
-    let read = c.store().trust_facts(&c.scope, trust).await?.ok_or_else(|| Error::not_found("trust"))?;
+    let mut facts = c.store().trust_facts(&c.scope, trust).await?.ok_or_else(|| Error::not_found("trust"))?;
     let tz = c.time_zone(trust);
     let compute = move || {
-        let notes = read.notes.iter().filter_map(|entry| Some((entry.referral_id, content(&entry.body)?)));
-        let mut facts = facts(&read.referrals, notes, &read.outcomes);
         facts.retain(|f| team.as_ref().is_none_or(|team| f.team == *team));
         kinds.into_iter().map(|kind| measure(kind, &facts, period, &tz)).collect()
     };
     // Arithmetic over years of notes: not on a thread that others' calls wait for.
     tokio::task::spawn_blocking(compute).await.map_err(|_| Error::Internal("the measures could not be computed".into()))
-}
-
-/// A withdrawn note says nothing.
-fn content(body: &Body) -> Option<&NoteContent> {
-    match body {
-        Body::Note(action) => action.content(),
-        Body::Outcome(_) | Body::ReferralReply(_) => None,
-    }
 }
 
 type Key = (Date, ReferralId, Option<OutcomeId>);

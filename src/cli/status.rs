@@ -4,18 +4,16 @@ use super::adapter::version;
 use super::bridge::{Bridge, Server};
 use super::endpoint::gate;
 use super::failure::Failure;
-use super::outbox::pages;
 use super::output::{Look, Out};
-use super::words::{age, instant, said, word};
+use super::words::{age, said, word};
 use crate::app::SystemClock;
 use crate::domain::ambient::Clock;
 use crate::wire::v1::{
-    AdapterInUse, Delivery, DeliveryState, EndpointGate, EndpointStatus, EntryAction, GetDeliveryRequest,
-    GetEndpointStatusRequest, ListDeliveriesRequest, ListReferralsRequest, ParkReason, TimelineStep, WaitingFor,
+    AdapterInUse, EndpointGate, EndpointStatus, GetEndpointStatusRequest, ListReferralsRequest, ParkReason, WaitingFor,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,28 +37,21 @@ pub struct Args {
     server: Server,
 }
 
-/// Deliveries looked at one by one for a reason; more than that are counted by the endpoint only.
-const LOOKED_AT_MAX: usize = 5_000;
+/// The bridge names so many, the oldest: there may be more.
+const NAMED_MAX: usize = 20;
 /// Referrals counted.
 const REFERRALS_MAX: usize = 10_000;
 /// Faults of a saved pack that are shown.
 const FAULTS_SHOWN: usize = 5;
-/// A delivery that could go and has not gone for so long wants an explanation.
-const UNEXPLAINED_AFTER: SignedDuration = SignedDuration::from_mins(5);
-
-/// What has not got through for so long, a person should know of.
-const SLOW_AFTER: SignedDuration = SignedDuration::from_hours(24);
-/// Of which so many, the oldest, are looked at one by one.
-const SLOW_MAX: usize = 50;
 
 /// What is known of one endpoint.
 struct Known {
     status: EndpointStatus,
     /// How many are parked, by reason and by who has to act.
-    parked: BTreeMap<(String, String), i64>,
-    /// Deliveries that wait and nobody can say why.
+    parked: BTreeMap<(String, String), i32>,
+    /// Deliveries that wait and nobody can say why: the oldest.
     unexplained: Vec<String>,
-    /// Deliveries that have not got through for a day, whatever the reason.
+    /// Deliveries that have not got through for a day, whatever the reason: the oldest.
     slow: Vec<String>,
 }
 
@@ -70,7 +61,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     let request = GetEndpointStatusRequest { endpoint_id: args.endpoint.unwrap_or_default() };
     let mut all = Vec::new();
     for status in bridge.deliveries().get_endpoint_status(request).await?.into_inner().endpoints {
-        all.push(look_at(&bridge, status, now).await?);
+        all.push(known(status));
     }
     let untouched = untouched_referrals(&bridge).await?;
     if args.json {
@@ -105,90 +96,14 @@ fn wants_a_look(known: &Known) -> bool {
         || e.pack.as_ref().is_some_and(|p| !p.held_because.is_empty())
 }
 
-async fn look_at(bridge: &Bridge, status: EndpointStatus, now: Timestamp) -> Result<Known, Failure> {
-    let of = |states: &[DeliveryState]| ListDeliveriesRequest {
-        endpoint_id: status.endpoint_id.clone(),
-        states: states.iter().map(|s| (*s).into()).collect(),
-        ..ListDeliveriesRequest::default()
-    };
-    let mut parked = BTreeMap::new();
-    if status.parked > 0 {
-        for d in pages(bridge, of(&[DeliveryState::Parked]), LOOKED_AT_MAX).await?.deliveries {
-            *parked.entry((word::<ParkReason>(d.park_reason), said::<WaitingFor>(d.waiting_for))).or_insert(0) += 1;
-        }
+/// In the words of the command line. The bridge has judged, and nothing is listed for it: what lists deliveries is audited for each.
+fn known(status: EndpointStatus) -> Known {
+    let mut by_whom = BTreeMap::new();
+    for p in &status.parked_by_reason {
+        *by_whom.entry((word::<ParkReason>(p.park_reason), said::<WaitingFor>(p.waiting_for))).or_insert(0) += p.count;
     }
-    let mut waiting = Vec::new();
-    if status.queued + status.sending + status.backing_off > 0 {
-        let states = [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::BackingOff];
-        waiting = pages(bridge, of(&states), LOOKED_AT_MAX).await?.deliveries;
-    }
-    let unexplained = unexplained(&status, &waiting, now);
-    let slow = slow(bridge, &status, &waiting, now).await?;
-    Ok(Known { status, parked, unexplained, slow })
-}
-
-/// Deliveries that are tried, or could be, and did not get through for so long: each try may have its reason, and a person should know.
-async fn slow(
-    bridge: &Bridge,
-    status: &EndpointStatus,
-    waiting: &[Delivery],
-    now: Timestamp,
-) -> Result<Vec<String>, Failure> {
-    let mut slow = Vec::new();
-    if status.in_maintenance {
-        return Ok(slow);
-    }
-    // The oldest first: they are at the end of the list.
-    for d in waiting.iter().rev().filter(|d| is_slow(d, now)).take(SLOW_MAX) {
-        let of = |id: &str| GetDeliveryRequest { delivery_id: id.to_owned() };
-        let whole = bridge.deliveries().get_delivery(of(&d.id)).await?.into_inner().delivery;
-        let before = match &d.predecessor_delivery_id {
-            Some(id) => bridge.deliveries().get_delivery(of(id)).await?.into_inner().delivery,
-            None => None,
-        };
-        if whole.is_some_and(|d| is_slow(&d, now)) && !before.is_some_and(|before| waits_for(d, &before)) {
-            slow.push(d.id.clone());
-        }
-    }
-    Ok(slow)
-}
-
-/// Since it was written, released, or put back to work by a person.
-fn is_slow(d: &Delivery, now: Timestamp) -> bool {
-    let by_a_person = |s: &&TimelineStep| s.state == i32::from(DeliveryState::Queued) && s.by != "bridge";
-    let steps = d.timeline.iter().filter(by_a_person).map(|s| &s.at);
-    let since = [&d.created_at, &d.release_at].into_iter().chain(steps).filter_map(|t| instant(t.as_ref())).max();
-    since.is_some_and(|since| now.duration_since(since) > SLOW_AFTER)
-}
-
-/// Whether it is the one before it that it waits for: a withdrawal for what is on its way, all others for what is not settled.
-fn waits_for(d: &Delivery, before: &Delivery) -> bool {
-    use DeliveryState::{Accepted, BackingOff, Parked, Queued, Sending};
-    let is = |states: &[DeliveryState]| states.iter().any(|s| before.state == i32::from(*s));
-    let on_its_way = is(&[Queued, Sending, BackingOff]);
-    on_its_way || d.entry_action != i32::from(EntryAction::Withdraw) && is(&[Accepted, Parked])
-}
-
-/// Deliveries that could have gone long ago: the endpoint is open and nothing named holds them. Held by name are: an endpoint that is
-/// closed, probing, paused or in maintenance; a release or next attempt yet to come; a predecessor; another delivery of the
-/// same patient that is being sent or backs off.
-fn unexplained(status: &EndpointStatus, waiting: &[Delivery], now: Timestamp) -> Vec<String> {
-    if status.gate != i32::from(EndpointGate::Open) || status.paused || status.in_maintenance {
-        return Vec::new();
-    }
-    let is = |d: &Delivery, s: DeliveryState| d.state == i32::from(s);
-    let held_patients: HashSet<&str> =
-        waiting.iter().filter(|d| !is(d, DeliveryState::Queued)).map(|d| d.patient_id.as_str()).collect();
-    let unexplained = |d: &&Delivery| {
-        let due =
-            [&d.created_at, &d.release_at, &d.next_attempt_at].into_iter().filter_map(|t| instant(t.as_ref())).max();
-        let long_due = due.is_none_or(|due| now.duration_since(due) > UNEXPLAINED_AFTER);
-        let queued_freely = is(d, DeliveryState::Queued)
-            && d.predecessor_delivery_id.is_none()
-            && !held_patients.contains(d.patient_id.as_str());
-        long_due && (queued_freely || is(d, DeliveryState::Sending))
-    };
-    waiting.iter().filter(unexplained).map(|d| d.id.clone()).collect()
+    let (unexplained, slow) = (status.unexplained_delivery_ids.clone(), status.over_a_day_delivery_ids.clone());
+    Known { status, parked: by_whom, unexplained, slow }
 }
 
 /// How many are forgotten; `None` when the caller's role may not ask.
@@ -262,7 +177,8 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("  parked         {text}"))?;
     }
     let some = |ids: &[String]| {
-        format!("{}: {}", ids.len(), ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(" "))
+        let more = if ids.len() >= NAMED_MAX { " or more" } else { "" };
+        format!("{}{more}: {}", ids.len(), ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(" "))
     };
     if !known.slow.is_empty() {
         let text = out.paint(Look::Bad, some(&known.slow));
@@ -327,81 +243,45 @@ fn as_json(all: &[Known], untouched: Option<usize>) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(text: &str) -> Option<crate::wire::Timestamp> {
-        text.parse::<Timestamp>().ok().map(Into::into)
-    }
-
-    fn queued(id: &str, patient: &str) -> Delivery {
-        Delivery {
-            id: id.into(),
-            patient_id: patient.into(),
-            state: DeliveryState::Queued.into(),
-            created_at: at("2026-03-02T09:00:00Z"),
-            ..Delivery::default()
-        }
-    }
-
-    #[test]
-    fn only_what_nothing_holds_is_unexplained() {
-        let open = EndpointStatus { gate: EndpointGate::Open.into(), ..EndpointStatus::default() };
-        let now = "2026-03-02T10:00:00Z".parse().expect("a time");
-        let waiting = [
-            queued("free", "p1"),
-            Delivery { release_at: at("2026-03-02T10:30:00Z"), ..queued("held back", "p2") },
-            Delivery { predecessor_delivery_id: Some("x".into()), ..queued("in a chain", "p3") },
-            queued("behind another", "p4"),
-            Delivery { state: DeliveryState::BackingOff.into(), ..queued("backs off", "p4") },
-            Delivery { created_at: at("2026-03-02T09:59:00Z"), ..queued("fresh", "p5") },
-            Delivery { state: DeliveryState::Sending.into(), ..queued("stuck", "p6") },
-        ];
-        assert_eq!(unexplained(&open, &waiting, now), ["free", "stuck"]);
-        for away in [
-            EndpointStatus { gate: EndpointGate::Closed.into(), ..open.clone() },
-            EndpointStatus { paused: true, ..open.clone() },
-            EndpointStatus { in_maintenance: true, ..open.clone() },
-        ] {
-            assert!(unexplained(&away, &waiting, now).is_empty());
-        }
-    }
+    use crate::wire::v1::ParkedCount;
 
     #[test]
     fn whoever_checks_is_told_of_an_endpoint_that_is_not_open_and_of_what_is_slow() {
-        let known = |gate: EndpointGate, slow: &[&str]| Known {
-            status: EndpointStatus { gate: gate.into(), ..EndpointStatus::default() },
-            parked: BTreeMap::new(),
-            unexplained: Vec::new(),
-            slow: slow.iter().map(|id| (*id).to_owned()).collect(),
+        let with = |gate: EndpointGate, slow: &[&str]| {
+            known(EndpointStatus {
+                gate: gate.into(),
+                over_a_day_delivery_ids: slow.iter().map(|id| (*id).to_owned()).collect(),
+                ..EndpointStatus::default()
+            })
         };
-        assert!(!wants_a_look(&known(EndpointGate::Open, &[])));
-        assert!(wants_a_look(&known(EndpointGate::Open, &["d"])));
-        assert!(wants_a_look(&known(EndpointGate::Closed, &[])) && wants_a_look(&known(EndpointGate::Probing, &[])));
+        assert!(!wants_a_look(&with(EndpointGate::Open, &[])));
+        assert!(wants_a_look(&with(EndpointGate::Open, &["d"])));
+        assert!(wants_a_look(&with(EndpointGate::Closed, &[])) && wants_a_look(&with(EndpointGate::Probing, &[])));
     }
 
     #[test]
-    fn what_does_not_get_through_for_a_day_is_slow_unless_a_person_or_the_one_before_it_is_why() {
-        let late = "2026-03-03T09:30:00Z".parse().expect("a time");
-        let d = queued("d", "p");
-        assert!(is_slow(&d, late) && !is_slow(&d, "2026-03-03T08:30:00Z".parse().expect("a time")));
-        let step = |by: &str| TimelineStep {
-            at: at("2026-03-02T20:00:00Z"),
-            state: DeliveryState::Queued.into(),
-            by: by.into(),
-            ..TimelineStep::default()
+    fn a_script_finds_what_the_bridge_judged_beside_the_status_under_the_names_it_has() {
+        let parked = |reason: ParkReason, count| ParkedCount {
+            park_reason: reason.into(),
+            waiting_for: WaitingFor::TeamLead.into(),
+            count,
         };
-        assert!(is_slow(&Delivery { timeline: vec![step("bridge")], ..d.clone() }, late));
-        assert!(!is_slow(&Delivery { timeline: vec![step("operations")], ..d.clone() }, late));
-        let before = |state: DeliveryState| Delivery { state: state.into(), ..queued("before", "p") };
-        let withdraws = Delivery { entry_action: EntryAction::Withdraw.into(), ..d.clone() };
-        for (state, replaces, takes_back) in [
-            (DeliveryState::BackingOff, true, true),
-            (DeliveryState::Accepted, true, false),
-            (DeliveryState::Parked, true, false),
-            (DeliveryState::Filed, false, false),
-            (DeliveryState::Cancelled, false, false),
-        ] {
-            let said = (waits_for(&d, &before(state)), waits_for(&withdraws, &before(state)));
-            assert_eq!(said, (replaces, takes_back), "{state:?}");
-        }
+        let status = EndpointStatus {
+            endpoint_id: "epr".into(),
+            parked: 20_001,
+            parked_by_reason: vec![parked(ParkReason::Merged, 20_000), parked(ParkReason::Deceased, 1)],
+            unexplained_delivery_ids: vec!["u".into()],
+            over_a_day_delivery_ids: vec!["s".into()],
+            ..EndpointStatus::default()
+        };
+        let shown = as_json(&[known(status)], None);
+        let one = &shown["endpoints"][0];
+        let parked = json!([
+            { "reason": "DECEASED", "waiting_for": "team lead", "count": 1 },
+            { "reason": "MERGED", "waiting_for": "team lead", "count": 20_000 },
+        ]);
+        assert_eq!((&one["status"]["endpoint_id"], &one["status"]["parked"]), (&json!("epr"), &json!(20_001)));
+        assert_eq!((&one["parked"], &one["unexplained"], &one["over_a_day"]), (&parked, &json!(["u"]), &json!(["s"])));
+        assert_eq!(shown["untouched_referrals"], json!(null));
     }
 }

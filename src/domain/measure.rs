@@ -8,7 +8,7 @@ mod facts;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{EmployerVisit, JobFacts, PlanFacts, ReferralFacts, facts};
+pub use facts::{EmployerVisit, Gathering, JobFacts, PlanFacts, ReferralFacts};
 
 use super::ids::{OutcomeId, PatientId, ReferralId};
 use super::organisation::{OdsCode, StaffId};

@@ -1,7 +1,7 @@
 //! What was sent on one day, held against a list of what the record really holds. Pure: rows in, a sheet out whose numbers add up.
 
 use super::delivery::{Delivery, EvidenceKind, ParkReason, State};
-use super::entry::{EntryAction, EntryKind};
+use super::entry::{EntryAction, EntryKind, Subject};
 use super::ids::{DeliveryId, EntryId, PatientId};
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -166,6 +166,7 @@ impl Rows<'_> {
 /// Holds the day against the list.
 pub fn compare(date: Date, listed: &[Listed], against: &Against<'_>) -> Sheet {
     let Against { day, known, later, named } = against;
+    let later = &by_subject(later);
     let mut times: BTreeMap<&str, Rows<'_>> = BTreeMap::new();
     for row in listed {
         let rows = times.entry(row.document_id.as_str()).or_default();
@@ -285,7 +286,7 @@ impl Sheet {
     }
 }
 
-fn standing(d: &Delivery, listed: bool, later: &[Delivery]) -> Standing {
+fn standing(d: &Delivery, listed: bool, later: &Chains<'_>) -> Standing {
     match d.state {
         _ if listed => Standing::InRecord,
         State::Queued | State::Sending | State::BackingOff | State::Parked => Standing::Waiting,
@@ -300,13 +301,21 @@ fn standing(d: &Delivery, listed: bool, later: &[Delivery]) -> Standing {
     }
 }
 
+/// The deliveries of each note and outcome.
+type Chains<'a> = HashMap<Subject, Vec<&'a Delivery>>;
+
+fn by_subject(deliveries: &[Delivery]) -> Chains<'_> {
+    let mut chains = Chains::new();
+    for d in deliveries {
+        chains.entry(d.subject).or_default().push(d);
+    }
+    chains
+}
+
 /// A later version of the same note or outcome that the far end has.
-fn overtaken(d: &Delivery, later: &[Delivery], by: EntryAction) -> bool {
-    later.iter().any(|l| {
-        l.subject == d.subject
-            && l.subject_version > d.subject_version
-            && l.action == by
-            && matches!(l.state, State::Accepted | State::Filed)
+fn overtaken(d: &Delivery, later: &Chains<'_>, by: EntryAction) -> bool {
+    later.get(&d.subject).into_iter().flatten().any(|l| {
+        l.subject_version > d.subject_version && l.action == by && matches!(l.state, State::Accepted | State::Filed)
     })
 }
 

@@ -63,16 +63,21 @@ pub enum ReconcileError {
     TooMany,
 }
 
+/// The list's rows by the document of ours that they name. Of a document that is listed more than once its first row counts.
+type Rows<'l> = HashMap<EntryId, &'l Listed>;
+
+fn rows(listed: &[Listed]) -> Rows<'_> {
+    let mut rows = Rows::new();
+    for (entry, row) in listed.iter().filter_map(|l| Some((l.entry()?, l))) {
+        rows.entry(entry).or_insert(row);
+    }
+    rows
+}
+
 /// What is filed in one commit. All that the list has under one record id stands together: a name that two documents bear must not name one of them, even
 /// for as long as the next commit takes.
-fn parts<'d>(known: &'d [Delivery], listed: &[Listed]) -> Vec<Vec<&'d Delivery>> {
-    let mut names: HashMap<EntryId, &str> = HashMap::new();
-    // Of a document that is listed more than once its first row counts, here as below.
-    for (entry, id) in listed.iter().filter_map(|l| Some((l.entry()?, l.record_id.as_deref().unwrap_or_default()))) {
-        names.entry(entry).or_insert(id);
-    }
-    names.retain(|_, id| !id.is_empty());
-    let name = |d: &Delivery| names.get(&d.entry_id).copied();
+fn parts<'d>(known: &'d [Delivery], rows: &Rows<'_>) -> Vec<Vec<&'d Delivery>> {
+    let name = |d: &Delivery| rows.get(&d.entry_id)?.record_id.as_deref().filter(|id| !id.is_empty());
     let mut sorted: Vec<&Delivery> = known.iter().collect();
     sorted.sort_by_key(|d| name(d));
     let mut parts: Vec<Vec<&Delivery>> = Vec::new();
@@ -117,15 +122,19 @@ pub async fn reconcile(
     let next = day.tomorrow().map_err(|_| ReconcileError::NoSuchDay)?;
     let (Ok(from), Ok(until)) = (midnight(day), midnight(next)) else { return Err(ReconcileError::NoSuchDay) };
 
-    let mut entries: Vec<EntryId> = listed.iter().filter_map(Listed::entry).collect();
+    // Before anything is filed: whoever is refused is told that nothing was done.
+    if r.store.made_between(r.endpoint, (from, until)).await? > DAY_MAX {
+        return Err(ReconcileError::TooMany);
+    }
+    let rows = rows(listed);
+    let mut entries: Vec<EntryId> = rows.keys().copied().collect();
     entries.sort_unstable();
-    entries.dedup();
     let known = known(r, &entries).await?;
     let mut filed: Vec<DeliveryId> = Vec::new();
     if !dry_run {
-        for (number, part) in (0u32..).zip(parts(&known, listed)) {
+        for (number, part) in (0u32..).zip(parts(&known, &rows)) {
             let documents = part.iter().filter_map(|d| {
-                let row = listed.iter().find(|l| l.entry() == Some(d.entry_id))?;
+                let row = rows.get(&d.entry_id)?;
                 let text = format!("{},{}", row.document_id, row.record_id.as_deref().unwrap_or_default());
                 Some(InList { delivery: d.id, record_id: row.record_id.clone(), row: Raw(text.into_bytes()) })
             });
@@ -158,10 +167,8 @@ pub async fn reconcile(
     // A later row may have put an earlier one in doubt: what the list filed is what it left filed.
     let stand: HashSet<DeliveryId> = known.iter().filter(|d| d.state == State::Filed).map(|d| d.id).collect();
     let newly_filed = filed.iter().filter(|id| stand.contains(id)).count();
-    let mut of_day = r.store.deliveries_made_between(r.scope, r.endpoint, (from, until), DAY_MAX + 1).await?;
-    if of_day.len() > DAY_MAX {
-        return Err(ReconcileError::TooMany);
-    }
+    // Oldest first: what would be cut off was written after the list was.
+    let mut of_day = r.store.deliveries_made_between(r.scope, r.endpoint, (from, until), DAY_MAX).await?;
     // What is no document there nothing can list; what has not got there is told all the same.
     of_day.retain(|d| r.replies_are_documents || d.kind() != EntryKind::ReferralReply || d.state != State::Filed);
     let both: Vec<_> = of_day.iter().chain(&known).cloned().collect();
@@ -274,7 +281,7 @@ mod tests {
             .zip(&known)
             .map(|(n, d)| Listed { document_id: d.entry_id.to_string(), record_id: name(n), line: n })
             .collect();
-        let parts = parts(&known, &listed);
+        let parts = parts(&known, &rows(&listed));
         assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 450, "each stands in one");
         assert!(parts.len() == 3 && parts.iter().all(|p| p.len() <= BATCH + 1));
         let ones = [7, 232].map(|n| known[n].entry_id);
@@ -284,7 +291,7 @@ mod tests {
             .iter()
             .map(|d| Listed { document_id: d.entry_id.to_string(), record_id: Some("R".into()), line: 1 })
             .collect();
-        assert_eq!(super::parts(&known, &same).len(), 1, "however many");
+        assert_eq!(super::parts(&known, &rows(&same)).len(), 1, "however many");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a statement costs must not grow with the record: each finds its rows by an index, on both databases.
 
 use super::dialect::{Sql, Statement, migration};
-use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals};
+use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals, waits};
 use super::{ahead, forget, puts, sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
@@ -57,6 +57,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         documents::OF_CONTROL_ID ["rendering_by_control_id"];
         documents::NAMED_SO;
         documents::MADE_BETWEEN ["delivery_by_creation"];
+        documents::COUNT_MADE_BETWEEN ["delivery_by_creation"];
         sources::REQUESTS;
         sources::LEFT_BEHIND ["lane_due"];
         sources::CLAIMABLE ["lane_due", "delivery_ready", "delivery_asks"];
@@ -79,6 +80,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         deliveries::LIST_OF_SUBJECT ["delivery_by_subject"];
         deliveries::LIST_OF_PATIENT ["delivery_by_subject", "referral_by_patient"];
         deliveries::LIST_PARKED ["delivery_parked"];
+        deliveries::PARKED_OLDEST_FIRST ["delivery_parked"];
         deliveries::SINCE ["delivery_by_position"];
         deliveries::STEPS;
         deliveries::ATTEMPTS ["attempt_by_delivery"];
@@ -96,7 +98,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         entries::OUTCOMES_OF_REFERRAL ["outcome_by_referral"];
         entries::OUTCOMES_OF_PATIENT ["outcome_by_referral", "referral_by_patient"];
         facts::REFERRALS ["referral_by_trust"];
-        facts::NOTES ["entry_by_subject"];
+        facts::NOTES ["entry_by_subject", "entry_by_trust"];
         inbound::BY_CONTROL_ID;
         inbound::FIND;
         patients::BY_VALUE ["value"];
@@ -108,6 +110,10 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         patients::BY_NAME ["patient_by_name"];
         referrals::BY_EXTERNAL;
         referrals::SINCE ["referral_by_position"];
+        waits::PARKED_BY_REASON;
+        waits::QUEUED_UNEXPLAINED ["delivery_open", "delivery_ready"];
+        waits::SENDING_UNEXPLAINED ["delivery_open"];
+        waits::UNSETTLED_SINCE ["delivery_open"];
         referrals::LAST_ENTRIES ["note_by_referral", "outcome_by_referral", "entry_by_subject"];
     }
 }

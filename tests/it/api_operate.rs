@@ -2,11 +2,14 @@
 
 use crate::api_lists::audited;
 use crate::api_samples::*;
-use crate::api_support::{Bridge, RIO, SPARE, reason_of};
+use crate::api_support::{Bridge, RIO, SPARE, ods, reason_of};
 use crate::support::stores;
 use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::delivery::ParkReason;
 use ips_bridge::domain::organisation::EndpointId;
+use ips_bridge::store::Scope;
+use ips_bridge::store::record::Actor;
+use ips_bridge::store::write::{Call, Operate, Operation};
 use ips_bridge::wire::v1::{self, delivery_service_client::DeliveryServiceClient};
 use tonic::Code;
 
@@ -50,6 +53,99 @@ async fn what_can_be_retried_is_and_what_cannot_is_named() {
         // It goes first, and is filed after all.
         let settled = bridge.send_all(Outcome::Positive).await;
         assert_eq!(settled[0].id.to_string(), refused);
+        bridge.end().await;
+    }
+}
+
+#[tokio::test]
+async fn of_many_that_are_retried_at_once_the_oldest_go_back_first() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let referral = bridge.referral().await;
+        // More than are put back in one commit, in one lane.
+        let mut written = Vec::new();
+        for n in 0..205 {
+            bridge.clock.advance(std::time::Duration::from_millis(1));
+            written.push(bridge.note(&referral.id, &format!("Note {n}.")).await.deliveries.remove(0).id);
+        }
+        let park = Operate {
+            call: Call {
+                actor: Actor { principal: "integrator".into(), role: "integrator".into() },
+                scope: Scope::trusts([ods("RXX")]),
+                request: None,
+                trace: None,
+            },
+            deliveries: written.iter().map(|id| id.parse().unwrap()).collect(),
+            operation: Operation::Park,
+            reason: "look first".into(),
+            single: false,
+        };
+        bridge.store.operate(park).await.unwrap();
+        let rpc = "DeliveryService/RetryDeliveries";
+        let all = v1::DeliverySelection {
+            endpoint_id: RIO.into(),
+            park_reason: v1::ParkReason::ByPerson.into(),
+            ..Default::default()
+        };
+        let newest_first: Vec<&str> = written.iter().rev().map(String::as_str).collect();
+        let named = retry(&newest_first).selection;
+        for selection in [Some(all.clone()), named] {
+            let dry = v1::RetryDeliveriesRequest { selection, dry_run: true, ..retry(&[]) };
+            let would: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &dry).await;
+            assert_eq!(would.delivery_ids, written);
+        }
+        let bulk = v1::RetryDeliveriesRequest { selection: Some(all), ..retry(&[]) };
+        let done: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &bulk).await;
+        assert_eq!(done.delivery_ids, written, "part by part");
+        let again: v1::RetryDeliveriesResponse = bridge.done("integrator", rpc, &bulk).await;
+        assert_eq!(again, done);
+        bridge.end().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_an_endpoint_is_told_what_waits_for_whom_and_reads_no_delivery() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let referral = bridge.referral().await;
+        bridge.note(&referral.id, "One.").await;
+        bridge.note(&referral.id, "Two.").await;
+        bridge.send_all(Outcome::Refused).await;
+        bridge.send_all(Outcome::Held(ParkReason::TextTooLong)).await;
+        let waits = bridge.note(&referral.id, "Three.").await.deliveries.remove(0).id;
+        let audited_before = audited(&store.url).await.len();
+        let ask = v1::GetEndpointStatusRequest { endpoint_id: RIO.into() };
+        let status = async || -> v1::EndpointStatus {
+            let mut told: v1::GetEndpointStatusResponse =
+                bridge.done("auditor", "DeliveryService/GetEndpointStatus", &ask).await;
+            told.endpoints.remove(0)
+        };
+        let told = status().await;
+        let parked = |reason: v1::ParkReason, who: v1::WaitingFor| v1::ParkedCount {
+            park_reason: reason.into(),
+            waiting_for: who.into(),
+            count: 1,
+        };
+        let (author, integrator) = (v1::WaitingFor::Author, v1::WaitingFor::Integrator);
+        let expected = [parked(v1::ParkReason::Refused, integrator), parked(v1::ParkReason::TextTooLong, author)];
+        assert_eq!((told.parked, told.parked_by_reason), (2, expected.to_vec()));
+        assert_eq!((told.unexplained_delivery_ids.len(), told.over_a_day_delivery_ids.len()), (0, 0));
+        bridge.clock.advance(std::time::Duration::from_secs(6 * 60));
+        let told = status().await;
+        assert_eq!((told.unexplained_delivery_ids, told.over_a_day_delivery_ids.len()), (vec![waits.clone()], 0));
+        bridge.clock.advance(std::time::Duration::from_secs(24 * 3600));
+        let told = status().await;
+        assert_eq!(
+            (told.unexplained_delivery_ids, told.over_a_day_delivery_ids),
+            (vec![waits.clone()], vec![waits.clone()])
+        );
+        assert_eq!(audited(&store.url).await.len(), audited_before);
+        let pause =
+            v1::PauseEndpointRequest { request_id: request_id(), endpoint_id: RIO.into(), reason: "upgrade".into() };
+        let paused: v1::PauseEndpointResponse =
+            bridge.done("integrator", "DeliveryService/PauseEndpoint", &pause).await;
+        let paused = paused.endpoint.unwrap();
+        assert_eq!((paused.unexplained_delivery_ids.len(), paused.over_a_day_delivery_ids), (0, vec![waits]));
         bridge.end().await;
     }
 }

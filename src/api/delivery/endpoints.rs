@@ -5,6 +5,7 @@ use super::super::edge::{Caller, whole};
 use super::super::endpoint::EndpointFacts;
 use super::super::error::Error;
 use super::super::request::Changing;
+use super::waits::with_waits;
 use super::{endpoint_id, optional_endpoint};
 use crate::adapter::form::codes::Code;
 use crate::adapter::form::request;
@@ -63,7 +64,7 @@ async fn status_of_unserved(c: &Caller, id: &EndpointId, trust: &OdsCode) -> Res
     let since = c.now.checked_sub(DAY).unwrap_or(jiff::Timestamp::MIN);
     let counts = c.store().endpoint_counts(id, since, jiff::Timestamp::MIN).await?;
     let inbound = c.store().inbound_counts(id, since).await?;
-    Ok(v1::EndpointStatus {
+    let told = v1::EndpointStatus {
         endpoint_id: id.as_str().to_owned(),
         trust_ods: trust.as_str().to_owned(),
         name: "retired".to_owned(),
@@ -81,7 +82,8 @@ async fn status_of_unserved(c: &Caller, id: &EndpointId, trust: &OdsCode) -> Res
         inbound_parked_last_day: count(inbound.parked),
         inbound_parked: count(inbound.waiting),
         ..v1::EndpointStatus::default()
-    })
+    };
+    with_waits(c, id, told).await
 }
 
 async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus, Error> {
@@ -99,7 +101,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         Gate::Open => (Gate::Open, String::new()),
         gate => (gate, state.because.clone()),
     };
-    Ok(v1::EndpointStatus {
+    let told = v1::EndpointStatus {
         endpoint_id: facts.id.as_str().to_owned(),
         trust_ods: facts.trust.as_str().to_owned(),
         name: facts.name.clone(),
@@ -130,7 +132,9 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         inbound_ignored_last_day: ignored.collect(),
         pack: Some(in_use(facts, state.pack.as_ref())),
         inbound_parked: count(inbound.waiting),
-    })
+        ..v1::EndpointStatus::default()
+    };
+    with_waits(c, &facts.id, told).await
 }
 
 async fn set_paused(

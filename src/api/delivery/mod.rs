@@ -7,6 +7,7 @@ mod export;
 mod operate;
 mod reconcile;
 pub(super) mod show;
+mod waits;
 
 use super::edge::{Caller, Streamed, service, whole};
 use super::error::Error;

@@ -6,14 +6,13 @@ use super::super::request::{Changing, part};
 use super::show;
 use crate::adapter::form::request;
 use crate::domain::decide::{Happened, decide};
-use crate::domain::delivery::{Delivery, ParkReason, State};
+use crate::domain::delivery::{Delivery, ParkReason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::EndpointPolicy;
 use crate::domain::rule::Violations;
 use crate::domain::text::Private;
 use crate::store::Refusal;
-use crate::store::read::{DeliveryFilter, Page};
 use crate::store::record::{Answer, RequestKey};
 use crate::store::write::{NotDone, NotDoneKind, Operate, Operation};
 use crate::wire::{count, v1};
@@ -121,10 +120,11 @@ async fn would_retry(
     }
 }
 
-/// The selection, part by part.
+/// The selection, part by part and oldest first: each part is a commit of its own, and what it puts back may be sent before the next one is chosen. A
+/// patient's older notes must not be left behind by their newer ones.
 struct Chosen {
     selection: Selection,
-    after: Option<uuid::Uuid>,
+    after: Option<DeliveryId>,
 }
 
 impl Chosen {
@@ -141,16 +141,9 @@ impl Chosen {
         match &mut self.selection {
             Selection::Ids(ids) => Ok(first(ids)),
             Selection::Parked(endpoint, reason) => {
-                let filter = DeliveryFilter {
-                    endpoint: Some(endpoint.clone()),
-                    states: vec![State::Parked],
-                    reasons: vec![*reason],
-                    ..DeliveryFilter::default()
-                };
-                let page = Page { size: BATCH, after: self.after };
-                let found = c.store().deliveries(&c.scope, &filter, page).await?;
-                self.after = found.last().map(|d| d.id.0).or(self.after);
-                Ok(found.iter().map(|d| d.id).collect())
+                let found = c.store().parked_oldest_first(&c.scope, endpoint, *reason, self.after, BATCH).await?;
+                self.after = found.last().copied().or(self.after);
+                Ok(found)
             }
         }
     }
@@ -182,8 +175,9 @@ fn read_selection(m: &v1::DeliverySelection, broken: &mut Violations) -> Option<
                 .collect::<Vec<_>>()
                 .into_iter()
                 .collect::<Option<Vec<DeliveryId>>>()?;
-            let mut seen = std::collections::HashSet::new();
-            ids.retain(|id| seen.insert(*id));
+            // Lists show the newest first, and whoever names what a list showed means no order by it.
+            ids.sort_unstable();
+            ids.dedup();
             Some(Selection::Ids(ids))
         }
         (true, true) => {

@@ -146,50 +146,70 @@ fn earliest(first: &mut Option<Timestamp>, at: Timestamp) {
     *first = Some(first.map_or(at, |f| f.min(at)));
 }
 
-/// Gathers the facts of these referrals. Of a note, its newest content, and only of notes not withdrawn; of an outcome, its current content
-/// (a withdrawn one has none and is passed over). What belongs to a referral not given is passed over.
-pub fn facts<'a>(
-    referrals: impl IntoIterator<Item = &'a Referral>,
-    notes: impl IntoIterator<Item = (ReferralId, &'a NoteContent)>,
-    outcomes: impl IntoIterator<Item = &'a Outcome>,
-) -> Vec<ReferralFacts> {
-    let mut all: Vec<ReferralFacts> = referrals.into_iter().map(ReferralFacts::of).collect();
-    let place: HashMap<ReferralId, usize> = all.iter().enumerate().map(|(i, f)| (f.referral_id, i)).collect();
-    for (referral, note) in notes {
-        if let Some(i) = place.get(&referral) {
-            all[*i].add_note(note);
+/// Gathers the facts of referrals, one thing after another, so that nobody has to hold all that they are taken from. The referrals come first: what belongs
+/// to one that was not given is passed over.
+#[derive(Debug, Default)]
+pub struct Gathering {
+    all: Vec<ReferralFacts>,
+    place: HashMap<ReferralId, usize>,
+    /// Jobs, each at its referral's place, before it is known what later outcomes say of them.
+    jobs: Vec<(usize, JobFacts)>,
+    said: HashMap<OutcomeId, Said>,
+}
+
+impl Gathering {
+    /// A referral, as it stands now.
+    pub fn referral(&mut self, referral: &Referral) {
+        self.place.insert(referral.id, self.all.len());
+        self.all.push(ReferralFacts::of(referral));
+    }
+
+    /// A note that is not withdrawn, in its newest content.
+    pub fn note(&mut self, referral: ReferralId, note: &NoteContent) {
+        if let Some(i) = self.place.get(&referral) {
+            self.all[*i].add_note(note);
         }
     }
-    let mut said: HashMap<OutcomeId, Said> = HashMap::new();
-    let mut starts = vec![];
-    for outcome in outcomes {
+
+    /// An outcome in its current content. A withdrawn one has none and is passed over.
+    pub fn outcome(&mut self, outcome: &Outcome) {
         match outcome.current.as_ref().filter(|_| !outcome.withdrawn).map(|c| &c.kind) {
-            Some(OutcomeKind::JobStart(start)) => starts.push((outcome, start)),
-            Some(OutcomeKind::StillInWork { job_id, on, .. }) => said.entry(*job_id).or_default().confirmed.push(*on),
+            Some(OutcomeKind::JobStart(start)) => {
+                let Some(i) = self.place.get(&outcome.referral_id) else { return };
+                let job = JobFacts {
+                    id: outcome.id,
+                    started_on: start.started_on,
+                    four_paid_hours_on: start.four_paid_hours_on,
+                    ended_on: None,
+                    competitive: start.competitive,
+                    confirmed_on: vec![],
+                };
+                self.jobs.push((*i, job));
+            }
+            Some(OutcomeKind::StillInWork { job_id, on, .. }) => {
+                self.said.entry(*job_id).or_default().confirmed.push(*on);
+            }
             Some(OutcomeKind::JobEnd { job_id, ended_on, .. }) => {
-                let end = &mut said.entry(*job_id).or_default().ended_on;
+                let end = &mut self.said.entry(*job_id).or_default().ended_on;
                 *end = Some(end.map_or(*ended_on, |e| e.min(*ended_on)));
             }
             _ => {}
         }
     }
-    for (outcome, start) in starts {
-        let Some(i) = place.get(&outcome.referral_id) else { continue };
-        let Said { confirmed, ended_on } = said.remove(&outcome.id).unwrap_or_default();
-        all[*i].jobs.push(JobFacts {
-            id: outcome.id,
-            started_on: start.started_on,
-            four_paid_hours_on: start.four_paid_hours_on,
-            ended_on,
-            competitive: start.competitive,
-            confirmed_on: confirmed,
-        });
+
+    /// The facts, in the order in which the referrals came.
+    pub fn finish(self) -> Vec<ReferralFacts> {
+        let Self { mut all, jobs, mut said, .. } = self;
+        for (i, job) in jobs {
+            let Said { confirmed, ended_on } = said.remove(&job.id).unwrap_or_default();
+            all[i].jobs.push(JobFacts { ended_on, confirmed_on: confirmed, ..job });
+        }
+        all
     }
-    all
 }
 
 /// What later outcomes say of a job.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Said {
     confirmed: Vec<Date>,
     ended_on: Option<Date>,

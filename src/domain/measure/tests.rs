@@ -167,8 +167,11 @@ impl Service {
     }
 
     fn measure(&self, kind: MeasureKind, period: Period) -> Measured {
-        let notes = self.notes.iter().map(|(id, c)| (*id, c));
-        measure(kind, &facts(&self.referrals, notes, &self.outcomes), period, &london())
+        let mut facts = Gathering::default();
+        self.referrals.iter().for_each(|r| facts.referral(r));
+        self.notes.iter().for_each(|(of, content)| facts.note(*of, content));
+        self.outcomes.iter().for_each(|o| facts.outcome(o));
+        measure(kind, &facts.finish(), period, &london())
     }
 
     /// Numerator and denominator in March 2026.

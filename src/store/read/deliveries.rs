@@ -65,6 +65,12 @@ list_by!(
     ""
 );
 list_by!(LIST_PARKED, "state = 'PARKED' AND ");
+// For whoever puts them back to work part by part: of a lane the older ones must not come in a later part.
+statement!(
+    PARKED_OLDEST_FIRST,
+    "SELECT id FROM delivery WHERE state = 'PARKED' AND ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
+     AND park_reason = $3 AND id > $4 ORDER BY id LIMIT $5"
+);
 statement!(
     SINCE,
     "SELECT position, payload FROM delivery WHERE position > $3 AND ($1 IS NULL OR trust IN {texts}) AND ($2 IS NULL OR endpoint_id IN {texts2}) \
@@ -142,6 +148,28 @@ impl Store {
             .fetch_all(p)
             .await)?;
         all(rows, "delivery")
+    }
+
+    /// What is parked at an endpoint for one reason, oldest first, from behind `after` on: `limit` at most.
+    pub async fn parked_oldest_first(
+        &self,
+        scope: &Scope,
+        endpoint: &EndpointId,
+        reason: ParkReason,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let Some(endpoints) = endpoints(scope, Some(endpoint)) else { return Ok(Vec::new()) };
+        let sql = PARKED_OLDEST_FIRST.for_pool(&self.readers);
+        let rows: Vec<(Uuid,)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(trusts(scope, None))
+            .bind(endpoints)
+            .bind(reason.code())
+            .bind(after.map_or(Uuid::nil(), |d| d.0))
+            .bind(i64::from(limit))
+            .fetch_all(p)
+            .await)?;
+        Ok(rows.into_iter().map(|(id,)| DeliveryId(id)).collect())
     }
 
     /// Deliveries that changed after a feed position, in commit order, each as it is now.

@@ -31,6 +31,10 @@ statement!(
     MADE_BETWEEN,
     "SELECT payload FROM delivery WHERE endpoint_id = $1 AND created_at >= $2 AND created_at < $3 ORDER BY created_at, id LIMIT $4"
 );
+statement!(
+    COUNT_MADE_BETWEEN,
+    "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND created_at >= $2 AND created_at < $3"
+);
 
 impl Store {
     /// The deliveries of these documents (a document's id is its entry's) at one endpoint.
@@ -123,6 +127,22 @@ impl Store {
             .fetch_all(p)
             .await)?;
         seen(scope, rows)
+    }
+
+    /// How many of an endpoint's deliveries were made from `from` on and before `until`.
+    pub async fn made_between(
+        &self,
+        endpoint: &EndpointId,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Result<usize, StoreError> {
+        let sql = COUNT_MADE_BETWEEN.for_pool(&self.readers);
+        let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+            .bind(endpoint.as_str())
+            .bind(micros(from))
+            .bind(micros(until))
+            .fetch_one(p)
+            .await)?;
+        Ok(usize::try_from(n).unwrap_or_default())
     }
 
     /// Every delivery at the endpoint of the notes and outcomes that these are of.

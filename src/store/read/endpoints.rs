@@ -65,7 +65,7 @@ statement!(
         )
     )
 );
-statement!(ANY_AT, "SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE endpoint_id = $1 LIMIT 1) AS one");
+statement!(ANY_AT, "SELECT created_at FROM delivery WHERE endpoint_id = $1 LIMIT 1");
 statement!(OPEN_AT, "SELECT COUNT(*) FROM delivery WHERE endpoint_id = $1 AND state NOT IN ('FILED', 'CANCELLED')");
 statement!(NEXT_DUE, "SELECT MIN(next_at) FROM lane WHERE endpoint_id = $1 AND next_at IS NOT NULL");
 
@@ -128,8 +128,9 @@ impl Store {
     /// Whether anything was ever to go there.
     pub async fn has_deliveries(&self, id: &EndpointId) -> Result<bool, StoreError> {
         let sql = ANY_AT.for_pool(&self.readers);
-        let (n,): (i64,) = on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.as_str()).fetch_one(p).await)?;
-        Ok(n > 0)
+        let row: Option<(i64,)> =
+            on!(Pool, &self.readers, p => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(p).await)?;
+        Ok(row.is_some())
     }
 
     /// Deliveries to one endpoint that are neither filed nor cancelled.

@@ -1,46 +1,77 @@
 //! Everything the IPS measures of one trust are computed from.
 
-use super::super::dialect::{on, statement};
+use super::super::batch::parse;
+use super::super::dialect::{Statement, on, statement};
 use super::super::error::StoreError;
 use super::super::{Scope, Store};
-use super::all;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::measure::{Gathering, ReferralFacts};
+use crate::domain::note::NoteContent;
 use crate::domain::organisation::OdsCode;
 use crate::domain::outcome::Outcome;
 use crate::domain::referral::Referral;
+use futures::TryStreamExt;
+use serde::de::DeserializeOwned;
 
-/// One trust's referrals, the newest version of each note, and its outcomes.
-#[derive(Debug, Clone)]
-pub struct TrustFacts {
-    pub referrals: Vec<Referral>,
-    /// Withdrawn ones too: their newest version is the withdrawal.
-    pub notes: Vec<Entry>,
-    pub outcomes: Vec<Outcome>,
-}
+/// Rows that are read before others who wait for the thread get it.
+const IN_A_ROW: usize = 64;
 
+// Each in the order of an index that leads to it: what has to be sorted has to be held whole, by SQLite in this process.
 statement!(REFERRALS, "SELECT payload FROM referral WHERE trust = $1 ORDER BY id");
 statement!(
     NOTES,
     "SELECT payload FROM entry e WHERE trust = $1 AND kind = 'Note' \
-       AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.subject_id = e.subject_id AND n.version > e.version) ORDER BY e.id"
+       AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.subject_id = e.subject_id AND n.version > e.version) ORDER BY e.recorded_at, e.id"
 );
 statement!(OUTCOMES, "SELECT payload FROM outcome WHERE trust = $1 ORDER BY id");
 
 impl Store {
-    pub async fn trust_facts(&self, scope: &Scope, trust: &OdsCode) -> Result<Option<TrustFacts>, StoreError> {
+    /// What the measures count, of each of a trust's referrals. A trust's notes may be years of them: each is read, counted and let go, and nothing that
+    /// was written in one is kept. `None`: not a trust of this scope.
+    pub async fn trust_facts(&self, scope: &Scope, trust: &OdsCode) -> Result<Option<Vec<ReferralFacts>>, StoreError> {
         if !scope.has_trust(trust) {
             return Ok(None);
         }
-        let pool = &self.readers;
-        let (r, n, o) = (REFERRALS.for_pool(pool), NOTES.for_pool(pool), OUTCOMES.for_pool(pool));
-        let referrals: Vec<(String,)> =
-            on!(Pool, pool, p => sqlx::query_as(r).bind(trust.as_str()).fetch_all(p).await)?;
-        let notes: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(n).bind(trust.as_str()).fetch_all(p).await)?;
-        let outcomes: Vec<(String,)> = on!(Pool, pool, p => sqlx::query_as(o).bind(trust.as_str()).fetch_all(p).await)?;
-        Ok(Some(TrustFacts {
-            referrals: all(referrals, "referral")?,
-            notes: all(notes, "entry")?,
-            outcomes: all(outcomes, "outcome")?,
-        }))
+        let mut facts = Gathering::default();
+        self.each(&REFERRALS, trust, "referral", |referral: Referral| facts.referral(&referral)).await?;
+        let note = |entry: Entry| {
+            if let Some(content) = content(&entry.body) {
+                facts.note(entry.referral_id, content);
+            }
+        };
+        self.each(&NOTES, trust, "entry", note).await?;
+        self.each(&OUTCOMES, trust, "outcome", |outcome: Outcome| facts.outcome(&outcome)).await?;
+        Ok(Some(facts.finish()))
+    }
+
+    /// Shows each row of a trust to `see`, one at a time.
+    async fn each<T: DeserializeOwned>(
+        &self,
+        statement: &'static Statement,
+        trust: &OdsCode,
+        table: &'static str,
+        mut see: impl FnMut(T) + Send,
+    ) -> Result<(), StoreError> {
+        let sql = statement.for_pool(&self.readers);
+        on!(Pool, &self.readers, p => {
+            let mut rows = sqlx::query_as::<_, (String,)>(sql).bind(trust.as_str()).fetch(p);
+            let mut read = 0;
+            while let Some((payload,)) = rows.try_next().await? {
+                see(parse(&payload, table)?);
+                read += 1;
+                if read % IN_A_ROW == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A withdrawn note says nothing; its newest version is the withdrawal.
+fn content(body: &Body) -> Option<&NoteContent> {
+    match body {
+        Body::Note(action) => action.content(),
+        Body::Outcome(_) | Body::ReferralReply(_) => None,
     }
 }

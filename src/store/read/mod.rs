@@ -10,11 +10,11 @@ pub(super) mod packs;
 pub(super) mod patients;
 pub(super) mod referrals;
 pub(super) mod requests;
+pub(super) mod waits;
 
 pub use deliveries::{AttemptRead, DeliveryFilter};
 pub use endpoints::EndpointCounts;
 pub use entries::SubjectFilter;
-pub use facts::TrustFacts;
 pub use inbound::{InboundCounts, InboundFilter, InboundPage};
 pub use packs::Waiting;
 pub use patients::PatientBy;

@@ -1,8 +1,11 @@
 //! Lists: every filter, every page, nothing twice and nothing left out.
 
+use super::bridge::written;
 use super::*;
 use ips_bridge::domain::delivery::{ParkReason, State, WaitingFor};
 use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId, ReferralId};
+use ips_bridge::domain::measure::PlanFacts;
+use ips_bridge::domain::note::{NoteContent, NoteKind};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
 use ips_bridge::domain::person::PatientDetails;
 use ips_bridge::domain::referral::{ExternalId, ReferralState};
@@ -244,10 +247,16 @@ async fn measures_are_computed_from_the_newest_version_of_everything_of_one_trus
         let of = bridge.episode().await;
         let theirs = bridge.refer(&ry9(), person(), "east").await;
         bridge.write(&theirs, "Theirs.").await;
-        let kept = bridge.write(&of, "First.").await;
-        bridge.replace(&of, kept.note, "Second.").await.unwrap();
-        let withdrawn = bridge.write(&of, "Withdrawn.").await;
-        bridge.withdraw(&of, withdrawn.note).await.unwrap();
+        let plan = |client_engaged| {
+            let kind = NoteKind::ActionPlan { client_engaged, review_on: None };
+            NoteContent { kind, ..note("The plan.") }
+        };
+        let write = async || written(&bridge.store.write_note(bridge.note(&of, plan(true))).await.unwrap()).note;
+        let kept = write().await;
+        let newer = ReplaceNote { content: plan(false), ..bridge.replacement(&of, kept, 1, "") };
+        bridge.store.replace_note(newer).await.unwrap();
+        let withdrawn = write().await;
+        bridge.withdraw(&of, withdrawn).await.unwrap();
         let record = |content| RecordOutcome {
             call: call(&rx9()),
             rules: bridge.store.rules().clone(),
@@ -261,9 +270,11 @@ async fn measures_are_computed_from_the_newest_version_of_everything_of_one_trus
         let job = OutcomeId(job.answer().subject);
         bridge.store.record_outcome(record(still_in_work(job))).await.unwrap();
         let facts = bridge.store.trust_facts(&Scope::trusts([rx9()]), &rx9()).await.unwrap().unwrap();
-        assert_eq!(facts.referrals.iter().map(|r| r.id).collect::<Vec<_>>(), [of.referral]);
-        assert_eq!(facts.outcomes.len(), 2);
-        assert_eq!(facts.notes.iter().map(|n| n.version).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(facts.iter().map(|f| f.referral_id).collect::<Vec<_>>(), [of.referral]);
+        let (jobs, plans) = (&facts[0].jobs, &facts[0].plans);
+        assert_eq!(jobs.iter().map(|j| (j.id, j.confirmed_on.len())).collect::<Vec<_>>(), [(job, 1)]);
+        let as_it_reads_now = PlanFacts { at: START.parse().unwrap(), engaged: false };
+        assert_eq!(*plans, [as_it_reads_now], "what was withdrawn is none");
         bridge.close().await;
     }
 }

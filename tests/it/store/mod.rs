@@ -29,6 +29,7 @@ mod said;
 mod scope;
 mod texts;
 mod trouble;
+mod waits;
 
 use bridge::{Bridge, Sent, both};
 use rules::*;

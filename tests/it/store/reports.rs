@@ -3,7 +3,7 @@
 use super::*;
 use ips_bridge::domain::delivery::{EvidenceKind, ParkReason};
 use ips_bridge::domain::ids::{DeliveryId, EntryId};
-use ips_bridge::domain::reconcile::{Finding, Listed, Standing};
+use ips_bridge::domain::reconcile::{DAY_MAX, Finding, Listed, Standing};
 use ips_bridge::domain::verdict::{Level, Meaning, Verdict};
 use ips_bridge::inbound::reconcile::{ReconcileError, Reconciled, Reconciling, reconcile};
 use ips_bridge::store::record::{Raw, RequestKey};
@@ -24,6 +24,10 @@ fn numbered(n: u8) -> Call {
 }
 
 async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> Reconciled {
+    try_held(bridge, listed, number, dry_run).await.unwrap()
+}
+
+async fn try_held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> Result<Reconciled, ReconcileError> {
     let reconciling = Reconciling {
         store: &bridge.store,
         scope: &Scope::system(),
@@ -37,7 +41,7 @@ async fn held(bridge: &Bridge, listed: &[Listed], number: u8, dry_run: bool) -> 
     };
     let today = bridge.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let call = |part: u32| numbered(number + u8::try_from(part).unwrap());
-    reconcile(&reconciling, listed, Some(today), "list.csv", dry_run, &call).await.unwrap()
+    reconcile(&reconciling, listed, Some(today), "list.csv", dry_run, &call).await
 }
 
 async fn listed(bridge: &Bridge, delivery: DeliveryId) -> Listed {
@@ -139,6 +143,31 @@ async fn a_list_files_what_it_has_and_says_what_is_missing_doubled_or_unexpected
         let audited = "SELECT COUNT(*) FROM audit WHERE action = 'delivery.reconcile'";
         assert_eq!(raw::number(&test.url, audited).await, 2);
         bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_day_too_long_for_a_sheet_is_refused_before_anything_is_filed() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let delivery = bridge.write(&of, "First.").await.delivery();
+        bridge.send(delivery, Sent::Accepted).await;
+        let list = [listed(&bridge, delivery).await];
+        // As many again as fit, of no note that is there.
+        let id = if bridge.is_sqlite() { "randomblob(16)" } else { "gen_random_uuid()" };
+        let more = format!(
+            "INSERT INTO delivery (id, entry_id, subject_id, trust, patient_id, endpoint_id, lane_seq, state, blocked, due_at, created_at, position, payload) \
+             SELECT {id}, patient_id, patient_id, trust, patient_id, endpoint_id, 1, 'CANCELLED', 0, 0, created_at, 0, '{{}}' FROM delivery, \
+               (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {DAY_MAX}) SELECT i FROM n) AS many"
+        );
+        raw::execute(&test.url, &more).await;
+        let refused = try_held(&bridge, &list, 1, false).await;
+        assert!(matches!(refused, Err(ReconcileError::TooMany)), "{refused:?}");
+        assert_eq!(bridge.state(delivery).await, "ACCEPTED");
+        let audited = "SELECT COUNT(*) FROM audit WHERE action = 'delivery.reconcile'";
+        assert_eq!(raw::number(&test.url, audited).await, 0);
         bridge.close().await;
     }
 }
