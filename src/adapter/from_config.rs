@@ -11,19 +11,25 @@ use sha2::{Digest, Sha256};
 /// Characters of a digest: 128 bits.
 const KEPT: usize = 32;
 
+/// What a message says that only config knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Speaks {
+    staff_id: bool,
+    staff_name: bool,
+    trust_name: bool,
+}
+
 impl Fitted {
     /// A digest of what a message for such an entry takes from config now: `staff` is the author's id and name in the EPR. What its templates do not
     /// speak of changes nothing.
     pub fn from_config(&self, kind: EntryKind, action: EntryAction, staff: Option<&(String, String)>) -> String {
-        let rows = self.pack.rows_for(kind, action, &self.settings);
-        let speaks_of = |word: &str| rows.iter().any(|row| self.pack.row_speaks_of(row, word));
+        let speaks = self.pack.speaks(kind, action, &self.settings);
         let (id, name) = staff.map_or((None, None), |(id, name)| (Some(id.as_str()), Some(name.as_str())));
         let site = &self.site.trust;
-        // A field that a template speaks of under another name is given that name by `= trust`.
         let says = [
-            (speaks_of("epr_id"), id),
-            (speaks_of("epr_name"), name),
-            (speaks_of("trust.name") || speaks_of("= trust"), Some(site.name.as_str())),
+            (speaks.staff_id, id),
+            (speaks.staff_name, name),
+            (speaks.trust_name, Some(site.name.as_str())),
             // Every message tells times.
             (true, Some(site.time_zone.as_str())),
         ];
@@ -50,18 +56,27 @@ impl Pack {
             || self.manifest.render.iter().any(names_it)
     }
 
-    /// A replacement of what never arrived goes as a create.
-    fn rows_for(&self, kind: EntryKind, action: EntryAction, settings: &Map<String, Value>) -> Vec<&RenderEntry> {
-        let names: &[&str] = match (kind, action) {
-            (EntryKind::Note, EntryAction::Create) => &["note.create"],
-            (EntryKind::Note, EntryAction::Replace) => &["note.replace", "note.create"],
-            (EntryKind::Note, EntryAction::Withdraw) => &["note.withdraw"],
-            (EntryKind::Outcome, EntryAction::Create) => &["outcome.create"],
-            (EntryKind::Outcome, EntryAction::Replace) => &["outcome.replace", "outcome.create"],
-            (EntryKind::Outcome, EntryAction::Withdraw) => &["outcome.withdraw"],
-            (EntryKind::ReferralReply, _) => &["referral_reply.create"],
+    /// Looked up once for each row of the pack: every message asks.
+    fn speaks(&self, kind: EntryKind, action: EntryAction, settings: &Map<String, Value>) -> Speaks {
+        let rows = &self.manifest.render;
+        let all = self.speaks.get_or_init(|| rows.iter().map(|row| self.row_speaks(row)).collect());
+        let of = |name: &&str| {
+            let row = self.manifest.render_entry(name, settings)?;
+            let at = rows.iter().position(|r| std::ptr::eq(r, row))?;
+            all.get(at).copied()
         };
-        names.iter().filter_map(|name| self.manifest.render_entry(name, settings)).collect()
+        names_of(kind, action).iter().filter_map(of).fold(Speaks::default(), |a, b| Speaks {
+            staff_id: a.staff_id | b.staff_id,
+            staff_name: a.staff_name | b.staff_name,
+            trust_name: a.trust_name | b.trust_name,
+        })
+    }
+
+    fn row_speaks(&self, row: &RenderEntry) -> Speaks {
+        let of = |word: &str| self.row_speaks_of(row, word);
+        // A field that a template speaks of under another name is given that name by `= trust`.
+        let trust_name = of("trust.name") || of("= trust");
+        Speaks { staff_id: of("epr_id"), staff_name: of("epr_name"), trust_name }
     }
 
     /// Its own templates, or those of the questions it asks first.
@@ -76,6 +91,19 @@ impl Pack {
         });
         let mut asks = asked.flat_map(|lookup| lookup.parts());
         roots.iter().any(|root| says(root, word)) || asks.any(|part| says(&part.name, word))
+    }
+}
+
+/// A replacement of what never arrived goes as a create.
+fn names_of(kind: EntryKind, action: EntryAction) -> &'static [&'static str] {
+    match (kind, action) {
+        (EntryKind::Note, EntryAction::Create) => &["note.create"],
+        (EntryKind::Note, EntryAction::Replace) => &["note.replace", "note.create"],
+        (EntryKind::Note, EntryAction::Withdraw) => &["note.withdraw"],
+        (EntryKind::Outcome, EntryAction::Create) => &["outcome.create"],
+        (EntryKind::Outcome, EntryAction::Replace) => &["outcome.replace", "outcome.create"],
+        (EntryKind::Outcome, EntryAction::Withdraw) => &["outcome.withdraw"],
+        (EntryKind::ReferralReply, _) => &["referral_reply.create"],
     }
 }
 

@@ -3,6 +3,7 @@
 use super::codes::CodeTable;
 use super::fault::{Fault, Faults, suggest};
 use super::fhir;
+use super::from_config::Speaks;
 use super::hl7::path::UNKNOWN_NAME;
 use super::hl7::{Charset, Envelope, Message};
 use super::manifest::{FILE, Format, Manifest};
@@ -18,7 +19,8 @@ use crate::transport::http_message::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Map as JsonMap, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::{path::Path, sync::Arc};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 /// One adapter pack, ready for use.
 pub struct Pack {
@@ -33,6 +35,8 @@ pub struct Pack {
     /// What examples of each base start from, by the base's id.
     pub(super) base_examples: BTreeMap<String, JsonMap<String, Value>>,
     fingerprint: String,
+    /// What the templates of each `[[render]]` speak of that only config knows; looked up once ([`super::from_config`]).
+    pub(super) speaks: OnceLock<Vec<Speaks>>,
 }
 
 impl std::fmt::Debug for Pack {
@@ -158,7 +162,18 @@ impl Pack {
         Faults(sources.located(faults.0)).into_result(())?;
         let fingerprint = sources.fingerprint();
         let base_examples = inherited::examples_of_bases(&sources);
-        Ok(Self { manifest, templates, maps, tree_maps, tables, table_uses, sources, base_examples, fingerprint })
+        Ok(Self {
+            manifest,
+            templates,
+            maps,
+            tree_maps,
+            tables,
+            table_uses,
+            sources,
+            base_examples,
+            fingerprint,
+            speaks: OnceLock::new(),
+        })
     }
 
     /// `id@version`.
