@@ -20,6 +20,7 @@ mod tls;
 
 pub use crate::store::Ended;
 pub use ambient::{SystemClock, SystemEntropy};
+pub use in_force::other_environments;
 pub use packs::named as pack_named;
-pub use runtime::runtime;
+pub use runtime::{raise_open_files, runtime};
 pub use serve::{Listening, Running, StartError, start, start_restored, unserved, url as store_url};

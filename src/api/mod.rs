@@ -11,6 +11,7 @@ mod endpoint;
 pub mod error;
 mod feed;
 mod inbound;
+mod incoming;
 mod measures;
 mod notes;
 mod outcomes;

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::edge::Edge;
 use super::endpoint::EndpointFacts;
+use super::incoming::{self, CONNECTIONS_MAX};
 use super::principal::Principals;
 use super::{
     adapters::Adapters, delivery::Deliveries, feed::RecordFeed, inbound::InboundMessages, notes::ProgressNotes,
@@ -30,7 +31,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -130,7 +130,7 @@ pub async fn serve(parts: ApiParts, listener: TcpListener) -> Result<(), ServeEr
         let config = ServerTlsConfig::new().identity(identity).client_ca_root(ca).timeout(HANDSHAKE_TIMEOUT);
         server = server.tls_config(config)?;
     }
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = incoming::connections(listener, CONNECTIONS_MAX);
     let stop = shutdown.clone();
     let end = async move {
         stop.cancelled().await;

@@ -11,7 +11,7 @@ use crate::config::{Config, Role, San, ServerTls};
 use crate::domain::ambient::{Clock, Entropy};
 use crate::domain::organisation::OdsCode;
 use crate::domain::policy::{AcknowledgedBy, FiledBy};
-use crate::store::Store;
+use crate::store::{Store, passing};
 use crate::transport::tls::{CertificateFacts, CertificateRole, facts};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -82,9 +82,23 @@ pub async fn bind(parts: EdgeParts<'_>) -> Result<(SocketAddr, impl Future<Outpu
 
 async fn listen(what: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|e| StartError {
-        may_pass: e.kind() == std::io::ErrorKind::AddrInUse,
-        ..StartError::one(format!("{what} = \"{address}\": {e}; stop whatever uses it, or choose another port"))
+        may_pass: passing::io(&e),
+        ..StartError::one(format!("{what} = \"{address}\": {e}; {}", instead(&e)))
     })
+}
+
+/// What is to be done where nobody can listen.
+fn instead(e: &std::io::Error) -> &'static str {
+    match e.kind() {
+        std::io::ErrorKind::AddrInUse => "stop whatever uses it, or choose another port",
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have the address now; bring it up, or choose another"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "choose a port from 1024 upwards, or let the bridge's account use this one"
+        }
+        _ => "see what the machine lacks, and start it again",
+    }
 }
 
 fn pem(tls: &ServerTls) -> Result<api::ServerTls, StartError> {

@@ -6,6 +6,7 @@ use super::serve::StartError;
 use crate::config::{Endpoint, Transport, Trust};
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::Environment;
+use crate::store::WriteError;
 use crate::store::record::EndpointState;
 use crate::store::write::PutInForce;
 use sha2::{Digest, Sha256};
@@ -47,13 +48,51 @@ pub fn digest(endpoint: &Endpoint, trust: &Trust) -> String {
     format!("{:x}", hash.finalize())
 }
 
-const WAS_FOR_TESTS: &str = "it was a test endpoint and config calls it live; what was written for tests and waits would go into the live record, and what the test record filed would be read as filed there. Give the live endpoint an id of its own and list this one in retired_endpoints, or begin with a record (store.url) of its own for live work";
+/// Endpoints that config calls live and the record knows as for tests, or the other way round: a sentence each.
+pub fn other_environments<'a>(
+    endpoints: impl Iterator<Item = &'a Endpoint>,
+    states: &[EndpointState],
+) -> Vec<(EndpointId, String)> {
+    let other = |endpoint: &'a Endpoint| {
+        let state = states.iter().find(|s| s.id == endpoint.id)?;
+        let was = state.config.as_ref()?.environment.filter(|was| *was != endpoint.environment)?;
+        let what = match was {
+            Environment::Test => {
+                "was for tests and config calls it live: what was written for tests and waits would go into the live record, and what the test record filed would be read as filed there"
+            }
+            Environment::Live => {
+                "was live and config says that it is for tests: what was written for care would go into the test record, and be read as filed"
+            }
+        };
+        let id = &endpoint.id;
+        Some((
+            id.clone(),
+            format!(
+                "endpoint {id} {what}. Put environment back; the other record needs an endpoint with an id of its own (list the one that ends in retired_endpoints), or a bridge with a store of its own"
+            ),
+        ))
+    };
+    endpoints.filter_map(other).collect()
+}
 
 impl Keeper {
+    /// Before anything of this start is recorded: no endpoint that was used has become one of the other environment.
+    pub async fn keeps_environments(&self) -> Result<(), StartError> {
+        let ids: Vec<EndpointId> = self.slots.iter().map(|s| s.endpoint.id.clone()).collect();
+        let states = self.store.endpoint_states(&ids).await?;
+        let mut refused = Vec::new();
+        for (id, why) in other_environments(self.slots.iter().map(|s| &s.endpoint), &states) {
+            if self.store.has_deliveries(&id).await? {
+                refused.push(why);
+            }
+        }
+        if refused.is_empty() { Ok(()) } else { Err(StartError::all(refused)) }
+    }
+
     /// What this start reads is in force from now on. Where it was before, nothing is written.
     pub async fn put_in_force(&self) -> Result<(), StartError> {
         let ids: Vec<EndpointId> = self.slots.iter().map(|s| s.endpoint.id.clone()).collect();
-        let states = self.store.endpoint_states(&ids).await.map_err(StartError::one)?;
+        let states = self.store.endpoint_states(&ids).await?;
         for slot in &self.slots {
             let before = states.iter().find(|s| s.id == slot.endpoint.id).and_then(|s| s.config.as_ref());
             if before.is_some_and(|config| config.digest == *slot.config) {
@@ -61,17 +100,13 @@ impl Keeper {
             }
             let (trust, endpoint) = (slot.endpoint.trust.clone(), slot.endpoint.id.clone());
             let id = &slot.endpoint.id;
-            let environment = slot.endpoint.environment;
-            let was_for_tests = before.is_some_and(|config| config.environment == Some(Environment::Test));
-            if was_for_tests && environment == Environment::Live {
-                let used = self.store.has_deliveries(id).await.map_err(StartError::one)?;
-                if used {
-                    return Err(StartError::one(format!("endpoint {id}: {WAS_FOR_TESTS}")));
-                }
-            }
-            let put = PutInForce { trust, endpoint, digest: slot.config.to_string(), environment };
-            let said =
-                |e| StartError::one(format!("endpoint {id}: that its config is in force could not be recorded: {e}"));
+            let put =
+                PutInForce { trust, endpoint, digest: slot.config.to_string(), environment: slot.endpoint.environment };
+            let said = |e: WriteError| {
+                let may_pass = matches!(&e, WriteError::Store(e) if e.may_pass());
+                let what = format!("endpoint {id}: that its config is in force could not be recorded: {e}");
+                StartError { may_pass, ..StartError::one(what) }
+            };
             let now = self.store.put_in_force(put).await.map_err(said)?;
             if before.is_some() {
                 tracing::warn!(endpoint = %id, number = now.number, "its config is another one than at the last start; bridges on this record that read the former one send nothing there before they are restarted with this one");

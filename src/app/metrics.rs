@@ -2,7 +2,7 @@
 //!
 //! What the outbox does is counted as it happens. What the store knows is read every few seconds by [`keep_fresh`], never by a scrape: a
 //! store that is slow, or away, cannot hold one up. Ages are reckoned at the scrape from what was read last, so that they go on growing
-//! meanwhile, and `ips_bridge_store_stale` says that they do.
+//! meanwhile, and `ips_bridge_store_stale` says that they do. How writing goes the writer itself keeps.
 
 mod instruments;
 mod readings;
@@ -11,13 +11,16 @@ mod serve;
 pub use readings::keep_fresh;
 pub use serve::serve;
 
+use super::telemetry;
 use crate::domain::ambient::Clock;
 use crate::domain::organisation::EndpointId;
 use crate::outbox;
+use crate::store::Trouble;
 use crate::store::record::{EndpointState, Gate, InboundState};
 use crate::transport::tls::{CertificateFacts, CertificateRole};
 use instruments::Instruments;
 use jiff::Timestamp;
+use prometheus::IntCounter;
 use readings::{Reading, Readings};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,6 +83,11 @@ impl Metrics {
             i.store_read_age.set(seconds(readings.read_at.unwrap_or(self.started_at), now));
             i.store_stale.set(i64::from(readings.is_stale(now)));
             i.open_deliveries.set(readings.open_deliveries);
+            if let Some(writing) = &readings.writing {
+                raise(&i.store_write_failures, writing.failures());
+                i.store_write_age.set(writing.in_hand(now).map_or(0.0, |age| age.as_secs_f64().max(0.0)));
+            }
+            raise(&i.log_lines_lost, telemetry::lines_lost());
             for endpoint in &self.watched.endpoints {
                 if let Some(reading) = readings.endpoints.get(&endpoint.id) {
                     self.show(endpoint, reading, now);
@@ -93,6 +101,16 @@ impl Metrics {
     /// Whether what is shown of the store was read lately.
     pub fn is_fresh(&self) -> bool {
         !self.readings().is_stale(self.clock.now())
+    }
+
+    /// Why the bridge cannot do its work now, in words; `None`: it can, as far as it knows.
+    pub fn trouble(&self) -> Option<&'static str> {
+        let now = self.clock.now();
+        let readings = self.readings();
+        if readings.is_stale(now) {
+            return Some("the store could not be read lately");
+        }
+        readings.writing.as_ref()?.trouble(now).map(Trouble::sentence)
     }
 
     fn show(&self, endpoint: &WatchedEndpoint, reading: &Reading, now: Timestamp) {
@@ -160,6 +178,11 @@ impl outbox::Watch for Metrics {
     fn filed(&self, endpoint: &str, after: Duration) {
         self.instruments.accepted_to_filed.with_label_values(&[endpoint]).observe(after.as_secs_f64());
     }
+}
+
+/// To what somebody else has counted.
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
 }
 
 /// Lower case, as labels are.

@@ -1,5 +1,6 @@
-//! The threads that calls and deliveries are served on.
+//! The threads that calls and deliveries are served on, and how many files and connections the process may have open.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 
 /// How far they stand behind the record's writer, as `nice` counts. Everybody who is served waits for the next commit: where the threads of a
@@ -27,9 +28,24 @@ pub fn runtime(threads: Option<usize>) -> std::io::Result<Runtime> {
     builder.build()
 }
 
+/// As many open files and connections as the system lets this process have. What it starts with is often 1024, which is meant for programs that are older
+/// than connections by the thousand.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where the system does not let it, it stays as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        raise_open_files();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
 
     #[test]
     fn whoever_serves_stands_behind_the_thread_that_is_blocked_on_and_none_further_than_another() {

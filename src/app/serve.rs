@@ -18,7 +18,9 @@ use crate::inbound::folder::{self, FolderSource};
 use crate::inbound::mesh::{self, MeshSource};
 use crate::inbound::{Batches, Source, receive, receive_cut_off, receive_fhir, receive_xml, unheard, unheard_xml};
 use crate::outbox;
-use crate::store::{Ended, Limits, OpenError, Rulebook, Scope, Settings, Store, TrustRules, WriterEnd};
+use crate::store::{
+    self, Ended, Limits, OpenError, Rulebook, Scope, Settings, Store, StoreError, TrustRules, WriterEnd, passing,
+};
 use crate::transport::mllp::{Answer, Listener, ListenerSettings, Received};
 use crate::transport::{Sender, https};
 use std::collections::{BTreeSet, HashMap};
@@ -51,6 +53,12 @@ impl StartError {
 
 impl From<OpenError> for StartError {
     fn from(e: OpenError) -> Self {
+        Self { may_pass: e.may_pass(), ..Self::one(e) }
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(e: StoreError) -> Self {
         Self { may_pass: e.may_pass(), ..Self::one(e) }
     }
 }
@@ -129,6 +137,7 @@ async fn begin(
         read_connections: config.store.read_connections,
         group_commit_max: config.store.group_commit_max,
         restored,
+        answer_within: store::ANSWER_WITHIN,
     };
     let rules = Arc::new(rulebook(&config));
     let (store, writer) = Store::open(&settings, rules, clock.clone(), entropy.clone()).await?;
@@ -170,6 +179,7 @@ async fn wired(
     let scope = Scope::system();
     let (endpoints, keeper, unrecorded) = with_packs(&config, &store, &senders::ambient(&clock, &entropy)).await?;
     known(&config, &store, &scope).await?;
+    keeper.keeps_environments().await?;
     if restored {
         let parked = store.park_restored().await.map_err(|e| StartError { may_pass: true, ..StartError::one(e) })?;
         tracing::warn!(
@@ -321,9 +331,8 @@ fn percent(text: &str) -> String {
 
 /// What waits at an endpoint that nobody serves would wait for ever, unseen; what is told of patients of a trust that nobody serves would find nobody.
 async fn known(config: &Config, store: &Store, scope: &Scope) -> Result<(), StartError> {
-    let may_pass = |e| StartError { may_pass: true, ..StartError::one(e) };
-    let open = store.endpoints_with_open_deliveries(scope).await.map_err(may_pass)?;
-    let missing = unserved(config, &open, &store.trusts_of_patients().await.map_err(may_pass)?);
+    let open = store.endpoints_with_open_deliveries(scope).await?;
+    let missing = unserved(config, &open, &store.trusts_of_patients().await?);
     if missing.is_empty() { Ok(()) } else { Err(StartError::all(missing)) }
 }
 
@@ -391,7 +400,7 @@ async fn listen(
     let what = |e: &dyn std::fmt::Display| {
         StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
     };
-    let taken = |e: std::io::Error| StartError { may_pass: e.kind() == std::io::ErrorKind::AddrInUse, ..what(&e) };
+    let taken = |e: std::io::Error| StartError { may_pass: passing::io(&e), ..what(&e) };
     let tcp = TcpListener::bind(listen.address).await.map_err(taken)?;
     let tls = listen.tls.as_ref().map(|t| tls::server(t, &[])).transpose().map_err(|e| what(&e))?;
     let settings = ListenerSettings {
@@ -472,7 +481,7 @@ async fn listen_https(
     let what = |e: &dyn std::fmt::Display| {
         StartError::one(format!("endpoint {}: cannot listen on {}: {e}", ready.config.id, listen.address))
     };
-    let taken = |e: std::io::Error| StartError { may_pass: e.kind() == std::io::ErrorKind::AddrInUse, ..what(&e) };
+    let taken = |e: std::io::Error| StartError { may_pass: passing::io(&e), ..what(&e) };
     let tcp = TcpListener::bind(listen.address).await.map_err(taken)?;
     let tls = listen.tls.as_ref().map(|t| tls::server(t, &["http/1.1"])).transpose().map_err(|e| what(&e))?;
     let settings = https::ListenerSettings {

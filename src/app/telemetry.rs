@@ -1,9 +1,13 @@
 //! Logs and traces: what this process says of itself, and what it never says.
 //!
-//! * Lines on stderr, as text or JSON, from the level in config; `RUST_LOG` overrides it.
+//! * Lines on stderr, as text or JSON, from the level in config; `RUST_LOG` overrides it. Nobody waits for whoever reads them ([`queue`]).
 //! * Crates that are not ours speak from WARN upwards, and sqlx not at all, *whatever* is asked for: below that they may quote what they carry.
 //! * With an `otlp_endpoint`, spans go to a collector in batches. A collector that is away costs spans and nothing else.
 //! * A panic is logged by its place only; its message could hold what it was working on.
+
+mod queue;
+
+pub use queue::Queue;
 
 use crate::config::{LogFormat, LogLevel, Telemetry};
 use opentelemetry::KeyValue;
@@ -13,7 +17,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tonic::transport::{Channel, ClientTlsConfig};
 use tracing::level_filters::LevelFilter;
@@ -30,6 +34,8 @@ use tracing_subscriber::{Layer, Registry, fmt};
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the last spans at the end of the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// For the last lines of all, whoever reads them.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
 /// A collector that is away is said once in this time.
 const EXPORTER_REST: Duration = Duration::from_secs(60);
 
@@ -42,15 +48,30 @@ pub enum TelemetryError {
     Endpoint(String),
     #[error("spans cannot be exported: {0}; check [telemetry] otlp_endpoint and the OTEL_ variables")]
     Exporter(#[from] ExporterBuildError),
+    #[error("log lines cannot be written: {0}; the machine gives no thread, see its limits")]
+    Lines(#[source] std::io::Error),
     #[error("logging was started before: {0}; call telemetry::start once, first thing in main")]
     Started(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Holds the way to the collector. Dropping it sends what is left, for at most 3 s.
+/// Where this process's log lines go.
+static LINES: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// Log lines that nobody took in time, since the start.
+pub fn lines_lost() -> u64 {
+    LINES.get().map_or(0, |lines| lines.lost())
+}
+
+fn say_lost(lines: u64) {
+    tracing::warn!(lines, "log lines were lost: whoever reads them did not for a while");
+}
+
+/// Holds the way to the collector, and that of the log lines. Dropping it sends what is left, for at most 3 s, and writes what is left, for at most 1 s.
 #[must_use = "dropping it ends the export of traces"]
 #[derive(Debug)]
 pub struct Guard {
     traces: Option<SdkTracerProvider>,
+    lines: Option<Arc<Queue>>,
 }
 
 impl Guard {
@@ -79,6 +100,7 @@ impl Guard {
             Resource::builder().with_service_name(config.service_name.clone()).with_attribute(version).build();
         Self {
             traces: Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build()),
+            lines: None,
         }
     }
 
@@ -96,6 +118,9 @@ impl Drop for Guard {
         if let Some(traces) = self.traces.take() {
             let _ = traces.shutdown_with_timeout(FLUSH_TIMEOUT);
         }
+        if let Some(lines) = &self.lines {
+            lines.flush_within(LAST_LINES);
+        }
     }
 }
 
@@ -105,11 +130,13 @@ impl Drop for Guard {
 /// `RUST_LOG` or `otlp_endpoint` cannot be used, or it was started before.
 pub fn start(config: &Telemetry) -> Result<Guard, TelemetryError> {
     let wanted = std::env::var("RUST_LOG").ok().filter(|w| !w.trim().is_empty());
-    let guard = match &config.otlp_endpoint {
+    let mut guard = match &config.otlp_endpoint {
         Some(endpoint) => Guard::collector(config, endpoint)?,
-        None => Guard { traces: None },
+        None => Guard { traces: None, lines: None },
     };
-    let lines = lines(config, wanted.as_deref(), std::io::stderr)?;
+    let queue = Queue::start(std::io::stderr(), say_lost).map_err(TelemetryError::Lines)?;
+    guard.lines = Some(queue.clone());
+    let lines = lines(config, wanted.as_deref(), LINES.get_or_init(|| queue).clone())?;
     Registry::default().with(lines).with(spans(config, &guard)).try_init().map_err(TelemetryError::Started)?;
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     log_panics();

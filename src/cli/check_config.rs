@@ -87,6 +87,9 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
         match active_packs(config).await {
             Some(states) => {
                 warnings.extend(packs_that_differ(config, &states));
+                let other = app::other_environments(config.endpoints.iter(), &states);
+                let refused = Some("a start is refused where anything was ever to go there");
+                warnings.extend(other.iter().map(|(_, what)| said(what, refused)));
                 // What is active is told already; where nothing is, the start takes what is pinned.
                 pins.retain(|pin| !works(&pin.endpoint, &states));
                 faults.extend(pins.drain(..).map(|pin| pin.refused()));

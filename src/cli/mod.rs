@@ -27,9 +27,11 @@ mod table;
 mod told;
 mod words;
 
+use crate::app::telemetry::{LAST_LINES, Queue};
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::{EXIT_CODES, Failure};
 use output::Out;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -71,15 +73,16 @@ pub fn main() -> ExitCode {
     };
     let runtime = match crate::app::runtime(None) {
         Ok(runtime) => runtime,
-        Err(e) => return ended(&Failure::Refused(format!("cannot start: {e}"))),
+        Err(e) => return ended(&Failure::Refused(format!("cannot start: {e}")), false),
     };
     let mut out = Out::stdout();
+    let serves = matches!(cli.command, Command::Serve(_));
     // Commands hold whole conversations; on the heap they do not weigh on the main thread's stack.
     let result = runtime.block_on(Box::pin(run(cli.command, &mut out)));
     runtime.shutdown_timeout(LAST_MOMENT);
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ended(&failure),
+        Err(failure) => ended(&failure, serves),
     }
 }
 
@@ -99,11 +102,20 @@ async fn run(command: Command, out: &mut Out) -> Result<(), Failure> {
     }
 }
 
+/// `in_time`: whoever supervises us is waiting for the end, whether somebody reads the last word or not.
 #[expect(clippy::print_stderr, reason = "the command line's last word; logs may not be running")]
-fn ended(failure: &Failure) -> ExitCode {
+fn ended(failure: &Failure, in_time: bool) -> ExitCode {
     let text = failure.to_string();
     if !text.is_empty() && failure.code() != 0 {
-        eprintln!("ips-bridge: {text}");
+        let last_word = format!("ips-bridge: {text}");
+        match in_time.then(|| Queue::start(std::io::stderr(), |_| {})) {
+            Some(Ok(queue)) => {
+                // It never fails; whoever does not take it in time does without.
+                let _ = writeln!(&*queue, "{last_word}");
+                queue.flush_within(LAST_LINES);
+            }
+            _ => eprintln!("{last_word}"),
+        }
     }
     failure.into()
 }

@@ -1,9 +1,11 @@
 //! What commands print to: stdout, coloured only where a person looks at it.
 
 use super::failure::Failure;
+use crate::app::telemetry::{LAST_LINES, Queue};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 
 /// How a piece of text looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,21 @@ impl Look {
 pub struct Out {
     to: Box<dyn Write + Send>,
     colour: bool,
+    /// What stands between us and whoever reads, when nobody is to wait for them.
+    queue: Option<Arc<Queue>>,
+}
+
+/// The way into a queue.
+struct Way(Arc<Queue>);
+
+impl Write for Way {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(piece)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Out {
@@ -40,11 +57,27 @@ impl Out {
     pub fn stdout() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        Self { to: Box::new(io::stdout()), colour: io::stdout().is_terminal() && !unwanted && !dumb }
+        Self { to: Box::new(io::stdout()), colour: io::stdout().is_terminal() && !unwanted && !dumb, queue: None }
+    }
+
+    /// From now on printing neither waits nor fails, whoever reads: for a command whose work must not hang on being heard.
+    pub fn stand_back(&mut self) -> Result<(), Failure> {
+        let queue = Queue::start(io::stdout(), |_| {})?;
+        self.to = Box::new(Way(queue.clone()));
+        self.queue = Some(queue);
+        Ok(())
+    }
+
+    /// What was printed after [`Self::stand_back`] gets a last moment to arrive.
+    pub fn last_moment(&self) {
+        if let Some(queue) = &self.queue {
+            queue.flush_within(LAST_LINES);
+        }
     }
 
     pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
-        Ok(writeln!(self.to, "{text}")?)
+        // In one piece.
+        Ok(self.to.write_all(format!("{text}\n").as_bytes())?)
     }
 
     /// Text that ends its own lines.

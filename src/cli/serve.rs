@@ -38,7 +38,16 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
+    // Whoever reads what is printed may be slow, stuck or gone: what the bridge does, and how it stops, does not hang on that.
+    out.stand_back()?;
+    let ended = serve(args, out).await;
+    out.last_moment();
+    ended
+}
+
+async fn serve(args: Args, out: &mut Out) -> Result<(), Failure> {
     install_crypto_provider();
+    app::raise_open_files();
     let mut signals = Signals::new()?;
     let config = config_file::load(&args.config).map_err(|faults| config_file::faulty(&faults))?;
     let telemetry = telemetry::start(&config.telemetry).map_err(|e| Failure::Usage(e.to_string()))?;
@@ -57,7 +66,10 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     };
     let running = tokio::select! {
         running = starting => running.map_err(not_started)?,
-        () = signals.asked() => return Ok(()),
+        () = signals.asked() => {
+            let half = "it was stopped before everything that is open in the record was parked; start it with --restored again";
+            return if args.restored { Err(Failure::Refused(half.into())) } else { Ok(()) };
+        }
     };
     out.line(format!("gRPC at {}", running.grpc))?;
     if let Some(metrics) = running.metrics {

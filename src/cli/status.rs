@@ -27,7 +27,7 @@ pub struct Args {
     /// Only this endpoint.
     #[arg(long, value_name = "ID")]
     endpoint: Option<String>,
-    /// Exit with 1 when something is parked, overdue, unexplained or on its way for over a day, an endpoint is closed or being probed, or one is paused and has something waiting.
+    /// Exit with 1 when something is parked, overdue, unexplained or on its way for over a day, an endpoint is closed, full or being probed, one is paused and has something waiting, or the bridge refuses new notes or cannot write.
     #[arg(long)]
     check: bool,
     /// As JSON.
@@ -59,14 +59,19 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
     let now = SystemClock.now();
     let bridge = args.server.connect().await?;
     let request = GetEndpointStatusRequest { endpoint_id: args.endpoint.unwrap_or_default() };
+    let answer = bridge.deliveries().get_endpoint_status(request).await?.into_inner();
+    let troubles = answer.bridge_troubles;
     let mut all = Vec::new();
-    for status in bridge.deliveries().get_endpoint_status(request).await?.into_inner().endpoints {
+    for status in answer.endpoints {
         all.push(known(status));
     }
     let untouched = untouched_referrals(&bridge).await?;
     if args.json {
-        out.json(&as_json(&all, untouched))?;
+        out.json(&as_json(&all, untouched, &troubles))?;
     } else {
+        for trouble in &troubles {
+            out.line(out.paint(Look::Bad, format!("the bridge: {trouble}")))?;
+        }
         for known in &all {
             print(known, now, out)?;
         }
@@ -80,7 +85,7 @@ pub async fn run(args: Args, out: &mut Out) -> Result<(), Failure> {
             None => out.line("referrals: your role does not see them")?,
         }
     }
-    if args.check && all.iter().any(wants_a_look) { Err(Failure::Told) } else { Ok(()) }
+    if args.check && (!troubles.is_empty() || all.iter().any(wants_a_look)) { Err(Failure::Told) } else { Ok(()) }
 }
 
 fn wants_a_look(known: &Known) -> bool {
@@ -88,6 +93,7 @@ fn wants_a_look(known: &Known) -> bool {
     e.parked > 0
         || e.inbound_parked > 0
         || e.evidence_overdue > 0
+        || e.full
         || !known.unexplained.is_empty()
         || !known.slow.is_empty()
         || e.gate != i32::from(EndpointGate::Open)
@@ -135,6 +141,10 @@ fn print(known: &Known, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("  paused by {}: {}", e.paused_by, e.paused_because))?;
     } else if !e.closed_because.is_empty() {
         out.line(format!("  {}", e.closed_because))?;
+    }
+    if e.full {
+        let text = "full: new notes for it are refused until some are filed or cancelled (limits.max_open_deliveries_per_endpoint)";
+        out.line(format!("  {}", out.paint(Look::Bad, text)))?;
     }
     out.line(format!(
         "  last 24 hours  {} written, {} filed (on {})",
@@ -225,7 +235,7 @@ fn pack_lines(pack: Option<&AdapterInUse>) -> Vec<String> {
     lines
 }
 
-fn as_json(all: &[Known], untouched: Option<usize>) -> serde_json::Value {
+fn as_json(all: &[Known], untouched: Option<usize>, troubles: &[String]) -> serde_json::Value {
     let endpoints: Vec<_> = all
         .iter()
         .map(|k| {
@@ -237,7 +247,7 @@ fn as_json(all: &[Known], untouched: Option<usize>) -> serde_json::Value {
             json!({ "status": k.status, "parked": parked, "unexplained": k.unexplained, "over_a_day": k.slow })
         })
         .collect();
-    json!({ "endpoints": endpoints, "untouched_referrals": untouched })
+    json!({ "bridge_troubles": troubles, "endpoints": endpoints, "untouched_referrals": untouched })
 }
 
 #[cfg(test)]
@@ -246,7 +256,7 @@ mod tests {
     use crate::wire::v1::ParkedCount;
 
     #[test]
-    fn whoever_checks_is_told_of_an_endpoint_that_is_not_open_and_of_what_is_slow() {
+    fn whoever_checks_is_told_of_an_endpoint_that_is_not_open_or_full_and_of_what_is_slow() {
         let with = |gate: EndpointGate, slow: &[&str]| {
             known(EndpointStatus {
                 gate: gate.into(),
@@ -255,6 +265,9 @@ mod tests {
             })
         };
         assert!(!wants_a_look(&with(EndpointGate::Open, &[])));
+        let mut full = with(EndpointGate::Open, &[]);
+        full.status.full = true;
+        assert!(wants_a_look(&full));
         assert!(wants_a_look(&with(EndpointGate::Open, &["d"])));
         assert!(wants_a_look(&with(EndpointGate::Closed, &[])) && wants_a_look(&with(EndpointGate::Probing, &[])));
     }
@@ -274,7 +287,7 @@ mod tests {
             over_a_day_delivery_ids: vec!["s".into()],
             ..EndpointStatus::default()
         };
-        let shown = as_json(&[known(status)], None);
+        let shown = as_json(&[known(status)], None, &[]);
         let one = &shown["endpoints"][0];
         let parked = json!([
             { "reason": "DECEASED", "waiting_for": "team lead", "count": 1 },

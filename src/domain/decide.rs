@@ -31,6 +31,8 @@ pub enum Happened {
     Held { reason: ParkReason, detail: String },
     /// The bridge sends nothing to its endpoint any more.
     Unserved,
+    /// The record that its endpoint leads to now cannot say what became of it.
+    NoLongerAsked,
     /// Certain: no byte left. Never counts as an attempt and never parks.
     NotSent,
     /// No byte left, and it says nothing of the endpoint: no connection came free in time, or what it rests on changed while it was made ready.
@@ -143,6 +145,11 @@ pub fn decide(
         Happened::Unserved => {
             needs(before, "holding it", "QUEUED or BACKING_OFF", &[State::Queued, State::BackingOff])?;
             park(&mut d, ParkReason::EndpointRetired, "")
+        }
+        Happened::NoLongerAsked => {
+            needs(before, "asking no more", "ACCEPTED", &[State::Accepted])?;
+            (d.asking, d.next_attempt_at) = (None, None);
+            "no longer asked about: its endpoint leads to another record".to_owned()
         }
         Happened::NotSent | Happened::PutBack { .. } => {
             needs(before, "putting it back", "SENDING", &[State::Sending])?;
@@ -296,8 +303,26 @@ pub fn decide(
             format!("cancelled: {}", why.0)
         }
         Happened::Restored => {
-            let from = [State::Queued, State::BackingOff, State::Sending];
-            needs(before, "parking what came back", "QUEUED, BACKING_OFF or SENDING", &from)?;
+            let from = [State::Queued, State::BackingOff, State::Sending, State::Parked];
+            needs(before, "parking what came back", "QUEUED, BACKING_OFF, SENDING or PARKED", &from)?;
+            let parked_as = before.park.as_ref().map(|p| p.reason);
+            match parked_as {
+                // Goes by itself once its document's name is known: to withdraw twice takes nothing more away.
+                Some(ParkReason::WithdrawalCannotNameDocument) => {
+                    return Ok(Decision { delivery: before.clone(), step: String::new() });
+                }
+                // Would go by itself, too.
+                Some(ParkReason::PredecessorUnresolved) | None => {}
+                Some(_) if before.may_have_been_received() => {
+                    return Ok(Decision { delivery: before.clone(), step: String::new() });
+                }
+                // A person may have had it sent since: the reason stays, and that it is not there is not known any more.
+                Some(_) => {
+                    d.unresolved += 1;
+                    let step = "the record was put back from a backup; it may have gone since".to_owned();
+                    return Ok(Decision { delivery: d, step });
+                }
+            }
             d.begun = false;
             d.unresolved += 1;
             park(&mut d, ParkReason::OutcomeUnknown, "the record was put back from a backup; it may have gone since")

@@ -88,6 +88,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
         record_place: None,
         sent_to: None,
         release_at: None,
+        was_ahead: false,
         next_attempt_at: None,
         created_at: at(0),
         accepted_at: None,
@@ -175,23 +176,6 @@ fn reason(d: &Delivery) -> Option<ParkReason> {
 }
 
 /// Else the one that is never answered would be asked first for ever.
-#[test]
-fn what_a_clock_wrote_that_was_ahead_is_due_now_and_an_author_keeps_the_time_to_take_it_back() {
-    let (now, day) = (at(1_000), Duration::from_secs(86_400));
-    let queued = |created: i64| Delivery { created_at: at(created), ..delivery(1, EntryAction::Create) };
-    assert_eq!(queued(1_000).put_right(now, day), None);
-    let right = queued(5_000).put_right(now, day).expect("ahead");
-    assert_eq!(right.due_at(), now);
-    assert_eq!(right.put_right(at(1_060), day), None, "once");
-    let held = Delivery { release_at: Some(at(5_600)), ..queued(5_000) };
-    let right = held.put_right(now, day).expect("ahead");
-    assert_eq!(right.due_at(), at(1_600));
-    assert_eq!(right.put_right(at(1_060), day), None, "once");
-    let backs_off = |next: i64| Delivery { next_attempt_at: Some(at(next)), ..queued(0) };
-    assert_eq!(backs_off(80_000).put_right(now, day), None);
-    assert_eq!(backs_off(900_000).put_right(now, day).map(|d| d.due_at()), Some(now));
-}
-
 #[test]
 fn an_answer_to_a_referral_that_no_list_can_name_is_filed_by_its_acknowledgement() {
     let p = EndpointPolicy { filed_by: FiledBy::Reconciled, acknowledged_by: AcknowledgedBy::Engine, ..policy() };

@@ -289,6 +289,9 @@ pub struct Delivery {
     pub sent_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_at: Option<Timestamp>,
+    /// A clock that was ahead wrote it, and it has been put right ([`Self::put_right`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_ahead: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -310,6 +313,9 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// Clocks that are less apart are in step: nothing is late by more for it.
+const AHEAD: Duration = Duration::from_secs(60);
+
 impl Delivery {
     pub fn kind(&self) -> EntryKind {
         self.subject.kind()
@@ -321,6 +327,11 @@ impl Delivery {
             || self.unresolved > 0
             || !self.evidence.is_empty()
             || matches!(self.state, State::Accepted | State::Filed)
+    }
+
+    /// Bytes of it left us, or may have: by a record that was put back from a backup nobody knows. What the far end says of it is about it.
+    pub fn may_have_gone(&self) -> bool {
+        self.attempts > 0 || self.may_have_been_received()
     }
 
     /// Whether it was sent to another record than the one that the endpoint leads to now: nothing is known there of what it says here.
@@ -355,12 +366,11 @@ impl Delivery {
     /// is wrong with it. `longest` is the longest wait between two tries.
     pub fn put_right(&self, now: Timestamp, longest: Duration) -> Option<Self> {
         let mut right = self.clone();
-        if self.created_at > now {
-            // The author's time to take it back begins anew; where it is before the writing, it has been put right already.
+        if !self.was_ahead && self.created_at > later(now, AHEAD) {
+            // The author's time to take it back begins anew, once.
             let own = self.release_at.map_or(jiff::SignedDuration::ZERO, |at| at.duration_since(self.created_at));
-            if !own.is_negative() {
-                right.release_at = Some(now.checked_add(own).unwrap_or(now));
-            }
+            right.release_at = Some(now.checked_add(own).unwrap_or(now));
+            right.was_ahead = true;
         }
         right.next_attempt_at = self.next_attempt_at.map(|at| if at > later(now, longest) { now } else { at });
         (right != *self).then_some(right)
@@ -398,5 +408,33 @@ impl Delivery {
 
     pub fn waiting_for(&self) -> WaitingFor {
         self.park.as_ref().map_or(WaitingFor::Nobody, |p| p.reason.waiting_for())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decide::tests::{at, delivery};
+
+    #[test]
+    fn what_a_clock_wrote_that_was_ahead_is_due_now_and_an_author_keeps_the_time_to_take_it_back() {
+        let (now, day) = (at(1_000), Duration::from_secs(86_400));
+        let queued = |created: i64| Delivery { created_at: at(created), ..delivery(1, EntryAction::Create) };
+        assert_eq!(queued(1_000).put_right(now, day), None);
+        let right = queued(5_000).put_right(now, day).expect("ahead");
+        assert_eq!(right.due_at(), now);
+        assert_eq!(right.put_right(at(1_060), day), None, "once");
+        let held = Delivery { release_at: Some(at(5_600)), ..queued(5_000) };
+        let right = held.put_right(now, day).expect("ahead");
+        assert_eq!(right.due_at(), at(1_600));
+        assert_eq!(right.put_right(at(1_060), day), None, "once");
+        // Ahead by less than that time.
+        let little = Delivery { release_at: Some(at(1_900)), ..queued(1_300) };
+        let right = little.put_right(now, day).expect("ahead");
+        assert_eq!((right.due_at(), right.put_right(at(1_060), day)), (at(1_600), None));
+        assert_eq!(queued(1_060).put_right(now, day), None, "in step");
+        let backs_off = |next: i64| Delivery { next_attempt_at: Some(at(next)), ..queued(0) };
+        assert_eq!(backs_off(80_000).put_right(now, day), None);
+        assert_eq!(backs_off(900_000).put_right(now, day).map(|d| d.due_at()), Some(now));
     }
 }

@@ -175,7 +175,7 @@ pub fn compare(date: Date, listed: &[Listed], against: &Against<'_>) -> Sheet {
     }
     // What never left cannot stand there under our hand: to us such a document is unknown.
     let by_entry: HashMap<EntryId, &Delivery> =
-        known.iter().filter(|d| d.attempts > 0).map(|d| (d.entry_id, d)).collect();
+        known.iter().filter(|d| d.may_have_gone()).map(|d| (d.entry_id, d)).collect();
     let bearers = bearers(listed, &by_entry, named);
     let of_day: BTreeSet<DeliveryId> = day.iter().map(|d| d.id).collect();
     let mut sheet = Sheet {

@@ -50,7 +50,7 @@ pub(super) async fn load(
     if view.feed.is_none() {
         asked.ask(&sources::FEED, Vec::new());
     }
-    asked.keys(&keys, view.lease_clock);
+    asked.keys(&keys, view.now);
     if asked.texts.is_empty() {
         if let Some(all) = asked_for.filter(|_| !remembered) {
             doubt(tx, view, &all, ending).await?;
@@ -79,7 +79,7 @@ pub(super) async fn load(
 /// In debug builds, so in every test: all that the batch stands on is read again, and must be what the database holds.
 async fn doubt(tx: &mut Tx, view: &View, keys: &Keys, ending: &Notify) -> Result<(), StoreError> {
     let mut asked = Question { postgres: matches!(tx, Tx::Postgres(_)), ..Question::default() };
-    asked.keys(&Keys { claims: BTreeSet::new(), ..keys.clone() }, view.lease_clock);
+    asked.keys(&Keys { claims: BTreeSet::new(), ..keys.clone() }, view.now);
     if asked.texts.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! The end of a batch: everything it writes goes to the database, and is on disk, or is not there.
 
 use super::dialect::{Kept, Tx};
-use super::error::StoreError;
+use super::error::{StoreError, reason};
 use super::rowset::{Argument, bound};
 use super::writer::Failed;
 use futures::task::noop_waker_ref;
@@ -35,7 +35,8 @@ pub(super) async fn commit(tx: Tx, steps: Vec<Texts>, ending: &Notify) -> Result
                 let named: Vec<String> = before.iter().enumerate().map(|(n, sql)| format!("w{n} AS ({sql})")).collect();
                 let with = if named.is_empty() { String::new() } else { format!("WITH {} ", named.join(", ")) };
                 let query = bound!(sqlx::query(AssertSqlSafe(format!("{with}{last}"))), step.arguments);
-                query.execute(t.connection()).await.map_err(|e| Failed::Before(e.into()))?;
+                let done = t.ask(async move |connection| query.execute(connection).await).await;
+                done.map_err(|e| Failed::Before(e.into()))?;
             }
             t.end("COMMIT").await.map_err(at_commit)
         }
@@ -164,7 +165,7 @@ fn at_commit(e: sqlx::Error) -> Failed {
     if sqlite_code(&e).is_some_and(|code| code & 255 == 10) {
         stop();
     }
-    Failed::AtCommit(StoreError::CommitUnknown(StoreError::from(e).to_string()))
+    Failed::AtCommit(StoreError::CommitUnknown(reason(&e)))
 }
 
 /// Where what could not be written is still in the log.
@@ -175,15 +176,23 @@ pub(super) fn stop_at_failed_fsync(e: &sqlx::Error) {
     }
 }
 
+/// Log lines are written by a thread of its own, which may need so long.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// After a failed fsync the page cache may lie about what is on disk. Only a restart reads the truth again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing may be written any more, so the writer's thread is to stand still"
+)]
 fn stop() -> ! {
     tracing::error!(
         "the disk refused to store the record (fsync failed); the bridge stops now so that nothing is lost: check the disk, then start it again"
     );
+    std::thread::sleep(LAST_WORDS);
     std::process::abort();
 }
 
-fn sqlite_code(e: &sqlx::Error) -> Option<i32> {
+pub(super) fn sqlite_code(e: &sqlx::Error) -> Option<i32> {
     let sqlx::Error::Database(d) = e else { return None };
     let of_sqlite = d.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
     sqlx::error::DatabaseError::code(of_sqlite)?.parse().ok()

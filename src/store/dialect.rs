@@ -4,6 +4,25 @@
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres, Sqlite, SqlitePool};
 use std::sync::LazyLock;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// PostgreSQL's answer to a reader comes in this time, or it is not waited for: a connection may go silent without ending.
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(120);
+/// For a word over a connection: that it is still there, or goodbye.
+pub(super) const SAY_WITHIN: Duration = Duration::from_secs(5);
+
+/// What came of waiting for PostgreSQL, for so long at most.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(limit, answer).await.unwrap_or_else(|_| Err(silence()))
+}
+
+fn silence() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+}
 
 /// A pool of connections for reading.
 #[derive(Clone)]
@@ -30,47 +49,71 @@ impl Kept {
         // Nothing is left to be said over it.
         let _ = match self {
             Self::Sqlite(connection) => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
+            Self::Postgres(connection) => in_time(SAY_WITHIN, connection.close()).await,
         };
     }
 }
 
 /// A connection in a transaction. Dropped before its end it is closed, and the database rolls back.
-pub(super) struct Begun(Option<PoolConnection<Postgres>>);
+pub(super) struct Begun {
+    connection: Option<PoolConnection<Postgres>>,
+    /// For each answer.
+    patience: Duration,
+    /// An answer did not come: none will.
+    is_silent: bool,
+}
 
 impl Begun {
     /// `how`: the statement that begins it.
-    pub async fn begin(connection: PoolConnection<Postgres>, how: &'static str) -> Result<Self, sqlx::Error> {
-        let mut begun = Self(Some(connection));
-        begun.connection().execute(how).await?;
+    pub async fn begin(
+        connection: PoolConnection<Postgres>,
+        how: &'static str,
+        patience: Duration,
+    ) -> Result<Self, sqlx::Error> {
+        let mut begun = Self { connection: Some(connection), patience, is_silent: false };
+        begun.ask(async |connection| connection.execute(how).await).await?;
         Ok(begun)
     }
 
-    pub fn connection(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("it is there until its end")
+    /// One question. What is not answered in time is not waited for, whatever becomes of it there: a firewall that forgets a connection, or a machine that is
+    /// gone, says nothing, and the writer would wait with everybody who waits for it.
+    pub async fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        if self.is_silent {
+            return Err(silence());
+        }
+        let connection = self.connection.as_mut().expect("it is there until its end");
+        timeout(self.patience, question(connection)).await.unwrap_or_else(|_| {
+            self.is_silent = true;
+            Err(silence())
+        })
     }
 
     /// `how`: COMMIT or ROLLBACK.
     pub async fn end(mut self, how: &'static str) -> Result<Kept, sqlx::Error> {
-        self.connection().execute(how).await?;
-        Ok(Kept::Postgres(self.0.take().expect("it is there until its end")))
+        self.ask(async |connection| connection.execute(how).await).await?;
+        Ok(Kept::Postgres(self.connection.take().expect("it is there until its end")))
     }
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
+        if let Some(connection) = &mut self.connection {
             connection.close_on_drop();
         }
     }
 }
 
-/// The same body over either database.
+/// The same question to either database; what it waits for stands in the body.
 macro_rules! on {
     ($which:ident, $subject:expr, $db:ident => $body:expr) => {
         match $subject {
             $crate::store::dialect::$which::Sqlite($db) => $body,
-            $crate::store::dialect::$which::Postgres($db) => $body,
+            $crate::store::dialect::$which::Postgres($db) => {
+                $crate::store::dialect::in_time($crate::store::dialect::READ_WITHIN, async { $body }).await
+            }
         }
     };
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in the store, as its callers need to know it.
 
+use super::passing;
 use crate::domain::decide::CannotHappen;
 use crate::domain::ids::ReferralId;
 use crate::domain::organisation::EndpointId;
@@ -94,7 +95,7 @@ pub enum OpenError {
     #[error("another bridge is running on {0}; stop it first, or give this one a store of its own")]
     InUse(String),
     #[error(
-        "the database {path} {}: it has come to {commits} commits, and the bridge that worked here had come to {reached} ({file} says so). It was put back from a backup, or another copy stands in its place. Deliveries that are open in it may have reached the records since, and notes written since are not in it. Put the newer database back, with its -wal beside it; or go on with this one by starting once with `ips-bridge serve --restored`: everything that would be sent is parked first, so that somebody looks before it goes again",
+        "the database {path} {}: it has come to {commits} commits, and the bridge that worked here had come to {reached} ({file} says so). It was put back from a backup, or another copy stands in its place. Deliveries that are open in it may have reached the records since, and notes written since are not in it. Put the newer database back, with its -wal beside it; or go on with this one, without any -wal or -shm that is not its own, by starting once with `ips-bridge serve --restored`: everything that would be sent is parked first, so that somebody looks before it goes again",
         if *is_another { "is not the one that was last worked on here" } else { "is older than what was done" }
     )]
     Older { path: String, file: String, is_another: bool, commits: i64, reached: i64 },
@@ -106,14 +107,27 @@ pub enum OpenError {
     Database(#[from] sqlx::Error),
     #[error("cannot bring the store's tables up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    #[error("cannot use the store's folder: {0}")]
+    #[error("cannot use the store's file, or its folder: {0}")]
     File(#[from] std::io::Error),
 }
 
 impl OpenError {
     /// Nothing is wrong with what was asked: the same may go well later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::InUse(_) | Self::Away { .. })
+        use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
+        match self {
+            Self::InUse(_) | Self::Away { .. } => true,
+            Self::Database(e) | Self::Migration(Execute(e) | ExecuteMigration(e, _)) => passing::database(e),
+            Self::File(e) => passing::io(e),
+            Self::UnknownScheme(_) | Self::Unsafe { .. } | Self::Migration(_) | Self::Older { .. } => false,
+        }
+    }
+}
+
+impl StoreError {
+    /// Nothing is wrong with what was asked: the same may go well later.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Inconsistent { .. })
     }
 }
 
@@ -127,14 +141,31 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(d) if matches!(d.code().as_deref(), Some("40001" | "40P01")) => {
                 Self::Conflict("a concurrent transaction".into())
             }
-            sqlx::Error::Database(d) => Self::Unavailable(format!("database error {}", d.code().unwrap_or_default())),
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => {
                 Self::Inconsistent { table: "a query", what: "a value of the wrong type".into() }
             }
-            // Only the kind: driver texts can quote values.
-            sqlx::Error::Io(io) => Self::Unavailable(io.kind().to_string()),
-            sqlx::Error::PoolTimedOut => Self::Unavailable("no connection came free in time".into()),
-            _ => Self::Unavailable("the connection failed".into()),
+            _ => Self::Unavailable(reason(&e)),
         }
+    }
+}
+
+/// Only its kind: driver texts can quote values.
+pub(super) fn reason(e: &sqlx::Error) -> String {
+    match e {
+        sqlx::Error::Database(d) => format!("database error {}", d.code().unwrap_or_default()),
+        sqlx::Error::Io(io) => io.kind().to_string(),
+        sqlx::Error::PoolTimedOut => "no connection came free in time".into(),
+        _ => "the connection failed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_of_a_commit_is_not_said_to_be_known() {
+        let said = StoreError::CommitUnknown(reason(&sqlx::Error::PoolTimedOut)).to_string();
+        assert!(!said.contains("nothing was stored") && said.contains("the same request id"), "{said}");
     }
 }

@@ -105,6 +105,8 @@ pub(super) async fn flush(
     if !lanes.is_empty() {
         let mut arguments = lanes.arguments();
         arguments.push(Argument::Int(micros(now)));
+        // PostgreSQL looks at its own clock for both.
+        arguments.push(Argument::Int(if postgres { 0 } else { view.now - view.lease_clock }));
         heads.run(&SET_HEADS, arguments);
     }
     let connection = commit(tx, vec![before.texts, group.texts, heads.texts], ending).await?;

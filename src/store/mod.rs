@@ -17,6 +17,7 @@ mod late;
 mod lock;
 mod news;
 mod open;
+pub mod passing;
 pub mod peek;
 mod puts;
 pub mod read;
@@ -31,12 +32,14 @@ mod scope;
 mod sources;
 pub mod write;
 mod writer;
+mod writing;
 
 pub use error::{OpenError, Refusal, StoreError, WriteError};
 pub use rulebook::{Full, Limits, NOT_A_TEAM, Rulebook, TrustRules};
 pub use scope::Scope;
+pub use writing::{Trouble, Writing};
 
-use crate::domain::ambient::{Clock, Entropy};
+use crate::domain::ambient::{Clock, Entropy, micros};
 use crate::domain::organisation::EndpointId;
 use crate::domain::policy::EndpointPolicy;
 use dialect::Pool;
@@ -45,6 +48,7 @@ use news::Alarms;
 use reached::Reached;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
 use writer::{Priority, Signals, Surroundings, Writer};
 
@@ -60,7 +64,12 @@ pub struct Settings {
     /// The database came back from a backup, and whoever starts the bridge knows: it is opened also where it is older than what was done, and
     /// [`Store::park_restored`] is to be called before anything is sent.
     pub restored: bool,
+    /// How long the writer waits for each answer of PostgreSQL: [`ANSWER_WITHIN`].
+    pub answer_within: Duration,
 }
+
+/// Longer than a batch may wait for those of other bridges (`lock_timeout`, 30 s): whoever says nothing for so long says nothing any more.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(45);
 
 /// The record. Cheap to clone.
 #[derive(Clone)]
@@ -102,6 +111,11 @@ impl Store {
             }
             _ => (None, 0),
         };
+        if settings.restored {
+            // Whoever watches may have come further than this record: a position from before must not be one that it comes to, or changes are passed over.
+            let now = micros(clock.now());
+            dialect::on!(Pool, &opened.writer, p => sqlx::query("UPDATE feed SET position = $1 WHERE position < $1").bind(now).execute(p).await.map(drop))?;
+        }
         let (position, open_deliveries) = read::feed(&opened.readers).await?;
         let lock = opened.lock.map(Arc::new);
         let signals = Arc::new(Signals {
@@ -111,6 +125,7 @@ impl Store {
             commits: AtomicI64::new(commits),
             full: Mutex::default(),
             alarms: Alarms::default(),
+            writing: Arc::default(),
             rules: RwLock::new(rules),
         });
         let around = Surroundings {
@@ -122,6 +137,7 @@ impl Store {
             signals: signals.clone(),
             max_batch: settings.group_commit_max.max(1),
             reached: reached.clone(),
+            patience: settings.answer_within,
             _lock: lock.clone(),
         };
         let (writer, end) = Writer::start(around)?;
@@ -162,6 +178,21 @@ impl Store {
     /// What a person had to be called for since the start, by endpoint and kind.
     pub fn alarms(&self) -> Vec<(EndpointId, &'static str, u64)> {
         self.signals.alarms.counted()
+    }
+
+    /// How writing goes, kept up to date.
+    pub fn writing(&self) -> Arc<Writing> {
+        self.signals.writing.clone()
+    }
+
+    /// Where there was no more room when it was last looked.
+    pub fn full(&self) -> Arc<Full> {
+        self.signals.full()
+    }
+
+    /// As many deliveries are open, over all endpoints, as there may be: new work is refused.
+    pub fn is_queue_full(&self) -> bool {
+        self.open_deliveries() >= self.rules().limits.max_open_deliveries
     }
 
     /// From now on new work is refused there; what was accepted goes on.

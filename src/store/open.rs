@@ -1,12 +1,14 @@
 //! Opening the record: the database by its URL, its tables, and the checks without which a commit would not be a promise.
 
-use super::dialect::{Pool, migration};
+use super::commit::sqlite_code;
+use super::dialect::{Pool, SAY_WITHIN, in_time, migration};
 use super::error::OpenError;
 use super::lock::{self, Held};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
+use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -64,7 +66,7 @@ pub(super) struct Opened {
 
 pub(super) async fn open(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     if url.starts_with("sqlite:") {
-        sqlite(url, read_connections).await
+        sqlite(url, read_connections).await.map_err(|e| explained(url, e))
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         postgres(url, read_connections).await
     } else {
@@ -135,6 +137,20 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     })
 }
 
+/// SQLite says only that it cannot open a file. The system says why: a folder stands there, or too many files are open.
+fn explained(url: &str, e: OpenError) -> OpenError {
+    // SQLITE_CANTOPEN
+    if !matches!(&e, OpenError::Database(e) if sqlite_code(e).is_some_and(|code| code & 255 == 14)) {
+        return e;
+    }
+    let path = SqliteConnectOptions::from_str(url).map(|options| options.get_filename().to_owned());
+    match path.map(|path| File::options().read(true).write(true).open(path)) {
+        Ok(Err(why)) => OpenError::File(why),
+        // Whatever it was has passed, or it was another file.
+        Ok(Ok(_)) | Err(_) => e,
+    }
+}
+
 async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
     let options = PgConnectOptions::from_str(url)?.application_name("ips-bridge").statement_cache_capacity(200);
     let mut first = reached(&options).await?;
@@ -160,7 +176,15 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
     first.close().await?;
     // Connected by the writer, on whose thread it is to be waited for.
     let writer = pool.connect_lazy_with(options.clone());
-    let readers = PgPoolOptions::new().max_connections(read_connections).connect_with(options).await?;
+    let readers = PgPoolOptions::new()
+        .max_connections(read_connections)
+        // A connection may be silent for ever, and sqlx would wait for it as long: when it is taken, and with its place taken when it is given back in the
+        // middle of a question.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(answers(connection)))
+        .after_release(|connection, _| Box::pin(answers(connection)))
+        .connect_with(options)
+        .await?;
     let ending = Arc::new(Notify::new());
     Ok(Opened {
         writer: Pool::Postgres(writer),
@@ -185,6 +209,11 @@ async fn reached(options: &PgConnectOptions) -> Result<PgConnection, OpenError> 
         }
         Ok(connected) => Ok(connected?),
     }
+}
+
+/// One that does not is closed, and another made.
+async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    Ok(in_time(SAY_WITHIN, connection.ping()).await.is_ok())
 }
 
 fn migrator(postgres: bool) -> Migrator {

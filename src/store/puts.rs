@@ -87,10 +87,10 @@ statement!(
      ON CONFLICT (endpoint_id, patient_id) DO UPDATE SET next_seq = excluded.next_seq, lease_token = excluded.lease_token, \
        lease_until = excluded.lease_until, delivery_id = excluded.delivery_id, moves_to = excluded.moves_to, moves_by = excluded.moves_by"
 );
-// $2: now. What backs off holds its lane; then the first that is released; where none is, whatever comes first in time.
+// $2: now; $3: how far the clock on the wall is ahead of that of leases, so that all lanes are due by one. What backs off holds its lane; then the first that is released; where none is, whatever comes first in time.
 statement!(
     SET_HEADS,
-    "UPDATE lane SET next_at = CASE WHEN lease_token IS NOT NULL THEN lease_until ELSE COALESCE( \
+    "UPDATE lane SET next_at = CASE WHEN lease_token IS NOT NULL THEN lease_until + $3 ELSE COALESCE( \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \
         ORDER BY d.lane_seq LIMIT 1), \
        (SELECT d.due_at FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'QUEUED' \

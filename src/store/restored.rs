@@ -1,11 +1,11 @@
-//! After an older record was put back: whatever would be sent by itself is parked first.
+//! After an older record was put back: whatever would be sent by itself is parked first, and of nothing it is said any more that it never went.
 
 use super::error::WriteError;
 use super::read::{DeliveryFilter, Page};
 use super::record::Actor;
 use super::write::{Call, Operate, Operation};
 use super::{Scope, Store};
-use crate::domain::delivery::State;
+use crate::domain::delivery::{Delivery, State};
 use std::sync::atomic::Ordering;
 
 /// In one commit.
@@ -16,7 +16,7 @@ const WHY: &str = "the record was put back from a backup, and the bridge was sta
 
 impl Store {
     /// Parks everything that is QUEUED, BACKING_OFF or SENDING, as of unknown outcome and with an audit row each; a person's retry is then that of
-    /// something that may have been received. How many there were. What was parked or received already stays as it is.
+    /// something that may have been received. So is that of what is PARKED, which keeps its reason. How many there were. What was received already stays as it is.
     ///
     /// Nothing may be sent meanwhile. Where it breaks off an ordinary start is refused on SQLite, and it is to be done again: it goes on where it ended.
     ///
@@ -24,16 +24,22 @@ impl Store {
     /// The store could not be read or written.
     pub async fn park_restored(&self) -> Result<usize, WriteError> {
         let scope = Scope::system();
-        let states = vec![State::Queued, State::BackingOff, State::Sending];
+        let states = vec![State::Queued, State::BackingOff, State::Sending, State::Parked];
         let filter = DeliveryFilter { states, ..DeliveryFilter::default() };
-        let (mut parked, mut page) = (0, Page { size: PART, after: None });
+        let (mut all, mut page) = (Vec::new(), Page { size: PART, after: None });
         loop {
             let found = self.deliveries(&scope, &filter, page).await?;
             let Some(last) = found.last() else { break };
             page.after = Some(last.id.0);
+            all.extend(found.iter().filter(|d| is_concerned(d)).map(|d| (d.created_at, d.lane_seq, d.id)));
+        }
+        // The oldest first: a version that is parked holds back the newer ones; the other way round it would give way to them, unasked.
+        all.sort_unstable();
+        let mut parked = 0;
+        for part in all.chunks(PART as usize) {
             let operate = Operate {
                 call: Call { actor: Actor::bridge(), scope: scope.clone(), request: None, trace: None },
-                deliveries: found.iter().map(|d| d.id).collect(),
+                deliveries: part.iter().map(|(_, _, id)| *id).collect(),
                 operation: Operation::ParkRestored,
                 reason: WHY.to_owned(),
                 // One that its chain has ended meanwhile needs nobody.
@@ -48,4 +54,10 @@ impl Store {
         }
         Ok(parked)
     }
+}
+
+/// What is parked already, and counts as possibly received, waits for a person as it is, unless it would go by itself once a name is known.
+fn is_concerned(d: &Delivery) -> bool {
+    let stays = d.may_have_been_received() && !d.waits_for_its_name_again();
+    d.state != State::Parked || !(stays || d.waits_for_a_name())
 }

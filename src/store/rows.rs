@@ -267,8 +267,10 @@ pub(super) struct View {
     pub opened: i64,
     /// As it was before the batch, once it is read.
     pub feed: Option<Feed>,
-    /// The database's clock on PostgreSQL, ours on SQLite: what leases and gates are judged by.
+    /// The database's clock on PostgreSQL, on SQLite ours that goes on evenly: what leases and gates are judged by.
     pub lease_clock: i64,
+    /// What the clock on the wall says: by which releases and back-offs are kept, and lanes are due.
+    pub now: i64,
 }
 
 /// What is kept of an endpoint's packs from now on.

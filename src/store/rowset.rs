@@ -191,7 +191,10 @@ where
             let rows = super::commit::read(connection, &sql, arguments, ending).await?;
             rows.iter().map(R::from_row).collect()
         }
-        Tx::Postgres(t) => bound!(sqlx::query_as(AssertSqlSafe(sql)), arguments).fetch_all(t.connection()).await,
+        Tx::Postgres(t) => {
+            let query = bound!(sqlx::query_as(AssertSqlSafe(sql)), arguments);
+            t.ask(async move |connection| query.fetch_all(connection).await).await
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::reached::{Noting, Reached};
 use super::recent::{Feed, Recent};
 use super::rows::{Keys, View};
 use super::rulebook::{Full, Rulebook};
+use super::writing::Writing;
 use super::{Ended, WriterEnd, batch, commit, flush};
 use crate::domain::ambient::micros;
 use crate::domain::ambient::{Clock, Entropy};
@@ -22,6 +23,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Something to write. `decide` must look at everything before it changes the view's first row: a write that fails leaves no trace.
@@ -117,6 +119,8 @@ pub(super) struct Signals {
     pub full: Mutex<Arc<Full>>,
     /// Counted since the start.
     pub alarms: Alarms,
+    /// How writing goes.
+    pub writing: Arc<Writing>,
     /// What the trusts decided; an endpoint's part changes with its pack.
     pub rules: RwLock<Arc<Rulebook>>,
 }
@@ -148,6 +152,8 @@ pub(super) struct Surroundings {
     pub signals: Arc<Signals>,
     /// Writes taken together at most.
     pub max_batch: usize,
+    /// For each answer of PostgreSQL.
+    pub patience: Duration,
     /// The file beside SQLite's that says how far it has come.
     pub reached: Option<Arc<Reached>>,
     /// SQLite's locks: nobody else opens the record before the last queued write is in it.
@@ -285,6 +291,7 @@ async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<
     match result {
         Ok(()) => answer_all(batch, &Ok(())),
         Err(Failed::Away(e) | Failed::AtCommit(e)) => {
+            around.signals.writing.failed(around.clock.now());
             // Also a refusal may stand on something being new that nobody has looked for.
             batch.iter_mut().for_each(|write| write.forget());
             answer_all(batch, &Err(e));
@@ -302,11 +309,19 @@ async fn one_by_one(around: &Surroundings, recent: &mut Recent, mut batch: Vec<B
         let mut alone = [write];
         match alone_until_decided(around, recent, &mut alone).await {
             Ok(()) => answer_all(alone, &Ok(())),
-            Err(Failed::Before(e) | Failed::AtCommit(e)) => answer_all(alone, &Err(e)),
+            Err(Failed::Before(e) | Failed::AtCommit(e)) => {
+                if matches!(e, StoreError::Unavailable(_) | StoreError::CommitUnknown(_)) {
+                    around.signals.writing.failed(around.clock.now());
+                }
+                answer_all(alone, &Err(e));
+            }
             // Everything was read, so it cannot be.
             Err(Failed::Repeated) => answer_all(alone, &Err(StoreError::Conflict("what was taken for new".into()))),
             // The others need not each find out for themselves that nobody is there.
-            Err(Failed::Away(e)) => return answer_all(alone.into_iter().chain(waiting), &Err(e)),
+            Err(Failed::Away(e)) => {
+                around.signals.writing.failed(around.clock.now());
+                return answer_all(alone.into_iter().chain(waiting), &Err(e));
+            }
         }
     }
 }
@@ -341,7 +356,10 @@ async fn try_batch(
     batch: &mut [Box<dyn Queued>],
     take_for_new: bool,
 ) -> Result<(), Failed> {
+    let writing = &around.signals.writing;
+    writing.began(around.clock.now());
     let result = decide_and_commit(around, recent, batch, take_for_new).await;
+    writing.ended();
     // Where something was not new nothing was written: on SQLite what is remembered is so still.
     if matches!(&result, Err(e) if !matches!(e, Failed::Repeated)) {
         recent.forget_all();
@@ -355,7 +373,7 @@ async fn decide_and_commit(
     batch: &mut [Box<dyn Queued>],
     take_for_new: bool,
 ) -> Result<(), Failed> {
-    let mut tx = begin(&around.pool, recent).await.map_err(|e| Failed::Away(e.into()))?;
+    let mut tx = begin(around, recent).await.map_err(|e| Failed::Away(e.into()))?;
     let (mut view, feed) = match read_needs(&mut tx, around, recent, batch, take_for_new).await {
         Ok(read) => read,
         Err(e) => {
@@ -404,6 +422,7 @@ async fn decide_and_commit(
     let after = match flush::flush(tx, &view, feed, ctx.now, &around.ending).await {
         Ok((after, connection)) => {
             recent.connection = Some(connection);
+            around.signals.writing.committed();
             after
         }
         Err(e) => {
@@ -456,6 +475,7 @@ async fn read_needs(
             // Nobody else writes there.
             feed: recent.feed.filter(|_| alone),
             lease_clock: micros(around.clock.steady()),
+            now: micros(around.clock.now()),
             may_take_for_new: take_for_new,
             ..View::default()
         };
@@ -493,14 +513,14 @@ async fn read_needs(
 /// Waits until no other batch is being written. On SQLite there is none: nobody else writes. On PostgreSQL this makes the bridges' batches follow one another: each is decided
 /// against everything the one before it committed, so there is no lock order to keep and no row that appears between two reads. Their commits
 /// had to queue for the feed's row anyway.
-async fn begin(pool: &Pool, recent: &mut Recent) -> Result<Tx, sqlx::Error> {
-    match begin_once(pool, recent.connection.take()).await {
+async fn begin(around: &Surroundings, recent: &mut Recent) -> Result<Tx, sqlx::Error> {
+    match begin_once(around, recent.connection.take()).await {
         Ok(tx) => Ok(tx),
         Err(e @ sqlx::Error::PoolTimedOut) => Err(e),
         // The connection was from before the database went away: the next one is new. Which record it finds there, and how much of it, nobody knows.
         Err(_) => {
             recent.forget_all();
-            begin_once(pool, None).await
+            begin_once(around, None).await
         }
     }
 }
@@ -508,11 +528,12 @@ async fn begin(pool: &Pool, recent: &mut Recent) -> Result<Tx, sqlx::Error> {
 /// READ COMMITTED, whatever the database's default: what is read after the wait for one's turn is read as of then.
 const ONE_AFTER_ANOTHER: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7305172)";
 
-async fn begin_once(pool: &Pool, kept: Option<Kept>) -> Result<Tx, sqlx::Error> {
-    Ok(match (pool, kept) {
-        (_, Some(Kept::Sqlite(connection))) => Tx::Sqlite(connection),
-        (_, Some(Kept::Postgres(connection))) => Tx::Postgres(Begun::begin(connection, ONE_AFTER_ANOTHER).await?),
-        (Pool::Sqlite(pool), None) => Tx::Sqlite(pool.acquire().await?),
-        (Pool::Postgres(pool), None) => Tx::Postgres(Begun::begin(pool.acquire().await?, ONE_AFTER_ANOTHER).await?),
-    })
+async fn begin_once(around: &Surroundings, kept: Option<Kept>) -> Result<Tx, sqlx::Error> {
+    let connection = match (&around.pool, kept) {
+        (_, Some(Kept::Sqlite(connection))) => return Ok(Tx::Sqlite(connection)),
+        (Pool::Sqlite(pool), None) => return Ok(Tx::Sqlite(pool.acquire().await?)),
+        (_, Some(Kept::Postgres(connection))) => connection,
+        (Pool::Postgres(pool), None) => pool.acquire().await?,
+    };
+    Ok(Tx::Postgres(Begun::begin(connection, ONE_AFTER_ANOTHER, around.patience).await?))
 }

@@ -269,6 +269,30 @@ async fn what_was_written_while_the_clock_was_ahead_does_not_wait_for_that_time(
     }
 }
 
+/// A machine whose clock is set, or that was stopped for a while.
+#[tokio::test]
+async fn a_clock_that_is_set_ends_no_lease_and_makes_nothing_late() {
+    const HOUR: i64 = 3_600_000_000;
+    for step in [8 * HOUR, -HOUR] {
+        for store in stores() {
+            let bridge = Bridge::start_on(&store.url).await;
+            let referral = bridge.referral().await;
+            let one = bridge.note(&referral.id, "One.").await.deliveries.remove(0).id;
+            let claimed = bridge.claim().await;
+            assert_eq!(claimed.len(), 1);
+            bridge.clock.step(step);
+            assert!(bridge.claim().await.is_empty(), "{step}: it is on its way");
+            let settled = bridge.settle(&claimed[0], Outcome::Positive).await;
+            assert_eq!((settled.id.to_string(), settled.state.word()), (one, "FILED"));
+            // The next one is due when it is written, whatever was before.
+            let two = bridge.note(&referral.id, "Two.").await.deliveries.remove(0).id;
+            let sent = bridge.send_all(Outcome::Positive).await;
+            assert_eq!(sent.iter().map(|d| d.id.to_string()).collect::<Vec<_>>(), [two], "{step}");
+            bridge.end().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_backfill_sends_what_todays_routes_would_and_nothing_twice() {
     for store in stores() {

@@ -69,6 +69,7 @@ fn delivery(state: State) -> Delivery {
         record_place: None,
         sent_to: None,
         release_at: None,
+        was_ahead: false,
         next_attempt_at: None,
         created_at: Timestamp::UNIX_EPOCH,
         accepted_at: None,

@@ -259,6 +259,7 @@ pub async fn open_store(url: &str, clock: &Arc<SetClock>, rules: Arc<Rulebook>) 
         read_connections: 4,
         group_commit_max: 100,
         restored: false,
+        answer_within: ips_bridge::store::ANSWER_WITHIN,
     };
     Store::open(&settings, rules, clock.clone(), Arc::new(Seeded::new(7))).await.expect("the store opens")
 }

@@ -616,7 +616,9 @@ async fn what_was_written_for_tests_never_goes_live() {
                 running.stop().await;
                 assert!(!used, "what was written for tests goes into the live record");
             }
-            Err(refused) => assert!(used && refused.to_string().contains("it was a test endpoint"), "{refused}"),
+            Err(refused) => {
+                assert!(used && refused.to_string().contains("was for tests and config calls it live"), "{refused}")
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ mod cli_demo;
 mod cli_inbound;
 mod cli_operate;
 mod cli_serve;
+mod cli_serve_finds;
 mod config_example;
 mod config_faults;
 mod document_interop;

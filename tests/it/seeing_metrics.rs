@@ -7,6 +7,7 @@ use ips_bridge::app::metrics::{Metrics, Watched, WatchedCertificate, WatchedEndp
 use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::delivery::State;
 use ips_bridge::inbound::receive;
+use ips_bridge::store::Full;
 use ips_bridge::transport::tls::{CertificateFacts, CertificateRole};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -190,6 +191,58 @@ async fn the_silence_of_a_feed_is_counted_and_its_messages_by_what_became_of_the
     }
 }
 
+#[tokio::test]
+async fn that_new_notes_are_refused_for_want_of_room_shows_by_where() {
+    let store = stores().next().expect("SQLite");
+    let tweaks = Tweaks { without_outbox: true, ..Tweaks::default() };
+    let metrics = Metrics::new(watched(), tweaks.clock.clone());
+    let bridge = Bridge::start(&store.url, free_addr(), tweaks).await;
+    let shown = async || {
+        metrics.read(&bridge.store).await.unwrap();
+        let text = metrics.text();
+        ["disk", "endpoint", "queue"].map(|why| value(&text, &format!("ips_bridge_refusing{{why=\"{why}\"}}")).unwrap())
+    };
+    assert_eq!(shown().await, [0.0, 0.0, 0.0]);
+    bridge.store.set_full(Full { disk: true, ..Full::default() });
+    assert_eq!(shown().await, [1.0, 0.0, 0.0]);
+    bridge.store.set_full(Full { endpoints: [(endpoint_id(), 7)].into(), ..Full::default() });
+    assert_eq!(shown().await, [0.0, 1.0, 0.0]);
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_bridge_that_cannot_write_is_not_ready_and_its_failures_are_counted() {
+    let store = stores().next().expect("SQLite");
+    let clock = Arc::new(SetClock::at("2026-03-02T09:30:00Z"));
+    let tweaks = Tweaks { clock: clock.clone(), without_outbox: true, ..Tweaks::default() };
+    let bridge = Bridge::start(&store.url, free_addr(), tweaks).await;
+    bridge.write_note("Met at the library.").await;
+    let metrics = Metrics::new(watched(), clock.clone());
+    metrics.read(&bridge.store).await.unwrap();
+    assert_eq!(metrics.trouble(), None);
+    assert_eq!(value(&metrics.text(), "ips_bridge_store_write_age_seconds"), Some(0.0));
+
+    let (fill, empty) = super::store::raw::no_room_in("audit", &store.url);
+    for statement in fill {
+        super::store::raw::execute(&store.url, &statement).await;
+    }
+    let pause = |paused| ips_bridge::store::write::SetPaused {
+        call: bridge.call(),
+        endpoint: endpoint_id(),
+        trust: super::support::bridge::trust(),
+        paused,
+        reason: "upgrade".into(),
+    };
+    assert!(bridge.store.set_paused(pause(true)).await.is_err());
+    assert!(metrics.trouble().is_some_and(|t| t.contains("could not be written")), "{:?}", metrics.trouble());
+    assert_eq!(value(&metrics.text(), "ips_bridge_store_write_failures_total"), Some(1.0));
+    super::store::raw::execute(&store.url, &empty).await;
+    bridge.store.set_paused(pause(true)).await.unwrap();
+    assert_eq!(metrics.trouble(), None, "something was written since");
+    assert_eq!(value(&metrics.text(), "ips_bridge_store_write_failures_total"), Some(1.0));
+    bridge.stop().await;
+}
+
 fn referral_message(control_id: &str, team: &str) -> Vec<u8> {
     format!(
         "MSH|^~\\&|EPR|RZ9|IPSBRIDGE|RZ9|20260302093000||REF^I12|{control_id}|T|2.4\rRF1||R||||{control_id}^EPR\rPRD|RP|Test^Ann^^^Dr\r\
@@ -234,7 +287,8 @@ fn every_measure_is_ours_by_name_and_labelled_by_nothing_that_could_be_a_person(
         for label in labels.split(',').filter(|l| !l.is_empty()) {
             let name = label.split('=').next().unwrap();
             assert!(
-                ["endpoint", "verdict", "answer", "state", "gate", "role", "name", "version", "le"].contains(&name),
+                ["endpoint", "verdict", "answer", "state", "gate", "role", "name", "version", "why", "le"]
+                    .contains(&name),
                 "{line}"
             );
         }

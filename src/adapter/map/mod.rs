@@ -166,6 +166,8 @@ pub fn written_at(message: &Message, around: &Around<'_>) -> Vec<Timestamp> {
         let first = field.repeats().next()?;
         Part(1, None).read(&first).into_value().map(std::borrow::Cow::into_owned)
     });
+    // Of a day alone nobody knows what was before it and what after.
+    let said = said.filter(|text| !time::is_day_alone(text.trim()));
     said.filter_map(|text| time::instant(text.trim(), around).ok()).collect()
 }
 

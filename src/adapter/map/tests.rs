@@ -581,6 +581,8 @@ fn an_event_of_a_day_is_no_newer_than_what_was_written_down_later_that_day() {
     assert_eq!(of("20260303", "20260303093000"), json!("2026-03-03T09:30:00Z"));
     assert_eq!(of("20260302", "20260303093000"), json!("2026-03-02T23:59:59.999999999Z"));
     assert_eq!(of("20260303100000", "20260303093000"), json!("2026-03-03T10:00:00Z"));
+    // Recorded on a day, too: then when the message was made.
+    assert_eq!(of("20260303", "20260303"), json!("2026-03-03T08:15:00Z"));
 }
 
 #[test]

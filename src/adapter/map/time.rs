@@ -52,7 +52,7 @@ pub(super) fn latest_then(text: &str, around: &Around<'_>) -> Result<Timestamp, 
     Ok(around.written_at.iter().copied().find(|at| (start..end).contains(at)).unwrap_or(end))
 }
 
-fn is_day_alone(text: &str) -> bool {
+pub(super) fn is_day_alone(text: &str) -> bool {
     text.len() == 8 || text.len() == 10 && text.contains('-')
 }
 

@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn every_code_has_one_twin() {
         both_ways::<State>(7);
-        both_ways::<ParkReason>(21);
+        both_ways::<ParkReason>(22);
         both_ways::<WaitingFor>(4);
         both_ways::<EvidenceKind>(5);
         both_ways::<EntryKind>(3);
@@ -68,7 +68,7 @@ mod tests {
     /// The code in logs, timelines and SQL is the contract's, without its prefix.
     #[test]
     fn a_park_reason_is_spelt_as_in_the_contract() {
-        for number in 1..=20 {
+        for number in 1..=22 {
             let ours = ParkReason::from_wire(number).expect("known").expect("not unspecified");
             let theirs = v1::ParkReason::try_from(number).expect("known").as_str_name();
             assert_eq!(format!("PARK_REASON_{}", ours.code()), theirs);

@@ -46,7 +46,25 @@ pub async fn get_endpoint_status(
     for (id, trust) in &unserved {
         endpoints.push(status_of_unserved(&c, id, trust).await?);
     }
-    Ok(v1::GetEndpointStatusResponse { endpoints })
+    Ok(v1::GetEndpointStatusResponse { endpoints, bridge_troubles: troubles(&c) })
+}
+
+/// What an operator has to know of the bridge itself: its callers are refused, and every endpoint looks well.
+fn troubles(c: &Caller) -> Vec<String> {
+    let store = c.store();
+    let mut troubles = Vec::new();
+    if store.full().disk {
+        troubles
+            .push("new notes are refused: the store's disk has less room than limits.min_free_disk_bytes".to_owned());
+    }
+    if store.is_queue_full() {
+        let open = store.open_deliveries();
+        troubles.push(format!(
+            "new notes are refused: {open} deliveries are open, and limits.max_open_deliveries allows no more"
+        ));
+    }
+    troubles.extend(store.writing().trouble(c.now).map(|t| t.sentence().to_owned()));
+    troubles
 }
 
 /// Endpoints that config does not have and at which something waits: nobody would see it otherwise.
@@ -132,6 +150,7 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         inbound_ignored_last_day: ignored.collect(),
         pack: Some(in_use(facts, state.pack.as_ref())),
         inbound_parked: count(inbound.waiting),
+        full: c.store().full().endpoints.contains_key(&facts.id),
         ..v1::EndpointStatus::default()
     };
     with_waits(c, &facts.id, told).await

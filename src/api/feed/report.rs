@@ -165,7 +165,7 @@ async fn spoken_of(c: &Caller, said: &Statement) -> Result<Delivery, Error> {
         Named::ControlId(id) => c.store().delivery_of_control_id(&c.scope, &said.endpoint, id).await?,
         Named::Document(id) => c.store().deliveries_of_documents(&c.scope, &said.endpoint, [*id]).await?.pop(),
     };
-    found.filter(|d| d.attempts > 0).ok_or_else(|| Error::not_found("document"))
+    found.filter(|d| d.may_have_gone()).ok_or_else(|| Error::not_found("document"))
 }
 
 /// The statement is written first, whichever bridge has the message in hand; then the stream it was handed out on need wait no longer.

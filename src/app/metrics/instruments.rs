@@ -60,6 +60,10 @@ pub struct Instruments {
     pub store_read_age: Gauge,
     pub store_stale: IntGauge,
     pub store_read_failures: IntCounter,
+    pub store_write_failures: IntCounter,
+    pub store_write_age: Gauge,
+    pub refusing: IntGaugeVec,
+    pub log_lines_lost: IntCounter,
 }
 
 /// A name and help of ours are fixed here, so none of them can be wrong or there twice.
@@ -174,6 +178,33 @@ impl Instruments {
                 IntCounter::with_opts(opts(
                     "store_read_failures_total",
                     "Times the store could not be read for its measures.",
+                )),
+            ),
+            store_write_failures: kept(
+                &r,
+                IntCounter::with_opts(opts(
+                    "store_write_failures_total",
+                    "Times something could not be written to the store since the start.",
+                )),
+            ),
+            store_write_age: kept(
+                &r,
+                Gauge::with_opts(opts(
+                    "store_write_age_seconds",
+                    "How long what is being written to the store has been in hand; 0 when nothing is.",
+                )),
+            ),
+            refusing: int_gauges(
+                &r,
+                "refusing",
+                "1 while new notes are refused for want of room, by where: the store's disk, all open deliveries (queue), or those of an endpoint.",
+                &["why"],
+            ),
+            log_lines_lost: kept(
+                &r,
+                IntCounter::with_opts(opts(
+                    "log_lines_lost_total",
+                    "Log lines since the start that nobody took in time.",
                 )),
             ),
             registry: r,

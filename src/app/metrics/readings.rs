@@ -1,11 +1,11 @@
 //! What the store was found to hold, and when. Read in rounds beside the scrapes.
 
 use super::instruments::INBOUND_STATES;
-use super::{Metrics, STALE_AFTER, WatchedEndpoint, inbound_word, seconds};
+use super::{Metrics, STALE_AFTER, WatchedEndpoint, inbound_word, raise, seconds};
 use crate::domain::organisation::EndpointId;
 use crate::store::read::EndpointCounts;
 use crate::store::record::{EndpointState, InboundState};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Writing};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Readings {
     pub read_at: Option<Timestamp>,
     pub open_deliveries: i64,
     pub endpoints: HashMap<EndpointId, Reading>,
+    /// Looked at when it is asked for: the writer keeps it up to date.
+    pub writing: Option<Arc<Writing>>,
     inbound: HashMap<(EndpointId, &'static str), Counted>,
     started_at: Timestamp,
 }
@@ -47,7 +49,14 @@ struct Counted {
 
 impl Readings {
     pub fn none(started_at: Timestamp) -> Self {
-        Self { read_at: None, open_deliveries: 0, endpoints: HashMap::new(), inbound: HashMap::new(), started_at }
+        Self {
+            read_at: None,
+            open_deliveries: 0,
+            endpoints: HashMap::new(),
+            writing: None,
+            inbound: HashMap::new(),
+            started_at,
+        }
     }
 
     pub fn is_stale(&self, now: Timestamp) -> bool {
@@ -83,6 +92,14 @@ impl Metrics {
     /// # Errors
     /// The store could not be read; what was read before stays.
     pub async fn read(&self, store: &Store) -> Result<(), StoreError> {
+        // First what need not be asked of a store that may not answer.
+        self.readings().writing.get_or_insert_with(|| store.writing());
+        let full = store.full();
+        for (why, refuses) in
+            [("disk", full.disk), ("queue", store.is_queue_full()), ("endpoint", !full.endpoints.is_empty())]
+        {
+            self.instruments.refusing.with_label_values(&[why]).set(i64::from(refuses));
+        }
         let ids: Vec<EndpointId> = self.watched.endpoints.iter().map(|e| e.id.clone()).collect();
         let mut states = store.endpoint_states(&ids).await?;
         let mut endpoints = HashMap::new();
@@ -96,8 +113,7 @@ impl Metrics {
             endpoints.insert(watched.id.clone(), Reading { counts, state, last_inbound });
         }
         for (endpoint, kind, count) in store.alarms() {
-            let counter = self.instruments.alarms.with_label_values(&[endpoint.as_str(), kind]);
-            counter.inc_by(count.saturating_sub(counter.get()));
+            raise(&self.instruments.alarms.with_label_values(&[endpoint.as_str(), kind]), count);
         }
         let mut readings = self.readings();
         readings.endpoints = endpoints;

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 /// For answers under way at a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Answers until `stop`: `/metrics` for Prometheus; `/healthz`, 200 while the process lives; `/readyz`, 200 while `ready` holds and the store
-/// was read lately, else 503. No answer waits for the store.
+/// Answers until `stop`: `/metrics` for Prometheus; `/healthz`, 200 while the process lives; `/readyz`, 200 while `ready` holds, the store
+/// was read lately, and what was written last was, else 503. No answer waits for the store.
 ///
 /// # Errors
 /// The listener failed.
@@ -29,7 +29,7 @@ pub async fn serve(
     let routes = Router::new()
         .route("/metrics", get(async move || ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], shown.text())))
         .route("/healthz", get(async || "live\n"))
-        .route("/readyz", get(async move || readiness(*ready.borrow(), metrics.is_fresh())));
+        .route("/readyz", get(async move || readiness(*ready.borrow(), metrics.trouble())));
     let server = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {
         served = server => served,
@@ -37,10 +37,10 @@ pub async fn serve(
     }
 }
 
-fn readiness(ready: bool, fresh: bool) -> impl IntoResponse {
-    match (ready, fresh) {
-        (true, true) => (StatusCode::OK, "ready\n"),
-        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the store could not be read lately\n"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or stopping\n"),
+fn readiness(ready: bool, trouble: Option<&str>) -> impl IntoResponse {
+    match (ready, trouble) {
+        (true, None) => (StatusCode::OK, "ready\n".to_owned()),
+        (true, Some(trouble)) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or stopping\n".to_owned()),
     }
 }

@@ -42,7 +42,7 @@ pub async fn begin(
     store: &Store,
     ambient: &Ambient,
 ) -> Result<Vec<Begun>, StartError> {
-    let mut chosen = choose(config, folder, store).await.map_err(StartError::all)?;
+    let mut chosen = choose(config, folder, store).await?;
     let of = |endpoint: &Endpoint| {
         let chosen = chosen.get(&endpoint.id).ok_or_else(|| vec!["has no pack".to_owned()])?;
         Ok((chosen.pack.clone(), chosen.seen))
@@ -68,7 +68,9 @@ impl Keeper {
             }
             Err(WriteError::Refused(Refusal::PackChanged { .. })) => self.catch_up(slot).await,
             Err(e) => {
-                return Err(StartError::one(format!("endpoint {}: its pack could not be recorded: {e}", endpoint.id)));
+                let may_pass = matches!(&e, WriteError::Store(e) if e.may_pass());
+                let what = format!("endpoint {}: its pack could not be recorded: {e}", endpoint.id);
+                return Err(StartError { may_pass, ..StartError::one(what) });
             }
         }
         Ok(())
@@ -79,9 +81,9 @@ async fn choose(
     config: &Config,
     folder: &PackFolder,
     store: &Store,
-) -> Result<BTreeMap<EndpointId, Chosen>, Vec<String>> {
+) -> Result<BTreeMap<EndpointId, Chosen>, StartError> {
     let ids: Vec<EndpointId> = config.endpoints.iter().map(|e| e.id.clone()).collect();
-    let states = store.endpoint_states(&ids).await.map_err(|e| vec![e.to_string()])?;
+    let states = store.endpoint_states(&ids).await?;
     let (mut chosen, mut faults) = (BTreeMap::new(), Vec::new());
     for endpoint in &config.endpoints {
         let Some(trust) = config.trust(&endpoint.trust) else { continue };
@@ -92,7 +94,7 @@ async fn choose(
             Err(list) => faults.extend(list.into_iter().map(|f| format!("endpoint {}: {f}", endpoint.id))),
         }
     }
-    if faults.is_empty() { Ok(chosen) } else { Err(faults) }
+    if faults.is_empty() { Ok(chosen) } else { Err(StartError::all(faults)) }
 }
 
 async fn one(

@@ -31,7 +31,7 @@ pub(super) fn weigh(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) 
 /// Wherever else it stands, it stands in the record of somebody else as well.
 fn elsewhere(d: &mut Delivery, code: &str) -> Option<String> {
     match d.state {
-        _ if d.attempts == 0 => None,
+        _ if !d.may_have_gone() => None,
         State::Filed => Some(park(d, ParkReason::FilingContradicted, code)),
         State::Parked if d.park.as_ref().is_some_and(|p| p.reason == ParkReason::Misfiled) => None,
         State::Cancelled => {
@@ -146,7 +146,7 @@ pub(super) fn earlier_confirmed(d: &mut Delivery, verdict: &Verdict) -> Option<S
 fn has_it(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict) -> Option<String> {
     let known = [ParkReason::FilingContradicted, ParkReason::MayAlreadyBeFiled];
     match d.state {
-        _ if d.attempts == 0 => None,
+        _ if !d.may_have_gone() => None,
         State::Filed => None,
         State::Sending if !overtakes(d, policy, verdict) => None,
         State::Parked if d.park.as_ref().is_some_and(|p| known.contains(&p.reason)) => None,

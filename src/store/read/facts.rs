@@ -53,18 +53,27 @@ impl Store {
         mut see: impl FnMut(T) + Send,
     ) -> Result<(), StoreError> {
         let sql = statement.for_pool(&self.readers);
-        on!(Pool, &self.readers, p => {
+        let mut unread = None;
+        let told: Result<(), sqlx::Error> = on!(Pool, &self.readers, p => {
             let mut rows = sqlx::query_as::<_, (String,)>(sql).bind(trust.as_str()).fetch(p);
             let mut read = 0;
             while let Some((payload,)) = rows.try_next().await? {
-                see(parse(&payload, table)?);
+                match parse(&payload, table) {
+                    Ok(row) => see(row),
+                    Err(e) => {
+                        unread = Some(e);
+                        break;
+                    }
+                }
                 read += 1;
                 if read % IN_A_ROW == 0 {
                     tokio::task::yield_now().await;
                 }
             }
+            Ok(())
         });
-        Ok(())
+        told?;
+        unread.map_or(Ok(()), Err)
     }
 }
 

@@ -22,7 +22,7 @@ statement!(
 /// looked for all the time).
 const LONG_DUE: &str = "SELECT d.created_at, d.id FROM delivery d \
      WHERE d.endpoint_id = $1 AND d.state NOT IN ('FILED', 'CANCELLED') AND d.created_at < $2 AND d.due_at < $2 \
-       AND (SELECT COUNT(*) FROM lane l WHERE l.endpoint_id = d.endpoint_id AND l.patient_id = d.patient_id AND l.lease_until > {due} - 300000000) = 0";
+       AND (SELECT COUNT(*) FROM lane l WHERE l.endpoint_id = d.endpoint_id AND l.patient_id = d.patient_id AND l.lease_token IS NOT NULL AND l.next_at > {due} - 300000000) = 0";
 // Counted, not NOT EXISTS: a planner that makes a join of that may read the other side whole for the few rows that are wanted.
 statement!(
     QUEUED_UNEXPLAINED,

@@ -223,6 +223,7 @@ fn add(
         record_place: None,
         sent_to: None,
         release_at: accepting.release_at,
+        was_ahead: false,
         next_attempt_at: None,
         created_at: ctx.now,
         accepted_at: None,

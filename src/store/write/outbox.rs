@@ -134,9 +134,9 @@ impl Write for Claim {
             }
             // The endpoint was another trust's when it was accepted: what is of one trust never goes into the record of another.
             if !serves(ctx, &self.endpoint, &delivery.trust) {
-                if !asks {
-                    happen(view, ctx, &delivery, &Happened::Unserved, "bridge")?;
-                }
+                // Nor is the record of another asked about it.
+                let happened = if asks { Happened::NoLongerAsked } else { Happened::Unserved };
+                happen(view, ctx, &delivery, &happened, "bridge")?;
                 continue;
             }
             let (Some(entry), Some(patient), Some(referral)) = (

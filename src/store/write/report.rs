@@ -76,7 +76,7 @@ impl Write for Report {
     fn decide(&mut self, view: &mut View, ctx: &Ctx<'_>) -> Result<Reported, WriteError> {
         let delivery = self.delivery.and_then(|id| view.deliveries.get(&id)).filter(|d| d.endpoint == self.endpoint);
         // Nobody can speak of a document that never left.
-        let Some(before) = delivery.filter(|d| d.attempts > 0).cloned() else {
+        let Some(before) = delivery.filter(|d| d.may_have_gone()).cloned() else {
             view.replies.push(Reply { unmatched: true, delivery_id: None, ..self.reply.clone() });
             return Ok(Reported::Unmatched);
         };
@@ -137,7 +137,7 @@ pub struct Reconcile {
 impl Reconcile {
     fn seen<'v>(&self, view: &'v View, document: &InList) -> Option<&'v Delivery> {
         view.deliveries.get(&document.delivery).filter(|d| {
-            d.endpoint == self.endpoint && self.call.scope.has_endpoint(&d.trust, &d.endpoint) && d.attempts > 0
+            d.endpoint == self.endpoint && self.call.scope.has_endpoint(&d.trust, &d.endpoint) && d.may_have_gone()
         })
     }
 

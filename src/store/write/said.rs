@@ -58,7 +58,7 @@ impl Write for Said {
             d.endpoint == self.endpoint
                 && self.call.scope.has_endpoint(&d.trust, &d.endpoint)
                 // Nobody can speak of a document that never left.
-                && d.attempts > 0
+                && d.may_have_gone()
                 && (self.control_id.is_none() || answered.and_then(|r| view.renderings.get(&r)).is_some_and(|r| r.delivery_id == d.id))
         });
         let before = seen.ok_or(Refusal::NotFound("document"))?.clone();
@@ -112,7 +112,8 @@ impl Said {
     /// A withdrawal that went bears the id of the document it takes back: by that id nobody can tell which of the two is meant.
     fn names_one(&self, view: &View, d: &Delivery) -> Result<(), Refusal> {
         let chain = view.chain(d.subject.uuid(), &self.endpoint);
-        let taken_back = |o: &Delivery| o.lane_seq > d.lane_seq && o.action == EntryAction::Withdraw && o.attempts > 0;
+        let taken_back =
+            |o: &Delivery| o.lane_seq > d.lane_seq && o.action == EntryAction::Withdraw && o.may_have_gone();
         if self.control_id.is_none() && chain.iter().any(taken_back) {
             let what = "the document was withdrawn, and its id may mean the withdrawal too; say by control_id which message you speak of";
             return Err(Refusal::WrongState(what.into()));

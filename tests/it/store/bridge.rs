@@ -68,7 +68,13 @@ pub enum Sent {
 }
 
 pub fn settings(url: &str) -> Settings {
-    Settings { url: url.into(), read_connections: 4, group_commit_max: 256, restored: false }
+    Settings {
+        url: url.into(),
+        read_connections: 4,
+        group_commit_max: 256,
+        restored: false,
+        answer_within: ips_bridge::store::ANSWER_WITHIN,
+    }
 }
 
 impl Bridge {

@@ -27,6 +27,7 @@ mod restored;
 mod rules;
 mod said;
 mod scope;
+mod silence;
 mod texts;
 mod trouble;
 mod waits;

@@ -6,28 +6,42 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A clock that stands still until a test moves it.
-pub struct SetClock(AtomicI64);
+pub struct SetClock {
+    at: AtomicI64,
+    /// How far it was set without any time going by.
+    stepped: AtomicI64,
+}
 
 impl SetClock {
     /// Standing at an instant written as RFC 3339: `SetClock::at("2026-03-02T09:30:00Z")`.
     pub fn at(instant: &str) -> Self {
-        Self(AtomicI64::new(micros(instant.parse().expect("an instant in RFC 3339"))))
+        let at = AtomicI64::new(micros(instant.parse().expect("an instant in RFC 3339")));
+        Self { at, stepped: AtomicI64::new(0) }
     }
 
     /// Backwards is allowed: real clocks do that too.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(micros(now), Ordering::SeqCst);
+        self.at.store(micros(now), Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock on the wall: nothing lasts longer for it.
+    pub fn step(&self, micros: i64) {
+        self.stepped.fetch_add(micros, Ordering::SeqCst);
     }
 
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_micros()).expect("a test's step fits 292,000 years");
-        self.0.fetch_add(by, Ordering::SeqCst);
+        self.at.fetch_add(by, Ordering::SeqCst);
     }
 }
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
-        from_micros(self.0.load(Ordering::SeqCst))
+        from_micros(self.at.load(Ordering::SeqCst) + self.stepped.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Timestamp {
+        from_micros(self.at.load(Ordering::SeqCst))
     }
 }
 

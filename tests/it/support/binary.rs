@@ -62,11 +62,20 @@ pub struct Serving {
 impl Serving {
     /// One trust RZ9, one endpoint `rz9-epr` at this address.
     pub async fn start(epr: SocketAddr) -> Self {
-        Self::start_under(&[], epr).await
+        Self::start_with(&[], epr, |_| {}).await
     }
 
     /// Started by another program, which becomes it: `["nohup"]`.
     pub async fn start_under(starter: &[&str], epr: SocketAddr) -> Self {
+        Self::start_with(starter, epr, |_| {}).await
+    }
+
+    /// The same as [`Self::start`], with whatever `change` does to the command line.
+    pub async fn start_as(epr: SocketAddr, change: impl FnOnce(&mut Command)) -> Self {
+        Self::start_with(&[], epr, change).await
+    }
+
+    async fn start_with(starter: &[&str], epr: SocketAddr, change: impl FnOnce(&mut Command)) -> Self {
         let (grpc, inbound, folder) = (free_addr(), free_addr(), temp_dir());
         let config = folder.path().join("bridge.toml");
         let store = folder.path().join("record.db");
@@ -82,7 +91,9 @@ impl Serving {
                 command
             }
         };
-        let child = command.arg(&config).stdout(Stdio::null()).stderr(log).spawn().expect("our binary starts");
+        command.arg(&config).stdout(Stdio::null()).stderr(log);
+        change(&mut command);
+        let child = command.spawn().expect("our binary starts");
         let serving = Self { child, grpc, inbound, folder };
         let url = serving.url();
         wait_until(Duration::from_secs(20), "the bridge to answer", async || {
@@ -103,6 +114,16 @@ impl Serving {
     /// Runs a command against it.
     pub fn run(&self, args: &[&str]) -> Ended {
         Ended::of(ips_bridge(args).env("IPS_BRIDGE_SERVER", self.url()).output().expect("our binary starts"))
+    }
+
+    /// The record's URL, for a look behind the bridge's back.
+    pub fn store(&self) -> String {
+        format!("sqlite://{}", self.folder.path().join("record.db").display())
+    }
+
+    /// Its pipes and its id.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     /// SIGTERM, and how it ended.

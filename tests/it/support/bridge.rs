@@ -177,8 +177,13 @@ impl Bridge {
     /// endpoint's worker.
     pub async fn start(url: &str, far_end: SocketAddr, tweaks: Tweaks) -> Self {
         let rules = Arc::new(rulebook(&tweaks));
-        let store_settings =
-            Settings { url: url.to_owned(), read_connections: 4, group_commit_max: 256, restored: false };
+        let store_settings = Settings {
+            url: url.to_owned(),
+            read_connections: 4,
+            group_commit_max: 256,
+            restored: false,
+            answer_within: ips_bridge::store::ANSWER_WITHIN,
+        };
         let (store, writer) = Store::open(&store_settings, rules.clone(), tweaks.clock.clone(), tweaks.entropy.clone())
             .await
             .expect("the test's store opens");
