@@ -3,8 +3,9 @@
 use super::*;
 use crate::support::{Seeded, SetClock, TestStore, temp_dir, wait_until};
 use ips_bridge::domain::delivery::{ParkReason, State};
-use ips_bridge::store::write::Operation;
-use ips_bridge::store::{OpenError, Refusal, Settings, Store, WriteError, WriterEnd};
+use ips_bridge::store::record::{Actor, Raw};
+use ips_bridge::store::write::{Call, InList, Operation, Reconcile};
+use ips_bridge::store::{OpenError, Refusal, Scope, Settings, Store, WriteError, WriterEnd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -250,6 +251,30 @@ async fn a_withdrawal_and_what_it_withdraws_come_back_together() {
         assert_eq!(bridge.state(written.delivery()).await, "CANCELLED");
         assert_eq!(bridge.parked(withdrawal).await, Some(ParkReason::OutcomeUnknown));
         bridge.check_columns().await;
+        bridge.close().await;
+    }
+}
+
+/// Its own record never tried it, and the far end has it: the one that was lost had sent it.
+#[tokio::test]
+async fn what_a_restored_record_never_sent_is_filed_by_a_list_that_has_it() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let of = bridge.episode().await;
+        let written = bridge.write(&of, "First.").await.delivery();
+        bridge.close().await;
+        let bridge = Bridge::with(&restored(&test.url), rulebook()).await;
+        bridge.store.park_restored().await.unwrap();
+        let write = Reconcile {
+            call: Call { actor: Actor::bridge(), scope: Scope::system(), request: None, trace: None },
+            trust: rx9(),
+            endpoint: epr(),
+            documents: vec![InList { delivery: written, record_id: None, row: Raw(b"x".to_vec()) }],
+            source: "list.csv".into(),
+        };
+        bridge.store.reconcile(write).await.unwrap();
+        let now = bridge.delivery(written).await;
+        assert_eq!((now.state.word(), now.attempts), ("FILED", 0));
         bridge.close().await;
     }
 }
