@@ -85,7 +85,8 @@ impl Metrics {
             i.open_deliveries.set(readings.open_deliveries);
             if let Some(writing) = &readings.writing {
                 raise(&i.store_write_failures, writing.failures());
-                i.store_write_age.set(writing.in_hand(now).map_or(0.0, |age| age.as_secs_f64().max(0.0)));
+                i.store_write_age
+                    .set(writing.in_hand(self.clock.steady()).map_or(0.0, |age| age.as_secs_f64().max(0.0)));
             }
             raise(&i.log_lines_lost, telemetry::lines_lost());
             for endpoint in &self.watched.endpoints {
@@ -110,7 +111,7 @@ impl Metrics {
         if readings.is_stale(now) {
             return Some("the store could not be read lately");
         }
-        readings.writing.as_ref()?.trouble(now).map(Trouble::sentence)
+        readings.writing.as_ref()?.trouble(self.clock.steady()).map(Trouble::sentence)
     }
 
     fn show(&self, endpoint: &WatchedEndpoint, reading: &Reading, now: Timestamp) {

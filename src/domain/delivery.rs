@@ -314,7 +314,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// Clocks that are less apart are in step: nothing is late by more for it.
-const AHEAD: Duration = Duration::from_secs(60);
+pub const IN_STEP: Duration = Duration::from_secs(60);
 
 impl Delivery {
     pub fn kind(&self) -> EntryKind {
@@ -366,7 +366,7 @@ impl Delivery {
     /// is wrong with it. `longest` is the longest wait between two tries.
     pub fn put_right(&self, now: Timestamp, longest: Duration) -> Option<Self> {
         let mut right = self.clone();
-        if !self.was_ahead && self.created_at > later(now, AHEAD) {
+        if !self.was_ahead && self.created_at > later(now, IN_STEP) {
             // The author's time to take it back begins anew, once.
             let own = self.release_at.map_or(jiff::SignedDuration::ZERO, |at| at.duration_since(self.created_at));
             right.release_at = Some(now.checked_add(own).unwrap_or(now));

@@ -4,7 +4,6 @@
 use crate::domain::organisation::EndpointId;
 use crate::store::Store;
 use crate::store::write::Claim;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -12,18 +11,9 @@ use tokio_util::sync::CancellationToken;
 /// Another bridge over the same database may still have been sending when this one started.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Looks at once and each minute until `stop`; sends nothing. `retired`: as config lists them. One that config does not even list is looked at too: a
-/// person may have put something back to wait there.
-pub async fn settle_retired(store: Store, retired: Vec<EndpointId>, stop: CancellationToken) {
+/// Looks at once and each minute until `stop`; sends nothing. Only at what config lists: what it merely lacks another bridge, which reads a newer one, may serve.
+pub async fn settle_retired(store: Store, endpoints: Vec<EndpointId>, stop: CancellationToken) {
     loop {
-        let waiting = store.endpoints_with_waiting().await.unwrap_or_else(|e| {
-            tracing::warn!(reason = %e, "where something waits could not be looked for; trying again in a minute");
-            Vec::new()
-        });
-        let served = store.rules();
-        let unlisted = waiting.iter().filter_map(|(id, _)| EndpointId::parse(id).ok());
-        let unlisted = unlisted.filter(|id| !served.policies.contains_key(id));
-        let endpoints: BTreeSet<EndpointId> = retired.iter().cloned().chain(unlisted).collect();
         for endpoint in &endpoints {
             let claim = Claim { endpoint: endpoint.clone(), limit: 0, lease: EVERY, config: Arc::default() };
             if let Err(e) = store.claim(claim).await {

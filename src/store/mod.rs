@@ -114,7 +114,9 @@ impl Store {
         if settings.restored {
             // Whoever watches may have come further than this record: a position from before must not be one that it comes to, or changes are passed over.
             let now = micros(clock.now());
-            dialect::on!(Pool, &opened.writer, p => sqlx::query("UPDATE feed SET position = $1 WHERE position < $1").bind(now).execute(p).await.map(drop))?;
+            // On PostgreSQL the writer's connection is made by the writer, on its own thread; on SQLite readers may not write.
+            let pool = if opened.file.is_some() { &opened.writer } else { &opened.readers };
+            dialect::on!(Pool, pool, p => sqlx::query("UPDATE feed SET position = $1 WHERE position < $1").bind(now).execute(p).await.map(drop))?;
         }
         let (position, open_deliveries) = read::feed(&opened.readers).await?;
         let lock = opened.lock.map(Arc::new);

@@ -31,7 +31,7 @@ impl Store {
             let found = self.deliveries(&scope, &filter, page).await?;
             let Some(last) = found.last() else { break };
             page.after = Some(last.id.0);
-            all.extend(found.iter().filter(|d| is_concerned(d)).map(|d| (d.created_at, d.lane_seq, d.id)));
+            all.extend(found.iter().filter(|d| is_concerned(d)).map(|d| (d.lane_seq, d.created_at, d.id)));
         }
         // The oldest first: a version that is parked holds back the newer ones; the other way round it would give way to them, unasked.
         all.sort_unstable();

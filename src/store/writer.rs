@@ -291,7 +291,7 @@ async fn write_batch(around: &Surroundings, recent: &mut Recent, mut batch: Vec<
     match result {
         Ok(()) => answer_all(batch, &Ok(())),
         Err(Failed::Away(e) | Failed::AtCommit(e)) => {
-            around.signals.writing.failed(around.clock.now());
+            around.signals.writing.failed(around.clock.steady());
             // Also a refusal may stand on something being new that nobody has looked for.
             batch.iter_mut().for_each(|write| write.forget());
             answer_all(batch, &Err(e));
@@ -311,7 +311,7 @@ async fn one_by_one(around: &Surroundings, recent: &mut Recent, mut batch: Vec<B
             Ok(()) => answer_all(alone, &Ok(())),
             Err(Failed::Before(e) | Failed::AtCommit(e)) => {
                 if matches!(e, StoreError::Unavailable(_) | StoreError::CommitUnknown(_)) {
-                    around.signals.writing.failed(around.clock.now());
+                    around.signals.writing.failed(around.clock.steady());
                 }
                 answer_all(alone, &Err(e));
             }
@@ -319,7 +319,7 @@ async fn one_by_one(around: &Surroundings, recent: &mut Recent, mut batch: Vec<B
             Err(Failed::Repeated) => answer_all(alone, &Err(StoreError::Conflict("what was taken for new".into()))),
             // The others need not each find out for themselves that nobody is there.
             Err(Failed::Away(e)) => {
-                around.signals.writing.failed(around.clock.now());
+                around.signals.writing.failed(around.clock.steady());
                 return answer_all(alone.into_iter().chain(waiting), &Err(e));
             }
         }
@@ -357,7 +357,7 @@ async fn try_batch(
     take_for_new: bool,
 ) -> Result<(), Failed> {
     let writing = &around.signals.writing;
-    writing.began(around.clock.now());
+    writing.began(around.clock.steady());
     let result = decide_and_commit(around, recent, batch, take_for_new).await;
     writing.ended();
     // Where something was not new nothing was written: on SQLite what is remembered is so still.

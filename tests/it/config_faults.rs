@@ -587,7 +587,7 @@ fn what_comes_back_has_a_box_of_its_own_for_each_endpoint() {
     };
     let folder = |id: &str, path: &str, results: &str| {
         format!(
-            "[[endpoint]]\nid = \"{}\"\ntrust = \"RX9\"\nadapter = \"document-folder\"\npack = \"document-folder@0.2.0\"\ntransport = \"folder\"\n\
+            "[[endpoint]]\nid = \"{}\"\ntrust = \"RX9\"\nadapter = \"document-folder\"\npack = \"document-folder@0.2.1\"\ntransport = \"folder\"\n\
              environment = \"test\"\nfiled_by = \"vendor_report\"\nacknowledged_by = \"record\"\nafter_unknown = \"park\"\n\
              max_unknown_resends = 0\ncontrol_id_prefix = \"{id}\"\nname = \"EPR\"\n[endpoint.folder]\npath = \"{path}\"\nresults = \"{results}\"\n",
             id.to_ascii_lowercase()

@@ -1,6 +1,6 @@
 //! What config no longer has: an endpoint, or a trust. Nothing of it waits unseen, and nothing of one trust goes into the record of another.
 
-use crate::e2e_support::{Bridge, Stage, endpoint, epr, nobody, shown};
+use crate::e2e_support::{Bridge, Stage, endpoint, epr, nobody, request_id, shown};
 use ips_bridge::wire::v1;
 use v1::DeliveryState as State;
 use v1::ParkReason as Reason;
@@ -35,6 +35,17 @@ async fn what_is_for_a_retired_endpoint_waits_for_a_person_and_is_seen() {
     let request = v1::GetEndpointStatusRequest::default();
     let all = client.deliveries().get_endpoint_status(request).await.expect("answered").into_inner().endpoints;
     assert_eq!(all.iter().map(|e| e.endpoint_id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
+    // To put it back to wait there would hide it again.
+    let retry = v1::RetryDeliveriesRequest {
+        request_id: request_id(),
+        selection: Some(v1::DeliverySelection { delivery_ids: vec![withdrawal.id.clone()], ..Default::default() }),
+        reason: "try".into(),
+        dry_run: false,
+        acknowledge_may_be_in_record: true,
+    };
+    let told = client.deliveries().retry_deliveries(retry).await.expect("answered").into_inner();
+    assert_eq!((told.retried, told.not_retried[0].reason()), (0, v1::ErrorReason::WrongState));
+    assert!(told.not_retried[0].why.contains("put the endpoint back first"), "{}", told.not_retried[0].why);
     let alarms = bridge.store().alarms();
     assert!(
         alarms.iter().any(|(e, kind, n)| e.as_str() == "old" && *kind == "withdrawal_waits" && *n == 1),

@@ -63,7 +63,7 @@ fn troubles(c: &Caller) -> Vec<String> {
             "new notes are refused: {open} deliveries are open, and limits.max_open_deliveries allows no more"
         ));
     }
-    troubles.extend(store.writing().trouble(c.now).map(|t| t.sentence().to_owned()));
+    troubles.extend(store.writing().trouble(c.edge.clock.steady()).map(|t| t.sentence().to_owned()));
     troubles
 }
 

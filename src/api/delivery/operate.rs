@@ -14,7 +14,7 @@ use crate::domain::rule::Violations;
 use crate::domain::text::Private;
 use crate::store::Refusal;
 use crate::store::record::{Answer, RequestKey};
-use crate::store::write::{NotDone, NotDoneKind, Operate, Operation};
+use crate::store::write::{NotDone, NotDoneKind, Operate, Operation, unserved};
 use crate::wire::{count, v1};
 use std::sync::Arc;
 
@@ -218,6 +218,10 @@ async fn single<Q: Changing>(
 /// Asks the one decision, as the write would, and keeps nothing of what it says.
 fn could(c: &Caller, delivery: &Delivery, operation: &Operation) -> Result<(), Refusal> {
     let why = Private::default();
+    let sends_again = matches!(operation, Operation::Retry { .. } | Operation::Rerender { .. });
+    if sends_again && c.rules.policies.get(&delivery.endpoint).is_none_or(|policy| policy.trust != delivery.trust) {
+        return Err(unserved());
+    }
     let happened = match *operation {
         Operation::Retry { may_be_in_record_acknowledged } => Happened::Retried { may_be_in_record_acknowledged },
         Operation::Rerender { may_be_in_record_acknowledged } => {

@@ -30,7 +30,7 @@ pub use gate::{Feeling, Knock};
 pub use in_force::PutInForce;
 pub use inbound::{MakeReply, Receive, Received, ReceivedReferral, Reprocess, TakenForNew};
 pub use note::{ReplaceNote, WithdrawNote, WriteNote, WrittenNote};
-pub use operate::{Backfill, NotDone, NotDoneKind, Operate, Operation, SetPaused};
+pub use operate::{Backfill, NotDone, NotDoneKind, Operate, Operation, SetPaused, unserved};
 pub use outbox::{Begin, BeginWith, Begun, Claim, Claimed, Late, Seen, Settle};
 pub use outcome::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 pub use packs::{ChangePack, PackChange};

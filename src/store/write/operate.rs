@@ -98,6 +98,10 @@ impl Operate {
             .ok_or(Refusal::NotFound("delivery"))
     }
 
+    fn sends_again(&self) -> bool {
+        matches!(self.operation, Operation::Retry { .. } | Operation::Rerender { .. })
+    }
+
     fn happened(&self, view: &View, ctx: &Ctx<'_>, id: DeliveryId) -> (Happened, &'static str) {
         match &self.operation {
             Operation::Retry { may_be_in_record_acknowledged: ack } => {
@@ -133,6 +137,11 @@ impl Operate {
     }
 }
 
+/// It would wait where nobody ever looks.
+pub fn unserved() -> Refusal {
+    Refusal::WrongState("nothing is sent to its endpoint: config does not have it for this trust; put the endpoint back first, or see to it in the record by hand and cancel".into())
+}
+
 impl Write for Operate {
     type Answer = Answered;
 
@@ -156,8 +165,11 @@ impl Write for Operate {
         let mut single = serde_json::Value::Null;
         for id in self.deliveries.clone() {
             let (happened, action) = self.happened(view, ctx, id);
-            let result =
-                self.seen(view, id).cloned().and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
+            let seen = self.seen(view, id).cloned().and_then(|d| match self.sends_again() {
+                true if !accept::serves(ctx, &d.endpoint, &d.trust) => Err(unserved()),
+                _ => Ok(d),
+            });
+            let result = seen.and_then(|d| happen(view, ctx, &d, &happened, &self.call.actor.principal));
             match result {
                 Ok(d) => {
                     let about = About {
