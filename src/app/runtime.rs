@@ -42,6 +42,10 @@ mod tests {
 
     #[test]
     fn as_many_files_may_be_open_as_the_system_allows() {
+        // Where both are the same there would be nothing to see.
+        let limit = getrlimit(Resource::Nofile);
+        let fewer = limit.maximum.map(|most| most - 1);
+        setrlimit(Resource::Nofile, Rlimit { current: fewer, ..limit }).expect("less is always allowed");
         raise_open_files();
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);

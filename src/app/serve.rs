@@ -239,7 +239,7 @@ async fn wired(
     let ignored: Vec<(EndpointId, Duration)> = config.endpoints.iter().filter(|e| e.listens()).map(of).collect();
     let retention = config.limits.request_id_retention;
     let all = config.endpoints.iter().map(|e| e.id.clone()).collect();
-    parts.spawn(put_right(store.clone(), clock.clone(), all, stop.clone()));
+    parts.spawn(outbox::put_right(store.clone(), clock.clone(), all, stop.clone()));
     parts.spawn(housekeeping(store.clone(), clock, retention, ignored, stop.clone()));
     ready.send_replace(true);
     Ok(move |writer| Running {
@@ -546,27 +546,6 @@ fn folders(ready: &Ready, store: &Store, clock: &Arc<dyn Clock>) -> Option<Folde
         settle_time: inbox.settle_time,
         max_file_bytes: inbox.max_file_bytes,
     })
-}
-
-/// Looks at once, and then every minute, for what was written while the machine's clock was ahead.
-async fn put_right(store: Store, clock: Arc<dyn Clock>, endpoints: Vec<EndpointId>, stop: CancellationToken) {
-    loop {
-        for endpoint in &endpoints {
-            match store.put_right(endpoint, clock.now()).await {
-                Ok(0) => {}
-                Ok(deliveries) => {
-                    tracing::warn!(%endpoint, deliveries, "the machine's clock was ahead when these were written or tried; they no longer wait for that time. Keep the clock in step (NTP)");
-                }
-                Err(e) => {
-                    tracing::debug!(%endpoint, reason = %e, "what a clock that was ahead keeps waiting could not be looked for");
-                }
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(60)) => {}
-        }
-    }
 }
 
 /// Forgets what need not be remembered any longer, once an hour.

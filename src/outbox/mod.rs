@@ -8,6 +8,7 @@
 //!
 //! No transaction is open while bytes move. Before `begin` nothing can have been received; after it, everything may have been.
 
+mod ahead;
 mod answered;
 mod ask;
 mod judge;
@@ -22,6 +23,7 @@ mod wait;
 mod ways;
 mod worker;
 
+pub use ahead::put_right;
 pub use answered::Answered;
 pub use ask::{Question, ReadBack};
 pub use look_up::TIME_MAX as LOOK_UP_TIME_MAX;

@@ -1,9 +1,9 @@
-//! What would wait and nobody would know of it: because a clock was ahead when it was written, or because nobody sends there any more.
+//! What a clock that was ahead would keep waiting: found, and put right.
 
 use super::Store;
 use super::dialect::{on, statement};
 use super::error::{StoreError, WriteError};
-use super::write::{ParkUnserved, PutRight};
+use super::write::PutRight;
 use super::writer::Priority;
 use crate::domain::ambient::micros;
 use crate::domain::decide::later;
@@ -26,11 +26,6 @@ statement!(
      UNION SELECT id FROM delivery WHERE endpoint_id = $1 AND state = 'BACKING_OFF' AND state NOT IN ('FILED', 'CANCELLED') AND due_at > $3 AND id > $5 ORDER BY id LIMIT $4"
 );
 
-statement!(
-    WAITING,
-    "SELECT id FROM delivery WHERE endpoint_id = $1 AND state IN ('QUEUED', 'BACKING_OFF') AND state NOT IN ('FILED', 'CANCELLED') LIMIT $2"
-);
-
 impl Store {
     /// Deliveries at `endpoint` that came, or back off, at a time that is yet to come by the clock of `now`, and how many were put right.
     pub async fn put_right(&self, endpoint: &EndpointId, now: Timestamp) -> Result<u64, WriteError> {
@@ -44,21 +39,6 @@ impl Store {
             after = *last;
             let deliveries = found.into_iter().map(DeliveryId).collect();
             count += self.writer.write(PutRight { deliveries, longest: LONGEST_WAIT }, Priority::Settle).await?;
-        }
-    }
-
-    /// Puts in front of a person whatever waits to be sent to `endpoint`, which config does not have; what it does have stays as it is. How many there were.
-    pub async fn park_unserved(&self, endpoint: &EndpointId) -> Result<u64, WriteError> {
-        let mut parked = 0;
-        loop {
-            let sql = WAITING.for_pool(&self.readers);
-            let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(PART).fetch_all(p).await)
-                .map_err(StoreError::from)?;
-            let deliveries = found.into_iter().map(DeliveryId).collect();
-            match self.writer.write(ParkUnserved { deliveries }, Priority::Settle).await? {
-                0 => return Ok(parked),
-                n => parked += n,
-            }
         }
     }
 }

@@ -30,6 +30,7 @@ mod rowset;
 mod rulebook;
 mod scope;
 mod sources;
+mod unserved;
 pub mod write;
 mod writer;
 mod writing;

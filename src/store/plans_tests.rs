@@ -2,7 +2,7 @@
 
 use super::dialect::{Sql, Statement, migration};
 use super::read::{deliveries, documents, endpoints, entries, facts, inbound, patients, referrals, waits};
-use super::{ahead, forget, puts, sources};
+use super::{ahead, forget, puts, sources, unserved};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 const TABLES: [&str; 11] = [
@@ -68,7 +68,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         puts::FORGET_IGNORED;
         forget::OLD_REQUESTS;
         ahead::AHEAD ["delivery_open"];
-        ahead::WAITING ["delivery_open"];
+        unserved::WAITING ["delivery_open"];
         forget::OLD_IGNORED ["inbound_by_state"];
         puts::SET_HEADS ["delivery_ready", "delivery_asks"];
         puts::PUT_LANES;

@@ -18,6 +18,17 @@ use v1::ParkReason as Reason;
 struct Packs(TempDir);
 
 impl Packs {
+    /// The same, with evidence that lets a live endpoint work with it.
+    fn tested() -> Self {
+        let packs = Self::new();
+        packs.change(
+            "tiny/adapter.toml",
+            "status  = \"draft\"",
+            "status = \"tested\"\nevidence = \"the trust's acceptance test of 2 March 2026\"",
+        );
+        packs
+    }
+
     fn new() -> Self {
         let packs = Self(temp_dir());
         packs.write("tiny", scaffold::from_template("tiny"));
@@ -480,12 +491,7 @@ async fn another_bridge_on_the_same_record_works_with_what_this_one_activated() 
 #[tokio::test]
 async fn a_live_endpoint_starts_with_what_was_activated_whatever_was_saved_and_only_with_a_pack_that_passes_its_check()
 {
-    let packs = Packs::new();
-    packs.change(
-        "tiny/adapter.toml",
-        "status  = \"draft\"",
-        "status = \"tested\"\nevidence = \"the trust's acceptance test of 2 March 2026\"",
-    );
+    let packs = Packs::tested();
     let own = "environment = \"live\"\npack = \"tiny@0.1.0\"";
     let mut stage = Stage::sqlite([with("tiny", crate::e2e_support::nobody(), own)]);
     stage.packs(packs.0.path().to_owned());
@@ -515,12 +521,7 @@ async fn a_live_endpoint_starts_with_what_was_activated_whatever_was_saved_and_o
 /// Config asks for a setting that what is active does not have.
 #[tokio::test]
 async fn where_what_is_active_cannot_be_used_any_more_a_live_endpoint_takes_the_folders_pack_only_by_its_new_version() {
-    let packs = Packs::new();
-    packs.change(
-        "tiny/adapter.toml",
-        "status  = \"draft\"",
-        "status = \"tested\"\nevidence = \"the trust's acceptance test of 2 March 2026\"",
-    );
+    let packs = Packs::tested();
     packs.bless("tiny");
     let own = "environment = \"live\"\npack = \"tiny@0.1.0\"";
     let mut stage = Stage::sqlite([with("tiny", crate::e2e_support::nobody(), own)]);
@@ -592,12 +593,7 @@ fn the_packs_of_these_tests_pass_their_check() {
 
 #[tokio::test]
 async fn what_was_written_for_tests_never_goes_live() {
-    let packs = Packs::new();
-    packs.change(
-        "tiny/adapter.toml",
-        "status  = \"draft\"",
-        "status = \"tested\"\nevidence = \"the trust's acceptance test of 2 March 2026\"",
-    );
+    let packs = Packs::tested();
     packs.bless("tiny");
     let tiny = || with("tiny", crate::e2e_support::nobody(), "");
     for used in [false, true] {

@@ -12,6 +12,7 @@ use crate::adapter::form::request;
 use crate::domain::organisation::{EndpointId, OdsCode};
 use crate::domain::policy::Environment;
 use crate::domain::rule::Violations;
+use crate::store::read::{EndpointCounts, InboundCounts};
 use crate::store::record::{EndpointState, Gate};
 use crate::store::write::SetPaused;
 use crate::wire::{count, v1};
@@ -88,6 +89,15 @@ async fn status_of_unserved(c: &Caller, id: &EndpointId, trust: &OdsCode) -> Res
         name: "retired".to_owned(),
         gate: Gate::Closed.wire(),
         closed_because: NO_SUCH_ENDPOINT.to_owned(),
+        ..counted(&counts, inbound)
+    };
+    with_waits(c, id, told).await
+}
+
+/// What is the same to tell whether or not anything is sent there.
+fn counted(counts: &EndpointCounts, inbound: InboundCounts) -> v1::EndpointStatus {
+    let ignored = inbound.ignored.into_iter().map(|(rule, n)| v1::IgnoredMessages { rule, count: count(n) });
+    v1::EndpointStatus {
         queued: count(counts.queued),
         sending: count(counts.sending),
         backing_off: count(counts.backing_off),
@@ -98,10 +108,10 @@ async fn status_of_unserved(c: &Caller, id: &EndpointId, trust: &OdsCode) -> Res
         oldest_unfiled_at: counts.oldest_unfiled.map(Into::into),
         inbound_applied_last_day: count(inbound.applied),
         inbound_parked_last_day: count(inbound.parked),
+        inbound_ignored_last_day: ignored.collect(),
         inbound_parked: count(inbound.waiting),
         ..v1::EndpointStatus::default()
-    };
-    with_waits(c, id, told).await
+    }
 }
 
 async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus, Error> {
@@ -110,7 +120,6 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
     let state = states.into_iter().next().unwrap_or_else(|| EndpointState::new(facts.id.clone()));
     let counts = c.store().endpoint_counts(&facts.id, ago(DAY), ago(facts.evidence_overdue_after)).await?;
     let inbound = c.store().inbound_counts(&facts.id, ago(DAY)).await?;
-    let ignored = inbound.ignored.into_iter().map(|(rule, n)| v1::IgnoredMessages { rule, count: count(n) });
     let paused = state.paused.as_ref();
     // Where the EPR pulls from us, nothing goes while it does not: the endpoint is as good as closed.
     let nobody = facts.feed.as_ref().is_some_and(|f| !f.is_attached());
@@ -135,23 +144,11 @@ async fn status(c: &Caller, facts: &EndpointFacts) -> Result<v1::EndpointStatus,
         paused_by: paused.map(|p| p.by.clone()).unwrap_or_default(),
         paused_because: paused.map(|p| p.why.0.clone()).unwrap_or_default(),
         in_maintenance: (facts.in_maintenance)(c.now),
-        queued: count(counts.queued),
-        sending: count(counts.sending),
-        backing_off: count(counts.backing_off),
-        accepted: count(counts.accepted),
-        parked: count(counts.parked),
-        filed_last_day: count(counts.filed_since),
-        written_last_day: count(counts.written_since),
-        oldest_unfiled_at: counts.oldest_unfiled.map(Into::into),
         evidence_overdue: count(counts.overdue),
         filed_by: facts.filed_by.clone(),
-        inbound_applied_last_day: count(inbound.applied),
-        inbound_parked_last_day: count(inbound.parked),
-        inbound_ignored_last_day: ignored.collect(),
         pack: Some(in_use(facts, state.pack.as_ref())),
-        inbound_parked: count(inbound.waiting),
         full: c.store().full().endpoints.contains_key(&facts.id),
-        ..v1::EndpointStatus::default()
+        ..counted(&counts, inbound)
     };
     with_waits(c, &facts.id, told).await
 }
