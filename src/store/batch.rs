@@ -294,16 +294,15 @@ impl Question {
         });
         self.of(&sources::ENDPOINTS, &keys.endpoints, |set, endpoint| set.key(endpoint.as_str().into()));
         for (endpoint, limit) in &keys.claims {
-            let (sources, limit): (&[(&Statement, bool)], u32) = match limit {
-                0 => (&[(&sources::LEFT_BEHIND, false)], LEFT_BEHIND_MAX),
-                _ => {
-                    (&[(&sources::CLAIMABLE, true), (&sources::DUE_LANES, false), (&sources::DUE_CHAINS, true)], *limit)
-                }
+            let left_behind = *limit == 0;
+            let (sources, limit): (&[&Statement], u32) = match left_behind {
+                true => (&[&sources::LEFT_BEHIND], LEFT_BEHIND_MAX),
+                false => (&[&sources::CLAIMABLE, &sources::DUE_LANES, &sources::DUE_CHAINS], *limit),
             };
-            for (source, has_heads) in sources {
+            for source in sources {
                 let mut arguments = vec![Argument::Text(endpoint.as_str().to_owned()), Argument::Int(i64::from(limit))];
-                // PostgreSQL takes no parameter that a statement does not use, and looks at its own clock for the rest.
-                if *has_heads || !self.postgres {
+                // PostgreSQL takes no parameter that a statement does not use, and judges leases by its own clock alone.
+                if !(self.postgres && left_behind) {
                     arguments.push(Argument::Int(now));
                 }
                 self.ask(source, arguments);

@@ -127,6 +127,7 @@ pub(super) use on;
 /// * `{5:heap}`, `{5:heap_text}` – the bytes, or the text, at the place in the heap `$2` that columns 5 and 6 tell ([`super::rowset`])
 /// * `{none:uuid}` – nothing, of that type
 /// * `{clock}` – the database's clock where bridges share it, else nothing; `{due}` – the same clock, else the time in `$3`
+/// * `{is_due}` – that a lane is: its head by the bridge's own time in `$3`, a lease's end by `{due}`
 /// * `{bytes_none}` – no bytes
 /// * `{came}` – by what requests are in the order they came
 /// * `INSERT{all}` – on SQLite a row that cannot be inserted takes the whole transaction back, and SQLite says at once that it has
@@ -154,6 +155,7 @@ impl Sql {
             .replace("{among}", "IN (")
             .replace("{end}", ")")
             .replace("{clock}", "NULL")
+            .replace("{is_due}", "next_at <= $3")
             .replace("{due}", "$3")
             .replace("{all}", " OR ROLLBACK")
             .replace("{came}", "rowid")
@@ -165,6 +167,11 @@ impl Sql {
             .replace("{end}", "))")
             .replace("{texts}", "(SELECT value FROM json_array_elements_text($1::json))")
             .replace("{rows}", "jsonb_array_elements($1::jsonb) AS r")
+            // The later of the two is where the index is left; what is there too early by its own clock is passed over.
+            .replace(
+                "{is_due}",
+                "next_at <= GREATEST($3, {due}) AND next_at <= CASE WHEN lease_token IS NULL THEN $3 ELSE {due} END",
+            )
             // A query of its own, so that it is asked once and an index can be entered with the answer.
             .replace("{due}", "(SELECT {clock})")
             .replace("{clock}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")

@@ -275,9 +275,9 @@ source!(
     t1 = "endpoint_id",
     u1 = "patient_id"
 );
-/// `$1` the endpoint, `$2` lanes at most: those whose heads may be sent, the longest due first. A sum, because SQLite looks into a limit that is a
+/// `$1` the endpoint, `$2` lanes at most, `$3` the bridge's own time: those whose heads may be sent, the longest due first. A sum, because SQLite looks into a limit that is a
 /// parameter and nothing else, and plans the whole statement anew whenever that is another number.
-const DUE: &str = "endpoint_id = $1 AND next_at <= {due} ORDER BY next_at LIMIT $2 + 0";
+const DUE: &str = "endpoint_id = $1 AND {is_due} ORDER BY next_at LIMIT $2 + 0";
 /// The delivery that goes first in a `lane`, by the bridge's own time in `$3`: what waits for its release is in nobody's way.
 const HEAD: &str = "COALESCE( \
        (SELECT d.id FROM delivery d WHERE d.endpoint_id = lane.endpoint_id AND d.patient_id = lane.patient_id AND d.blocked = 0 AND d.state = 'BACKING_OFF' \

@@ -319,6 +319,23 @@ async fn on_postgresql_the_databases_clock_ends_a_lease_not_a_bridges() {
 }
 
 #[tokio::test]
+async fn what_a_bridge_that_is_ahead_of_its_database_writes_goes_at_once() {
+    for test in both() {
+        let fast = Bridge::on(&test.url).await;
+        fast.clock.advance(Duration::from_secs(365 * 86_400));
+        let of = fast.episode().await;
+        let delivery = fast.write(&of, "First.").await.delivery();
+        fast.send(delivery, Sent::TryLater).await;
+        assert!(fast.claim(&epr(), 1).await.is_empty(), "it backs off by the clock that said until when");
+        let back = fast.delivery(delivery).await;
+        fast.clock.set(back.due_at());
+        fast.send(delivery, Sent::Filed).await;
+        fast.check_columns().await;
+        fast.close().await;
+    }
+}
+
+#[tokio::test]
 async fn while_one_is_sent_after_an_expiry_the_lane_gives_nothing_else() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
