@@ -14,6 +14,8 @@ use serde_json::Value;
 const NHS_NUMBER: &str = "9990000018";
 /// Stands for every date.
 const DATE: &str = "2000-01-01";
+/// Stands for every instant.
+const INSTANT: &str = "2000-01-01T12:00:00Z";
 
 /// Fields that speak of nobody, and that packs choose by: labels of ours, names of systems. Ids and ODS codes are kept too.
 const KEPT: &[(&str, &str)] = &[
@@ -50,6 +52,7 @@ fn mask(value: &mut Value, shape: &Shape, of: &str) {
             }
         }
         (Value::String(text), ShapeKind::Scalar) if !kept(of, &shape.name) => *text = instead_of(text),
+        (Value::Number(n), ShapeKind::Scalar) if !kept(of, &shape.name) => *n = instead_of_number(n),
         (other, ShapeKind::Open) => mask_all(other),
         _ => {}
     }
@@ -61,7 +64,7 @@ fn mask_all(value: &mut Value) {
         Value::String(text) => *text = instead_of(text),
         Value::Array(items) => items.iter_mut().for_each(mask_all),
         Value::Object(map) => map.values_mut().for_each(mask_all),
-        Value::Number(n) => *n = 0.into(),
+        Value::Number(n) => *n = instead_of_number(n),
         Value::Null | Value::Bool(_) => {}
     }
 }
@@ -72,7 +75,7 @@ fn kept(message: &str, name: &str) -> bool {
 
 fn instead_of(text: &str) -> String {
     if text.parse::<jiff::Timestamp>().is_ok() {
-        return text.to_owned();
+        return INSTANT.to_owned();
     }
     if text.len() == DATE.len() && text.parse::<jiff::civil::Date>().is_ok() {
         return DATE.to_owned();
@@ -81,6 +84,12 @@ fn instead_of(text: &str) -> String {
         return NHS_NUMBER.to_owned();
     }
     text.chars().map(instead_of_char).collect()
+}
+
+/// As long as it is, and not nothing.
+fn instead_of_number(n: &serde_json::Number) -> serde_json::Number {
+    let ones: String = n.to_string().chars().map(|c| if c.is_ascii_digit() { '1' } else { c }).collect();
+    ones.parse().unwrap_or_else(|_| 1.into())
 }
 
 /// One of the same kind: what a character set lacks, it lacks still.

@@ -10,7 +10,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::person::Patient;
 use crate::domain::referral::Referral;
 use crate::domain::text::Private;
-use crate::store::record::{Audit, Inbound};
+use crate::store::record::{Answered, Audit, Inbound};
 use crate::store::write::ReadAudit;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -67,6 +67,19 @@ impl Caller {
         read: impl IntoIterator<Item = R>,
     ) -> Result<(), Error> {
         self.audit_for(action, "", read).await
+    }
+
+    /// Of a change that was answered before: what it did was written down then, and what it answers is read now.
+    pub async fn audit_repeat<'a, R: Into<Read<'a>>>(
+        &self,
+        answered: &Answered,
+        action: &'static str,
+        read: R,
+    ) -> Result<(), Error> {
+        match answered {
+            Answered::Fresh(_) => Ok(()),
+            Answered::Repeated(_) => self.audit(action, [read]).await,
+        }
     }
 
     /// With the reason that the caller gave.

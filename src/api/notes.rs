@@ -10,7 +10,7 @@ use crate::domain::ids::NoteId;
 use crate::domain::note::{Action, Note, NoteVersion, WithdrawReason};
 use crate::domain::rule::Violations;
 use crate::store::read::{Page, SubjectFilter};
-use crate::store::record::Answer;
+use crate::store::record::Answered;
 use crate::store::write::{ReplaceNote, WithdrawNote, WriteNote};
 use crate::wire::v1::{self, list_progress_notes_request::Of};
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ async fn write_progress_note(
             let deliveries = seen.map(|d| show::delivery(&c, d)).collect();
             (note::show(note, &versions, View::Full), deliveries)
         }
-        None => as_answered(&c, written.answered.answer()).await?,
+        None => as_answered(&c, &written.answered).await?,
     };
     Ok(v1::WriteProgressNoteResponse { note: Some(note), deliveries })
 }
@@ -77,7 +77,7 @@ async fn replace_progress_note(
     let replace =
         ReplaceNote { call: c.write(key), note_id, version_seen, expected, author, content, reason, release_after };
     let answered = c.store().replace_note(replace).await?;
-    let (note, deliveries) = as_answered(&c, answered.answer()).await?;
+    let (note, deliveries) = as_answered(&c, &answered).await?;
     Ok(v1::ReplaceProgressNoteResponse { note: Some(note), deliveries })
 }
 
@@ -95,13 +95,14 @@ async fn withdraw_progress_note(
     whole!(broken; key, note_id, version_seen, author, reason, explanation);
     let withdraw = WithdrawNote { call: c.write(key), note_id, version_seen, author, reason, explanation };
     let answered = c.store().withdraw_note(withdraw).await?;
-    let (note, deliveries) = as_answered(&c, answered.answer()).await?;
+    let (note, deliveries) = as_answered(&c, &answered).await?;
     Ok(v1::WithdrawProgressNoteResponse { note: Some(note), deliveries })
 }
 
 /// The note at the version it had when the call was first answered, and its deliveries as they stood then. Of its versions the one that the call made:
 /// an answer with all of them could outgrow what a client takes, after the commit.
-async fn as_answered(c: &Caller, answer: &Answer) -> Result<(v1::ProgressNote, Vec<v1::Delivery>), Error> {
+async fn as_answered(c: &Caller, answered: &Answered) -> Result<(v1::ProgressNote, Vec<v1::Delivery>), Error> {
+    let answer = answered.answer();
     let id = NoteId(answer.subject);
     let note = c.store().note(&c.scope, id).await?.ok_or_else(|| Error::not_found("progress note"))?;
     let entries = c.store().versions(&c.scope, [id.0]).await?;
@@ -109,6 +110,7 @@ async fn as_answered(c: &Caller, answer: &Answer) -> Result<(v1::ProgressNote, V
         entries.iter().filter_map(Entry::note_version).filter(|v| v.number == answer.version).collect();
     let withdrawn = versions.last().is_some_and(|v| matches!(v.action, Action::Withdraw { .. }));
     let note = Note { version: answer.version, withdrawn, ..note };
+    c.audit_repeat(answered, "progress_note.read", &note).await?;
     Ok((note::show(&note, &versions, View::Full), show::as_first_answered(c, &answer.deliveries).await?))
 }
 

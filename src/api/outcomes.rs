@@ -14,7 +14,7 @@ use crate::domain::organisation::OdsCode;
 use crate::domain::outcome::{Outcome, OutcomeContent, OutcomeVersion};
 use crate::domain::rule::Violations;
 use crate::store::read::{Page, SubjectFilter};
-use crate::store::record::Answer;
+use crate::store::record::Answered;
 use crate::store::write::{CorrectOutcome, RecordOutcome, WithdrawOutcome};
 use crate::wire::v1::{self, list_outcomes_request::Of};
 use jiff::Timestamp;
@@ -49,7 +49,7 @@ async fn record_outcome(c: Caller, m: v1::RecordOutcomeRequest) -> Result<v1::Re
     let rules = c.rules.clone();
     let record = RecordOutcome { call: c.write(key), rules, referral_id, expected, author, content, occurred_at };
     let answered = c.store().record_outcome(record).await?;
-    let (outcome, deliveries) = as_answered(&c, answered.answer()).await?;
+    let (outcome, deliveries) = as_answered(&c, &answered).await?;
     Ok(v1::RecordOutcomeResponse { outcome: Some(outcome), deliveries })
 }
 
@@ -73,7 +73,7 @@ async fn correct_outcome(c: Caller, m: v1::CorrectOutcomeRequest) -> Result<v1::
     let call = c.write(key);
     let correct = CorrectOutcome { call, outcome_id, version_seen, expected, author, content, occurred_at, reason };
     let answered = c.store().correct_outcome(correct).await?;
-    let (outcome, deliveries) = as_answered(&c, answered.answer()).await?;
+    let (outcome, deliveries) = as_answered(&c, &answered).await?;
     Ok(v1::CorrectOutcomeResponse { outcome: Some(outcome), deliveries })
 }
 
@@ -88,7 +88,7 @@ async fn withdraw_outcome(c: Caller, m: v1::WithdrawOutcomeRequest) -> Result<v1
     whole!(broken; key, outcome_id, version_seen, author, reason, explanation);
     let withdraw = WithdrawOutcome { call: c.write(key), outcome_id, version_seen, author, reason, explanation };
     let answered = c.store().withdraw_outcome(withdraw).await?;
-    let (outcome, deliveries) = as_answered(&c, answered.answer()).await?;
+    let (outcome, deliveries) = as_answered(&c, &answered).await?;
     Ok(v1::WithdrawOutcomeResponse { outcome: Some(outcome), deliveries })
 }
 
@@ -111,7 +111,8 @@ fn midnight(c: &Caller, trust: Option<&OdsCode>, content: &OutcomeContent) -> Ti
 }
 
 /// The outcome at the version it had when the call was first answered, and its deliveries as they stood then.
-async fn as_answered(c: &Caller, answer: &Answer) -> Result<(v1::Outcome, Vec<v1::Delivery>), Error> {
+async fn as_answered(c: &Caller, answered: &Answered) -> Result<(v1::Outcome, Vec<v1::Delivery>), Error> {
+    let answer = answered.answer();
     let id = OutcomeId(answer.subject);
     let outcome = c.store().outcome(&c.scope, id).await?.ok_or_else(|| Error::not_found("outcome"))?;
     let entries = c.store().versions(&c.scope, [id.0]).await?;
@@ -119,6 +120,7 @@ async fn as_answered(c: &Caller, answer: &Answer) -> Result<(v1::Outcome, Vec<v1
         entries.iter().filter_map(Entry::outcome_version).filter(|v| v.number <= answer.version).collect();
     let withdrawn = versions.last().is_some_and(|v| matches!(v.action, Action::Withdraw { .. }));
     let outcome = Outcome { version: answer.version, withdrawn, ..outcome };
+    c.audit_repeat(answered, "outcome.read", &outcome).await?;
     Ok((outcome::show(&outcome, &versions, View::Full), show::as_first_answered(c, &answer.deliveries).await?))
 }
 

@@ -90,5 +90,6 @@ async fn update_patient(c: Caller, m: v1::UpdatePatientRequest) -> Result<v1::Up
     let answered = c.store().update_patient(update).await?;
     let version = answered.answer().version;
     let patient = c.store().patient_at(&c.scope, id, version).await?.ok_or_else(|| Error::not_found("patient"))?;
+    c.audit_repeat(&answered, "patient.read", &patient).await?;
     Ok(v1::UpdatePatientResponse { patient: Some(patient::show(&patient)) })
 }

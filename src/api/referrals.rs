@@ -11,7 +11,7 @@ use crate::domain::referral::{CloseReason, DeclineReason, ExternalId, Referral, 
 use crate::domain::rule::Violations;
 use crate::store::NOT_A_TEAM;
 use crate::store::read::{Page, ReferralFilter};
-use crate::store::record::Answer;
+use crate::store::record::{Answer, Answered};
 use crate::store::write::{AnswerReferral, ChangeReferral, CreateReferral, PatientIs, ReferralAnswer, ReferralChange};
 use crate::wire::v1::{self, create_referral_request, get_referral_request::By};
 use jiff::tz::TimeZone;
@@ -90,7 +90,7 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
         received_from: None,
     };
     let answered = c.store().create_referral(create).await?;
-    Ok(v1::CreateReferralResponse { referral: Some(as_answered(&c, answered.answer()).await?) })
+    Ok(v1::CreateReferralResponse { referral: Some(as_answered(&c, &answered).await?) })
 }
 
 fn long_ago(c: &Caller) -> Timestamp {
@@ -99,9 +99,12 @@ fn long_ago(c: &Caller) -> Timestamp {
 }
 
 /// The referral at the version it had when the call was first answered.
-async fn as_answered(c: &Caller, answer: &Answer) -> Result<v1::Referral, Error> {
+async fn as_answered(c: &Caller, answered: &Answered) -> Result<v1::Referral, Error> {
+    let answer = answered.answer();
     let at = c.store().referral_at(&c.scope, ReferralId(answer.subject), answer.version).await?;
-    Ok(referral::show(&at.ok_or_else(|| Error::not_found("referral"))?))
+    let at = at.ok_or_else(|| Error::not_found("referral"))?;
+    c.audit_repeat(answered, "referral.read", &at).await?;
+    Ok(referral::show(&at))
 }
 
 async fn get_referral(c: Caller, m: v1::GetReferralRequest) -> Result<v1::GetReferralResponse, Error> {
@@ -228,7 +231,7 @@ async fn accept_referral(c: Caller, m: v1::AcceptReferralRequest) -> Result<v1::
     let answer =
         AnswerReferral { call: c.write(key), referral_id, author, answer: ReferralAnswer::Accept { assigned_to } };
     let answered = c.store().answer_referral(answer).await?;
-    let referral = Some(as_answered(&c, answered.answer()).await?);
+    let referral = Some(as_answered(&c, &answered).await?);
     Ok(v1::AcceptReferralResponse { referral, delivery_ids: delivery_ids(&c, answered.answer()).await? })
 }
 
@@ -243,7 +246,7 @@ async fn decline_referral(c: Caller, m: v1::DeclineReferralRequest) -> Result<v1
     let answer =
         AnswerReferral { call: c.write(key), referral_id, author, answer: ReferralAnswer::Decline { reason, text } };
     let answered = c.store().answer_referral(answer).await?;
-    let referral = Some(as_answered(&c, answered.answer()).await?);
+    let referral = Some(as_answered(&c, &answered).await?);
     Ok(v1::DeclineReferralResponse { referral, delivery_ids: delivery_ids(&c, answered.answer()).await? })
 }
 
@@ -264,7 +267,7 @@ async fn assign_referral(c: Caller, m: v1::AssignReferralRequest) -> Result<v1::
     whole!(broken; key, referral_id, assigned_to);
     let change = ChangeReferral { call: c.write(key), referral_id, change: ReferralChange::Assign(assigned_to) };
     let answered = c.store().change_referral(change).await?;
-    Ok(v1::AssignReferralResponse { referral: Some(as_answered(&c, answered.answer()).await?) })
+    Ok(v1::AssignReferralResponse { referral: Some(as_answered(&c, &answered).await?) })
 }
 
 async fn close_referral(c: Caller, m: v1::CloseReferralRequest) -> Result<v1::CloseReferralResponse, Error> {
@@ -279,7 +282,7 @@ async fn close_referral(c: Caller, m: v1::CloseReferralRequest) -> Result<v1::Cl
     whole!(broken; key, referral_id, reason, at);
     let change = ChangeReferral { call: c.write(key), referral_id, change: ReferralChange::Close { reason, at } };
     let answered = c.store().change_referral(change).await?;
-    Ok(v1::CloseReferralResponse { referral: Some(as_answered(&c, answered.answer()).await?) })
+    Ok(v1::CloseReferralResponse { referral: Some(as_answered(&c, &answered).await?) })
 }
 
 async fn watch_referrals(

@@ -5,8 +5,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// SQLite's own mode for a database that it makes.
-const MODE: u32 = 0o644;
+/// Of a database that is made here; SQLite gives what lies beside it the same. Who else may read it reads everybody's notes.
+const MODE: u32 = 0o600;
 
 /// Two locks of the operating system, held as long as this lives; they end with the process, however it ends.
 ///

@@ -45,6 +45,7 @@ use crate::domain::organisation::EndpointId;
 use crate::domain::policy::EndpointPolicy;
 use dialect::Pool;
 use lock::Held;
+pub use news::ALARMS;
 use news::Alarms;
 use reached::Reached;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -23,6 +23,16 @@ pub enum Alarm {
     StandsAlone,
 }
 
+/// Every [`Alarm::word`] there is.
+pub const ALARMS: &[&str] = &[
+    "misfiled",
+    "withdrawal_waits",
+    "withdrawal_cannot_name_document",
+    "given_up_and_there",
+    "stands_beside",
+    "stands_alone",
+];
+
 impl Alarm {
     /// For a metric's label.
     pub fn word(self) -> &'static str {
@@ -93,5 +103,34 @@ impl Alarms {
             }
             News::GateOpen { endpoint } => tracing::info!(%endpoint, "the endpoint is open again"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alarm_is_counted_from_nothing_on() {
+        let all = [
+            Alarm::Misfiled,
+            Alarm::WithdrawalWaits(ParkReason::Refused),
+            Alarm::WithdrawalCannotName,
+            Alarm::GivenUpAndThere,
+            Alarm::StandsBeside,
+            Alarm::StandsAlone,
+        ];
+        // A kind more, and this does not compile until it is in both lists.
+        for alarm in all {
+            match alarm {
+                Alarm::Misfiled
+                | Alarm::WithdrawalWaits(_)
+                | Alarm::WithdrawalCannotName
+                | Alarm::GivenUpAndThere
+                | Alarm::StandsBeside
+                | Alarm::StandsAlone => assert!(ALARMS.contains(&alarm.word()), "{}", alarm.word()),
+            }
+        }
+        assert_eq!(ALARMS.len(), all.len());
     }
 }

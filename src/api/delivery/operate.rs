@@ -212,6 +212,7 @@ async fn single<Q: Changing>(
     let answered = c.store().operate(operate).await?;
     let then: Delivery = serde_json::from_value(answered.answer().more.clone())
         .map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
+    c.audit_repeat(&answered, "delivery.read", &then).await?;
     show::with_timeline(c, &then).await
 }
 

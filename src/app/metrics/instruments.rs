@@ -1,6 +1,7 @@
 //! The measures themselves: names, help and buckets.
 
 use super::{WatchedEndpoint, inbound_word};
+use crate::store::ALARMS;
 use crate::store::record::InboundState;
 use prometheus::core::Collector;
 use prometheus::{
@@ -219,6 +220,9 @@ impl Instruments {
         }
         for answer in ANSWERS {
             self.asks.with_label_values(&[id, *answer]);
+        }
+        for kind in ALARMS {
+            self.alarms.with_label_values(&[id, *kind]);
         }
         self.attempt_seconds.with_label_values(&[id]);
         self.accepted_to_filed.with_label_values(&[id]);
