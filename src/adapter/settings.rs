@@ -34,7 +34,7 @@ pub const ENGINE_SETTINGS: &[EngineSetting] = &[
     EngineSetting {
         name: "text_newline",
         fallback: "br",
-        help: "a line break in text: br = \\.br\\ inside the field (not with ST), repeat = next repetition (~), obx = next OBX row",
+        help: "a line break in text: br = \\.br\\ inside the field (not with ST or TX), repeat = next repetition (~), obx = next OBX row",
         choices: &["br", "repeat", "obx"],
     },
     EngineSetting {
@@ -293,9 +293,11 @@ fn check_engine(settings: &Map<String, Value>, origin: &str, faults: &mut Faults
             );
         }
     }
-    if of("text_type") == "ST" && of("text_newline") == "br" {
+    // HL7 v2.4, 2.9 Use of escape sequences: formatting commands belong to FT.
+    if matches!(&*of("text_type"), "ST" | "TX") && of("text_newline") == "br" {
         let hint = "set text_newline to \"obx\" or \"repeat\", or text_type to \"FT\"";
-        faults.add(origin, 0, "text_type ST cannot hold \\.br\\: a receiver would show it to clinicians", hint);
+        let what = format!("text_type {} cannot hold \\.br\\: a receiver would show it to clinicians", of("text_type"));
+        faults.add(origin, 0, what, hint);
     }
     if of("text_join") == "end_to_end" && of("text_newline") != "br" {
         faults.add(

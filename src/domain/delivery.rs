@@ -406,6 +406,11 @@ impl Delivery {
         self.record_id.as_deref() == Some(record_id) && matches!(self.state, State::Filed | State::Accepted)
     }
 
+    /// The same, or in doubt: whoever looks at it is shown this id as its own.
+    pub fn may_bear(&self, record_id: &str) -> bool {
+        self.record_id.as_deref() == Some(record_id) && (self.bears(record_id) || self.state == State::Parked)
+    }
+
     pub fn waiting_for(&self) -> WaitingFor {
         self.park.as_ref().map_or(WaitingFor::Nobody, |p| p.reason.waiting_for())
     }

@@ -22,9 +22,11 @@ statement!(
     OLD_REQUESTS,
     "SELECT key FROM (SELECT key, at FROM request AS due ORDER BY {came} LIMIT $2) AS due WHERE at < $1"
 );
+// So many are looked at from $3 on, whether or not they have bytes: a trust's whole feed was ignored for years, and no answer may take long.
 statement!(
     OLD_IGNORED,
-    "SELECT id FROM inbound WHERE endpoint_id = $1 AND state = 'IGNORED' AND id < $2 AND rule <> '(older news)' AND length(bytes) > 0 LIMIT $3"
+    "SELECT id, CASE WHEN rule <> '(older news)' AND length(bytes) > 0 THEN 1 ELSE 0 END FROM inbound \
+     WHERE endpoint_id = $1 AND state = 'IGNORED' AND id < $2 AND id > $3 ORDER BY id LIMIT $4"
 );
 
 impl Store {
@@ -44,15 +46,21 @@ impl Store {
 
     /// Forgets the bytes of what was not for us and came before `before`; the rows stay, and what was only late stays whole. How many had any.
     pub async fn forget_ignored(&self, endpoint: &EndpointId, before: Timestamp) -> Result<u64, WriteError> {
-        let mut forgotten = 0;
+        let (mut forgotten, mut after) = (0, Uuid::nil());
         loop {
             let sql = OLD_IGNORED.for_pool(&self.readers);
-            let found: Vec<Uuid> = on!(Pool, &self.readers, p => sqlx::query_scalar(sql).bind(endpoint.as_str()).bind(first_id_at(before)).bind(FOUND_MAX).fetch_all(p).await)
-                .map_err(StoreError::from)?;
-            match self.in_parts(found.into_iter().map(InboundId).collect(), Forget::Ignored).await? {
-                0 => return Ok(forgotten),
-                n => forgotten += n,
-            }
+            let seen: Vec<(Uuid, i32)> = on!(Pool, &self.readers, p => sqlx::query_as(sql)
+                .bind(endpoint.as_str())
+                .bind(first_id_at(before))
+                .bind(after)
+                .bind(FOUND_MAX)
+                .fetch_all(p)
+                .await)
+            .map_err(StoreError::from)?;
+            let Some((last, _)) = seen.last() else { return Ok(forgotten) };
+            after = *last;
+            let with_bytes = seen.iter().filter(|(_, has_bytes)| *has_bytes == 1).map(|(id, _)| InboundId(*id));
+            forgotten += self.in_parts(with_bytes.collect(), Forget::Ignored).await?;
         }
     }
 

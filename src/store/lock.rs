@@ -2,7 +2,7 @@
 
 use super::error::OpenError;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Of a database that is made here; SQLite gives what lies beside it the same. Who else may read it reads everybody's notes.
@@ -42,6 +42,11 @@ pub(super) fn hold(path: &Path) -> Result<(Held, PathBuf), OpenError> {
     }
     let real = std::fs::canonicalize(path)?;
     Ok((Held { _beside: beside, _database: is_apart.then_some(database) }, real))
+}
+
+/// Whether users of this machine who are neither its owner nor of its group can open it.
+pub(super) fn is_anybodys(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o007 != 0)
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), OpenError> {

@@ -93,6 +93,11 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         std::fs::create_dir_all(folder)?;
     }
     let (lock, file) = lock::hold(&path)?;
+    if lock::is_anybodys(&path) {
+        tracing::warn!(
+            "every user of this machine may open the record: take that away (chmod o= on the database and what lies beside it)"
+        );
+    }
     let ending = Arc::new(Notify::new());
     let tell = ending.clone();
     let writer = SqlitePoolOptions::new()

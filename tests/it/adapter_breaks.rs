@@ -212,7 +212,7 @@ fn what_is_rendered_must_come_back_where_the_pack_reads_it_too() {
         !f.contains("render-reply-declined renders: 1 of its fields cannot be used: accept (from RF1-1.1 else RF1-1.2")
     });
     // HL7 has no word for "very urgent": it goes out as stat, and stat is read as an emergency.
-    assert_eq!(shown, ["maps/ref_i12.toml:94: details.priority does not come back as example reply-not-asked-for renders it; map and templates must agree".replace("example ", "example render-")]);
+    assert_eq!(shown, ["maps/ref_i12.toml:95: details.priority does not come back as example reply-not-asked-for renders it; map and templates must agree".replace("example ", "example render-")]);
 }
 
 /// One fault at this line says all of this.

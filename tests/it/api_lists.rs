@@ -303,6 +303,28 @@ async fn every_read_and_every_write_of_a_patients_data_leaves_a_row() {
     }
 }
 
+/// What it did was written down when it was first answered; what it answers is read now.
+#[tokio::test]
+async fn a_change_that_is_repeated_is_written_down_as_a_read() {
+    for store in stores() {
+        let bridge = Bridge::start_on(&store.url).await;
+        let create = create("RXX", "");
+        let first: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &create).await;
+        let referral = first.referral.unwrap();
+        let note = write(&referral.id, "One.");
+        let _: v1::WriteProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WriteProgressNote", &note).await;
+        let before = audited(&store.url).await.len();
+        let _: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &create).await;
+        let _: v1::WriteProgressNoteResponse =
+            bridge.done("worker", "ProgressNoteService/WriteProgressNote", &note).await;
+        let rows = audited(&store.url).await;
+        let read: Vec<(&str, &str)> = rows[before..].iter().map(|(p, _, a, _)| (p.as_str(), a.as_str())).collect();
+        assert_eq!(read, [("worker", "referral.read"), ("worker", "progress_note.read")]);
+        bridge.end().await;
+    }
+}
+
 /// The patients of the two trusts are two, even when they are one person.
 #[tokio::test]
 async fn the_same_person_at_two_trusts_is_two_patients() {

@@ -287,7 +287,7 @@ fn every_measure_is_ours_by_name_and_labelled_by_nothing_that_could_be_a_person(
         for label in labels.split(',').filter(|l| !l.is_empty()) {
             let name = label.split('=').next().unwrap();
             assert!(
-                ["endpoint", "verdict", "answer", "state", "gate", "role", "name", "version", "why", "le"]
+                ["endpoint", "verdict", "answer", "state", "gate", "role", "name", "version", "why", "kind", "le"]
                     .contains(&name),
                 "{line}"
             );

@@ -3,6 +3,7 @@
 use super::change::{self, NotRead};
 use super::person::read_local_identifier;
 use super::{patient, referral, request, required};
+use crate::domain::nhs_number::NhsNumber;
 use crate::domain::person::PatientDetails;
 use crate::domain::referral::ReferralDetails;
 use crate::domain::rule::{Violation, Violations};
@@ -38,7 +39,7 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
     let mut message: CreateReferralRequest = serde_json::from_value(value.clone()).map_err(|_| NotAReferral::Shape)?;
     let mut broken = Violations::default();
     let left_out = match &mut message.patient {
-        Some(Patient::PatientDetails(p)) => without_odd_identifiers(p),
+        Some(Patient::PatientDetails(p)) => without_odd_identifiers(p, &mut broken),
         _ => Vec::new(),
     };
     let details = required(message.details.as_ref(), "details", &mut broken, referral::read_and_check);
@@ -67,8 +68,16 @@ pub fn referral(value: &Value, today: Date) -> Result<ReferralMessage, NotARefer
     }
 }
 
-/// Takes out the identifiers that break our rules, where another one keeps them or there is an NHS number; says which, by the places they had.
-fn without_odd_identifiers(patient: &mut v1::PatientDetails) -> Vec<String> {
+/// Takes out the identifiers that break our rules, where another one keeps them or there is an NHS number; says which, by the places they had. Not one that
+/// may be the NHS number itself, where there is none: without it somebody we know would be made a second time.
+fn without_odd_identifiers(patient: &mut v1::PatientDetails, broken: &mut Violations) -> Vec<String> {
+    let is_odd = |id: &v1::LocalIdentifier| read_local_identifier(id, "", &mut Violations::default()).is_none();
+    let may_be_it = |id: &v1::LocalIdentifier| NhsNumber::parse(id.value.trim()).is_ok();
+    if patient.nhs_number.is_none() && patient.local_identifiers.iter().any(|id| is_odd(id) && may_be_it(id)) {
+        let rule = "one that breaks a rule may be the NHS number, and there is no other: a person has to look at this referral";
+        broken.add("patient_details.local_identifiers", rule);
+        return Vec::new();
+    }
     let at = ("patient_details.nhs_number", "patient_details.local_identifiers");
     let (mut of_ids, mut left_out) = (Violations::default(), Vec::new());
     let (keys, ..) = change::keys(patient.nhs_number.as_deref(), &patient.local_identifiers, at, &mut of_ids);
@@ -80,7 +89,7 @@ fn without_odd_identifiers(patient: &mut v1::PatientDetails) -> Vec<String> {
         &mut Violations::default(),
     );
     if !left_out.is_empty() {
-        patient.local_identifiers.retain(|id| read_local_identifier(id, "", &mut Violations::default()).is_some());
+        patient.local_identifiers.retain(|id| !is_odd(id));
     }
     left_out
 }

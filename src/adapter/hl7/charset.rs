@@ -118,14 +118,16 @@ impl Charset {
         }
     }
 
-    /// Where UTF-8 begins in bytes that are to be read as letters of one byte each. Text that is meant as such is never UTF-8 from end to end by chance:
-    /// a single é that stands before a plain letter is none. What it would be read as shows it too: letters, or what only controls stand for.
+    /// Where UTF-8 begins in a field that is to be read as letters of one byte each. Text that is meant as such is never UTF-8 from end to end by chance:
+    /// a single é that stands before a plain letter is none. What it would be read as shows it too: an accented capital, and behind it a sign that stands
+    /// nowhere in a word.
     pub fn looks_like_utf8(self, bytes: &[u8]) -> Option<usize> {
         if !matches!(self, Self::Iso8859_1 | Self::Iso8859_15 | Self::Windows1252) || bytes.is_ascii() {
             return None;
         }
         let text = std::str::from_utf8(bytes).ok()?;
-        let is_meant = |c: char| !c.is_ascii() && (c.is_alphabetic() || c.len_utf8() > 2);
+        // Below are controls, of which the second byte is a quotation mark or a dash of windows-1252: `Â’`.
+        let is_meant = |c: char| c >= '\u{A0}';
         text.char_indices().find(|(_, c)| is_meant(*c)).map(|(at, _)| at)
     }
 
@@ -265,12 +267,32 @@ mod tests {
     #[test]
     fn utf_8_under_the_name_of_a_set_of_one_byte_a_letter_is_seen_and_real_text_of_one_is_not() {
         for charset in [Charset::Iso8859_1, Charset::Iso8859_15, Charset::Windows1252] {
-            for (text, at) in [("Siân", 2), ("José", 3), ("Tŷ", 1), ("a £5 é", 6), ("it’s", 2), ("Ł", 0)] {
+            for (text, at) in [
+                ("Siân", 2),
+                ("José", 3),
+                ("Tŷ", 1),
+                ("a £5 é", 2),
+                ("it’s", 2),
+                ("Ł", 0),
+                ("£20, 38°", 0),
+                ("½ tablet", 0),
+                ("a\u{a0}b", 1),
+            ] {
                 assert_eq!(charset.looks_like_utf8(text.as_bytes()), Some(at), "{text}");
             }
-            for text in
-                ["Siân Müller", "José", "café £5", "NAÏVE", "Nº 5", "São Paulo – Århus", "Ælfric ÖÄÜ", "£20", "plain"]
-            {
+            for text in [
+                "Siân Müller",
+                "José",
+                "café £5",
+                "NAÏVE",
+                "Nº 5",
+                "São Paulo – Århus",
+                "Ælfric ÖÄÜ",
+                "£20",
+                "½ tablet, 38°",
+                "Â’r",
+                "plain",
+            ] {
                 let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(text);
                 assert_eq!(charset.looks_like_utf8(&bytes), None, "{text}");
             }

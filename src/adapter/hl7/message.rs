@@ -80,7 +80,7 @@ impl Message {
 
     fn parse(mut scan: Scan, default_charset: Charset, origin: Origin) -> Result<Self, Unreadable> {
         let charset = charset_of(&mut scan, default_charset)?;
-        if let Some(byte) = charset.looks_like_utf8(&scan.normal) {
+        if let Some(byte) = utf8_in(charset, &scan) {
             let (segment, byte) = scan.locate(byte);
             let what = "bytes that are UTF-8, in a message that says (or is taken) to be in a character set of one byte a letter";
             let hint = "the sender's MSH-18 is wrong: read as it says, letters become other letters; ask for MSH-18 UNICODE UTF-8";
@@ -239,6 +239,17 @@ fn parted(text: &str, scan: &Scan) -> (Vec<Span>, Vec<Range<u32>>) {
         start += line.len() + 1;
     }
     (spans, fields)
+}
+
+/// Where a field is UTF-8 in a message of letters of one byte each. Each by itself: an engine that puts two sources together changes neither's letters, and
+/// one £ of the one source is not to hide the other's names.
+fn utf8_in(charset: Charset, scan: &Scan) -> Option<usize> {
+    let mut start = 0;
+    scan.normal.split(|b| *b == b'\r' || *b == scan.delimiters.field).find_map(|field| {
+        let at = start;
+        start += field.len() + 1;
+        Some(at + charset.looks_like_utf8(field)?)
+    })
 }
 
 /// Whether hl7-parser finds the same segments, and in each the same fields.

@@ -118,7 +118,7 @@ impl Reply {
             message_code: message_code.unwrap_or_default(),
             errors: found.errors,
             is_torn: !message.set_aside().is_empty(),
-            is_delayed: msa.field(5).raw().trim() == "D",
+            is_delayed: msa.field(5).raw().trim().eq_ignore_ascii_case("D"),
             text: Withheld(found.text.join("; ")),
         })
     }
@@ -231,7 +231,12 @@ impl Found {
         let beside_codes = beside_codes
             .chain([3, 5].into_iter().flat_map(|n| err.field(n).repeats().map(|r| r.component(2).reading())));
         let worded = beside_codes.chain([7, 8].map(|n| err.field(n).reading())).any(|words| said(words).is_some());
-        if self.errors.len() == before && (matches!(severity, Some('E' | 'F')) || worded && severity.is_none()) {
+        // So is a place where something is wrong, and not a word of what.
+        let placed = [1, 2].into_iter().flat_map(|n| err.field(n).repeats());
+        let placed =
+            placed.flat_map(|r| [1, 2, 3].map(|n| r.component(n).reading())).any(|place| said(place).is_some());
+        let told = worded || placed;
+        if self.errors.len() == before && (matches!(severity, Some('E' | 'F')) || told && severity.is_none()) {
             self.errors.push(ReplyError { code: String::new(), severity, location: place, is_own: false });
         }
         self.text(err.field(7).reading());
@@ -307,7 +312,12 @@ mod tests {
             ("ERR|PID^1^3^&Patient not found", 1),
             ("ERR|||||^Rejected by application", 1),
             ("ERR||PID^1^3||e", 1),
+            ("ERR|PID^1^3", 1),
+            ("ERR|PID^1^3^\"\"", 1),
+            ("ERR||PID^1^3", 1),
+            ("ERR||PID^1^3||I", 0),
             ("ERR", 0),
+            ("ERR|^^^", 0),
             ("ERR|||^Message accepted|I", 0),
             ("ERR||||I||||all well", 0),
         ] {

@@ -8,6 +8,7 @@ use super::{Around, Part, Pick, Where, observations};
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::organisation::OdsCode;
 use crate::domain::person::OLDEST_BIRTH_YEAR;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -349,13 +350,13 @@ impl As {
             Self::Year => year_of(trimmed).map_or(Value::Null, |year| Value::String(year.to_owned())),
             Self::Whole => Value::from(trimmed.parse::<i64>().map_err(|_| "is not a whole number")?),
             Self::Date if is_no_day(trimmed) => return Err(NO_DAY.into()),
-            Self::Date => Value::String(date(trimmed)?.to_string()),
+            Self::Date => Value::String(date(trimmed, around.zone)?.to_string()),
             Self::DateIfWhole if says_no_date(trimmed) || is_no_day(trimmed) || is_part_of_a_date(trimmed) => {
                 Value::Null
             }
             Self::Told if tells_nothing(trimmed) => Value::Null,
             Self::Told => Value::Bool(true),
-            Self::DateIfWhole => Value::String(date(trimmed)?.to_string()),
+            Self::DateIfWhole => Value::String(date(trimmed, around.zone)?.to_string()),
             Self::TimeLatest => Value::String(latest_then(trimmed, around)?.to_string()),
             Self::Time => Value::String(instant(trimmed, around)?.to_string()),
             Self::NhsNumber => Value::String(NhsNumber::parse(trimmed).map_err(|e| e.to_string())?.as_str().to_owned()),
@@ -378,6 +379,6 @@ fn of_table<'a>(name: &str, theirs: &str, around: &'a Around<'_>) -> Result<&'a 
 fn year_of(text: &str) -> Option<&str> {
     let year = text.get(..4).filter(|y| y.bytes().all(|b| b.is_ascii_digit()) && !is_no_day(text))?;
     let is_date = text.bytes().all(|b| b.is_ascii_digit() || b == b'-') && matches!(text.len(), 4 | 6 | 7 | 8 | 10);
-    let is_date = is_date || date(text).is_ok();
+    let is_date = is_date || date(text, &TimeZone::UTC).is_ok();
     (is_date && year.parse::<i16>().is_ok_and(|y| (OLDEST_BIRTH_YEAR..=2200).contains(&y))).then_some(year)
 }

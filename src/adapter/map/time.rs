@@ -21,12 +21,16 @@ struct Written {
     offset: Option<Offset>,
 }
 
-pub(super) fn date(text: &str) -> Result<Date, &'static str> {
-    match written(text) {
-        Ok(written) => Ok(written.day),
-        Err(NO_TIME) => Err(NO_DATE),
-        Err(other) => Err(other),
+/// The day. Of a moment that says its offset, the day it is in `zone` then: an engine that puts all times into UTC makes the midnight with which a birthday
+/// is kept an hour of the day before. Midnight itself is the day it is written with, whatever stands behind it.
+pub(super) fn date(text: &str, zone: &TimeZone) -> Result<Date, &'static str> {
+    let written = written(text).map_err(|why| if why == NO_TIME { NO_DATE } else { why })?;
+    let Written { day, time, offset: Some(offset) } = written else { return Ok(written.day) };
+    if time == Time::midnight() {
+        return Ok(day);
     }
+    let at = offset.to_timestamp(DateTime::from_parts(day, time)).map_err(|_| NO_SUCH_TIME)?;
+    Ok(at.to_zoned(zone.clone()).date())
 }
 
 pub(super) fn instant(text: &str, around: &Around<'_>) -> Result<Timestamp, &'static str> {
@@ -174,6 +178,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     static NO_TABLES: BTreeMap<String, CodeTable> = BTreeMap::new();
+
+    fn london() -> TimeZone {
+        TimeZone::get("Europe/London").expect("bundled")
+    }
 
     fn around<'a>(settings: &'a serde_json::Map<String, serde_json::Value>, zone: &'a TimeZone) -> Around<'a> {
         Around { settings, tables: &NO_TABLES, zone, reached: None, written_at: Vec::new() }
@@ -328,10 +336,28 @@ mod tests {
     #[test]
     fn a_date_with_anything_behind_it_that_is_no_time_is_refused() {
         for text in ["19850412", "198504120000", "1985-04-12", "19850412093000+0100", "1985-04-12T00:00:00"] {
-            assert_eq!(date(text).map(|d| d.to_string()).as_deref(), Ok("1985-04-12"), "{text}");
+            assert_eq!(date(text, &london()).map(|d| d.to_string()).as_deref(), Ok("1985-04-12"), "{text}");
         }
         for text in ["19850412X", "198504121", "19850412 approx", "1985041", "12/04/1985", "19850000"] {
-            assert!(date(text).is_err(), "{text}");
+            assert!(date(text, &london()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_birthday_that_was_put_into_utc_is_the_day_it_is_here() {
+        for text in [
+            "19850411230000Z",
+            "198504112300+0000",
+            "1985-04-11T23:00:00Z",
+            "19850412000000Z",
+            "19850412000000+0100",
+            "19850412000000-0500",
+            "198504120000Z",
+            "19850412143000Z",
+        ] {
+            assert_eq!(date(text, &london()).map(|d| d.to_string()).as_deref(), Ok("1985-04-12"), "{text}");
+        }
+        // In winter there is no hour between them.
+        assert_eq!(date("19850111230000Z", &london()).map(|d| d.to_string()).as_deref(), Ok("1985-01-11"));
     }
 }

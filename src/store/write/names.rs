@@ -51,11 +51,17 @@ pub(super) fn weighed(view: &View, d: &Delivery, happened: &Happened, policy: &E
 
 /// Whether the record's id that a list or a report tells of this document is that of a document of another patient. However the pack names documents, one
 /// of the two would be shown as standing in a record where it does not stand. (Where messages name documents by such ids, [`weighed`] puts both in doubt.)
-pub(super) fn is_another_patients(view: &View, policy: Option<&EndpointPolicy>, d: &Delivery, record_id: &str) -> bool {
+/// `bears`: whether what is in doubt itself counts. A list of all that the record holds settles such a doubt; a report of one document does not.
+pub(super) fn is_another_patients(
+    view: &View,
+    policy: Option<&EndpointPolicy>,
+    (d, record_id): (&Delivery, &str),
+    bears: fn(&Delivery, &str) -> bool,
+) -> bool {
     let holder = view.record_names.get(&record_name(d, record_id)).filter(|h| **h != d.subject.uuid());
     let theirs = holder.map(|h| view.chain(*h, &d.endpoint)).unwrap_or_default();
     policy.is_none_or(|p| p.names != Names::RecordId)
-        && theirs.iter().any(|o| o.patient_id != d.patient_id && o.bears(record_id))
+        && theirs.iter().any(|o| o.patient_id != d.patient_id && bears(o, record_id))
 }
 
 /// After the decision: an id that it was found under is this document's; one that was another's names nothing any more.

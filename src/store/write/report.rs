@@ -82,7 +82,7 @@ impl Write for Report {
         };
         let policy = ctx.rules.policies.get(&self.endpoint).map(AsRef::as_ref);
         let record_id = self.reply.verdict.record_id.as_deref();
-        if record_id.is_some_and(|id| names::is_another_patients(view, policy, &before, id)) {
+        if record_id.is_some_and(|id| names::is_another_patients(view, policy, (&before, id), Delivery::may_bear)) {
             let verdict = Verdict {
                 meaning: Meaning::Unknown,
                 code: ANOTHER_PATIENTS.into(),
@@ -181,7 +181,7 @@ impl Write for Reconcile {
             // One id for documents of two patients: the list is wrong about one of them at least, and nobody can tell which.
             let another_patients = |id: &String| {
                 shared.contains(&record_name(&before, id))
-                    || names::is_another_patients(view, policy.as_deref(), &before, id)
+                    || names::is_another_patients(view, policy.as_deref(), (&before, id), Delivery::bears)
             };
             let is_doubtful = document.record_id.as_ref().is_some_and(another_patients);
             let contradicts = |id: &String| before.was_named_otherwise(EvidenceKind::Reconciled, id);

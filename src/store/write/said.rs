@@ -67,7 +67,8 @@ impl Write for Said {
         let verdict = self.reply.verdict.clone();
         let positive = verdict.meaning == Meaning::Positive;
         let policy = ctx.rules.policies.get(&self.endpoint).map(AsRef::as_ref);
-        if verdict.record_id.as_deref().is_some_and(|id| names::is_another_patients(view, policy, &before, id)) {
+        let of_another = |id: &str| names::is_another_patients(view, policy, (&before, id), Delivery::may_bear);
+        if verdict.record_id.as_deref().is_some_and(of_another) {
             let what = "a document of another patient stands under this record id here; look which of the two the record means, and report that one under an id of its own";
             return Err(Refusal::WrongState(what.into()).into());
         }

@@ -49,6 +49,21 @@ async fn a_second_bridge_is_refused_also_where_the_lock_file_was_deleted_and_by_
 }
 
 #[tokio::test]
+async fn a_record_that_is_made_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = temp_dir();
+    let file = folder.path().join("record.db");
+    let bridge = Bridge::on(&format!("sqlite://{}", file.display())).await;
+    let of = bridge.episode().await;
+    bridge.write(&of, "One.").await;
+    for beside in ["", "-wal", "-shm"] {
+        let path = folder.path().join(format!("record.db{beside}"));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{path:?}");
+    }
+    bridge.close().await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_put_in_the_place_of_one_in_use_is_not_opened_either() {
     let folder = temp_dir();
     let file = folder.path().join("record.db");

@@ -125,6 +125,28 @@ async fn the_record_id_of_another_patients_document_is_refused_and_changes_nothi
     }
 }
 
+/// Whoever looks at the one in doubt is shown the id as its own.
+#[tokio::test]
+async fn the_record_id_of_another_patients_document_is_refused_also_while_that_one_is_in_doubt() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), numbered("9990000026"), "east").await);
+        let first = bridge.write(&of, "First.").await.delivery();
+        let second = bridge.write(&other, "Second.").await.delivery();
+        for delivery in [first, second] {
+            bridge.send(delivery, Sent::Accepted).await;
+        }
+        for id in ["R-1", "R-2"] {
+            say(&bridge, said(&bridge, first, None, filed(id))).await.unwrap();
+        }
+        assert_eq!(bridge.parked(first).await, Some(ParkReason::FilingContradicted));
+        let refused = say(&bridge, said(&bridge, second, None, filed("R-1"))).await;
+        assert!(matches!(refused, Err(WriteError::Refused(Refusal::WrongState(_)))), "{refused:?}");
+        assert_eq!(bridge.state(second).await, "ACCEPTED");
+        bridge.close().await;
+    }
+}
+
 /// T11 bears the id of the document it takes back.
 #[tokio::test]
 async fn the_id_of_a_withdrawn_document_names_nothing_for_certain() {
