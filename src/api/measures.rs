@@ -74,10 +74,10 @@ async fn compute(
     let _alone =
         c.edge.measures.acquire().await.map_err(|_| Error::Internal("measures are no longer computed".into()))?;
     let mut facts = c.store().trust_facts(&c.scope, trust).await?.ok_or_else(|| Error::not_found("trust"))?;
-    let tz = c.time_zone(trust);
+    let (tz, today) = (c.time_zone(trust), c.today(trust));
     let compute = move || {
         facts.retain(|f| team.as_ref().is_none_or(|team| f.team == *team));
-        kinds.into_iter().map(|kind| measure(kind, &facts, period, &tz)).collect()
+        kinds.into_iter().map(|kind| measure(kind, &facts, period, &tz, today)).collect()
     };
     // Arithmetic over years of notes: not on a thread that others' calls wait for.
     tokio::task::spawn_blocking(compute).await.map_err(|_| Error::Internal("the measures could not be computed".into()))

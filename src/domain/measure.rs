@@ -8,13 +8,14 @@ mod facts;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{EmployerVisit, Gathering, JobFacts, PlanFacts, ReferralFacts};
+pub use facts::{Assigned, EmployerVisit, Gathering, JobFacts, PlanFacts, ReferralFacts};
 
 use super::ids::{OutcomeId, PatientId, ReferralId};
 use super::organisation::{OdsCode, StaffId};
+use super::person::Author;
 use super::text::Private;
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,9 +163,9 @@ pub struct Measured {
     pub breakdown: Vec<Part>,
 }
 
-/// Computes one measure. `facts` are those of one trust, or of one of its teams: a person's first job is then the first among these.
-pub fn measure(kind: MeasureKind, facts: &[ReferralFacts], period: Period, tz: &TimeZone) -> Measured {
-    let w = Window::new(period, tz);
+/// Computes one measure. `facts` are those of one trust, or of one of its teams. `today`: what is due later is not asked for yet.
+pub fn measure(kind: MeasureKind, facts: &[ReferralFacts], period: Period, tz: &TimeZone, today: Date) -> Measured {
+    let w = Window::new(period, tz, today);
     let mut breakdown = vec![];
     let (mut numerator, mut denominator) = match kind {
         MeasureKind::AccessedNhse => (w.each(facts, |f| w.first_within(&f.direct_contacts)), None),
@@ -173,16 +174,17 @@ pub fn measure(kind: MeasureKind, facts: &[ReferralFacts], period: Period, tz: &
         MeasureKind::FirstContact8To30Days => w.first_contact(facts, |days| (8..=30).contains(&days)),
         MeasureKind::FirstContactAfter30Days => w.first_contact(facts, |days| days > 30),
         MeasureKind::FirstEmployerContactWithin30Days => w.first_employer_contact(facts),
-        MeasureKind::PeopleIntoWork => (w.people_into_work(facts), None),
-        MeasureKind::JobStarts => (w.job_starts(facts), None),
+        MeasureKind::PeopleIntoWork => (w.job_starts(facts, |job| job.first_of_person), None),
+        MeasureKind::JobStarts => (w.job_starts(facts, |_| true), None),
         MeasureKind::EmploymentRate => w.employment_rate(facts),
-        MeasureKind::RetentionShare => w.share_of_caseload(facts, |f| f.job_retention),
+        MeasureKind::RetentionShare => w.share_of_caseload(facts, |f| w.on_caseload(f).filter(|_| f.job_retention)),
         MeasureKind::ActiveIn4Weeks => w.share_of_caseload(facts, |f| w.active(f)),
         MeasureKind::ProfileStarted => (w.each(facts, |f| w.within(f.profile_started_at)), None),
         MeasureKind::Sustained13Weeks => w.sustained(facts, 13),
         MeasureKind::Sustained26Weeks => w.sustained(facts, 26),
         MeasureKind::Caseload => {
-            breakdown = by_specialist(facts.iter().filter(|f| w.open_at_end(f)));
+            breakdown =
+                by_specialist(facts.iter().filter(|f| w.open_at_end(f)).filter_map(|f| f.specialist_before(w.end)));
             (w.caseload(facts), None)
         }
         MeasureKind::ReferralsReceived => (w.each(facts, |f| w.within(Some(f.received_at))), None),
@@ -197,6 +199,7 @@ pub fn measure(kind: MeasureKind, facts: &[ReferralFacts], period: Period, tz: &
 struct Window<'a> {
     period: Period,
     tz: &'a TimeZone,
+    today: Date,
     start: Timestamp,
     end: Timestamp,
 }
@@ -204,11 +207,12 @@ struct Window<'a> {
 type Both = (Vec<Counted>, Option<Vec<Counted>>);
 
 impl<'a> Window<'a> {
-    fn new(period: Period, tz: &'a TimeZone) -> Self {
+    fn new(period: Period, tz: &'a TimeZone, today: Date) -> Self {
         let begin = |day: Date| day.to_zoned(tz.clone()).map(|z| z.timestamp()).ok();
         Self {
             period,
             tz,
+            today,
             // The first and last days that a calendar has begin or end outside what a clock can show.
             start: begin(period.from).unwrap_or(if period.from > Date::constant(1, 1, 1) {
                 Timestamp::MAX
@@ -236,21 +240,19 @@ impl<'a> Window<'a> {
         facts.iter().filter_map(|f| on(f).map(|day| f.counted(None, day))).collect()
     }
 
-    /// Whole days from one to the other. What came before counts as the same day: first met, then referred.
-    fn days(&self, from: Timestamp, to: Timestamp) -> i32 {
-        (self.day(to) - self.day(from)).get_days().max(0)
+    /// The first of these days from `day` on. What lies before it ends no wait that begins there; what lies earlier on the same day does.
+    fn first_since(&self, day: Date, times: impl Iterator<Item = Timestamp>) -> Option<Date> {
+        times.map(|t| self.day(t)).filter(|on| *on >= day).min()
     }
 
     fn first_contact(&self, facts: &[ReferralFacts], fits: impl Fn(i32) -> bool) -> Both {
         let (mut fitting, mut contacted) = (vec![], vec![]);
         for f in facts {
-            let (Some(received), Some(first)) = (self.within(Some(f.received_at)), f.direct_contacts.iter().min())
-            else {
-                continue;
-            };
+            let Some(received) = self.within(Some(f.received_at)) else { continue };
+            let Some(first) = self.first_since(received, f.direct_contacts.iter().copied()) else { continue };
             contacted.push(f.counted(None, received));
-            if fits(self.days(f.received_at, *first)) {
-                fitting.push(f.counted(None, self.day(*first)));
+            if fits((first - received).get_days()) {
+                fitting.push(f.counted(None, first));
             }
         }
         (fitting, Some(contacted))
@@ -259,34 +261,22 @@ impl<'a> Window<'a> {
     fn first_employer_contact(&self, facts: &[ReferralFacts]) -> Both {
         let (mut soon, mut accepted) = (vec![], vec![]);
         for f in facts {
-            let (Some(at), Some(day)) = (f.accepted_at, self.within(f.accepted_at)) else { continue };
+            let Some(day) = self.within(f.accepted_at) else { continue };
             accepted.push(f.counted(None, day));
-            let first = f.employer_visits.iter().filter(|v| v.face_to_face).map(|v| v.at).min();
-            if let Some(first) = first.filter(|first| self.days(at, *first) <= 30) {
-                soon.push(f.counted(None, self.day(first)));
-            }
+            let first = self.first_since(day, f.employer_visits.iter().filter(|v| v.face_to_face).map(|v| v.at));
+            soon.extend(first.filter(|first| (*first - day).get_days() <= 30).map(|first| f.counted(None, first)));
         }
         (soon, Some(accepted))
     }
 
-    fn job_starts(&self, facts: &[ReferralFacts]) -> Vec<Counted> {
+    fn job_starts(&self, facts: &[ReferralFacts], counts: impl Fn(&JobFacts) -> bool) -> Vec<Counted> {
         let jobs = facts.iter().flat_map(|f| f.jobs.iter().map(move |job| (f, job)));
-        jobs.filter_map(|(f, job)| {
-            let on = job.four_paid_hours_on.filter(|day| self.period.holds(*day))?;
-            Some(f.counted(Some(job.id), on))
-        })
-        .collect()
-    }
-
-    fn people_into_work(&self, facts: &[ReferralFacts]) -> Vec<Counted> {
-        let mut first: HashMap<PatientId, Counted> = HashMap::new();
-        for start in facts.iter().filter_map(ReferralFacts::first_job_start) {
-            let known = first.entry(start.patient_id).or_insert(start);
-            if (start.on, start.job_id) < (known.on, known.job_id) {
-                *known = start;
-            }
-        }
-        first.into_values().filter(|start| self.period.holds(start.on)).collect()
+        jobs.filter(|(_, job)| counts(job))
+            .filter_map(|(f, job)| {
+                let on = job.four_paid_hours_on.filter(|day| self.period.holds(*day))?;
+                Some(f.counted(Some(job.id), on))
+            })
+            .collect()
     }
 
     fn employment_rate(&self, facts: &[ReferralFacts]) -> Both {
@@ -294,7 +284,9 @@ impl<'a> Window<'a> {
         for f in facts.iter().filter(|f| f.out_of_work_when_referred()) {
             let Some(first) = f.direct_contacts.iter().min().filter(|t| **t < self.end) else { continue };
             accessed.push(f.counted(None, self.day(*first)));
-            working.extend(f.first_job_start().filter(|start| start.on <= self.period.to));
+            // Referrals are counted here, whichever of its jobs it was.
+            let started = f.jobs.iter().filter_map(|j| j.four_paid_hours_on).min();
+            working.extend(started.filter(|on| *on <= self.period.to).map(|on| f.counted(None, on)));
         }
         (working, Some(accessed))
     }
@@ -304,30 +296,36 @@ impl<'a> Window<'a> {
         f.accepted_at.is_some_and(|t| t < self.end) && f.closed_at.is_none_or(|t| t >= self.end)
     }
 
-    fn caseload(&self, facts: &[ReferralFacts]) -> Vec<Counted> {
-        self.each(facts, |f| f.accepted_at.filter(|_| self.open_at_end(f)).map(|t| self.day(t)))
+    /// The day of acceptance, if it is on the caseload.
+    fn on_caseload(&self, f: &ReferralFacts) -> Option<Date> {
+        f.accepted_at.filter(|_| self.open_at_end(f)).map(|t| self.day(t))
     }
 
-    fn share_of_caseload(&self, facts: &[ReferralFacts], fits: impl Fn(&ReferralFacts) -> bool) -> Both {
-        let fitting =
-            self.each(facts, |f| f.accepted_at.filter(|_| self.open_at_end(f) && fits(f)).map(|t| self.day(t)));
+    fn caseload(&self, facts: &[ReferralFacts]) -> Vec<Counted> {
+        self.each(facts, |f| self.on_caseload(f))
+    }
+
+    /// `on`: the day that makes one on the caseload count.
+    fn share_of_caseload(&self, facts: &[ReferralFacts], on: impl Fn(&ReferralFacts) -> Option<Date>) -> Both {
+        let fitting = self.each(facts, |f| on(f).filter(|_| self.open_at_end(f)));
         (fitting, Some(self.caseload(facts)))
     }
 
-    /// The last 28 days of the period, its last day included.
-    fn active(&self, f: &ReferralFacts) -> bool {
+    /// The latest contact in the last 28 days of the period, its last day included, of a client who is engaged.
+    fn active(&self, f: &ReferralFacts) -> Option<Date> {
         let first_day = self.period.to.saturating_sub(Span::new().days(27));
-        let recent = |t: &&Timestamp| **t < self.end && self.day(**t) >= first_day;
-        let met = f.direct_contacts.iter().chain(&f.other_contacts).find(recent).is_some();
+        let contacts = f.direct_contacts.iter().chain(&f.other_contacts);
+        let met = contacts.filter(|t| **t < self.end).map(|t| self.day(*t)).max().filter(|day| *day >= first_day);
         let plan = f.plans.iter().filter(|p| p.at < self.end).max_by_key(|p| p.at);
-        met && plan.is_some_and(|p| p.engaged)
+        met.filter(|_| plan.is_some_and(|p| p.engaged))
     }
 
     fn sustained(&self, facts: &[ReferralFacts], weeks: i32) -> Both {
         let (mut sustained, mut due) = (vec![], vec![]);
         for (f, job) in facts.iter().flat_map(|f| f.jobs.iter().map(move |job| (f, job))) {
             let reached = job.started_on.saturating_add(Span::new().days(7 * weeks));
-            if job.four_paid_hours_on.is_none() || !self.period.holds(reached) {
+            // A day that has not come asks nothing yet: each such job would make the share look worse than it is.
+            if job.four_paid_hours_on.is_none() || !self.period.holds(reached) || reached > self.today {
                 continue;
             }
             due.push(f.counted(Some(job.id), reached));
@@ -339,9 +337,9 @@ impl<'a> Window<'a> {
     }
 }
 
-fn by_specialist<'a>(open: impl Iterator<Item = &'a ReferralFacts>) -> Vec<Part> {
+fn by_specialist<'a>(open: impl Iterator<Item = &'a Author>) -> Vec<Part> {
     let mut parts: BTreeMap<(StaffId, OdsCode), Part> = BTreeMap::new();
-    for who in open.filter_map(|f| f.specialist.as_ref()) {
+    for who in open {
         let part = parts.entry((who.staff_id.clone(), who.organisation.clone())).or_insert_with(|| Part {
             staff_id: who.staff_id.clone(),
             organisation: who.organisation.clone(),

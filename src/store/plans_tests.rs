@@ -98,6 +98,7 @@ fn all() -> Vec<(&'static str, &'static Statement, &'static [&'static str])> {
         entries::OUTCOMES_OF_REFERRAL ["outcome_by_referral"];
         entries::OUTCOMES_OF_PATIENT ["outcome_by_referral", "referral_by_patient"];
         facts::REFERRALS ["referral_by_trust"];
+        facts::VERSIONS ["referral_by_trust"];
         facts::NOTES ["entry_by_subject", "entry_by_trust"];
         inbound::BY_CONTROL_ID;
         inbound::FIND;

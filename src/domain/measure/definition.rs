@@ -17,23 +17,25 @@ impl MeasureKind {
                  had confirmed that they want to go on. Source: IPS Grow, key performance and outcome framework."
             }
             Self::FirstContactWithin7Days => {
-                "Of referrals received in the period that have a direct contact, whenever that was: the first within 7 days of receipt. A contact \
-                 before receipt counts as the same day. Source: NHS England, IPS dashboard."
+                "Of referrals received in the period that have a direct contact on the day of receipt or later, whenever that was: the first of these \
+                 within 7 days of receipt. Contacts before the day of receipt do not count. Source: NHS England, IPS dashboard."
             }
             Self::FirstContact8To30Days => {
-                "Of referrals received in the period that have a direct contact, whenever that was: the first 8 to 30 days after receipt. \
-                 Source: NHS England, IPS dashboard."
+                "Of referrals received in the period that have a direct contact on the day of receipt or later, whenever that was: the first of these \
+                 8 to 30 days after receipt. Contacts before the day of receipt do not count. Source: NHS England, IPS dashboard."
             }
             Self::FirstContactAfter30Days => {
-                "Of referrals received in the period that have a direct contact, whenever that was: the first more than 30 days after receipt. \
-                 Source: NHS England, IPS dashboard."
+                "Of referrals received in the period that have a direct contact on the day of receipt or later, whenever that was: the first of these \
+                 more than 30 days after receipt. Contacts before the day of receipt do not count. Source: NHS England, IPS dashboard."
             }
             Self::FirstEmployerContactWithin30Days => {
-                "Of referrals accepted in the period: the first face-to-face contact with an employer within 30 days of acceptance, whenever the \
-                 30 days end; referrals accepted less than 30 days ago are in the second number already. Source: IPS fidelity, rapid job search."
+                "Of referrals accepted in the period: the first face-to-face contact with an employer on the day of acceptance or within the 30 days \
+                 after it, whenever these end; contacts before the day of acceptance do not count; referrals accepted less than 30 days ago are in \
+                 the second number already. Source: IPS fidelity, rapid job search."
             }
             Self::PeopleIntoWork => {
-                "People whose first job start lies in the period, each person once, whatever the number of jobs or referrals. A job start counts \
+                "People whose first job start in the trust lies in the period, each person once, whatever the number of jobs or referrals, and for \
+                 the team whose referral that job belongs to: the teams add up to the trust. A job start counts \
                  from the day four paid hours had been worked; placements, voluntary work and jobs kept are not job starts. \
                  Source: IPS Grow, reporting tool."
             }
@@ -60,16 +62,16 @@ impl MeasureKind {
             }
             Self::Sustained13Weeks => {
                 "Of job starts whose 13 weeks (91 days from the first day of work) end in the period: those confirmed as still in work on that day or later. \
-                 Derived from confirmations; a job that ended before, or that nobody confirmed, is not sustained. \
-                 Source: IPS Grow, key performance and outcome framework."
+                 Derived from confirmations; a job that ended before, or that nobody confirmed, is not sustained. Jobs whose 13 weeks are not over yet \
+                 are in neither number. Source: IPS Grow, key performance and outcome framework."
             }
             Self::Sustained26Weeks => {
                 "Of job starts whose 26 weeks (182 days from the first day of work) end in the period: those confirmed as still in work on that day or later. \
-                 Derived from confirmations; a job that ended before, or that nobody confirmed, is not sustained. \
-                 Source: local milestone, no national definition."
+                 Derived from confirmations; a job that ended before, or that nobody confirmed, is not sustained. Jobs whose 26 weeks are not over yet \
+                 are in neither number. Source: local milestone, no national definition."
             }
             Self::Caseload => {
-                "Referrals accepted and not closed at the period's end, by the specialist who has them now. Source: IPS Grow, reporting tool; \
+                "Referrals accepted and not closed at the period's end, by the specialist who had them then. Source: IPS Grow, reporting tool; \
                  supported employment fidelity scale (caseload of 20 or fewer)."
             }
             Self::ReferralsReceived => {

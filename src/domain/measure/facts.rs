@@ -1,4 +1,4 @@
-//! What the measures need to know of a referral, gathered from its notes and outcomes as they stand now.
+//! What the measures need to know of a referral, gathered from its versions, and from its notes and outcomes as they stand now.
 
 use super::Counted;
 use crate::domain::ids::{OutcomeId, PatientId, ReferralId};
@@ -35,6 +35,8 @@ pub struct JobFacts {
     pub competitive: bool,
     /// Days on which somebody confirmed that the client was still in it.
     pub confirmed_on: Vec<Date>,
+    /// The first of all job starts that the person has in the trust, whatever the referral and the team.
+    pub first_of_person: bool,
 }
 
 impl JobFacts {
@@ -45,7 +47,14 @@ impl JobFacts {
     }
 }
 
-/// One referral. The lists are in no order.
+/// Who has a referral, until it is assigned to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    pub since: Timestamp,
+    pub to: Author,
+}
+
+/// One referral. The lists are in no order, unless they say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferralFacts {
     pub referral_id: ReferralId,
@@ -57,8 +66,8 @@ pub struct ReferralFacts {
     /// When referred. `None`: not known.
     pub employment_status: Option<EmploymentStatus>,
     pub job_retention: bool,
-    /// Who has it now.
-    pub specialist: Option<Author>,
+    /// Who had it, one after another; the last has it now.
+    pub specialists: Vec<Assigned>,
     /// Attended, and face to face, by telephone, talk type or video.
     pub direct_contacts: Vec<Timestamp>,
     /// Held by e-mail, text message and the like.
@@ -82,7 +91,7 @@ impl ReferralFacts {
             closed_at: referral.closed_at,
             employment_status: referral.details.employment_status,
             job_retention: referral.details.job_retention,
-            specialist: referral.assigned_to.clone(),
+            specialists: vec![],
             direct_contacts: vec![],
             other_contacts: vec![],
             profile_started_at: None,
@@ -132,9 +141,9 @@ impl ReferralFacts {
         !matches!(self.employment_status, None | Some(EmploymentStatus::Employed | EmploymentStatus::NotStated))
     }
 
-    pub(super) fn first_job_start(&self) -> Option<Counted> {
-        let starts = self.jobs.iter().filter_map(|j| Some((j.four_paid_hours_on?, j.id)));
-        starts.min().map(|(on, id)| self.counted(Some(id), on))
+    /// Who had it last before that time.
+    pub(super) fn specialist_before(&self, time: Timestamp) -> Option<&Author> {
+        self.specialists.iter().rfind(|s| s.since < time).map(|s| &s.to)
     }
 
     pub(super) fn counted(&self, job_id: Option<OutcomeId>, on: Date) -> Counted {
@@ -164,6 +173,15 @@ impl Gathering {
         self.all.push(ReferralFacts::of(referral));
     }
 
+    /// One of a referral's versions, the newest as well. They come oldest first.
+    pub fn version(&mut self, version: &Referral) {
+        let (Some(i), Some(to)) = (self.place.get(&version.id), &version.assigned_to) else { return };
+        let specialists = &mut self.all[*i].specialists;
+        if specialists.last().is_none_or(|s| s.to != *to) {
+            specialists.push(Assigned { since: version.touched_at, to: to.clone() });
+        }
+    }
+
     /// A note that is not withdrawn, in its newest content.
     pub fn note(&mut self, referral: ReferralId, note: &NoteContent) {
         if let Some(i) = self.place.get(&referral) {
@@ -183,6 +201,7 @@ impl Gathering {
                     ended_on: None,
                     competitive: start.competitive,
                     confirmed_on: vec![],
+                    first_of_person: false,
                 };
                 self.jobs.push((*i, job));
             }
@@ -204,7 +223,22 @@ impl Gathering {
             let Said { confirmed, ended_on } = said.remove(&job.id).unwrap_or_default();
             all[i].jobs.push(JobFacts { ended_on, confirmed_on: confirmed, ..job });
         }
+        mark_first(&mut all);
         all
+    }
+}
+
+/// Each person's first job start, while all of the trust's are at hand: a team alone does not know what a person did with another.
+fn mark_first(all: &mut [ReferralFacts]) {
+    let mut first: HashMap<PatientId, (Date, OutcomeId)> = HashMap::new();
+    for f in &*all {
+        for start in f.jobs.iter().filter_map(|j| Some((j.four_paid_hours_on?, j.id))) {
+            first.entry(f.patient_id).and_modify(|known| *known = start.min(*known)).or_insert(start);
+        }
+    }
+    for f in all {
+        let first = first.get(&f.patient_id).map(|(_, id)| *id);
+        f.jobs.iter_mut().for_each(|j| j.first_of_person = first == Some(j.id));
     }
 }
 

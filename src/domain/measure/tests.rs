@@ -56,6 +56,8 @@ fn specialist(staff_id: &str) -> Author {
 #[derive(Default)]
 struct Service {
     referrals: Vec<Referral>,
+    /// How they stood before, oldest first.
+    earlier: Vec<Referral>,
     notes: Vec<(ReferralId, NoteContent)>,
     outcomes: Vec<Outcome>,
 }
@@ -109,6 +111,12 @@ impl Service {
 
     fn change(&mut self, id: ReferralId, change: impl FnOnce(&mut Referral)) {
         change(self.referrals.iter_mut().find(|r| r.id == id).expect("made before"));
+    }
+
+    fn assign(&mut self, id: ReferralId, at: Timestamp, to: Author) {
+        let referral = self.referrals.iter_mut().find(|r| r.id == id).expect("made before");
+        let next = referral.assign(to, at).expect("it is accepted");
+        self.earlier.push(std::mem::replace(referral, next));
     }
 
     fn note(&mut self, id: ReferralId, on: Date, kind: NoteKind) {
@@ -167,11 +175,20 @@ impl Service {
     }
 
     fn measure(&self, kind: MeasureKind, period: Period) -> Measured {
+        self.measure_on(date(2026, 12, 31), kind, period)
+    }
+
+    fn measure_on(&self, today: Date, kind: MeasureKind, period: Period) -> Measured {
+        measure(kind, &self.facts(), period, &london(), today)
+    }
+
+    fn facts(&self) -> Vec<ReferralFacts> {
         let mut facts = Gathering::default();
         self.referrals.iter().for_each(|r| facts.referral(r));
+        self.earlier.iter().chain(&self.referrals).for_each(|r| facts.version(r));
         self.notes.iter().for_each(|(of, content)| facts.note(*of, content));
         self.outcomes.iter().for_each(|o| facts.outcome(o));
-        measure(kind, &facts.finish(), period, &london())
+        facts.finish()
     }
 
     /// Numerator and denominator in March 2026.

@@ -19,6 +19,10 @@ const IN_A_ROW: usize = 64;
 // Each in the order of an index that leads to it: what has to be sorted has to be held whole, by SQLite in this process.
 statement!(REFERRALS, "SELECT payload FROM referral WHERE trust = $1 ORDER BY id");
 statement!(
+    VERSIONS,
+    "SELECT v.payload FROM referral r JOIN referral_version v ON v.id = r.id WHERE r.trust = $1 AND r.assigned_to IS NOT NULL ORDER BY r.id, v.version"
+);
+statement!(
     NOTES,
     "SELECT payload FROM entry e WHERE trust = $1 AND kind = 'Note' \
        AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.subject_id = e.subject_id AND n.version > e.version) ORDER BY e.recorded_at, e.id"
@@ -34,6 +38,7 @@ impl Store {
         }
         let mut facts = Gathering::default();
         self.each(&REFERRALS, trust, "referral", |referral: Referral| facts.referral(&referral)).await?;
+        self.each(&VERSIONS, trust, "referral_version", |version: Referral| facts.version(&version)).await?;
         let note = |entry: Entry| {
             if let Some(content) = content(&entry.body) {
                 facts.note(entry.referral_id, content);

@@ -7,7 +7,7 @@ use ips_bridge::domain::ids::{DeliveryId, EntryId, InboundId, OutcomeId, Referra
 use ips_bridge::domain::measure::PlanFacts;
 use ips_bridge::domain::note::{NoteContent, NoteKind};
 use ips_bridge::domain::organisation::{StaffId, TeamId};
-use ips_bridge::domain::person::PatientDetails;
+use ips_bridge::domain::person::{Author, PatientDetails};
 use ips_bridge::domain::referral::{ExternalId, ReferralState};
 use ips_bridge::domain::text::Private;
 use ips_bridge::domain::verdict::{Level, Meaning};
@@ -269,7 +269,25 @@ async fn measures_are_computed_from_the_newest_version_of_everything_of_one_trus
         let job = bridge.store.record_outcome(record(job_start())).await.unwrap();
         let job = OutcomeId(job.answer().subject);
         bridge.store.record_outcome(record(still_in_work(job))).await.unwrap();
+        let accept = AnswerReferral {
+            call: call(&rx9()),
+            referral_id: of.referral,
+            author: author(),
+            answer: ReferralAnswer::Accept { assigned_to: author() },
+        };
+        bridge.store.answer_referral(accept).await.unwrap();
+        let accepted = bridge.now();
+        bridge.clock.advance(Duration::from_secs(3600));
+        let other = Author { staff_id: StaffId::parse("es5678").unwrap(), ..author() };
+        // Another's, and once more: it changes no hands by that.
+        for _ in 0..2 {
+            let change = ReferralChange::Assign(other.clone());
+            let assign = ChangeReferral { call: call(&rx9()), referral_id: of.referral, change };
+            bridge.store.change_referral(assign).await.unwrap();
+        }
         let facts = bridge.store.trust_facts(&Scope::trusts([rx9()]), &rx9()).await.unwrap().unwrap();
+        let had: Vec<_> = facts[0].specialists.iter().map(|s| (s.since, s.to.clone())).collect();
+        assert_eq!(had, [(accepted, author()), (bridge.now(), other)]);
         assert_eq!(facts.iter().map(|f| f.referral_id).collect::<Vec<_>>(), [of.referral]);
         let (jobs, plans) = (&facts[0].jobs, &facts[0].plans);
         assert_eq!(jobs.iter().map(|j| (j.id, j.confirmed_on.len())).collect::<Vec<_>>(), [(job, 1)]);

@@ -146,11 +146,28 @@ fn a_referral_nobody_contacted_is_in_neither_number_of_first_contact() {
 }
 
 #[test]
-fn a_client_met_before_the_referral_arrived_was_met_within_7_days() {
+fn a_contact_before_the_day_of_receipt_ends_no_wait_and_hides_no_later_one() {
+    use MeasureKind::*;
+    let mut s = Service::default();
+    let (again, only_before) = (s.referral(), s.referral());
+    for id in [again, only_before] {
+        s.change(id, |r| r.received_at = noon(date(2026, 3, 10)));
+        s.note(id, date(2026, 3, 9), NoteKind::JobSearch);
+    }
+    s.note(again, date(2026, 3, 20), NoteKind::JobSearch);
+    let found = [FirstContactWithin7Days, FirstContact8To30Days, FirstContactAfter30Days].map(|k| s.in_march(k));
+    assert_eq!(found, [(0, Some(1)), (1, Some(1)), (0, Some(1))]);
+    assert_eq!(s.measure(FirstContact8To30Days, march()).numerator[0].on, date(2026, 3, 20));
+}
+
+#[test]
+fn a_contact_on_the_day_of_receipt_counts_whatever_the_hour() {
+    // Half past midnight in London: on the day before in UTC.
+    let early = date(2026, 3, 31).at(0, 30, 0, 0).to_zoned(london()).expect("exists").timestamp();
     let mut s = Service::default();
     let r = s.referral();
-    s.change(r, |r| r.received_at = noon(date(2026, 3, 10)));
-    s.note(r, date(2026, 3, 2), NoteKind::JobSearch);
+    s.change(r, |r| r.received_at = noon(date(2026, 3, 31)));
+    s.contact(r, early, NoteKind::JobSearch, ContactMechanism::Telephone, Attendance::AttendedOnTime);
     assert_eq!(s.in_march(MeasureKind::FirstContactWithin7Days), (1, Some(1)));
 }
 
@@ -162,6 +179,8 @@ fn the_first_employer_contact_is_face_to_face_and_within_30_days_of_acceptance()
         (day(30), employer(true, false), 1),
         (day(30), employer(true, true), 1),
         (day(31), employer(true, false), 0),
+        (day(0), employer(true, false), 1),
+        (day(-1), employer(true, false), 0),
         (day(5), employer(false, false), 0),
         (day(5), NoteKind::JobSearch, 0),
     ];
@@ -189,4 +208,15 @@ fn an_employer_contact_that_fell_through_is_none() {
         Attendance::CancelledByService,
     );
     assert_eq!(s.in_march(MeasureKind::FirstEmployerContactWithin30Days), (0, Some(1)));
+}
+
+#[test]
+fn an_employer_met_before_the_day_of_acceptance_hides_no_later_one() {
+    let mut s = Service::default();
+    let r = s.referral();
+    s.change(r, |r| r.accepted_at = Some(noon(date(2026, 3, 2))));
+    s.note(r, date(2026, 3, 1), employer(true, false));
+    s.note(r, date(2026, 3, 9), employer(true, false));
+    let m = s.measure(MeasureKind::FirstEmployerContactWithin30Days, march());
+    assert_eq!(m.numerator.iter().map(|c| c.on).collect::<Vec<_>>(), [date(2026, 3, 9)]);
 }

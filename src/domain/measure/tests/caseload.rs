@@ -39,6 +39,25 @@ fn the_caseload_is_broken_down_by_specialist_and_adds_up() {
 }
 
 #[test]
+fn the_caseload_of_a_past_day_is_by_the_specialist_of_that_day() {
+    let last_minute = date(2026, 3, 31).at(23, 59, 0, 0).to_zoned(london()).expect("exists").timestamp();
+    let next_day = date(2026, 4, 1).at(0, 0, 0, 0).to_zoned(london()).expect("exists").timestamp();
+    for (assigned, in_march) in [(last_minute, "ES-2"), (next_day, "ES-1")] {
+        let mut s = Service::default();
+        let r = s.referral();
+        s.assign(r, assigned, specialist("ES-2"));
+        s.assign(r, noon(date(2026, 5, 5)), specialist("ES-3"));
+        let of = |period| {
+            let m = s.measure(MeasureKind::Caseload, period);
+            m.breakdown.iter().map(|p| (p.staff_id.as_str().to_owned(), p.count)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(march()), [(in_march.to_owned(), 1)]);
+        let may = Period::new(date(2026, 5, 1), date(2026, 5, 31)).expect("a period");
+        assert_eq!(of(may), [("ES-3".to_owned(), 1)]);
+    }
+}
+
+#[test]
 fn the_same_staff_id_with_two_employers_is_two_specialists() {
     let mut s = Service::default();
     s.referral();
@@ -83,6 +102,23 @@ fn an_active_client_was_in_contact_in_the_last_28_days_and_is_engaged_in_a_plan(
         }
         assert_eq!(s.in_march(MeasureKind::ActiveIn4Weeks), (expected, Some(1)), "{met:?} {engaged:?}");
     }
+}
+
+#[test]
+fn an_active_client_counts_by_the_latest_contact_of_the_period() {
+    let mut s = Service::default();
+    let r = s.referral();
+    s.note(r, date(2026, 2, 10), plan(true));
+    let email = |s: &mut Service, on| {
+        s.contact(r, noon(on), NoteKind::JobSearch, ContactMechanism::Email, Attendance::AttendedOnTime);
+    };
+    s.note(r, date(2026, 3, 12), NoteKind::JobSearch);
+    email(&mut s, date(2026, 3, 20));
+    email(&mut s, date(2026, 4, 1));
+    let m = s.measure(MeasureKind::ActiveIn4Weeks, march());
+    assert_eq!(m.numerator.iter().map(|c| c.on).collect::<Vec<_>>(), [date(2026, 3, 20)]);
+    let open = m.denominator.expect("a share");
+    assert_eq!(open.iter().map(|c| c.on).collect::<Vec<_>>(), [date(2026, 2, 2)], "the day of acceptance");
 }
 
 #[test]

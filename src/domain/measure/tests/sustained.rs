@@ -75,3 +75,19 @@ fn a_confirmation_of_one_job_proves_nothing_of_another() {
     let due: Vec<_> = m.denominator.expect("a share").iter().map(|c| c.job_id).collect();
     assert_eq!(due, [Some(first), Some(second)]);
 }
+
+#[test]
+fn a_job_whose_day_has_not_come_is_not_asked_yet() {
+    let mut s = Service::default();
+    let r = s.referral();
+    let began = [date(2025, 12, 8), date(2025, 12, 9)]; // 9 and 10 March
+    let [due, later] = began.map(|on| s.job(r, on));
+    for job in [due, later] {
+        s.still_in_work(r, job, date(2026, 3, 31));
+    }
+    let m = s.measure_on(date(2026, 3, 9), MeasureKind::Sustained13Weeks, march());
+    for list in [&m.numerator, &m.denominator.expect("a share")] {
+        assert_eq!(list.iter().map(|c| c.job_id).collect::<Vec<_>>(), [Some(due)]);
+    }
+    assert_eq!(s.in_march(MeasureKind::Sustained13Weeks), (2, Some(2)), "when March is over");
+}

@@ -97,6 +97,29 @@ fn one_person_with_two_referrals_goes_into_work_once() {
 }
 
 #[test]
+fn a_person_goes_into_work_for_the_team_of_the_first_job_and_the_teams_add_up_to_the_trust() {
+    let mut s = Service::default();
+    let (east, west) = (s.referral(), s.referral());
+    let same = s.referrals[0].patient_id;
+    s.change(west, |r| {
+        r.patient_id = same;
+        r.details.team = TeamId::parse("west").expect("a team");
+    });
+    s.job(west, date(2026, 2, 16));
+    s.job(east, date(2026, 3, 9));
+    let of = |team: &str, period| {
+        let mut facts = s.facts();
+        facts.retain(|f| f.team.as_str() == team);
+        measure(MeasureKind::PeopleIntoWork, &facts, period, &london(), date(2026, 12, 31)).numerator.len()
+    };
+    let february = Period::new(date(2026, 2, 1), date(2026, 2, 28)).expect("a period");
+    for (period, in_trust, in_teams) in [(february, 1, [0, 1]), (march(), 0, [0, 0])] {
+        assert_eq!(s.measure(MeasureKind::PeopleIntoWork, period).numerator.len(), in_trust);
+        assert_eq!(["ips", "west"].map(|team| of(team, period)), in_teams);
+    }
+}
+
+#[test]
 fn what_was_withdrawn_was_never_there() {
     let mut s = Service::default();
     let r = s.referral();
@@ -150,5 +173,8 @@ fn two_jobs_count_once_in_the_employment_rate() {
     s.note(r, date(2026, 2, 3), NoteKind::JobSearch);
     s.job(r, date(2026, 2, 9));
     s.job(r, date(2026, 3, 9));
-    assert_eq!(s.in_march(MeasureKind::EmploymentRate), (1, Some(1)));
+    let m = s.measure(MeasureKind::EmploymentRate, march());
+    let counted: Vec<_> = m.numerator.iter().map(|c| (c.job_id, c.on)).collect();
+    assert_eq!(counted, [(None, date(2026, 2, 9))], "a referral, by its first job, and not a job");
+    assert_eq!(m.denominator.map(|d| d.len()), Some(1));
 }
