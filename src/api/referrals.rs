@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 service! {
     referral_service_server::ReferralService for Referrals {
@@ -164,6 +165,9 @@ async fn list_referrals(c: Caller, m: v1::ListReferralsRequest) -> Result<v1::Li
     let states = request::codes::<ReferralState>(&m.states, "states", &mut broken);
     let team = given(&m.team, |t| broken.check("team", TeamId::parse(t)));
     let assigned_to = given(&m.assigned_to_staff_id, |s| broken.check("assigned_to_staff_id", StaffId::parse(s)));
+    if m.count_only && !m.page_token.is_empty() {
+        broken.add("page_token", "is not for count_only");
+    }
     whole!(broken; trust, patient, states, team, assigned_to);
     if let Some(trust) = &trust {
         c.trust(trust)?;
@@ -171,35 +175,58 @@ async fn list_referrals(c: Caller, m: v1::ListReferralsRequest) -> Result<v1::Li
     if let Some(patient) = patient {
         c.store().patient(&c.scope, patient).await?.ok_or_else(|| Error::not_found("patient"))?;
     }
-    let size = page_size(m.page_size);
     let filter = v1::ListReferralsRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
-    let mut after = binding.after(&m.page_token)?;
+    let after = binding.after(&m.page_token)?;
     let mut filter = ReferralFilter { trust, patient, states, team, assigned_to, untouched_since: None };
-    let mut found = Vec::new();
     if m.untouched_only {
         // Each trust has its own idea of forgotten: the shortest wait finds every candidate, then each is judged by its trust's.
         filter.untouched_since = untouched_since(&c, filter.trust.as_ref());
     }
-    loop {
-        let want = size + 1 - u32::try_from(found.len()).unwrap_or(size);
-        let read = c.store().referrals(&c.scope, &filter, Page { size: want, after }).await?;
-        let Some(last) = read.last().map(|r| r.id.0) else { break };
-        let full = read.len() >= want as usize;
-        after = Some(last);
-        found.extend(read);
-        if m.untouched_only {
-            touch(&c, &mut found).await?;
-            found.retain(|r| r.touched_at < forgotten_since(&c, &r.trust));
-        }
-        if !full || found.len() > size as usize {
-            break;
-        }
+    if m.count_only {
+        let count = found(&c, &filter, m.untouched_only, COUNTED_MAX, None).await?.len();
+        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        return Ok(v1::ListReferralsResponse { count, ..Default::default() });
     }
+    let size = page_size(m.page_size);
+    let mut found = found(&c, &filter, m.untouched_only, size + 1, after).await?;
     let next_page_token = cut(&mut found, size, |r: &Referral| binding.token(r.id.0.as_bytes()));
     touch(&c, &mut found).await?;
     c.audit("referral.list", &found).await?;
-    Ok(v1::ListReferralsResponse { referrals: found.iter().map(referral::show_in_list).collect(), next_page_token })
+    let referrals = found.iter().map(referral::show_in_list).collect();
+    Ok(v1::ListReferralsResponse { referrals, next_page_token, count: 0 })
+}
+
+/// So many are counted.
+const COUNTED_MAX: u32 = 10_000;
+/// Read at a time.
+const READ_MAX: u32 = 201;
+
+/// The first `want` at most, behind `after`.
+async fn found(
+    c: &Caller,
+    filter: &ReferralFilter,
+    untouched_only: bool,
+    want: u32,
+    mut after: Option<Uuid>,
+) -> Result<Vec<Referral>, Error> {
+    let mut found = Vec::new();
+    loop {
+        let size = want.saturating_sub(u32::try_from(found.len()).unwrap_or(want)).min(READ_MAX);
+        let mut read = c.store().referrals(&c.scope, filter, Page { size, after }).await?;
+        let Some(last) = read.last().map(|r| r.id.0) else { break };
+        let full = read.len() >= size as usize;
+        after = Some(last);
+        if untouched_only {
+            touch(c, &mut read).await?;
+            read.retain(|r| r.touched_at < forgotten_since(c, &r.trust));
+        }
+        found.extend(read);
+        if !full || found.len() >= want as usize {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// `Some(None)`: left out. `None`: broken.

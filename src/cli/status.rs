@@ -39,8 +39,6 @@ pub struct Args {
 
 /// The bridge names so many, the oldest: there may be more.
 const NAMED_MAX: usize = 20;
-/// Referrals counted.
-const REFERRALS_MAX: usize = 10_000;
 /// Faults of a saved pack that are shown.
 const FAULTS_SHOWN: usize = 5;
 
@@ -113,21 +111,12 @@ fn known(status: EndpointStatus) -> Known {
 }
 
 /// How many are forgotten; `None` when the caller's role may not ask.
-async fn untouched_referrals(bridge: &Bridge) -> Result<Option<usize>, Failure> {
-    let mut client = bridge.referrals();
-    let mut request = ListReferralsRequest { untouched_only: true, page_size: 200, ..ListReferralsRequest::default() };
-    let mut count = 0;
-    loop {
-        let page = match client.list_referrals(request.clone()).await {
-            Ok(page) => page.into_inner(),
-            Err(status) if status.code() == tonic::Code::PermissionDenied => return Ok(None),
-            Err(status) => return Err(status.into()),
-        };
-        count += page.referrals.len();
-        if page.next_page_token.is_empty() || count >= REFERRALS_MAX {
-            return Ok(Some(count));
-        }
-        request.page_token = page.next_page_token;
+async fn untouched_referrals(bridge: &Bridge) -> Result<Option<i32>, Failure> {
+    let request = ListReferralsRequest { untouched_only: true, count_only: true, ..ListReferralsRequest::default() };
+    match bridge.referrals().list_referrals(request).await {
+        Ok(counted) => Ok(Some(counted.into_inner().count)),
+        Err(status) if status.code() == tonic::Code::PermissionDenied => Ok(None),
+        Err(status) => Err(status.into()),
     }
 }
 
@@ -235,7 +224,7 @@ fn pack_lines(pack: Option<&AdapterInUse>) -> Vec<String> {
     lines
 }
 
-fn as_json(all: &[Known], untouched: Option<usize>, troubles: &[String]) -> serde_json::Value {
+fn as_json(all: &[Known], untouched: Option<i32>, troubles: &[String]) -> serde_json::Value {
     let endpoints: Vec<_> = all
         .iter()
         .map(|k| {

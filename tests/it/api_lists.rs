@@ -175,6 +175,9 @@ async fn a_forgotten_referral_is_named_until_somebody_writes_to_it() {
     let forgotten = async || {
         let request = v1::ListReferralsRequest { untouched_only: true, ..Default::default() };
         let got: v1::ListReferralsResponse = bridge.done("worker", "ReferralService/ListReferrals", &request).await;
+        let count = v1::ListReferralsRequest { count_only: true, ..request };
+        let counted: v1::ListReferralsResponse = bridge.done("worker", "ReferralService/ListReferrals", &count).await;
+        assert_eq!((counted.count as usize, counted.referrals), (got.referrals.len(), vec![]));
         got.referrals.len()
     };
     assert_eq!(forgotten().await, 0);
@@ -254,6 +257,10 @@ async fn every_read_and_every_write_of_a_patients_data_leaves_a_row() {
             ..Default::default()
         };
         bridge.bytes("worker", "PatientService/FindPatients", &nobody).await.unwrap();
+        // Who only counts reads nobody's.
+        let count = v1::ListReferralsRequest { count_only: true, ..Default::default() };
+        let counted: v1::ListReferralsResponse = bridge.done("worker", "ReferralService/ListReferrals", &count).await;
+        assert_eq!(counted.count, 1);
         bridge
             .bytes("integrator", "ProgressNoteService/GetProgressNote", &v1::GetProgressNoteRequest { note_id })
             .await
