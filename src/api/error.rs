@@ -51,7 +51,7 @@ pub enum Error {
     TooLarge { found: Option<usize>, limit: usize },
     #[error("{0} calls are under way and the limit is reached; try again in a moment")]
     Busy(usize),
-    #[error("the call took longer than {} s; it may have been carried out: repeat it as it was, with the same request id where it has one", .0.as_secs())]
+    #[error("the call took longer than {} s; it may have been carried out: repeat it as it was, as the same principal, with the same request id where it has one", .0.as_secs())]
     TooSlowToWrite(Duration),
     #[error("the call took longer than {} s; nothing was changed, try again", .0.as_secs())]
     TooSlowToRead(Duration),

@@ -78,7 +78,7 @@ fn show(i: &Inbound) -> v1::InboundMessage {
 
 /// `Some(None)`: left out. `None`: broken.
 fn word(value: &str, at: &str, broken: &mut Violations) -> Option<Option<String>> {
-    if value.is_empty() {
+    if value.trim().is_empty() {
         return Some(None);
     }
     broken.check(at, text::line(value, WORD_CHARS_MAX)).map(|w| Some(w.0))
@@ -98,16 +98,17 @@ async fn list_inbound_messages(
     let rule = word(&m.rule, "rule", &mut broken);
     let from = request::optional_time(m.received_from.as_ref(), "received_from", &mut broken);
     let before = request::optional_time(m.received_before.as_ref(), "received_before", &mut broken);
-    whole!(broken; endpoint, states, message_type, rule, from, before);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; endpoint, states, message_type, rule, from, before, size);
     if let Some(endpoint) = &endpoint {
         c.endpoint_or_retired(endpoint)?;
     }
-    let size = page_size(m.page_size) as usize;
     let filter = v1::ListInboundMessagesRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let mut after = binding.after(&m.page_token)?;
     let filter = InboundFilter { endpoint, states, message_type, rule, from, before };
-    let at_once = if filter.message_type.is_some() { LOOKED_THROUGH } else { page_size(m.page_size) + 1 };
+    let at_once = if filter.message_type.is_some() { LOOKED_THROUGH } else { size + 1 };
+    let size = size as usize;
     let mut messages: Vec<Inbound> = Vec::new();
     for _ in 0..LOOKS_MAX {
         let read = c.store().find_inbound(&c.scope, &filter, Page { size: at_once, after }).await?;

@@ -37,8 +37,8 @@ pub async fn list_measure_referrals(
     let team = read_team(&m.team, &mut broken);
     let kind = shown::read_kind(m.kind, &mut broken);
     let side = shown::read_side(m.side, kind, &mut broken);
-    whole!(broken; trust, period, team, kind, side);
-    let size = page_size(m.page_size);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; trust, period, team, kind, side, size);
     let filter = v1::ListMeasureReferralsRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let after = binding.position(&m.page_token)?.map(place);

@@ -148,10 +148,11 @@ async fn list_progress_notes(
     };
     let occurred_from = request::optional_time(m.occurred_from.as_ref(), "occurred_from", &mut broken);
     let view = broken.check("view", form::codes::view(m.view));
-    whole!(broken; of, occurred_from, view);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; of, occurred_from, view, size);
     exists(&c, of).await?;
     let view = if c.is_masked() { View::Basic } else { view };
-    let size = if view == View::Full { page_size(m.page_size).min(FULL_PAGE_MAX) } else { page_size(m.page_size) };
+    let size = if view == View::Full { size.min(FULL_PAGE_MAX) } else { size };
     let filter = v1::ListProgressNotesRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let page = Page { size: size + 1, after: binding.after(&m.page_token)? };

@@ -151,9 +151,9 @@ async fn list_outcomes(c: Caller, m: v1::ListOutcomesRequest) -> Result<v1::List
         Some(Of::PatientId(id)) => request::id(id, "patient_id", &mut broken).map(SubjectFilter::Patient),
     };
     let view = broken.check("view", form::codes::view(m.view));
-    whole!(broken; of, view);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; of, view, size);
     exists(&c, of).await?;
-    let size = page_size(m.page_size);
     let filter = v1::ListOutcomesRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let page = Page { size: size + 1, after: binding.after(&m.page_token)? };

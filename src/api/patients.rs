@@ -36,9 +36,9 @@ async fn find_patients(c: Caller, m: v1::FindPatientsRequest) -> Result<v1::Find
     let mut broken = Violations::default();
     let trust = request::ods(&m.trust_ods, "trust_ods", &mut broken);
     let by = read_by(m.by.as_ref(), &mut broken);
-    whole!(broken; trust, by);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; trust, by, size);
     c.trust(&trust)?;
-    let size = page_size(m.page_size);
     let filter = v1::FindPatientsRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let page = Page { size: size + 1, after: binding.after(&m.page_token)? };
@@ -84,7 +84,7 @@ async fn update_patient(c: Caller, m: v1::UpdatePatientRequest) -> Result<v1::Up
     let today = known.as_ref().map_or_else(|| c.now.to_zoned(TimeZone::UTC).date(), |p| c.today(&p.trust));
     let read = |m: &v1::PatientDetails, at: &str, b: &mut Violations| patient::read_and_check(m, at, today, b);
     let details = form::required(m.details.as_ref(), "details", &mut broken, read);
-    let reason = request::reason(&m.reason, "reason", &mut broken);
+    let reason = request::because(&m.reason, "reason", &mut broken);
     whole!(broken; key, id, version_seen, details, reason);
     let update = UpdatePatient { call: c.write(key), patient_id: id, version_seen, details, reason: reason.0 };
     let answered = c.store().update_patient(update).await?;

@@ -71,6 +71,12 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
         broken.add("patient_deceased", referral::HAS_DIED);
     }
     let other_families = form::other_families(&m.other_family_names, &mut broken);
+    if matches!(patient, Some(PatientIs::Known(_))) && !m.other_family_names.is_empty() {
+        broken.add(
+            "other_family_names",
+            "only with patient_details: they are compared with those of the patient it finds",
+        );
+    }
     if !broken.is_empty() {
         // The store refuses it, but for a call that was answered before; what is wrong besides is said with the rest.
         let team = m.details.as_ref().and_then(|d| TeamId::parse(&d.team).ok());
@@ -168,7 +174,8 @@ async fn list_referrals(c: Caller, m: v1::ListReferralsRequest) -> Result<v1::Li
     if m.count_only && !m.page_token.is_empty() {
         broken.add("page_token", "is not for count_only");
     }
-    whole!(broken; trust, patient, states, team, assigned_to);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; trust, patient, states, team, assigned_to, size);
     if let Some(trust) = &trust {
         c.trust(trust)?;
     }
@@ -188,7 +195,6 @@ async fn list_referrals(c: Caller, m: v1::ListReferralsRequest) -> Result<v1::Li
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         return Ok(v1::ListReferralsResponse { count, ..Default::default() });
     }
-    let size = page_size(m.page_size);
     let mut found = found(&c, &filter, m.untouched_only, size + 1, after).await?;
     let next_page_token = cut(&mut found, size, |r: &Referral| binding.token(r.id.0.as_bytes()));
     touch(&c, &mut found).await?;

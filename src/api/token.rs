@@ -7,6 +7,7 @@
 use super::error::Error;
 use super::principal::Principal;
 use super::rpc::Rpc;
+use crate::domain::rule::Violations;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -78,11 +79,20 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     text.as_bytes().chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?)).collect()
 }
 
-/// The coerced size of a page: 0 is 50, more than 200 is 200. Below 0 is read as 0.
-pub fn page_size(asked: i32) -> u32 {
-    match asked {
-        ..=0 => 50,
-        n => u32::try_from(n).unwrap_or(200).min(200),
+/// The coerced size of a page: 0 is 50, more than 200 is 200. Below 0 is no size.
+pub fn page_size(asked: i32, broken: &mut Violations) -> Option<u32> {
+    at_most(asked, 50, 200, "page_size", broken)
+}
+
+/// A number of things asked for: 0 is `usual`, more than `most` is `most`. `None`: broken, as a client's arithmetic is that comes to less than 0.
+pub fn at_most(asked: i32, usual: u32, most: u32, field: &str, broken: &mut Violations) -> Option<u32> {
+    match u32::try_from(asked) {
+        Ok(0) => Some(usual),
+        Ok(n) => Some(n.min(most)),
+        Err(_) => {
+            broken.add(field, format!("must not be less than 0: leave it out for {usual}"));
+            None
+        }
     }
 }
 
@@ -142,7 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn page_sizes_are_coerced() {
-        assert_eq!([-5, 0, 1, 200, 201, i32::MAX].map(page_size), [50, 50, 1, 200, 200, 200]);
+    fn page_sizes_are_coerced_and_less_than_nothing_is_none() {
+        let mut broken = Violations::default();
+        let sizes = [0, 1, 200, 201, i32::MAX].map(|n| page_size(n, &mut broken));
+        assert_eq!(sizes, [50, 1, 200, 200, 200].map(Some));
+        assert!(broken.is_empty());
+        assert_eq!([-1, i32::MIN].map(|n| page_size(n, &mut broken)), [None, None]);
+        assert!(broken.0.iter().all(|b| b.field == "page_size"));
     }
 }

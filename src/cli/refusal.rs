@@ -116,6 +116,7 @@ fn as_option(field: &str) -> String {
         "subject_id" => "--subject",
         "message_id" => "--message-id",
         "day" => "--day",
+        "source" => "--list",
         "version" => "--version",
         "endpoint_id" | "selection.endpoint_id" => "endpoint",
         "delivery_id" | "inbound_message_id" => "ID",

@@ -124,6 +124,22 @@ impl OutcomeKind {
         }
     }
 
+    /// Where [`Self::on`] stands in the contract's OutcomeContent.
+    pub fn day_field(&self) -> &'static str {
+        match self {
+            Self::JobOffer { .. } => "job_offer.offered_on",
+            Self::JobStart(_) => "job_start.started_on",
+            Self::JobRetained { .. } => "job_retained.retained_on",
+            Self::StillInWork { .. } => "still_in_work.on",
+            Self::JobEnd { .. } => "job_end.ended_on",
+            Self::HoursChanged { .. } => "hours_changed.from",
+            Self::WorkPlacement { .. } => "work_placement.started_on",
+            Self::VoluntaryWork { .. } => "voluntary_work.started_on",
+            Self::Education { .. } => "education.started_on",
+            Self::StatusRecorded { .. } => "status_recorded.recorded_on",
+        }
+    }
+
     /// The job it speaks of, when it is not the job's own beginning.
     pub fn job_id(&self) -> Option<OutcomeId> {
         match self {
@@ -213,22 +229,9 @@ impl OutcomeContent {
                 broken.add(format!("{at}.{field}"), "must not lie in the future");
             }
         };
-        match &self.kind {
-            OutcomeKind::JobOffer { offered_on, .. } => not_future("job_offer.offered_on", *offered_on),
-            OutcomeKind::JobStart(s) => {
-                not_future("job_start.started_on", s.started_on);
-                if let Some(day) = s.four_paid_hours_on {
-                    not_future("job_start.four_paid_hours_on", day);
-                }
-            }
-            OutcomeKind::JobRetained { retained_on, .. } => not_future("job_retained.retained_on", *retained_on),
-            OutcomeKind::StillInWork { on, .. } => not_future("still_in_work.on", *on),
-            OutcomeKind::JobEnd { ended_on, .. } => not_future("job_end.ended_on", *ended_on),
-            OutcomeKind::HoursChanged { from, .. } => not_future("hours_changed.from", *from),
-            OutcomeKind::WorkPlacement { started_on, .. } => not_future("work_placement.started_on", *started_on),
-            OutcomeKind::VoluntaryWork { started_on, .. } => not_future("voluntary_work.started_on", *started_on),
-            OutcomeKind::Education { started_on, .. } => not_future("education.started_on", *started_on),
-            OutcomeKind::StatusRecorded { recorded_on, .. } => not_future("status_recorded.recorded_on", *recorded_on),
+        not_future(self.kind.day_field(), self.kind.on());
+        if let OutcomeKind::JobStart(JobStart { four_paid_hours_on: Some(day), .. }) = &self.kind {
+            not_future("job_start.four_paid_hours_on", *day);
         }
         match &self.kind {
             OutcomeKind::JobStart(s) => {

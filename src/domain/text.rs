@@ -33,6 +33,8 @@ pub enum BrokenText {
     LineBreak,
     #[error("holds the control character U+{code:04X} at character {at}; only tab and line breaks are allowed")]
     ControlCharacter { code: u32, at: usize },
+    #[error("holds the control character U+{code:04X} at character {at}; no control characters are allowed")]
+    ControlCharacterInLine { code: u32, at: usize },
     #[error("must be printable ASCII without spaces")]
     NotGraphic,
     #[error("must hold a letter or a digit")]
@@ -69,7 +71,7 @@ pub fn line(text: &str, max: usize) -> Result<Private<String>, BrokenText> {
         return Err(BrokenText::LineBreak);
     }
     match text.chars().enumerate().find(|(_, c)| c.is_control()) {
-        Some((at, c)) => Err(BrokenText::ControlCharacter { code: c.into(), at: at + 1 }),
+        Some((at, c)) => Err(BrokenText::ControlCharacterInLine { code: c.into(), at: at + 1 }),
         None => Ok(Private(text.to_owned())),
     }
 }
@@ -177,6 +179,16 @@ mod tests {
         for bad in ["a\u{b}b", "a\u{1c}b", "\u{0}x", "x\u{7f}", "x\u{85}"] {
             assert!(matches!(paragraphs(bad, 99), Err(BrokenText::ControlCharacter { .. })));
         }
+    }
+
+    #[test]
+    fn a_line_has_no_control_characters_and_is_not_told_that_a_tab_is_allowed() {
+        for bad in ["a\tb", "a\u{7}b", "a\u{85}b"] {
+            let why = line(bad, 10).expect_err("a control character").to_string();
+            assert!(why.contains("at character 2") && why.ends_with("no control characters are allowed"), "{why}");
+        }
+        let why = paragraphs("a\u{7}", 10).expect_err("a control character").to_string();
+        assert!(why.ends_with("only tab and line breaks are allowed"), "{why}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub enum StoreError {
     /// Nothing was written.
     #[error("the store cannot be reached: {0}; nothing was stored, try again")]
     Unavailable(String),
-    /// It may or may not have been written: only the same request id can tell.
-    #[error("the commit's outcome is not known ({0}); repeat the call with the same request id")]
+    /// It may or may not have been written: only the same request id can tell, which is the principal's own.
+    #[error("the commit's outcome is not known ({0}); repeat the call as the same principal, with the same request id")]
     CommitUnknown(String),
     /// A row does not say what it must. A fault of ours.
     #[error("the store holds something it should not: {what} in {table}")]
@@ -61,7 +61,9 @@ pub enum Refusal {
     DiskFull,
     #[error("the trust already has a referral with this external id")]
     ExternalIdTaken(ReferralId),
-    #[error("another patient of the trust has this NHS number or local identifier")]
+    #[error(
+        "another patient of the trust has this NHS number or local identifier; find out whose it is, and leave it out of the other's details"
+    )]
     IdentifierTaken,
     #[error("the record may hold it already; look there first, then repeat with acknowledge_may_be_in_record")]
     MayBeInRecord,

@@ -61,7 +61,7 @@ async fn what_the_record_alone_can_tell_is_named_with_everything_else() {
         remark: None,
     };
     let broken = bridge.bytes("worker", "OutcomeService/RecordOutcome", &record(&referral.id, Some(end))).await;
-    assert_eq!(fields_of(&broken.unwrap_err()), ["content", "content.job_end.job_id"]);
+    assert_eq!(fields_of(&broken.unwrap_err()), ["content.job_end.ended_on", "content.job_end.job_id"]);
 
     let list = v1::ListDeliveriesRequest { waiting_for: v1::WaitingFor::Nobody.into(), ..Default::default() };
     let broken = bridge.bytes("worker", "DeliveryService/ListDeliveries", &list).await;

@@ -1,7 +1,7 @@
 //! Field rules at the edge: every broken one at once, under its proto path, and nothing stored.
 
 use crate::api_samples::*;
-use crate::api_support::{Bridge, fields_of, reason_of, told};
+use crate::api_support::{Bridge, RIO, fields_of, reason_of, told};
 use ips_bridge::wire::v1;
 use prost::Message;
 use tonic::Code;
@@ -203,6 +203,106 @@ async fn filters_and_lists_name_their_broken_fields_too() {
 }
 
 #[tokio::test]
+async fn no_nhs_number_stands_where_no_patient_data_may() {
+    let bridge = Bridge::start().await;
+    let referral = bridge.referral().await;
+    for held in ["of 999 000 0018", "999.000.0018", "A9990000018"] {
+        let update = v1::UpdatePatientRequest {
+            request_id: request_id(),
+            patient_id: referral.patient_id.clone(),
+            version_seen: 1,
+            details: Some(patient_details()),
+            reason: held.into(),
+        };
+        assert_eq!(bridge.broken("worker", "PatientService/UpdatePatient", &update).await, ["reason"], "{held}");
+        let list = v1::ReconcileDocumentsRequest {
+            request_id: request_id(),
+            endpoint_id: RIO.into(),
+            source: held.into(),
+            ..Default::default()
+        };
+        let rpc = "DeliveryService/ReconcileDocuments";
+        assert_eq!(bridge.broken("integrator", rpc, &list).await, ["source"], "{held}");
+    }
+    for held in
+        ["9990000018", "999.000.0018", "999-000-0018", "999_000_0018", "99-90000018", "A9990000018", "E.9990000018"]
+    {
+        let refused = v1::ReportRefusedRequest {
+            request_id: request_id(),
+            endpoint_id: RIO.into(),
+            document: Some(v1::report_refused_request::Document::ControlId("T1".into())),
+            code: held.into(),
+            text: String::new(),
+        };
+        assert_eq!(bridge.broken("epr", "RecordFeedService/ReportRefused", &refused).await, ["code"], "{held}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_comments_say_of_blanks_lists_and_ids_is_so() {
+    let bridge = Bridge::start().await;
+    let rpc = "ReferralService/CreateReferral";
+    let with = |lines: &[&str]| {
+        let lines = lines.iter().map(|l| (*l).to_owned()).collect();
+        let details =
+            v1::PatientDetails { address: Some(v1::Address { lines, ..Default::default() }), ..patient_details() };
+        v1::CreateReferralRequest {
+            patient: Some(v1::create_referral_request::Patient::PatientDetails(details)),
+            ..create("RXX", "")
+        }
+    };
+    assert_eq!(
+        bridge.broken("worker", rpc, &with(&["1", "", "2", "3", "4", "5"])).await,
+        ["patient_details.address.lines"]
+    );
+    let tab = bridge.bytes("worker", rpc, &with(&["1", " ", "a\tb"])).await.unwrap_err();
+    assert_eq!(fields_of(&tab), ["patient_details.address.lines[2]"]);
+    assert!(told(&tab).contains("no control characters are allowed"), "{}", told(&tab));
+    let five = v1::CreateReferralRequest {
+        other_family_names: [vec![" ".to_owned()], vec!["Former".to_owned(); 20]].concat(),
+        ..with(&["1", "", "2", "3", "4"])
+    };
+    let made: v1::CreateReferralResponse = bridge.done("worker", rpc, &five).await;
+    let patient_id = made.referral.unwrap().patient_id;
+    let get = v1::GetPatientRequest { patient_id: patient_id.to_lowercase() };
+    let got: v1::GetPatientResponse = bridge.done("worker", "PatientService/GetPatient", &get).await;
+    assert_eq!(got.patient.unwrap().details.unwrap().address.unwrap().lines, ["1", "2", "3", "4"]);
+    // A patient who is named by id is compared with nothing.
+    let known = v1::CreateReferralRequest {
+        patient: Some(v1::create_referral_request::Patient::PatientId(patient_id)),
+        other_family_names: vec!["Former".into()],
+        ..create("RXX", "")
+    };
+    assert_eq!(bridge.broken("worker", rpc, &known).await, ["other_family_names"]);
+    for control_id in [" T1", "T1 "] {
+        let filed = v1::ReportFiledRequest {
+            request_id: request_id(),
+            endpoint_id: RIO.into(),
+            document: Some(v1::report_filed_request::Document::ControlId(control_id.into())),
+            record_id: "DOC-1".into(),
+        };
+        assert_eq!(bridge.broken("epr", "RecordFeedService/ReportFiled", &filed).await, ["control_id"]);
+        let received = v1::ConfirmReceivedRequest {
+            request_id: request_id(),
+            endpoint_id: RIO.into(),
+            control_id: control_id.into(),
+        };
+        assert_eq!(bridge.broken("epr", "RecordFeedService/ConfirmReceived", &received).await, ["control_id"]);
+    }
+    let list = |record_id: &str, line: i32, day: &str| v1::ReconcileDocumentsRequest {
+        request_id: request_id(),
+        endpoint_id: RIO.into(),
+        source: "held.csv".into(),
+        documents: vec![v1::ListedDocument { document_id: "D1".into(), record_id: record_id.into(), line }],
+        day: day.into(),
+        dry_run: true,
+    };
+    let rpc = "DeliveryService/ReconcileDocuments";
+    assert!(bridge.bytes("integrator", rpc, &list(" ", 0, "")).await.is_ok(), "a blank record id is none");
+    assert_eq!(bridge.broken("integrator", rpc, &list("", -1, "20260302")).await, ["documents[0].line", "day"]);
+}
+
+#[tokio::test]
 async fn times_stay_within_their_bounds() {
     let bridge = Bridge::start().await;
     for bad in ["2026-03-03T15:06:00Z", "2016-03-01T00:00:00Z"] {
@@ -283,7 +383,7 @@ async fn what_a_job_is_said_to_be_fits_its_beginning_and_end() {
     assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &kept).await.is_ok());
     assert_eq!(
         bridge.broken("worker", "OutcomeService/RecordOutcome", &still("2026-02-28")).await,
-        ["content.still_in_work"]
+        ["content.still_in_work.on"]
     );
     let end = |on: &str| {
         say(v1::outcome_content::Kind::JobEnd(v1::JobEnd {
@@ -305,6 +405,61 @@ async fn what_a_job_is_said_to_be_fits_its_beginning_and_end() {
     );
     // What was answered before the end was known is answered the same again.
     assert!(bridge.bytes("worker", "OutcomeService/RecordOutcome", &kept).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_day_that_cannot_be_is_named_by_its_field_in_every_kind_of_outcome() {
+    use v1::outcome_content::Kind;
+    let bridge = Bridge::start().await;
+    let referral = bridge.referral().await;
+    let job: v1::RecordOutcomeResponse =
+        bridge.done("worker", "OutcomeService/RecordOutcome", &record(&referral.id, job_start())).await;
+    let job_id = job.outcome.unwrap().id;
+    let employer = Some(v1::Employer { name: "Test Bakery Ltd".into(), post: "Baker".into(), share_in_record: false });
+    let start = v1::JobStart { employer: employer.clone(), ..Default::default() };
+    let (by, why) = (v1::ConfirmedBy::Client.into(), v1::JobEndReason::Health.into());
+    let kinds: &[(&str, &dyn Fn(String) -> Kind)] = &[
+        ("job_offer.offered_on", &|offered_on| {
+            Kind::JobOffer(v1::JobOffer { employer: employer.clone(), offered_on, accepted: None })
+        }),
+        ("job_start.started_on", &|started_on| Kind::JobStart(v1::JobStart { started_on, ..start.clone() })),
+        ("job_retained.retained_on", &|retained_on| {
+            Kind::JobRetained(v1::JobRetained { employer: employer.clone(), retained_on, weekly_minutes: 60 })
+        }),
+        ("still_in_work.on", &|on| Kind::StillInWork(v1::StillInWork { job_id: job_id.clone(), on, confirmed_by: by })),
+        ("job_end.ended_on", &|ended_on| {
+            Kind::JobEnd(v1::JobEnd { job_id: job_id.clone(), ended_on, reason: why, share_in_record: false })
+        }),
+        ("hours_changed.from", &|from| {
+            Kind::HoursChanged(v1::HoursChanged { job_id: job_id.clone(), from, weekly_minutes: 60 })
+        }),
+        ("work_placement.started_on", &|started_on| {
+            Kind::WorkPlacement(v1::WorkPlacement { host: employer.clone(), started_on, ended_on: None })
+        }),
+        ("voluntary_work.started_on", &|started_on| {
+            Kind::VoluntaryWork(v1::VoluntaryWork { host: employer.clone(), started_on })
+        }),
+        ("education.started_on", &|started_on| Kind::Education(v1::Education { course: "Baking".into(), started_on })),
+        ("status_recorded.recorded_on", &|recorded_on| {
+            Kind::StatusRecorded(v1::StatusRecorded { status: 1, recorded_on, weekly_minutes: None })
+        }),
+    ];
+    for (field, kind) in kinds {
+        let say =
+            |day: &str| record(&referral.id, Some(v1::OutcomeContent { remark: None, kind: Some(kind(day.into())) }));
+        // Before the birth, in the future, and, of a job, before its beginning.
+        for (day, is_wrong) in [
+            ("1985-04-11", true),
+            ("2026-03-04", true),
+            ("2026-02-28", ["still", "job_e", "hours"].contains(&&field[..5])),
+        ] {
+            if is_wrong {
+                let mut fields = bridge.broken("worker", "OutcomeService/RecordOutcome", &say(day)).await;
+                fields.dedup();
+                assert_eq!(fields, [format!("content.{field}")], "{day}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -358,6 +513,20 @@ async fn what_the_record_does_not_allow_is_refused_with_its_reason() {
         ..create("RXX", "")
     };
     let second: v1::CreateReferralResponse = bridge.done("worker", "ReferralService/CreateReferral", &second).await;
+    // All three agree with who has the number; the hospital number beside them is the other one's.
+    let theirs = patient_details().local_identifiers;
+    let mixed = |details: v1::PatientDetails| v1::CreateReferralRequest {
+        patient: Some(v1::create_referral_request::Patient::PatientDetails(v1::PatientDetails {
+            local_identifiers: theirs.clone(),
+            ..details
+        })),
+        ..create("RXX", "")
+    };
+    let taken = bridge.bytes("worker", "ReferralService/CreateReferral", &mixed(another_patient(2))).await.unwrap_err();
+    assert_eq!((taken.code(), reason_of(&taken).as_str()), (Code::AlreadyExists, "IDENTIFIER_TAKEN"));
+    assert!(!taken.message().contains("do not all agree"), "{}", told(&taken));
+    let younger = v1::PatientDetails { date_of_birth: "1999-01-01".into(), ..another_patient(2) };
+    assert_eq!(bridge.reason("worker", "ReferralService/CreateReferral", &mixed(younger)).await, "PATIENT_MISMATCH");
     let steal = v1::UpdatePatientRequest {
         request_id: request_id(),
         patient_id: second.referral.unwrap().patient_id,

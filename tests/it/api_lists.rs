@@ -1,10 +1,11 @@
 //! Lists: pages, their tokens, filters; and the audit of everything that is read.
 
 use crate::api_samples::*;
-use crate::api_support::{Bridge, PARIS, RIO, SPARE, open_store, reason_of, rulebook};
+use crate::api_support::{Bridge, PARIS, RIO, SPARE, fields_of, open_store, reason_of, rulebook};
 use crate::support::{SetClock, stores};
 use ips_bridge::domain::delivery::ParkReason;
 use ips_bridge::wire::v1;
+use prost::Message;
 use sqlx::{Connection, Row};
 use std::collections::BTreeSet;
 use tonic::Code;
@@ -71,11 +72,42 @@ async fn a_page_size_is_coerced() {
     for i in 0..51 {
         bridge.note(&referral.id, &format!("Note {i}.")).await;
     }
-    for (asked, given) in [(0, 50), (-1, 50), (10_000, 51), (1, 1)] {
+    for (asked, given) in [(0, 50), (10_000, 51), (1, 1)] {
         let page: v1::ListProgressNotesResponse =
             bridge.done("worker", "ProgressNoteService/ListProgressNotes", &notes_of(&referral.id, asked, "")).await;
         assert_eq!(page.notes.len(), given, "{asked}");
     }
+}
+
+#[tokio::test]
+async fn a_page_of_less_than_nothing_is_refused_by_every_list() {
+    let bridge = Bridge::start().await;
+    let page_size = -1;
+    let lists = [
+        ("PatientService/FindPatients", v1::FindPatientsRequest { page_size, ..Default::default() }.encode_to_vec()),
+        ("ReferralService/ListReferrals", v1::ListReferralsRequest { page_size, ..Default::default() }.encode_to_vec()),
+        ("ProgressNoteService/ListProgressNotes", notes_of("", page_size, "").encode_to_vec()),
+        ("OutcomeService/ListOutcomes", v1::ListOutcomesRequest { page_size, ..Default::default() }.encode_to_vec()),
+        (
+            "OutcomeService/ListMeasureReferrals",
+            v1::ListMeasureReferralsRequest { page_size, ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "DeliveryService/ListDeliveries",
+            v1::ListDeliveriesRequest { page_size, ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "InboundService/ListInboundMessages",
+            v1::ListInboundMessagesRequest { page_size, ..Default::default() }.encode_to_vec(),
+        ),
+    ];
+    for (rpc, request) in lists {
+        let fields = fields_of(&bridge.call_bytes("worker", rpc, request).await.expect_err("no size"));
+        assert!(fields.iter().any(|f| f == "page_size"), "{rpc}: {fields:?}");
+    }
+    let compare = v1::CompareAdapterRequest { limit: page_size, ..Default::default() };
+    let status = bridge.bytes("integrator", "AdapterService/CompareAdapter", &compare).await.expect_err("no limit");
+    assert!(fields_of(&status).iter().any(|f| f == "limit"));
 }
 
 #[tokio::test]

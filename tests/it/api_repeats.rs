@@ -216,6 +216,13 @@ async fn a_request_id_belongs_to_its_caller_call_and_content() {
     let changed = v1::WriteProgressNoteRequest { content: content("Two."), ..request.clone() };
     let reused = bridge.bytes("worker", rpc, &changed).await.unwrap_err();
     assert_eq!((reused.code(), reason_of(&reused).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    // Content is what was sent: a default that is written out, or another case, says the same and is not the same.
+    let written_out = v1::WriteProgressNoteRequest { release_after: Some(Default::default()), ..request.clone() };
+    let mut lower = request.clone();
+    lower.referral_id.make_ascii_lowercase();
+    for other in [written_out, lower] {
+        assert_eq!(bridge.reason("worker", rpc, &other).await, "REQUEST_ID_REUSED");
+    }
     // The same id spelt otherwise is the same id; a field nobody knows is no content.
     let mut bytes = v1::WriteProgressNoteRequest { request_id: request.request_id.to_uppercase(), ..request.clone() }
         .encode_to_vec();

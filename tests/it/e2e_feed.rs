@@ -132,6 +132,8 @@ async fn a_life(stage: Stage) {
     assert!(said(&entry).contains(&entry.control_id) && said(&entry).contains(&entry.document_id));
     assert_eq!(d.state(), State::Sending, "{}", shown(&d));
 
+    let blank = vendor.try_confirm(&format!(" {}", entry.control_id)).await.expect_err("compared exactly");
+    assert_eq!(blank.code(), tonic::Code::InvalidArgument);
     let received = vendor.confirm(&entry).await;
     assert_eq!(received.state(), State::Accepted, "{}", shown(&received));
     assert_eq!(vendor.confirm(&entry).await.version, received.version, "said again it changes nothing");

@@ -288,6 +288,35 @@ async fn an_identifier_in_the_words_of_real_systems_is_kept_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_referral_with_an_identifier_of_somebody_else_is_kept_for_a_person_and_says_so() {
+    for store in stores() {
+        let bridge = quiet(&store.url).await;
+        let source = bridge.source();
+        // Somebody else, and a namesake of the same day.
+        for (id, name) in [("B1", "SOMEBODY^ELSE"), ("C1", "TESTPATIENT^ALEX")] {
+            let other = format!("PID|1||{id}^^^RZ9^MR||{name}^^^^^L||19850412");
+            assert_eq!(tell(&source, referral(id, bridge::TEAM, &other, "Work")).await, "AA");
+        }
+        let taken = "another patient of the trust has this NHS number or local identifier";
+        for (identifiers, born, code, why) in [
+            ("9990000018^^^NHS^NH~B1^^^RZ9^MR", "19850412", "205", taken),
+            ("A1^^^RZ9^PI~C1^^^RZ9^XX", "19850412", "205", taken),
+            ("9990000018^^^NHS^NH~B1^^^RZ9^MR", "19860412", "204", "do not all agree"),
+        ] {
+            let mixed = format!("PID|1||{identifiers}||TESTPATIENT^ALEX^^^^^L||{born}");
+            let message = referral(&format!("{code}-{born}"), bridge::TEAM, &mixed, "Work");
+            let frames = ips_bridge::inbound::receive(&source, message).await;
+            let answer = String::from_utf8(frames[0].clone()).unwrap();
+            assert!(answer.contains("MSA|AE|") && answer.contains(code), "{answer}");
+            let kept = last(&bridge).await;
+            assert!(kept.state.word() == "PARKED" && kept.reason.contains(why), "{}", kept.reason);
+        }
+        drop(source);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_says_by_its_code_what_kind_of_fault_it_is() {
     for store in stores() {
         let bridge = quiet(&store.url).await;

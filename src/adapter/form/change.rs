@@ -2,7 +2,7 @@
 
 use super::codes::Code;
 use super::field::{Fields, given};
-use super::person::{draft_address, draft_external_id, read_local_identifier};
+use super::person::{draft_address, draft_external_id, not_blank, read_local_identifier};
 use super::urgent;
 use crate::domain::change::{ChangeKind, PatientChange, Sent};
 use crate::domain::merge::{Merge, MergeKind};
@@ -113,13 +113,13 @@ pub(super) fn keys(
     (keys.chain(local.iter().cloned().map(PatientKey::Local)).collect(), number, local)
 }
 
-/// To compare with: at most 20.
+/// To compare with: at most 20, blank ones left out.
 fn families(f: &mut Fields<'_>, name: &str, all: &[String]) -> Vec<Private<String>> {
+    let all: Vec<(usize, &String)> = not_blank(all).collect();
     if all.len() > 20 {
         f.add(name, "at most 20");
     }
-    let read = |(i, one): (usize, &String)| f.optional_line(&format!("{name}[{i}]"), Some(one.as_str()), 80);
-    all.iter().take(20).enumerate().filter_map(read).collect()
+    all.iter().take(20).map(|(i, one)| f.line(&format!("{name}[{i}]"), one, 80)).collect()
 }
 
 /// Other family names of somebody who is referred.

@@ -37,7 +37,7 @@ fn draft(message: &v1::PatientDetails, at: &str, broken: &mut Violations) -> Pat
     });
     let likely = if nhs_number.is_some() { NhsNumberStatus::Verified } else { NhsNumberStatus::NotPresent };
     let nhs_number_status = code_or(&mut f, "nhs_number_status", message.nhs_number_status, likely);
-    // 21: enough for the domain to see that there are more than 20, whatever a caller sends.
+    // One more: enough for the domain to see that there are too many, whatever a caller sends.
     let local_identifiers = (message.local_identifiers.iter().take(LOCAL_IDENTIFIERS_MAX + 1).enumerate())
         .filter_map(|(i, id)| f.optional_part(&format!("local_identifiers[{i}]"), Some(id), draft_local_identifier))
         .collect();

@@ -149,19 +149,24 @@ pub(super) fn show_name(name: &PersonName) -> v1::PersonName {
     }
 }
 
-/// Blank lines are dropped.
+/// Blank lines are dropped, before they are counted.
 pub(super) fn draft_address(message: &v1::Address, at: &str, broken: &mut Violations) -> Address {
     let mut f = Fields::new(at, broken);
-    if message.lines.len() > 4 {
+    let lines: Vec<(usize, &String)> = not_blank(&message.lines).collect();
+    if lines.len() > 4 {
         f.add("lines", "at most 4");
     }
-    let lines = message.lines.iter().take(4).enumerate();
     Address {
-        lines: lines.filter_map(|(i, l)| f.optional_line(&format!("lines[{i}]"), Some(l.as_str()), 100)).collect(),
+        lines: lines.iter().take(4).map(|(i, l)| f.line(&format!("lines[{i}]"), l, 100)).collect(),
         city: f.optional_line("city", message.city.as_deref(), 100),
         county: f.optional_line("county", message.county.as_deref(), 100),
         postcode: f.optional_line("postcode", message.postcode.as_deref(), 10),
     }
+}
+
+/// Texts of a list where blank ones are left out, each with its place in it.
+pub(super) fn not_blank(all: &[String]) -> impl Iterator<Item = (usize, &String)> {
+    all.iter().enumerate().filter(|(_, text)| !text.trim().is_empty())
 }
 
 pub(super) fn show_address(address: &Address) -> v1::Address {

@@ -50,14 +50,21 @@ pub fn optional_code<C: Code>(number: i32, at: &str, broken: &mut Violations) ->
     broken.check(at, C::from_wire(number))
 }
 
-/// Codes to list by, at most 20 of them; each must be a code.
+/// Codes to list by, at most 20 of them; each must be a code, for none at all means every one.
 pub fn codes<C: Code>(numbers: &[i32], at: &str, broken: &mut Violations) -> Option<Vec<C>> {
     if numbers.len() > 20 {
         broken.add(at, "at most 20");
         return None;
     }
-    let read: Vec<Option<C>> =
-        numbers.iter().enumerate().map(|(i, n)| code(*n, &format!("{at}[{i}]"), broken)).collect();
+    let mut one = |(i, number): (usize, &i32)| {
+        let at = format!("{at}[{i}]");
+        let code = broken.check(&at, C::from_wire(*number))?;
+        if code.is_none() {
+            broken.add(at, "must not be 0 (UNSPECIFIED): name a value, or leave the list empty for all");
+        }
+        code
+    };
+    let read: Vec<Option<C>> = numbers.iter().enumerate().map(&mut one).collect();
     read.into_iter().collect()
 }
 
@@ -87,15 +94,21 @@ pub fn reason(value: &str, at: &str, broken: &mut Violations) -> Option<Private<
 /// Why an operator does something: the same, read by people who may not know whom it is about. So no NHS number may stand in it; the audit
 /// says by itself which patient it was.
 pub fn because(value: &str, at: &str, broken: &mut Violations) -> Option<Private<String>> {
-    let reason = reason(value, at, broken)?;
-    if NhsNumber::stands_in(&reason.0) {
-        broken.add(
-            at,
-            "must not hold an NHS number: say what was done and why; whom it is about stands in the audit by itself",
-        );
+    let rule = "must not hold an NHS number: say what was done and why; whom it is about stands in the audit by itself";
+    without_number(reason(value, at, broken)?, at, rule, broken)
+}
+
+/// Where something comes from, for the audit and for people who may not know whom it is about: the same rule.
+pub fn origin(value: &str, at: &str, broken: &mut Violations) -> Option<Private<String>> {
+    without_number(reason(value, at, broken)?, at, "must not hold an NHS number: say where it comes from", broken)
+}
+
+fn without_number(text: Private<String>, at: &str, rule: &str, broken: &mut Violations) -> Option<Private<String>> {
+    if NhsNumber::stands_in(&text.0) {
+        broken.add(at, rule);
         return None;
     }
-    Some(reason)
+    Some(text)
 }
 
 /// The record's own id of a document, as somebody tells it. `None`: broken.
@@ -178,6 +191,9 @@ mod tests {
         use crate::domain::referral::ReferralState;
         assert_eq!(fields(|b| codes::<ReferralState>(&[1, 0, 4, 9], "states", b)), ["states[1]", "states[3]"]);
         assert_eq!(fields(|b| codes::<ReferralState>(&[1; 21], "states", b)), ["states"]);
+        let mut unspecified = Violations::default();
+        assert_eq!(codes::<ReferralState>(&[0], "states", &mut unspecified), None);
+        assert!(unspecified.0[0].rule.starts_with("must not be 0 (UNSPECIFIED)"), "nothing is required in a filter");
         let mut fine = Violations::default();
         assert_eq!(codes(&[2], "states", &mut fine), Some(vec![ReferralState::Accepted]));
         assert_eq!(optional_code::<ReferralState>(0, "state", &mut fine), Some(None));
@@ -194,5 +210,14 @@ mod tests {
         assert_eq!(fields(|b| explanation(Some(&"x".repeat(501)), "explanation", b)), ["explanation"]);
         assert_eq!(fields(|b| version_seen(0, b)), ["version_seen"]);
         assert_eq!(optional_reason(Some("  "), "reason_text", &mut Violations::default()), Some(None));
+    }
+
+    #[test]
+    fn no_nhs_number_stands_in_what_is_read_by_people_who_may_not_know_whom_it_is_about() {
+        for held in ["for 9990000018", "999.000.0018", "A9990000018", "held-999-000-0018.csv"] {
+            assert_eq!(fields(|b| because(held, "reason", b)), ["reason"], "{held}");
+            assert_eq!(fields(|b| origin(held, "source", b)), ["source"], "{held}");
+        }
+        assert!(fields(|b| origin("held-2026-03-02.csv", "source", b)).is_empty());
     }
 }

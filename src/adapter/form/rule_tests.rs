@@ -120,6 +120,8 @@ fn every_rule_of_a_patient_is_held() {
         |m| m.gender = 0 => [("details.gender", "is required")];
         |m| m.gender = 99 => [("details.gender", "not one of the values")];
         |m| m.address.as_mut().unwrap().lines = vec!["x".into(); 5] => [("details.address.lines", "at most 4")];
+        |m| m.address.as_mut().unwrap().lines = ["", "x", " ", "x", "x", "", "x"].map(Into::into).to_vec() => [];
+        |m| m.address.as_mut().unwrap().lines = vec!["".into(), "a\tb".into()] => [("details.address.lines[1]", "no control characters")];
         |m| m.address.as_mut().unwrap().lines = vec!["x".into(), "a\nb".into()] => [("details.address.lines[1]", "line breaks")];
         |m| m.address.as_mut().unwrap().city = Some(long(101)) => [("details.address.city", "100 characters")];
         |m| m.address.as_mut().unwrap().county = Some(long(101)) => [("details.address.county", "100 characters")];

@@ -4,6 +4,7 @@ use super::super::edge::{Caller, whole};
 use super::super::error::Error;
 use super::super::principal::Role;
 use super::super::rpc;
+use super::super::token::at_most;
 use super::change::refused;
 use super::read_endpoint;
 use crate::adapter::compare::{judged_otherwise, read_otherwise};
@@ -24,8 +25,8 @@ use uuid::Uuid;
 /// A pack as it is sent, in bytes.
 const PACK_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Messages, and deliveries with replies, that are compared: at most, and where nothing is said.
-const COMPARED_MAX: usize = 500;
-const COMPARED: usize = 50;
+const COMPARED_MAX: u32 = 500;
+const COMPARED: u32 = 50;
 /// So many are looked through for each one that is compared: not all have bytes, or replies.
 const LOOKED_THROUGH: usize = 10;
 /// Read from the store at once.
@@ -47,15 +48,13 @@ pub async fn compare_adapter(c: Caller, m: v1::CompareAdapterRequest) -> Result<
         broken.add("settings", "must be texts, numbers, true or false, or lists of them");
     }
     let settings = settings.ok();
-    whole!(broken; endpoint, since, settings);
+    let limit = at_most(m.limit, COMPARED, COMPARED_MAX, "limit", &mut broken);
+    whole!(broken; endpoint, since, settings, limit);
     // As with invented entries: to try a pack is the integrators' work alone, whatever else a caller may see.
     if !c.principal.roles.contains(&Role::Integrator) {
         return Err(Error::RoleMissing(rpc::LIST_ADAPTERS.roles));
     }
-    let limit = match usize::try_from(m.limit).unwrap_or(0) {
-        0 => COMPARED,
-        n => n.min(COMPARED_MAX),
-    };
+    let limit = limit as usize;
     let facts = c.endpoint(&endpoint)?;
     let active = facts.rendering.in_use.now();
     let tried = facts.packs.tried(m.pack, settings.unwrap_or_default()).await.map_err(refused)?;

@@ -99,7 +99,8 @@ async fn list_deliveries(c: Caller, m: v1::ListDeliveriesRequest) -> Result<v1::
             "NOBODY cannot be asked for: what nobody has to act on is what is not PARKED, by states",
         );
     }
-    whole!(broken; endpoint, states, reasons, patient, subject, waiting_for);
+    let size = page_size(m.page_size, &mut broken);
+    whole!(broken; endpoint, states, reasons, patient, subject, waiting_for, size);
     if let Some(endpoint) = &endpoint {
         c.endpoint_or_retired(endpoint)?;
     }
@@ -109,7 +110,6 @@ async fn list_deliveries(c: Caller, m: v1::ListDeliveriesRequest) -> Result<v1::
     if let Some(subject) = subject {
         subject_exists(&c, subject).await?;
     }
-    let size = page_size(m.page_size);
     let filter = v1::ListDeliveriesRequest { page_size: 0, page_token: String::new(), ..m.clone() };
     let binding = Binding::new(c.rpc, &c.principal, &filter);
     let page = Page { size: size + 1, after: binding.after(&m.page_token)? };

@@ -24,17 +24,11 @@ pub async fn reconcile_documents(
     let mut broken = Violations::default();
     let key = c.key(&m, &mut broken);
     let endpoint = endpoint_id(&m.endpoint_id, &mut broken);
-    let source = request::reason(&m.source, "source", &mut broken);
+    let source = request::origin(&m.source, "source", &mut broken);
     let listed = listed(&m.documents, &mut broken);
     let day: Option<Option<Date>> = match m.day.as_str() {
         "" => Some(None),
-        day => match day.parse() {
-            Ok(day) => Some(Some(day)),
-            Err(_) => {
-                broken.add("day", "must be a day as YYYY-MM-DD");
-                None
-            }
-        },
+        day => request::day(day, "day", &mut broken).map(Some),
     };
     whole!(broken; key, endpoint, source, listed, day);
     let facts = c.endpoint(&endpoint)?;
@@ -119,12 +113,15 @@ fn listed(documents: &[v1::ListedDocument], broken: &mut Violations) -> Option<V
     for (i, document) in documents.iter().enumerate() {
         let id = text::line(&document.document_id, ID_CHARS_MAX);
         let id = broken.check(&format!("documents[{i}].document_id"), id);
-        let record_id = match document.record_id.as_str() {
+        let record_id = match document.record_id.trim() {
             "" => Some(None),
             id => request::record_id(id, &format!("documents[{i}].record_id"), broken).map(Some),
         };
-        if let (Some(id), Some(record_id)) = (id, record_id) {
-            let line = usize::try_from(document.line).ok().filter(|line| *line > 0).unwrap_or(i + 1);
+        let line =
+            usize::try_from(document.line).map_err(|_| "must not be less than 0: leave it out for its place here");
+        let line = broken.check(&format!("documents[{i}].line"), line);
+        if let (Some(id), Some(record_id), Some(line)) = (id, record_id, line) {
+            let line = if line == 0 { i + 1 } else { line };
             listed.push(Listed { document_id: id.0, record_id, line });
         }
     }

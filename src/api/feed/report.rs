@@ -18,7 +18,7 @@ use crate::store::write::Said;
 use crate::wire::v1::{self, report_filed_request, report_refused_request};
 use serde::Serialize;
 
-/// The longest control id, document id and record id, in characters.
+/// The longest control id, in characters.
 const ID_CHARS_MAX: usize = 100;
 const CODE_CHARS_MAX: usize = 20;
 const TEXT_CHARS_MAX: usize = 500;
@@ -52,7 +52,7 @@ fn as_kept(m: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 fn control_id(value: &str, broken: &mut Violations) -> Option<Named> {
-    broken.check("control_id", text::line(value, ID_CHARS_MAX)).map(|id| Named::ControlId(id.0))
+    broken.check("control_id", text::token(value, ID_CHARS_MAX)).map(|id| Named::ControlId(id.0))
 }
 
 fn document_id(c: &Caller, endpoint: Option<&EndpointId>, value: &str, broken: &mut Violations) -> Option<Named> {
@@ -152,8 +152,9 @@ fn code(value: &str, broken: &mut Violations) -> Option<String> {
         broken.add("code", "must be 1 to 20 letters, figures, points, hyphens and underscores");
         return None;
     }
-    if NhsNumber::parse(value).is_ok() {
-        broken.add("code", "is an NHS number, and everybody sees the code; write a code of yours");
+    // With an underscore between its groups as well, or with hyphens anywhere.
+    if NhsNumber::stands_in(&value.replace('_', "-")) || NhsNumber::parse(value).is_ok() {
+        broken.add("code", "holds an NHS number, and everybody sees the code; write a code of yours");
         return None;
     }
     Some(value.to_owned())

@@ -63,7 +63,7 @@ fn fits(
 ) -> Result<(), Refusal> {
     let mut broken = Violations::default();
     if content.kind.on() < patient.details.date_of_birth.0 {
-        broken.add("content", "must not lie before the client's birth");
+        broken.add(day_field(content), "must not lie before the client's birth");
     }
     let of_referral = view.outcomes_of.get(&referral).into_iter().flatten().filter(|id| Some(**id) != this);
     let others = of_referral.filter_map(|id| Some((*id, view.outcomes.get(id)?.current.as_ref()?)));
@@ -72,6 +72,11 @@ fn fits(
     }
     fits_its_job(view, referral, content, &mut broken);
     if broken.is_empty() { Ok(()) } else { Err(Refusal::Broken(broken)) }
+}
+
+/// The day it is about, as the calls name it.
+fn day_field(content: &OutcomeContent) -> String {
+    format!("content.{}", content.kind.day_field())
 }
 
 /// What is said of a job must fit the job: of the same referral, begun, and not before its beginning.
@@ -89,7 +94,9 @@ fn fits_its_job(view: &View, referral: ReferralId, content: &OutcomeContent, bro
             format!("{field}.job_id"),
             "must be the id of a job start or a retained job of this referral that is not withdrawn",
         ),
-        Some(day) if content.kind.on() < day => broken.add(field, "must not lie before the job's beginning"),
+        Some(day) if content.kind.on() < day => {
+            broken.add(day_field(content), "must not lie before the job's beginning")
+        }
         Some(_) => {}
     }
 }

@@ -87,7 +87,8 @@ fn nearly(details: &PatientDetails) -> Vec<Near> {
     details.nhs_number.map(Near::Number).into_iter().chain(local).collect()
 }
 
-/// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet.
+/// The trust's patient who is meant: found by NHS number, else by a local identifier, and agreeing in birth and name. `None`: unknown yet. Where an
+/// identifier of another patient stands beside who does agree, it is that identifier which is wrong, and not who was picked.
 fn recognise(
     view: &View,
     trust: &OdsCode,
@@ -95,19 +96,22 @@ fn recognise(
     others: &[Private<String>],
 ) -> Result<Option<Patient>, Refusal> {
     let by_number = details.nhs_number.and_then(|n| view.patients_by_nhs.get(&(trust.clone(), n.as_str().to_owned())));
-    let mut by_local =
-        details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
-    let found = match (by_number, by_local.next()) {
-        (None, None) => return recognise_nearly(view, trust, details, others),
-        // One identifier says this patient, another says that one.
-        (Some(a), Some(b)) if a != b => return Err(Refusal::PatientMismatch),
-        (Some(id), _) | (None, Some(id)) => *id,
-    };
-    if by_local.any(|other| *other != found) {
-        return Err(Refusal::PatientMismatch);
+    let by_local = details.local_identifiers.iter().filter_map(|id| view.patients_by_local.get(&local_key(trust, id)));
+    let found: Vec<&PatientId> = by_number.into_iter().chain(by_local).collect();
+    let Some(first) = found.first() else { return recognise_nearly(view, trust, details, others) };
+    // Of local identifiers alone none counts before the others; an NHS number does.
+    let meant = if by_number.is_some() { &found[..1] } else { &found[..] };
+    let mut agreeing = None;
+    for id in meant {
+        let patient = view.patients.get(id).ok_or(Refusal::NotFound("patient"))?;
+        agreeing = agreeing.or_else(|| Some(patient).filter(|p| agrees(&p.details, details, others)));
     }
-    let patient = view.patients.get(&found).ok_or(Refusal::NotFound("patient"))?;
-    if agrees(&patient.details, details, others) { Ok(Some(patient.clone())) } else { Err(Refusal::PatientMismatch) }
+    match agreeing {
+        None => Err(Refusal::PatientMismatch),
+        // One identifier says this patient, another says that one.
+        Some(_) if found.iter().any(|id| id != first) => Err(Refusal::IdentifierTaken),
+        Some(patient) => Ok(Some(patient.clone())),
+    }
 }
 
 /// Birth and one of the family names agree, and no NHS number speaks against it: who has married is still known by the name they had.
@@ -133,7 +137,8 @@ fn recognise_nearly(
         for patient in merge::nearly(view, trust, &near) {
             match (agrees(&patient.details, details, others), &near) {
                 (true, _) if found.is_none_or(|f| f.id == patient.id) => found = Some(patient),
-                (true, _) | (false, Near::Number(_)) => return Err(Refusal::PatientMismatch),
+                (true, _) => return Err(Refusal::IdentifierTaken),
+                (false, Near::Number(_)) => return Err(Refusal::PatientMismatch),
                 (false, Near::Value { .. }) => {}
             }
         }

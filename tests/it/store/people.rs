@@ -52,7 +52,7 @@ async fn whom_an_identifier_leads_to_is_not_remembered_beyond_a_change() {
         assert_eq!(bridge.refer(&rx9(), by_local.clone(), "east").await.patient, other.patient);
         details.local_identifiers = local;
         let refused = bridge.store.create_referral(bridge.referral(&rx9(), details.clone(), "east")).await;
-        assert_eq!(refused, Err(Refusal::PatientMismatch.into()));
+        assert_eq!(refused, Err(Refusal::IdentifierTaken.into()));
         // It was the first one's all along.
         update(&bridge, &other, 1, person()).await.unwrap();
         assert_eq!(bridge.refer(&rx9(), details, "east").await.patient, of.patient, "given up");
@@ -66,14 +66,45 @@ async fn identifiers_that_disagree_recognise_nobody() {
         let bridge = Bridge::on(&test.url).await;
         bridge.refer(&rx9(), numbered("9990000018"), "east").await;
         let other = bridge.refer(&rx9(), person(), "east").await;
+        let told = async |details: PatientDetails| {
+            let result = bridge.store.create_referral(bridge.referral(&rx9(), details, "east")).await;
+            result.expect_err("nobody is recognised")
+        };
+        // Who was picked agrees, and only the identifier beside is another's.
         let mut mixed = numbered("9990000018");
         mixed.local_identifiers.clone_from(&other.details.local_identifiers);
-        let result = bridge.store.create_referral(bridge.referral(&rx9(), mixed, "east")).await;
-        assert_eq!(result, Err(Refusal::PatientMismatch.into()));
+        assert_eq!(told(mixed.clone()).await, Refusal::IdentifierTaken.into());
         let mut younger = numbered("9990000018");
         younger.date_of_birth.0 = jiff::civil::date(2001, 1, 1);
-        let result = bridge.store.create_referral(bridge.referral(&rx9(), younger, "east")).await;
-        assert_eq!(result, Err(Refusal::PatientMismatch.into()));
+        assert_eq!(told(younger.clone()).await, Refusal::PatientMismatch.into());
+        mixed.date_of_birth = younger.date_of_birth;
+        assert_eq!(told(mixed).await, Refusal::PatientMismatch.into());
+        bridge.close().await;
+    }
+}
+
+#[tokio::test]
+async fn of_two_local_identifiers_the_one_that_is_anothers_is_taken_whichever_comes_first() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let one = bridge.refer(&rx9(), person(), "east").await.details;
+        let mut other = person();
+        other.local_identifiers[0].assigning_authority = "elsewhere".into();
+        other.name.family = Private("Somebody".into());
+        bridge.refer(&rx9(), other.clone(), "east").await;
+        let ids = [one.local_identifiers[0].clone(), other.local_identifiers[0].clone()];
+        for (family, refusal) in [
+            (&one.name.family, Refusal::IdentifierTaken),
+            (&other.name.family, Refusal::IdentifierTaken),
+            (&Private("Nobody".into()), Refusal::PatientMismatch),
+        ] {
+            for local_identifiers in [vec![ids[0].clone(), ids[1].clone()], vec![ids[1].clone(), ids[0].clone()]] {
+                let mut both = PatientDetails { local_identifiers, ..person() };
+                both.name.family = family.clone();
+                let told = bridge.store.create_referral(bridge.referral(&rx9(), both, "east")).await;
+                assert_eq!(told, Err(refusal.clone().into()));
+            }
+        }
         bridge.close().await;
     }
 }

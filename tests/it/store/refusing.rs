@@ -111,7 +111,7 @@ async fn what_is_said_of_a_job_must_not_exclude_what_was_said_of_it() {
         if let OutcomeKind::JobStart(start) = &mut ancient.kind {
             start.started_on = jiff::civil::date(206, 3, 1);
         }
-        assert_eq!(said(ancient).await, Err("content".into()));
+        assert_eq!(said(ancient).await, Err("content.job_start.started_on".into()));
         let mut later = job_start();
         if let OutcomeKind::JobStart(start) = &mut later.kind {
             start.started_on = day(2);
