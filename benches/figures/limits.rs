@@ -119,6 +119,36 @@ pub async fn one_row(url: &str, echo: bool) -> SocketAddr {
     address
 }
 
+/// Takes messages over MLLP, and answers each AA once one row with its bytes is on disk, by group commit: no message is read, nobody looked for.
+pub async fn one_row_mllp(url: &str) -> SocketAddr {
+    let (rows, rows_in) = mpsc::channel(1024);
+    tokio::spawn(group_commit(url.to_owned(), rows_in));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let rows: mpsc::Sender<(Vec<u8>, oneshot::Sender<()>)> = rows.clone();
+            tokio::spawn(async move {
+                let _ = stream.set_nodelay(true);
+                let (mut buffer, mut held) = (vec![0u8; 8192], 0);
+                while let Ok(n @ 1..) = stream.read(&mut buffer[held..]).await {
+                    held += n;
+                    if !buffer[..held].ends_with(&[0x1c, 0x0d]) {
+                        continue;
+                    }
+                    let (done, committed) = oneshot::channel();
+                    let sent = rows.send((buffer[1..held - 2].to_vec(), done)).await;
+                    held = 0;
+                    if sent.is_err() || committed.await.is_err() || stream.write_all(ACK).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
 async fn group_commit(url: String, mut rows: mpsc::Receiver<(Vec<u8>, oneshot::Sender<()>)>) {
     enum Db {
         Sqlite(sqlx::SqlitePool),

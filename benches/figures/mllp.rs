@@ -170,16 +170,7 @@ pub async fn inbound(report: &mut Report, url: &str) {
         .await;
         let address = running.listeners.first().expect("a listener").address;
         let before = limits::fdatasync_per_s();
-        let numbers = numbers(connections);
-        let (end, start) = (Instant::now() + Duration::from_secs(5), Instant::now());
-        let senders =
-            numbers.into_iter().enumerate().map(|(c, own)| tokio::spawn(send_referrals(address, c, own, end)));
-        let senders: Vec<_> = senders.collect();
-        let mut total = 0;
-        for sender in senders {
-            total += sender.await.expect("a sender");
-        }
-        let value = f64::from(total) / start.elapsed().as_secs_f64();
+        let value = referrals_per_s(address, connections).await;
         let after = limits::fdatasync_per_s();
         running.stop().await;
         let (name, mark) = if connections == 1 { ("inbound_mllp1", ">= 0.4") } else { ("inbound_mllp8", ">= 1.5") };
@@ -192,7 +183,24 @@ pub async fn inbound(report: &mut Report, url: &str) {
             limit_name: "fdatasync/s of 4 KiB",
             mark,
         });
+        let floor = limits::one_row_mllp(&bridge::fresh(url, &format!("floor{connections}")).await).await;
+        let floor = referrals_per_s(floor, connections).await;
+        println!(
+            "{:<24} {floor:>12.1} msgs/s    (an MLLP end that only commits one row of the same bytes, for comparison)",
+            ""
+        );
     }
+}
+
+async fn referrals_per_s(address: SocketAddr, connections: usize) -> f64 {
+    let (end, start) = (Instant::now() + Duration::from_secs(5), Instant::now());
+    let senders = numbers(connections).into_iter().enumerate();
+    let senders: Vec<_> = senders.map(|(c, own)| tokio::spawn(send_referrals(address, c, own, end))).collect();
+    let mut total = 0;
+    for sender in senders {
+        total += sender.await.expect("a sender");
+    }
+    f64::from(total) / start.elapsed().as_secs_f64()
 }
 
 /// The patients of each connection: found beforehand, as an EPR knows its patients.
