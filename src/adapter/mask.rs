@@ -100,6 +100,8 @@ pub(super) fn instead_of_char(c: char) -> char {
         'a'..='z' => 'x',
         c if !c.is_alphanumeric() => c,
         c if u32::from(c) < 0x100 => 'é',
+        // Of 8859/15 and windows-1252 as well.
+        'Š' | 'š' | 'Ž' | 'ž' | 'Œ' | 'œ' | 'Ÿ' => 'š',
         _ => 'ŵ',
     }
 }
@@ -152,7 +154,7 @@ mod tests {
             }
             let mut kept = words(&before, "/entry/title");
             kept.extend(words(&before, "/entry/withdraw_label"));
-            // Short figures stand in instants too, which are kept.
+            // Short figures stand in what is put for others, too.
             let telling = |w: &str| w.chars().count() > 1 && (w.chars().any(char::is_alphabetic) || w.len() > 5);
             let found: Vec<&String> = secret
                 .iter()

@@ -185,6 +185,7 @@ async fn reprocess_inbound_message(
     let answered = way_in(&c, &kept.endpoint)?.reprocess(c.write(key), kept, reason.0).await?;
     let inbound: Inbound = serde_json::from_value(answered.answer().more.clone())
         .map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
+    c.audit_repeat(&answered, "inbound.read", &inbound).await?;
     Ok(v1::ReprocessInboundMessageResponse { message: Some(show(&inbound)) })
 }
 

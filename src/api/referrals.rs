@@ -71,7 +71,7 @@ async fn create_referral(c: Caller, m: v1::CreateReferralRequest) -> Result<v1::
         broken.add("patient_deceased", referral::HAS_DIED);
     }
     let other_families = form::other_families(&m.other_family_names, &mut broken);
-    if matches!(patient, Some(PatientIs::Known(_))) && !m.other_family_names.is_empty() {
+    if matches!(patient, Some(PatientIs::Known(_))) && m.other_family_names.iter().any(|n| !n.trim().is_empty()) {
         broken.add(
             "other_family_names",
             "only with patient_details: they are compared with those of the patient it finds",
@@ -173,6 +173,10 @@ async fn list_referrals(c: Caller, m: v1::ListReferralsRequest) -> Result<v1::Li
     let assigned_to = given(&m.assigned_to_staff_id, |s| broken.check("assigned_to_staff_id", StaffId::parse(s)));
     if m.count_only && !m.page_token.is_empty() {
         broken.add("page_token", "is not for count_only");
+    }
+    // How many of one patient's are in a state says in which they are: that is read, and written down.
+    if m.count_only && patient.flatten().is_some() {
+        broken.add("patient_id", "is not for count_only: list them");
     }
     let size = page_size(m.page_size, &mut broken);
     whole!(broken; trust, patient, states, team, assigned_to, size);

@@ -211,7 +211,7 @@ pub fn watched(config: &Config, endpoints: &[Ready]) -> Watched {
             }
         })
         .collect();
-    Watched { endpoints, certificates }
+    Watched { endpoints, retired: config.retired_endpoints.clone(), certificates }
 }
 
 fn in_file(path: &Path) -> Vec<CertificateFacts> {

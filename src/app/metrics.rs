@@ -33,6 +33,8 @@ pub const STALE_AFTER: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub struct Watched {
     pub endpoints: Vec<WatchedEndpoint>,
+    /// What still is for them may call for a person.
+    pub retired: Vec<EndpointId>,
     pub certificates: Vec<WatchedCertificate>,
 }
 
@@ -70,6 +72,7 @@ impl Metrics {
         for endpoint in &watched.endpoints {
             instruments.know(endpoint);
         }
+        watched.retired.iter().for_each(|id| instruments.know_retired(id));
         let started_at = clock.now();
         Self { instruments, watched, clock, started_at, readings: Mutex::new(Readings::none(started_at)) }
     }

@@ -114,7 +114,11 @@ fn known(status: EndpointStatus) -> Known {
 async fn untouched_referrals(bridge: &Bridge) -> Result<Option<i32>, Failure> {
     let request = ListReferralsRequest { untouched_only: true, count_only: true, ..ListReferralsRequest::default() };
     match bridge.referrals().list_referrals(request).await {
-        Ok(counted) => Ok(Some(counted.into_inner().count)),
+        // A bridge that does not know how to count yet lists them.
+        Ok(counted) => {
+            let counted = counted.into_inner();
+            Ok(Some(counted.count.max(i32::try_from(counted.referrals.len()).unwrap_or(i32::MAX))))
+        }
         Err(status) if status.code() == tonic::Code::PermissionDenied => Ok(None),
         Err(status) => Err(status.into()),
     }

@@ -117,15 +117,10 @@ pub fn family_name(text: &str, max: usize) -> Result<Private<String>, BrokenText
 
 /// A family name as it is compared: without case, accents, spaces, hyphens and apostrophes, in whatever Unicode form it was typed.
 pub fn folded_name(name: &str) -> String {
-    // Letters and their accents apart (Unicode Standard Annex 15, NFKD).
+    // Letters and their accents apart, and what are no accents together again (Unicode Standard Annex 15: NFKD, NFC).
     let apart = name.chars().flat_map(char::to_lowercase).nfkd();
-    let told = apart.map(|c| if c == 'ς' { 'σ' } else { c }).filter(|c| !is_mark(*c));
+    let told = apart.map(|c| if c == 'ς' { 'σ' } else { c }).filter(|c| !is_mark(*c)).nfc();
     told.flat_map(unaccented).filter(|c| c.is_alphanumeric()).collect()
-}
-
-/// As folded names were kept before every accent was known: rows that were not written since have it.
-pub fn folded_name_of_old(name: &str) -> String {
-    name.chars().flat_map(char::to_lowercase).flat_map(unaccented).filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// Accents of Latin, Greek and Cyrillic letters, and letters that stand for an apostrophe (`Oʼ`). Signs of other scripts are letters of a name.
@@ -238,8 +233,9 @@ mod tests {
                 assert_eq!(folded_name(&form), folded_name(plain), "{form}");
             }
         }
-        // Vowel signs are no accents.
+        // Vowel signs are no accents, nor is what makes another sound of a kana.
         assert_ne!(folded_name("राम"), folded_name("रमा"));
+        assert_ne!(folded_name("がみ"), folded_name("かみ"));
     }
 
     #[test]

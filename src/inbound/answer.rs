@@ -94,8 +94,9 @@ impl Caller<'_> {
         let yes = self.answer(source, Taken::Yes, &[], now);
         let no = |code, what: &str| self.answer(source, Taken::No, &[Wrong::new(code, what)], now);
         let mismatch = no(204, "the patient's number is known here with another date of birth or family name");
+        // Not 205: who goes by codes would read that it is here already.
         let taken =
-            no(205, "an identifier is another patient's here; it is kept and the integration team is shown why");
+            no(204, "an identifier is another patient's here; it is kept and the integration team is shown why");
         let other = no(204, "the referral could not be taken; it is kept and the integration team is shown why");
         let is_http = matches!(self, Caller::Http);
         Box::new(move |result| match result {

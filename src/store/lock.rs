@@ -44,9 +44,13 @@ pub(super) fn hold(path: &Path) -> Result<(Held, PathBuf), OpenError> {
     Ok((Held { _beside: beside, _database: is_apart.then_some(database) }, real))
 }
 
-/// Whether users of this machine who are neither its owner nor of its group can open it.
+/// Whether users of this machine who are neither its owner nor of its group can open the database, or its log beside it. `path` without links.
 pub(super) fn is_anybodys(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o007 != 0)
+    let allows = |path: &Path, what: u32| std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & what != 0);
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let is_reached = path.ancestors().skip(1).all(|folder| allows(folder, 0o001));
+    is_reached && [path, Path::new(&log)].iter().any(|file| allows(file, 0o007))
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), OpenError> {

@@ -24,6 +24,7 @@ pub mod read;
 mod reached;
 mod recent;
 pub mod record;
+mod refold;
 mod restored;
 mod rows;
 mod rowset;

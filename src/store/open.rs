@@ -4,6 +4,7 @@ use super::commit::sqlite_code;
 use super::dialect::{Pool, SAY_WITHIN, in_time, migration};
 use super::error::OpenError;
 use super::lock::{self, Held};
+use super::refold;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -28,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "requests_as_they_came", include_str!("../../migrations/0009_requests_as_they_came.sql")),
     (10, "fewer_still", include_str!("../../migrations/0010_fewer_still.sql")),
     (11, "released", include_str!("../../migrations/0011_released.sql")),
+    (12, "folded_anew", include_str!("../../migrations/0012_folded_anew.sql")),
 ];
 
 /// A database that gives the writer no connection for so long is away: its callers are told.
@@ -93,7 +95,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         std::fs::create_dir_all(folder)?;
     }
     let (lock, file) = lock::hold(&path)?;
-    if lock::is_anybodys(&path) {
+    if lock::is_anybodys(&file) {
         tracing::warn!(
             "every user of this machine may open the record: take that away (chmod o= on the database and what lies beside it)"
         );
@@ -121,6 +123,7 @@ async fn sqlite(url: &str, read_connections: u32) -> Result<Opened, OpenError> {
         .connect_with(options.clone().row_buffer_size(ROWS_AT_HAND).pragma("cache_size", WRITERS_CACHE))
         .await?;
     migrator(false).run(&writer).await?;
+    refold::sqlite(&mut *writer.acquire().await?).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(read_connections)
         .test_before_acquire(false)
@@ -178,6 +181,7 @@ async fn postgres(url: &str, read_connections: u32) -> Result<Opened, OpenError>
         }
     }
     migrator(true).run(&mut first).await?;
+    refold::postgres(&mut first).await?;
     first.close().await?;
     // Connected by the writer, on whose thread it is to be waited for.
     let writer = pool.connect_lazy_with(options.clone());
@@ -262,6 +266,11 @@ mod tests {
             let sql = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut db).await.unwrap_or_else(|e| panic!("{table}: {e}"));
         }
+        for (id, family) in [("x'01'", "smith"), ("x'02'", "nguyễn")] {
+            let columns = "id, trust, folded_family, date_of_birth, payload";
+            let sql = format!("INSERT INTO patient ({columns}) VALUES ({id}, 't', '{family}', '1985-04-12', '{{}}')");
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut db).await.expect("a patient");
+        }
         for (_, name, text) in after {
             let done = sqlx::raw_sql(AssertSqlSafe(migration(text, false))).execute(&mut db).await;
             done.unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -272,5 +281,8 @@ mod tests {
                 sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut db).await.unwrap_or_else(|e| panic!("{table}: {e}"));
             assert_eq!(row.get::<i64, _>(0), 1, "{table}");
         }
+        // Whose name has other letters than a to z is folded anew.
+        let anew: Vec<u8> = sqlx::query_scalar("SELECT id FROM refold").fetch_one(&mut db).await.expect("one");
+        assert_eq!(anew, [2]);
     }
 }

@@ -5,7 +5,7 @@ use super::read::{deliveries, documents, endpoints, entries, facts, inbound, pat
 use super::{ahead, forget, puts, sources, unserved};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     include_str!("../../migrations/0001_record.sql"),
     include_str!("../../migrations/0002_ask.sql"),
     include_str!("../../migrations/0003_inbound_patients.sql"),
@@ -17,6 +17,7 @@ const TABLES: [&str; 11] = [
     include_str!("../../migrations/0009_requests_as_they_came.sql"),
     include_str!("../../migrations/0010_fewer_still.sql"),
     include_str!("../../migrations/0011_released.sql"),
+    include_str!("../../migrations/0012_folded_anew.sql"),
 ];
 
 /// Every statement that runs per batch, per claim or per question, and indexes it must go by.

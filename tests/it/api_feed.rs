@@ -42,7 +42,10 @@ async fn a_report_counts_whatever_brought_the_document_and_is_told_once() {
         assert_eq!(bridge.reason("epr", FILED, &other).await, "REQUEST_ID_REUSED");
         let who =
             ("epr".to_owned(), "epr_system".to_owned(), "delivery.report_filed".to_owned(), "delivery".to_owned());
-        assert!(audited(&store.url).await.contains(&who));
+        let rows = audited(&store.url).await;
+        assert!(rows.contains(&who));
+        let read = rows.iter().filter(|row| row.0 == "epr" && row.2 == "delivery.read").count();
+        assert_eq!(read, 1, "what a repeat answers is read then");
         bridge.end().await;
     }
 }

@@ -298,16 +298,19 @@ async fn a_referral_with_an_identifier_of_somebody_else_is_kept_for_a_person_and
             assert_eq!(tell(&source, referral(id, bridge::TEAM, &other, "Work")).await, "AA");
         }
         let taken = "another patient of the trust has this NHS number or local identifier";
-        for (identifiers, born, code, why) in [
-            ("9990000018^^^NHS^NH~B1^^^RZ9^MR", "19850412", "205", taken),
-            ("A1^^^RZ9^PI~C1^^^RZ9^XX", "19850412", "205", taken),
-            ("9990000018^^^NHS^NH~B1^^^RZ9^MR", "19860412", "204", "do not all agree"),
-        ] {
+        for (n, (identifiers, born, told, why)) in [
+            ("9990000018^^^NHS^NH~B1^^^RZ9^MR", "19850412", "another patient's here", taken),
+            ("A1^^^RZ9^PI~C1^^^RZ9^XX", "19850412", "another patient's here", taken),
+            ("9990000018^^^NHS^NH~B1^^^RZ9^MR", "19860412", "another date of birth", "do not all agree"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
             let mixed = format!("PID|1||{identifiers}||TESTPATIENT^ALEX^^^^^L||{born}");
-            let message = referral(&format!("{code}-{born}"), bridge::TEAM, &mixed, "Work");
+            let message = referral(&format!("N{n}"), bridge::TEAM, &mixed, "Work");
             let frames = ips_bridge::inbound::receive(&source, message).await;
             let answer = String::from_utf8(frames[0].clone()).unwrap();
-            assert!(answer.contains("MSA|AE|") && answer.contains(code), "{answer}");
+            assert!(answer.contains("MSA|AE|") && answer.contains("^^^204&") && answer.contains(told), "{answer}");
             let kept = last(&bridge).await;
             assert!(kept.state.word() == "PARKED" && kept.reason.contains(why), "{}", kept.reason);
         }

@@ -6,6 +6,7 @@ use super::support::{SetClock, free_addr, stores, wait_until};
 use ips_bridge::app::metrics::{Metrics, Watched, WatchedCertificate, WatchedEndpoint, keep_fresh, serve};
 use ips_bridge::domain::ambient::Clock;
 use ips_bridge::domain::delivery::State;
+use ips_bridge::domain::organisation::EndpointId;
 use ips_bridge::inbound::receive;
 use ips_bridge::store::Full;
 use ips_bridge::transport::tls::{CertificateFacts, CertificateRole};
@@ -30,7 +31,11 @@ fn watched_and(is_alone: impl Fn() -> bool + Send + Sync + 'static) -> Watched {
         listens: true,
         is_alone: Box::new(is_alone),
     };
-    Watched { endpoints: vec![endpoint], certificates: Vec::new() }
+    Watched {
+        endpoints: vec![endpoint],
+        retired: vec![EndpointId::parse("rz9-former").unwrap()],
+        certificates: Vec::new(),
+    }
 }
 
 /// The value of one series; `None` where it is not there.
@@ -269,7 +274,8 @@ fn the_first_certificate_to_expire_is_the_one_shown() {
             ]
         }),
     };
-    let metrics = Metrics::new(Watched { endpoints: Vec::new(), certificates: vec![certificate] }, clock);
+    let metrics =
+        Metrics::new(Watched { endpoints: Vec::new(), retired: Vec::new(), certificates: vec![certificate] }, clock);
     let text = metrics.text();
     assert_eq!(value(&text, "ips_bridge_certificate_days_left{name=\"server.tls\",role=\"own\"}"), Some(10.5));
     assert_eq!(value(&text, "ips_bridge_certificate_days_left{name=\"server.tls\",role=\"root\"}"), Some(-1.0));
@@ -281,6 +287,9 @@ fn every_measure_is_ours_by_name_and_labelled_by_nothing_that_could_be_a_person(
     let metrics = Metrics::new(watched(), Arc::new(SetClock::at("2026-03-02T00:00:00Z")));
     let text = metrics.text();
     assert!(text.lines().count() > 50);
+    // What still is for a retired endpoint may call for a person.
+    let alarm = "ips_bridge_alarms_total{endpoint=\"rz9-former\",kind=\"withdrawal_waits\"}";
+    assert_eq!(value(&text, alarm), Some(0.0));
     for line in text.lines().map(|l| l.trim_start_matches("# HELP ").trim_start_matches("# TYPE ")) {
         assert!(line.starts_with("ips_bridge_"), "{line}");
         let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);

@@ -242,14 +242,20 @@ fn parted(text: &str, scan: &Scan) -> (Vec<Span>, Vec<Range<u32>>) {
 }
 
 /// Where a field is UTF-8 in a message of letters of one byte each. Each by itself: an engine that puts two sources together changes neither's letters, and
-/// one £ of the one source is not to hide the other's names.
+/// one £ of the one source is not to hide the other's names. A segment of the sender's own counts only where all of the message is.
 fn utf8_in(charset: Charset, scan: &Scan) -> Option<usize> {
     let mut start = 0;
-    scan.normal.split(|b| *b == b'\r' || *b == scan.delimiters.field).find_map(|field| {
-        let at = start;
-        start += field.len() + 1;
-        Some(at + charset.looks_like_utf8(field)?)
-    })
+    let in_segment = scan.normal.split(|b| *b == b'\r').find_map(|segment| {
+        let mut at = start;
+        start += segment.len() + 1;
+        let mut fields = segment.split(|b| *b == scan.delimiters.field).map(|field| {
+            let begins = at;
+            at += field.len() + 1;
+            Some(begins + charset.looks_like_utf8(field)?)
+        });
+        if segment.starts_with(b"Z") { None } else { fields.find_map(|found| found) }
+    });
+    in_segment.or_else(|| charset.looks_like_utf8(&scan.normal))
 }
 
 /// Whether hl7-parser finds the same segments, and in each the same fields.

@@ -74,6 +74,25 @@ fn the_ladder_of_character_sets_is_msh_18_then_the_endpoints() {
 }
 
 #[test]
+fn a_name_in_utf8_is_seen_beside_letters_of_one_byte_of_another_source() {
+    let sent = |rest: &[&[u8]]| {
+        let head = HEAD.replace("UNICODE UTF-8", "8859/1").into_bytes();
+        [head, rest.iter().flat_map(|segment| [b"\r", *segment].concat()).collect()].concat()
+    };
+    for mixed in [
+        sent(&["PID|1||7||SIÂN".as_bytes(), b"NTE|1|L|owes \xA320"]),
+        sent(&["PID|1||7||SIÂN".as_bytes(), b"ZXX|\xE9"]),
+        sent(&[b"PID|1||7||M\xFCLLER", "NTE|1|L|owes £20".as_bytes()]),
+        sent(&[b"PID|1||7||SIAN", "ZXX|weight 80\u{a0}kg".as_bytes()]),
+    ] {
+        assert!(Message::read(&mixed, Charset::Utf8).is_err());
+    }
+    // A segment of the sender's own is no reason to refuse what is told beside it.
+    let own = sent(&[b"PID|1||7||M\xFCLLER", "ZXX|weight 80\u{a0}kg".as_bytes()]);
+    assert!(Message::read(&own, Charset::Utf8).is_ok());
+}
+
+#[test]
 fn custom_delimiters_and_three_states_are_read() {
     let message = read("MSH#*+\\$#A#B#C#D#1##REF*I12#7#P#2.4\rPID#1##a*b$c+d#\"\"#x\\F\\y|^~&\r").expect("readable");
     let pid = message.segments().nth(1).expect("PID");

@@ -15,7 +15,7 @@ impl Map {
         let is = |path: &Path| path.segment_id() == segment && path.field() == field;
         let of_rows = self.all_fields().flat_map(|f| &f.rows).flat_map(|row| &row.when);
         let when = of_rows.flat_map(|(sources, _)| sources).filter_map(Source::path);
-        self.accept.iter().flat_map(|(paths, _)| paths).chain(when).any(is)
+        self.accept.iter().flat_map(|a| &a.paths).chain(when).any(is)
     }
 
     /// Whether a row takes something of this field; its line.
@@ -28,7 +28,7 @@ impl Map {
     pub fn not_read(&self, message: &Message) -> Vec<String> {
         let mut known: BTreeSet<&str> = BTreeSet::from(["MSH"]);
         known.extend(self.lists().map(|(_, each)| each.over.segment()));
-        known.extend(self.accept.iter().flat_map(|(paths, _)| paths).map(Path::segment_id));
+        known.extend(self.accept.iter().flat_map(|a| &a.paths).map(Path::segment_id));
         let rows = || self.all_fields().flat_map(|f| &f.rows);
         known.extend(rows().flat_map(Row::paths).map(Path::segment_id));
         let observations = |comments| move |row: &Row| row.sources().iter().any(|s| s.is_observations(comments));
@@ -48,7 +48,7 @@ impl Map {
     pub fn segments_named(&self) -> BTreeSet<(&str, u32)> {
         let of_rows =
             self.all_fields().flat_map(|f| &f.rows).flat_map(|row| row.paths().map(|p| (p.segment_id(), row.line)));
-        let of_accept = self.accept.iter().flat_map(|(paths, w)| paths.iter().map(|p| (p.segment_id(), w.line())));
+        let of_accept = self.accept.iter().flat_map(|a| a.paths.iter().map(|p| (p.segment_id(), a.wanted.line())));
         let of_lists = self.lists().filter_map(|(_, each)| Some((each.over.segment(), each.fields.first()?.line)));
         of_rows.chain(of_accept).chain(of_lists).collect()
     }

@@ -37,6 +37,15 @@ use serde_json::{Map as JsonMap, Value};
 use std::collections::BTreeMap;
 use valid::Valid;
 
+/// A row of `accept`.
+#[derive(Debug, Clone)]
+struct Accepts {
+    /// The first of them that says something.
+    paths: Vec<Path>,
+    unless: Option<Path>,
+    wanted: Wanted,
+}
+
 /// One `maps/*.toml`.
 #[derive(Debug, Clone)]
 pub struct Map {
@@ -44,7 +53,7 @@ pub struct Map {
     /// Our message it fills, e.g. `CreateReferralRequest`: field names are checked against it.
     pub makes: String,
     /// What these places must say for the message to be one that this map is for.
-    accept: Vec<(Vec<Path>, Wanted)>,
+    accept: Vec<Accepts>,
     /// Segments that say whom or what the message is about: a second one would be of somebody else.
     once: Vec<Once>,
     valid: Vec<Valid>,
@@ -245,12 +254,14 @@ impl Map {
         let everywhere = Where::whole(message);
         let mut faults = Vec::new();
         let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
-        for (paths, wanted) in &self.accept {
+        for Accepts { paths, unless, wanted } in &self.accept {
             let said = |path: &Path| -> Vec<String> {
                 let all = path.read_all(message.segments()).into_iter();
                 all.filter_map(|r| Some(r.value()?.trim().to_owned())).filter(|text| !text.is_empty()).collect()
             };
-            // The first of them that says something.
+            if unless.as_ref().is_some_and(|place| !said(place).is_empty()) {
+                continue;
+            }
             let sent = paths.iter().map(said).find(|said| !said.is_empty()).unwrap_or_default();
             if !wanted.allows(&sent, around.tables, str::eq_ignore_ascii_case) {
                 let what = wanted.refusal();
@@ -282,7 +293,7 @@ impl Map {
         };
         let rows = self.all_fields().flat_map(|f| f.rows.iter().map(move |r| (f, r)));
         let of_rows = rows.filter_map(|(f, r)| Some(of(f, r.table()?, matches!(r.made, As::Flag(_)), r.line)));
-        of_rows.chain(self.accept.iter().filter_map(|(_, wanted)| wanted.table_use(&self.file))).collect()
+        of_rows.chain(self.accept.iter().filter_map(|a| a.wanted.table_use(&self.file))).collect()
     }
 
     /// Settings that the rows name, and where.
@@ -297,12 +308,12 @@ impl Map {
 
     /// What it must say, for the message to be one that this map is for.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
-        self.accept.iter().map(|(_, wanted)| wanted)
+        self.accept.iter().map(|a| &a.wanted)
     }
 
     /// What is told of a message that a row of `accept` refuses, and the row's line.
     pub fn refusals(&self) -> Vec<(String, u32)> {
-        self.accept.iter().map(|(paths, wanted)| (shown(paths), wanted.line())).collect()
+        self.accept.iter().map(|a| (shown(&a.paths), a.wanted.line())).collect()
     }
 
     /// Every row, for `adapter check`.

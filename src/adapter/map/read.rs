@@ -12,7 +12,7 @@ use super::once::Once;
 use super::row::{As, FILTERS, From, Row, Source};
 use super::valid::Valid;
 use super::whole::Whole;
-use super::{Each, Field, Map, Over, Part, Picks, Wanted};
+use super::{Accepts, Each, Field, Map, Over, Part, Picks, Wanted};
 use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
 
@@ -84,7 +84,10 @@ pub fn from_table(file: &TomlFile<'_>, names: &Names, root: &DeTable<'_>) -> Map
                     let wanted = Wanted::read(file, values.get_ref(), line, "\"RF1-1.1\" = [\"P\", \"A\"]");
                     // `"RF1-1.1 else RF1-1.2"`: the first that says something.
                     let paths = key.get_ref().split(" else ").map(|p| path(file, names, p.trim(), line));
-                    map.accept.extend(paths.collect::<Option<Vec<_>>>().map(|paths| (paths, wanted)));
+                    let paths = paths.collect::<Option<Vec<_>>>();
+                    let unless = wanted.unless().map(|place| path(file, names, place, line));
+                    let (Some(paths), false) = (paths, matches!(unless, Some(None))) else { continue };
+                    map.accept.push(Accepts { paths, unless: unless.flatten(), wanted });
                 }
             }
             ("each", DeValue::Table(lists)) => {

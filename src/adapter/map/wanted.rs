@@ -18,6 +18,8 @@ pub(in crate::adapter) struct Wanted {
     table: Option<String>,
     /// Only what is an NHS number counts as sent.
     nhs_numbers: bool,
+    /// Where something stands in this place, the row does not count.
+    unless: Option<String>,
     line: u32,
 }
 
@@ -41,6 +43,7 @@ impl Wanted {
                 let wanted = Self {
                     values: r.texts("is").map(|(texts, _)| texts).unwrap_or_default(),
                     why: r.text("why").map(|(why, _)| why),
+                    unless: r.text("unless").map(|(place, _)| place),
                     nhs_numbers: matches!(made, Some((As::NhsNumber, _))),
                     table: match made {
                         Some((As::Code(table), _)) => Some(table),
@@ -51,7 +54,7 @@ impl Wanted {
                 r.finish();
                 wanted
             }
-            other => Self { values: texts(other), why: None, table: None, nhs_numbers: false, line },
+            other => Self { values: texts(other), why: None, table: None, nhs_numbers: false, unless: None, line },
         };
         if wanted.values.is_empty() {
             file.fault_at(line, "`accept` needs paths and values", format!("write {example}"));
@@ -87,6 +90,11 @@ impl Wanted {
     pub fn table_use(&self, file: &str) -> Option<TableUse> {
         let table = self.table.clone()?;
         Some(TableUse { table, words: None, reads: true, file: file.to_owned(), line: self.line })
+    }
+
+    /// As it is written; whoever knows the paths of its format reads it.
+    pub fn unless(&self) -> Option<&str> {
+        self.unless.as_deref()
     }
 
     pub fn line(&self) -> u32 {

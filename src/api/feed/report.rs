@@ -13,7 +13,7 @@ use crate::domain::policy::Names;
 use crate::domain::rule::Violations;
 use crate::domain::text;
 use crate::domain::verdict::{Level, Meaning, Verdict};
-use crate::store::record::{Raw, Reply, RequestKey};
+use crate::store::record::{Answered, Raw, Reply, RequestKey};
 use crate::store::write::Said;
 use crate::wire::v1::{self, report_filed_request, report_refused_request};
 use serde::Serialize;
@@ -172,19 +172,20 @@ async fn spoken_of(c: &Caller, said: &Statement) -> Result<Delivery, Error> {
 /// The statement is written first, whichever bridge has the message in hand; then the stream it was handed out on need wait no longer.
 async fn say(c: &Caller, said: Statement) -> Result<v1::Delivery, Error> {
     c.endpoint(&said.endpoint)?;
-    let answer = match c.store().answered(&said.key).await? {
-        Some(answer) => answer,
+    let answered = match c.store().answered(&said.key).await? {
+        Some(answer) => Answered::Repeated(answer),
         None => {
             let delivery = spoken_of(c, &said).await?;
             let answered = c.store().said(written(c, &said, &delivery)).await?;
             if delivery.state == State::Sending {
                 confirm_in_hand(c, &said, &delivery).await?;
             }
-            answered.answer().clone()
+            answered
         }
     };
-    let delivery: Delivery =
-        serde_json::from_value(answer.more).map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
+    let delivery: Delivery = serde_json::from_value(answered.answer().more.clone())
+        .map_err(|_| Error::Internal("an answer that cannot be read".into()))?;
+    c.audit_repeat(&answered, "delivery.read", &delivery).await?;
     Ok(show::delivery(c, &delivery))
 }
 

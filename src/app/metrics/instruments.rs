@@ -1,6 +1,7 @@
 //! The measures themselves: names, help and buckets.
 
 use super::{WatchedEndpoint, inbound_word};
+use crate::domain::organisation::EndpointId;
 use crate::store::ALARMS;
 use crate::store::record::InboundState;
 use prometheus::core::Collector;
@@ -221,15 +222,20 @@ impl Instruments {
         for answer in ANSWERS {
             self.asks.with_label_values(&[id, *answer]);
         }
-        for kind in ALARMS {
-            self.alarms.with_label_values(&[id, *kind]);
-        }
+        self.know_retired(&endpoint.id);
         self.attempt_seconds.with_label_values(&[id]);
         self.accepted_to_filed.with_label_values(&[id]);
         if endpoint.listens {
             for state in INBOUND_STATES {
                 self.inbound.with_label_values(&[id, inbound_word(*state)]);
             }
+        }
+    }
+
+    /// Alarms alone.
+    pub fn know_retired(&self, id: &EndpointId) {
+        for kind in ALARMS {
+            self.alarms.with_label_values(&[id.as_str(), *kind]);
         }
     }
 

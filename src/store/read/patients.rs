@@ -9,7 +9,7 @@ use crate::domain::ids::PatientId;
 use crate::domain::nhs_number::NhsNumber;
 use crate::domain::organisation::OdsCode;
 use crate::domain::person::{LocalIdentifier, Patient};
-use crate::domain::text::{folded_name, folded_name_of_old};
+use crate::domain::text::folded_name;
 use jiff::civil::Date;
 
 /// Ways to find a patient; exact, never fuzzy.
@@ -69,7 +69,7 @@ statement!(
 );
 statement!(
     BY_NAME,
-    "SELECT payload FROM patient WHERE trust = $1 AND folded_family IN ($2, $3) AND date_of_birth = $4 AND id < $5 ORDER BY id DESC LIMIT $6"
+    "SELECT payload FROM patient WHERE trust = $1 AND folded_family = $2 AND date_of_birth = $3 AND id < $4 ORDER BY id DESC LIMIT $5"
 );
 
 impl Store {
@@ -136,7 +136,6 @@ impl Store {
                 on!(Pool, pool, p => sqlx::query_as(sql)
                     .bind(trust)
                     .bind(folded_name(family))
-                    .bind(folded_name_of_old(family))
                     .bind(born.to_string())
                     .bind(page.below())
                     .bind(size)

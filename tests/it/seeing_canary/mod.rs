@@ -190,7 +190,7 @@ async fn nothing_of_a_patient_is_in_anything_that_an_operator_reads() {
             is_alone: Box::new(|| false),
         };
         let metrics = Arc::new(Metrics::new(
-            Watched { endpoints: vec![watched], certificates: Vec::new() },
+            Watched { endpoints: vec![watched], retired: Vec::new(), certificates: Vec::new() },
             tweaks.clock.clone(),
         ));
         let far_end = FarEnd::start(unhelpful).await;

@@ -165,6 +165,29 @@ async fn every_filter_of_referrals_narrows() {
     }
 }
 
+/// What a release before wrote stands there as that one folded it.
+#[tokio::test]
+async fn whoever_was_recorded_before_is_found_by_a_name_as_it_is_compared_now() {
+    for test in both() {
+        let bridge = Bridge::on(&test.url).await;
+        let mut details = person();
+        details.name.family = Private("Nguyễn".into());
+        let of = bridge.refer(&rx9(), details, "east").await;
+        bridge.close().await;
+        raw::execute(&test.url, "UPDATE patient SET folded_family = 'nguyễn'").await;
+        raw::execute(&test.url, "INSERT INTO refold SELECT id FROM patient").await;
+
+        let bridge = Bridge::on(&test.url).await;
+        for family in ["NGUYEN", "Nguyễn"] {
+            let by = PatientBy::NameAndBirth { family: family.into(), born: of.details.date_of_birth.0 };
+            let found = bridge.store.find_patients(&Scope::trusts([rx9()]), &rx9(), &by, page(10)).await.unwrap();
+            assert_eq!(found.iter().map(|p| p.id).collect::<Vec<_>>(), [of.patient], "{family}");
+        }
+        assert_eq!(raw::number(&test.url, "SELECT COUNT(*) FROM refold").await, 0);
+        bridge.close().await;
+    }
+}
+
 #[tokio::test]
 async fn patients_are_found_by_number_by_local_identifier_and_by_name_and_birth() {
     for test in both() {

@@ -90,6 +90,10 @@ fn from_table(file: &TomlFile<'_>, xml: Option<&Namespaces>, root: &DeTable<'_>)
                 for (key, values) in rows {
                     let line = file.line(key.span());
                     let wanted = Wanted::read(file, values.get_ref(), line, "\"$.status\" = [\"active\"]");
+                    if wanted.unless().is_some() {
+                        let hint = "ask for it in the path, by a condition in [ ]";
+                        file.fault_at(line, "`unless` of [accept] is for hl7v2 packs", hint);
+                    }
                     map.accept.extend(path(file, file.xml, key.get_ref(), line, false).map(|p| (p, wanted)));
                 }
             }
