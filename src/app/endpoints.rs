@@ -379,6 +379,7 @@ impl ReadBack for ByPack {
             verdict::ReadBack::Found { record_id } => Answer::Found { record_id: Some(record_id) },
             verdict::ReadBack::Misfiled { record_id } => Answer::Misfiled { record_id },
             verdict::ReadBack::NotFound => Answer::NotFound,
+            verdict::ReadBack::Several => Answer::Several,
             verdict::ReadBack::CannotSay { why } => Answer::CannotSay { code: why.to_owned() },
         }
     }

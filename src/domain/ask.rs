@@ -27,6 +27,9 @@ pub struct Asking {
     pub not_found_since: Option<Timestamp>,
     /// Answers that said nothing either way, in all.
     pub unclear: u32,
+    /// One of these showed it more than once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
     /// Asks that nobody answered, in a row.
     pub unheard: u32,
     /// The first of the answers, in a row, by which the record did not let itself be read.
@@ -36,7 +39,15 @@ pub struct Asking {
 
 impl Asking {
     pub fn new(because: Because) -> Self {
-        Self { because, not_found: 0, not_found_since: None, unclear: 0, unheard: 0, unread_since: None }
+        Self {
+            because,
+            not_found: 0,
+            not_found_since: None,
+            unclear: 0,
+            several: false,
+            unheard: 0,
+            unread_since: None,
+        }
     }
 }
 
@@ -72,6 +83,8 @@ pub enum Answer {
     },
     /// It says clearly that it does not. A record that indexes late says so too.
     NotFound,
+    /// It shows the document more than once, and not which of them holds.
+    Several,
     /// It answered, and the answer says neither.
     CannotSay {
         /// Codes only, never text that could name a patient.
@@ -93,7 +106,9 @@ impl Answer {
     pub fn is_news(&self) -> bool {
         match self {
             Self::Found { .. } | Self::Received { .. } | Self::NotDelivered { .. } | Self::Misfiled { .. } => true,
-            Self::NotFound | Self::CannotSay { .. } | Self::NotRead { .. } | Self::NotHeard { .. } => false,
+            Self::NotFound | Self::Several | Self::CannotSay { .. } | Self::NotRead { .. } | Self::NotHeard { .. } => {
+                false
+            }
         }
     }
 }

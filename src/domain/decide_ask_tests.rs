@@ -185,6 +185,33 @@ fn what_was_received_is_asked_about_until_it_is_overdue_however_often_the_record
     assert_eq!((d.state, d.asking), (State::Accepted, None));
 }
 
+/// Nothing that comes by itself would say which of them holds.
+#[test]
+fn what_the_record_shows_more_than_once_comes_to_a_person_whatever_was_answered_in_between() {
+    let p = asking_policy();
+    for (received, parked_as) in
+        [(replied(aa()), ParkReason::MayAlreadyBeFiled), (no_answer(), ParkReason::OutcomeUnknown)]
+    {
+        for last in [Answer::Several, unclear()] {
+            let mut d = attempt(&p, received.clone());
+            for n in 1..p.asks.max_unclear {
+                d = ask(&d, &p, i64::from(n) * 500, Answer::Several);
+                assert!(d.state != State::Parked && d.asking.is_some(), "{n}");
+            }
+            d = ask(&d, &p, i64::from(p.asks.max_unclear) * 500, last);
+            assert_eq!((reason(&d), d.may_have_been_received()), (Some(parked_as), true));
+            assert_eq!(after(&d, &p, &[proof(EvidenceKind::ReadBack)]).state, State::Filed, "proof files it after all");
+        }
+    }
+    // Since then it was not there at all.
+    let mut d = attempt(&p, replied(aa()));
+    d = ask(&ask(&d, &p, 100, Answer::Several), &p, 200, Answer::NotFound);
+    for n in 1..=p.asks.max_unclear {
+        d = ask(&d, &p, 200 + i64::from(n) * 500, unclear());
+    }
+    assert_eq!((d.state, d.asking), (State::Accepted, None));
+}
+
 /// Its lane is held meanwhile.
 #[test]
 fn what_nobody_knows_of_and_cannot_be_read_comes_to_a_person_soon_where_others_are_answered_and_in_a_day_where_none_are()

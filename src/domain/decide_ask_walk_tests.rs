@@ -30,6 +30,7 @@ impl Record {
 
     fn answer(&self, mood: u8, now: i64) -> Answer {
         match mood % 5 {
+            0 if mood % 2 == 1 => Answer::Several,
             0 => Answer::CannotSay { code: "HTTP 500".into() },
             1 => Answer::NotHeard { why: "silence".into() },
             _ if self.copies > 0 && now - self.filed_at >= self.lag => Answer::Found { record_id: None },

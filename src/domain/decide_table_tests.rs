@@ -154,6 +154,7 @@ fn happenings() -> Vec<Happened> {
         Happened::Asked { answer: Answer::Received { code: "accepted".into() }, reply: None },
         Happened::Asked { answer: Answer::NotDelivered { code: "14".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::NotFound, reply: Some(reply()) },
+        Happened::Asked { answer: Answer::Several, reply: Some(reply()) },
         Happened::Asked { answer: Answer::CannotSay { code: "HTTP 500".into() }, reply: Some(reply()) },
         Happened::Asked { answer: Answer::NotHeard { why: "silence".into() }, reply: None },
         Happened::Asked { answer: Answer::NotRead { code: "it answers 503".into(), others_pass: false }, reply: None },

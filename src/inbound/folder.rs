@@ -4,7 +4,7 @@
 //! stops in between, it is read again: the same file makes the same reply, which the store has already.
 
 use super::reconcile::{Reconciling, read_list, reconcile};
-use crate::adapter::{InUse, ResultId};
+use crate::adapter::{InUse, ResultId, Row};
 use crate::domain::ambient::Clock;
 use crate::domain::decide::later;
 use crate::domain::delivery::{Delivery, EvidenceKind};
@@ -145,7 +145,16 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
             fitted.pack.manifest.result.iter().flat_map(|r| r.endings.keys().cloned()).collect()
         }
     };
-    for file in still(source, watched, endings).await? {
+    let mut files = still(source, watched, endings).await?;
+    if !is_lists && let Some(rules) = &source.in_use.now().pack.manifest.result {
+        // Nobody knows the order of two words of the same moment: a no after a yes is a contradiction, and a yes after a no would be the end of it.
+        let is_no = |file: &Found| {
+            let (_, ending) = file.name.rsplit_once('.')?;
+            Some(rules.says(ending, file.bytes.as_deref()?)?.row != Row::Positive)
+        };
+        files.sort_by_cached_key(|file| (file.changed, is_no(file)));
+    }
+    for file in files {
         let place = (file.name.clone(), file.changed);
         let taken = if is_lists { list(source, watched, file).await } else { result(source, watched, file).await };
         match taken {
@@ -163,7 +172,8 @@ async fn round(source: &FolderSource, watched: &mut Watched) -> Result<(), Troub
     Ok(())
 }
 
-/// The files with one of these endings that have not changed for the settle time, by name. Others are somebody else's.
+/// The files with one of these endings that have not changed for the settle time, oldest first and then by name: of two words about one document the later
+/// one holds. Others are somebody else's.
 async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -> Result<Vec<Found>, Trouble> {
     let (folder, settle, max) = (watched.folder.clone(), source.settle_time, source.max_file_bytes);
     let wait = |again: &Timestamp| *again > source.clock.now();
@@ -183,15 +193,14 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
             }
         }
         names.sort_unstable();
-                let mut found: Vec<Found> = Vec::new();
-        let (begun, mut read) = (std::time::Instant::now(), 0);
+        let begun = std::time::Instant::now();
+        let mut stood: Vec<(Timestamp, String, u64)> = Vec::new();
+        // By name, so that where a slow folder cuts this short the words about one document are together.
         for name in names {
-            let enough = found.len() >= FILES_A_ROUND || begun.elapsed() > LOOK_FOR || read > LOOK_BYTES;
-            if enough && !found.is_empty() {
+            if begun.elapsed() > LOOK_FOR && !stood.is_empty() {
                 break;
             }
-            let path = folder.join(&name);
-            let meta = match std::fs::symlink_metadata(&path) {
+            let meta = match std::fs::symlink_metadata(folder.join(&name)) {
                 Ok(meta) => meta,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(e),
@@ -201,7 +210,19 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
             if age < settle || left.contains(&(name.clone(), changed)) {
                 continue;
             }
-            let bytes = match (meta.len() <= max as u64).then(|| std::fs::read(&path)).transpose() {
+            stood.push((changed, name, meta.len()));
+        }
+        stood.sort_unstable();
+        let mut found: Vec<Found> = Vec::new();
+        let (begun, mut read) = (std::time::Instant::now(), 0);
+        for (changed, name, length) in stood {
+            let enough = found.len() >= FILES_A_ROUND || begun.elapsed() > LOOK_FOR || read > LOOK_BYTES;
+            let with_the_last = |last: &Found| last.changed == changed && stem(&last.name) == stem(&name);
+            if enough && found.last().is_some_and(|last| !with_the_last(last)) {
+                break;
+            }
+            let path = folder.join(&name);
+            let bytes = match (length <= max as u64).then(|| std::fs::read(&path)).transpose() {
                 Ok(None) => None,
                 Ok(Some(bytes)) => {
                     read += bytes.len();
@@ -220,6 +241,11 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
         Ok(found)
     })
     .await
+}
+
+/// What a result file is called by: the document, or the message.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// One result file: its word, stored; then out of the way.
@@ -252,7 +278,7 @@ async fn result(source: &FolderSource, watched: &Watched, file: Found) -> Result
     };
     match source.store.report(report).await {
         Ok(Reported::AnotherPatients(d)) => {
-            tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "a result file gives a document the record id under which one of another patient is filed, so it changed nothing; it is put aside: look in the record which of the two the id means");
+            tracing::error!(endpoint = %source.endpoint, delivery = %d.id, state = d.state.word(), "a result file gives a document the record id under which one of another patient stands, or may stand, so it changed nothing; it is put aside: look in the record which of the two the id means");
             return away(watched, file, UNREAD).await;
         }
         Ok(Reported::Told(d)) if !understood => {

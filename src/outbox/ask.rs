@@ -118,6 +118,7 @@ fn shown(answer: &Answer) -> Verdict {
             (Meaning::Misfiled, "asked: in somebody else's record".to_owned(), Some(record_id.clone()))
         }
         Answer::NotFound => (Meaning::Unknown, "asked: not there".to_owned(), None),
+        Answer::Several => (Meaning::Unknown, "asked: there more than once".to_owned(), None),
         Answer::CannotSay { code } => (Meaning::Unknown, format!("asked: {code}"), None),
         Answer::NotRead { code, .. } => (Meaning::Unknown, format!("asked: {code}"), None),
         Answer::NotHeard { .. } => (Meaning::Unknown, "asked: no answer".to_owned(), None),
@@ -137,7 +138,7 @@ pub(super) fn word(answer: &Answer) -> &'static str {
         Answer::NotDelivered { .. } => "not_delivered",
         Answer::Misfiled { .. } => "misfiled",
         Answer::NotFound => "not_found",
-        Answer::CannotSay { .. } => "unclear",
+        Answer::Several | Answer::CannotSay { .. } => "unclear",
         Answer::NotRead { .. } => "not_read",
         Answer::NotHeard { .. } => "unheard",
     }

@@ -5,7 +5,7 @@ use crate::adapter::fhir::asked::{Asked, Whose};
 use crate::adapter::fhir::resource::{self, Issue};
 use crate::adapter::fhir::{HttpRow, HttpRules, ISSUE_TYPES, json};
 use crate::domain::verdict::{Level, Meaning, Verdict};
-use crate::transport::http_message::{Method, Reply};
+use crate::transport::http_message::{Method, Reply, Request};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -26,17 +26,22 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
         (2, HttpRow::Positive | HttpRow::Received) if issues.iter().any(|i| i.is_error) => (HttpRow::Unknown, None),
         (2, HttpRow::Positive) => match filed(&reply, &content, request) {
             Ok(id) => (HttpRow::Positive, Some(id)),
-            Err(Doubt { why, misfiled_as }) => {
+            Err(Doubt { why, is }) => {
                 code = format!("{}, {why}", reply.status);
-                if misfiled_as.is_some() {
-                    let record_id = misfiled_as;
-                    return Verdict { meaning: Meaning::Misfiled, code, record_id, ..Verdict::unreadable() };
+                match is {
+                    Doubts::Proof => (HttpRow::Unknown, None),
+                    Doubts::Place => {
+                        return Verdict { meaning: Meaning::Refused, code, duplicate: true, ..Verdict::unreadable() };
+                    }
+                    Doubts::Person { record_id } => {
+                        let record_id = Some(record_id);
+                        return Verdict { meaning: Meaning::Misfiled, code, record_id, ..Verdict::unreadable() };
+                    }
                 }
-                (HttpRow::Unknown, None)
             }
         },
         (2, row) => (row, None),
-        (_, row) => (worst(&issues, rules).unwrap_or(row), None),
+        (_, row) => (unless_several(worst(&issues, rules).unwrap_or(row), reply.status, request), None),
     };
     // A status alone: an issue that the pack lists has said what became of it.
     let untold = row == HttpRow::Retry && worst(&issues, rules).is_none() && rules.is_untold(reply.status);
@@ -48,6 +53,17 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
     };
     let level = if row == HttpRow::Received { Level::Transport } else { Level::Application };
     Verdict { meaning, level, code, duplicate: row == HttpRow::Query, untold, record_id }
+}
+
+/// 412 to a create that is made only where none of our id is: several are there (FHIR R4, conditional create). Whatever row or issue calls it a no, nobody
+/// may act on it as if nothing stood there. To an update it is a version conflict, by which nothing was changed.
+pub(super) fn unless_several(row: HttpRow, status: u16, request: &[u8]) -> HttpRow {
+    let is_conditional =
+        || Request::parse(request).is_ok_and(|r| r.method == Method::Post && r.headers.get("If-None-Exist").is_some());
+    match row {
+        HttpRow::Refused | HttpRow::Retry if status == 412 && is_conditional() => HttpRow::Query,
+        row => row,
+    }
 }
 
 /// Whether there is a resource in it.
@@ -73,13 +89,22 @@ fn content(body: &[u8]) -> Content {
 /// Why a reply proves nothing, in words that are safe to show.
 struct Doubt {
     why: &'static str,
-    /// The record's id of our document in somebody else's record.
-    misfiled_as: Option<String>,
+    is: Doubts,
+}
+
+enum Doubts {
+    /// Whether it is there.
+    Proof,
+    /// Whether it is where what it changes stands. The record shows what we sent, so that asking it or sending it again would end the doubt and not what
+    /// it is about: a person looks.
+    Place,
+    /// It is in somebody else's record, under this id of the record's.
+    Person { record_id: String },
 }
 
 impl From<&'static str> for Doubt {
     fn from(why: &'static str) -> Self {
-        Self { why, misfiled_as: None }
+        Self { why, is: Doubts::Proof }
     }
 }
 
@@ -104,7 +129,7 @@ fn filed(reply: &Reply, content: &Content, request: &[u8]) -> Result<String, Dou
     match returned.map_or(Whose::TheSame, |r| asked.whose(r)) {
         Whose::TheSame => {}
         Whose::SomebodyElse => {
-            return Err(Doubt { why: "in somebody else's record", misfiled_as: Some(id.to_owned()) });
+            return Err(Doubt { why: "in somebody else's record", is: Doubts::Person { record_id: id.to_owned() } });
         }
         Whose::Unsaid => return Err("without saying whose it is".into()),
     }
@@ -116,6 +141,10 @@ fn filed(reply: &Reply, content: &Content, request: &[u8]) -> Result<String, Dou
             return Err("with another status".into());
         }
         Method::Put if returned.is_some_and(|r| !carries(r)) => return Err("with another identifier".into()),
+        // Nothing stood under that id, so what was to be replaced or withdrawn stands elsewhere.
+        Method::Put if reply.status == 201 && !asked.creates() => {
+            return Err(Doubt { why: "made as a new one: nothing stood under that id", is: Doubts::Place });
+        }
         // 200 to a conditional create: nothing was created, one was there. Ours only if it says so itself.
         Method::Post if reply.status == 200 && !returned.is_some_and(carries) => {
             return Err("of what may not be ours".into());
@@ -154,6 +183,8 @@ pub enum ReadBack {
     Misfiled { record_id: String },
     /// It is not there now. Right after a silence it may still be on its way: wait before sending again.
     NotFound,
+    /// It is there more than once: which of them holds only a person can find out.
+    Several,
     /// The answer proves neither; why, in words that are safe to show.
     CannotSay { why: &'static str },
 }
@@ -198,7 +229,7 @@ fn found(reply: &[u8], sent: &[u8]) -> Result<ReadBack, &'static str> {
             }
             Ok(ReadBack::Found { record_id: id.to_owned() })
         }
-        (Some(_), Some(_)) => Err("it is there more than once"),
+        (Some(_), Some(_)) => Ok(ReadBack::Several),
         (None, _) => {
             // Absent only where the answer is whole: a first page without it, or a count that disagrees, says nothing.
             let links = bundle.get("link").and_then(Value::as_array).into_iter().flatten();

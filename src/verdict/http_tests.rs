@@ -149,6 +149,54 @@ fn issues_decide_where_the_pack_lists_them_and_a_duplicate_asks_first() {
 }
 
 #[test]
+fn several_of_our_id_are_no_refusal_and_a_version_conflict_is_one() {
+    let mut rules = HttpRules::default();
+    rules.set("412", "refused").expect("a row");
+    rules.set("issue.conflict", "refused").expect("a row");
+    rules.set("issue.transient", "retry").expect("a row");
+    let with = |method: Method, target: &str, header: (&str, &str)| {
+        let mut headers = Headers::default();
+        headers.add(header.0, header.1).expect("a header");
+        let body = resource(None, "D1", "current").to_string().into_bytes();
+        Request::new(method, target.into(), headers, body).expect("a request").to_bytes()
+    };
+    let conditional = with(Method::Post, "DocumentReference", ("if-none-exist", "identifier=D1"));
+    let update = with(Method::Put, "DocumentReference/17", ("If-Match", "W/\"1\""));
+    for body in [Value::Null, outcome("error", "conflict", "x"), outcome("error", "transient", "x")] {
+        let v = judge_by(&rules, 412, &[], &body, &conditional);
+        assert_eq!((v.meaning, v.duplicate, v.untold), (Meaning::Unknown, true, false), "{body}");
+    }
+    for (status, request) in [(412, &update), (412, &create()), (409, &conditional), (422, &conditional)] {
+        let v = judge_by(&rules, status, &[], &Value::Null, request);
+        assert_eq!((v.meaning, v.duplicate), (Meaning::Refused, false), "{status}");
+    }
+}
+
+/// The record shows what was sent, so that asking it or sending it again would call it filed.
+#[test]
+fn an_update_that_made_a_new_one_comes_to_a_person_and_a_create_under_our_own_id_is_filed() {
+    let location = [("Location", "DocumentReference/17")];
+    for (document, status) in [("D2", "entered-in-error"), ("D2", "current")] {
+        let sent = resource(Some("17"), document, status);
+        let update = request(Method::Put, "DocumentReference/17", &sent);
+        for body in [Value::Null, sent.clone()] {
+            let v = judge_by(&HttpRules::default(), 201, &location, &body, &update);
+            assert_eq!((v.meaning, v.duplicate, v.record_id), (Meaning::Refused, true, None), "{body}");
+            assert_eq!(v.code, "201, made as a new one: nothing stood under that id");
+        }
+        assert_eq!(judge_by(&HttpRules::default(), 200, &location, &sent, &update).meaning, Meaning::Positive);
+    }
+    for id in ["D1", "ips-d1"] {
+        let sent = resource(Some(id), "D1", "current");
+        let create = request(Method::Put, &format!("DocumentReference/{id}"), &sent);
+        for status in [200, 201] {
+            let v = judge_by(&HttpRules::default(), status, &[], &sent, &create);
+            assert_eq!((v.meaning, v.record_id.as_deref()), (Meaning::Positive, Some(id)), "{status}");
+        }
+    }
+}
+
+#[test]
 fn no_rule_can_make_a_refusal_positive() {
     let mut rules = HttpRules::default();
     for (key, value) in [
@@ -199,8 +247,8 @@ fn a_read_back_finds_ours_once_or_says_that_it_cannot() {
     assert_eq!(ask(200, &bundle(vec![ours()], json!({"total": 1}))), ReadBack::Found { record_id: "17".into() });
     assert_eq!(ask(200, &bundle(vec![], json!({"total": 0}))), ReadBack::NotFound);
     assert_eq!(ask(200, &json!({"resourceType": "Bundle", "type": "searchset"})), ReadBack::NotFound);
+    assert_eq!(ask(200, &bundle(vec![ours(), resource(Some("18"), "D1", "current")], json!({}))), ReadBack::Several);
     for (status, body) in [
-        (200, bundle(vec![ours(), resource(Some("18"), "D1", "current")], json!({}))),
         (200, bundle(vec![resource(Some("17"), "D2", "current")], json!({}))),
         (200, bundle(vec![resource(Some("17"), "D1", "superseded")], json!({}))),
         (200, bundle(vec![resource(None, "D1", "current")], json!({}))),
@@ -257,7 +305,7 @@ fn a_document_of_somebody_else_under_our_identifier_proves_nothing() {
         let as_asked = match found {
             ReadBack::Found { .. } => Meaning::Positive,
             ReadBack::Misfiled { .. } => Meaning::Misfiled,
-            ReadBack::CannotSay { .. } | ReadBack::NotFound => Meaning::Unknown,
+            ReadBack::CannotSay { .. } | ReadBack::NotFound | ReadBack::Several => Meaning::Unknown,
         };
         assert_eq!(as_asked, meaning, "{subject}");
     }

@@ -1,6 +1,7 @@
 //! XML over HTTP: status, Fault, result code, and whether the reply names the record's id and what it answers. Every proof that the pack asks
 //! for must be there, once and without contradiction.
 
+use super::http::unless_several;
 use super::{RECORD_ID_CHARS_MAX, shorten};
 use crate::adapter::fhir::HttpRow;
 use crate::adapter::is_error_code;
@@ -35,6 +36,7 @@ pub fn verdict(reply: &[u8], rules: &XmlRules, request: &[u8]) -> Verdict {
             row => (row, None),
         },
     };
+    let row = unless_several(row, reply.status, request);
     let meaning = match row {
         HttpRow::Positive | HttpRow::Received => Meaning::Positive,
         HttpRow::Refused => Meaning::Refused,

@@ -10,18 +10,12 @@ use roxmltree::{Document, Node};
 /// Judges the reply to one of these questions. `sent` are the bytes of the rendering that was asked about.
 pub fn read_back_xml(reply: &[u8], sent: &[u8], questions: &[XmlReadBack], rules: &XmlRules) -> ReadBack {
     match found(reply, sent, questions, rules) {
-        Ok(Some(record_id)) => ReadBack::Found { record_id },
-        Ok(None) => ReadBack::NotFound,
+        Ok(said) => said,
         Err(why) => ReadBack::CannotSay { why },
     }
 }
 
-fn found(
-    reply: &[u8],
-    sent: &[u8],
-    questions: &[XmlReadBack],
-    rules: &XmlRules,
-) -> Result<Option<String>, &'static str> {
+fn found(reply: &[u8], sent: &[u8], questions: &[XmlReadBack], rules: &XmlRules) -> Result<ReadBack, &'static str> {
     let reply = Reply::parse(reply).map_err(|_| "the answer cannot be read")?;
     let (question, reference) =
         xml::question_for(questions, sent).ok_or("the pack has no question for what was sent")?;
@@ -60,10 +54,10 @@ fn found(
     }
     let ours: Vec<Node<'_, '_>> = shown.iter().filter(|(_, is_ours)| *is_ours).map(|(element, _)| *element).collect();
     match (ours.as_slice(), shown.is_empty()) {
-        ([], true) => Ok(None),
+        ([], true) => Ok(ReadBack::NotFound),
         ([], false) => Err("the answer lists others and not ours"),
-        ([one], _) => as_sent(question, &answer, *one, sent).map(Some),
-        _ => Err("it is there more than once"),
+        ([one], _) => as_sent(question, &answer, *one, sent).map(|record_id| ReadBack::Found { record_id }),
+        _ => Ok(ReadBack::Several),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use v1::DeliveryState as State;
 
-fn over_https(epr: &WebEnd, own: &str) -> toml::Table {
+pub fn over_https(epr: &WebEnd, own: &str) -> toml::Table {
     let quick = "max_refused_retries = 3\n";
     let mut endpoint = endpoint("epr", nobody(), &format!("{quick}{own}"));
     for key in ["mllp", "settings", "listen"] {

@@ -136,6 +136,56 @@ async fn a_refusing_result_parks_and_a_folder_that_is_away_queues() {
     bridge.stop().await;
 }
 
+/// All lie there at once, written long ago or a moment after another.
+#[tokio::test]
+async fn of_result_files_that_lie_there_together_the_latest_word_holds_and_of_one_moment_none_is_believed_alone() {
+    use v1::ParkReason::FilingContradicted;
+    let (stage, folders, _held) = stage("vendor_report");
+    let bridge = Bridge::start(&stage).await;
+    let person = bridge.client.person(1, ENDPOINT).await;
+    // Each with its ending, its word and its age in seconds.
+    let cases: [(&[(&str, &str, u64)], Option<v1::ParkReason>); 6] = [
+        (&[("ok", "", 90), ("err", "no", 60)], Some(FilingContradicted)),
+        (&[("err", "no", 90), ("ok", "", 60)], None),
+        (&[("xml", "REJECTED", 90), ("ok", "", 60)], None),
+        (&[("err", "no", 60), ("ok", "", 60)], Some(FilingContradicted)),
+        (&[("xml", "REJECTED", 60), ("ok", "", 60)], Some(FilingContradicted)),
+        (&[("xml", "FILED", 60), ("err", "no", 60)], Some(FilingContradicted)),
+    ];
+    let mut written = Vec::new();
+    for _ in &cases {
+        let one = bridge.client.write(&person, "First.").await;
+        bridge.client.until_state(one.id(), State::Accepted).await;
+        written.push(one);
+    }
+    let mut ids = Vec::new();
+    for one in &written {
+        ids.push(document_id(&bridge.client.delivery(one.id()).await));
+    }
+    bridge.stop().await;
+    let now = std::time::SystemTime::now();
+    for ((files, _), id) in cases.iter().zip(&ids) {
+        for (ending, word, age) in *files {
+            let text = match *ending {
+                "xml" => format!("<r><DocumentId>{id}</DocumentId><Status>{word}</Status></r>"),
+                _ => (*word).to_owned(),
+            };
+            let path = folders.results.join(format!("{id}.{ending}"));
+            fs::write(&path, text).expect("written");
+            let file = fs::File::options().write(true).open(path).expect("there");
+            file.set_modified(now - std::time::Duration::from_secs(*age)).expect("its time is set");
+        }
+    }
+    let bridge = Bridge::start(&stage).await;
+    until("all are put away", || names(&folders.results).is_empty()).await;
+    for ((files, parked_as), one) in cases.iter().zip(&written) {
+        let d = bridge.client.delivery(one.id()).await;
+        let expected = parked_as.map_or((State::Filed, v1::ParkReason::Unspecified), |reason| (State::Parked, reason));
+        assert_eq!((d.state(), d.park_reason()), expected, "{files:?}");
+    }
+    bridge.stop().await;
+}
+
 /// The export owns its folder and lets us read only.
 #[tokio::test]
 async fn a_file_that_cannot_be_moved_holds_up_no_other_and_is_taken_in_once() {

@@ -57,6 +57,7 @@ mod e2e_retired;
 mod e2e_packs;
 mod e2e_replies;
 mod e2e_restored;
+mod e2e_several;
 mod e2e_shut_out;
 mod e2e_soap;
 mod e2e_support;

@@ -30,6 +30,14 @@ pub enum Whose {
 }
 
 impl Asked {
+    /// Whether it is put under an id of our own choice, made of its own document's: there nothing stands before. What replaces or withdraws another goes
+    /// to that one's id.
+    pub fn creates(&self) -> bool {
+        let (Some(id), Some(own)) = (&self.id, &self.identifier) else { return false };
+        let own = own.value.to_ascii_lowercase();
+        !own.is_empty() && id.to_ascii_lowercase().contains(&own)
+    }
+
     /// From the bytes of a rendering; `None` when they are no request with a resource.
     pub fn of(request: &[u8]) -> Option<Self> {
         let request = Request::parse(request).ok()?;

@@ -116,6 +116,10 @@ pub(super) fn answered(
             weigh(d, policy, &Late { verdict: &verdict, evidence: None, reply, now, random })
         }
         (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
+        (Answer::Several, Some(asking), _) => {
+            let asking = Asking { unread_since: None, several: true, ..asking };
+            Some(unclear(d, policy, asking, "it is there more than once", now, random))
+        }
         (Answer::CannotSay { code }, Some(asking), _) => {
             let asking = Asking { unread_since: None, ..asking };
             Some(unclear(d, policy, asking, code, now, random))
@@ -174,6 +178,7 @@ fn not_found(d: &mut Delivery, policy: &EndpointPolicy, mut asking: Asking, now:
     match asking.because {
         Because::Accepted => {
             asking.unclear = 0;
+            asking.several = false;
             if is_overdue(d, policy, now) {
                 d.asking = None;
                 d.next_attempt_at = None;
@@ -223,6 +228,10 @@ fn unclear(
         return match asking.because {
             Because::OutcomeUnknown => park(d, ParkReason::OutcomeUnknown, &detail),
             Because::SaidDuplicate => park(d, ParkReason::MayAlreadyBeFiled, &detail),
+            // No proof that comes later says which of them holds, and no list of what is overdue says that there are several.
+            Because::Accepted if asking.several => {
+                park(d, ParkReason::MayAlreadyBeFiled, "the record was asked and shows it more than once")
+            }
             Because::Accepted => {
                 d.asking = None;
                 d.next_attempt_at = None;
