@@ -57,7 +57,10 @@ pub struct Parsed {
     pub value: Value,
     /// Fields sent as null: delete what you have.
     pub nulls: Vec<String>,
-    /// NHS numbers that stand where HL7 2.1 to 2.3 has them (PID-2, PID-4, PID-19) and no map reads them: whom they may mean, and no more.
+    /// Fields of `value` that the message names in words: what is no name or id of ours there is somebody else's.
+    pub in_words: Vec<String>,
+    /// NHS numbers that stand where HL7 2.1 to 2.3 has them (PID-2, PID-4, PID-19), or in FHIR under no system that is known, and no map reads
+    /// them: whom they may mean, and no more.
     pub elsewhere: Vec<NhsNumber>,
 }
 
@@ -348,9 +351,9 @@ impl Pack {
         let says = |f: &FieldFault| f.from.starts_with("MRG");
         let merge = super::map::is_a_merge(&message, &map.makes).filter(|_| !faults.iter().any(says));
         let control_id = envelope.control_id().into_owned();
-        let Mapped { value, nulls } = mapped;
+        let Mapped { value, nulls, in_words } = mapped;
         let elsewhere = super::map::numbers_elsewhere(&message);
-        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere };
+        let parsed = Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, in_words, elsewhere };
         Ok((parsed, torn.chain(pieces).chain(merge).chain(faults).collect()))
     }
 

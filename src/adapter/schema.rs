@@ -234,6 +234,12 @@ pub fn manifest() -> Value {
     whole("An adapter pack's manifest (adapter.toml)", root)
 }
 
+/// Texts under these keys, each required.
+fn tree_table(keys: &[&str], says: &str) -> Value {
+    let of: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), json!({ "type": "string" }))).collect();
+    json!({ "type": "object", "description": says, "properties": of, "required": keys, "additionalProperties": false })
+}
+
 fn reply() -> Value {
     let words: BTreeSet<&str> = meanings().chain(super::fhir::reply_meanings()).collect();
     let meaning = json!({ "enum": words });
@@ -308,6 +314,7 @@ pub fn map() -> Value {
             "once": texts(),
             "only": choice(),
             "unless": choice(),
+            "left_out": tree_table(&["from", "as", "unless", "why"], "FHIR, XML: where as makes something of what stands there in an element that only leaves out, and unless, a field of ours, is not there, the message is refused."),
         },
         "additionalProperties": rows,
     });

@@ -11,6 +11,10 @@ use crate::store::write::{Call, CreateReferral, MakeReply, PatientIs, ReceivedRe
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+const TEAM: &str = "details.team";
+const ANOTHER_IN_WORDS: &str =
+    "is named by words that are no name and no id of a team of the trust's: a person has to look at this referral";
+
 /// What the message asks for, with what there is to say of it, or every rule it breaks.
 pub fn read(
     source: &Source,
@@ -30,6 +34,9 @@ pub fn read(
     })?;
     let mut details = message.details;
     let ours = source.teams.is_empty() || source.teams.contains(&details.team);
+    if !ours && parsed.in_words.iter().any(|field| field == TEAM) {
+        return Err(vec![Wrong::new(102, format!("{TEAM}: {ANOTHER_IN_WORDS}"))]);
+    }
     // What names none of our teams goes to the one that config says; without one it is refused, by the rule for every new referral.
     if let Some(team) = source.default_team.as_ref().filter(|_| !ours) {
         details.team = team.clone();

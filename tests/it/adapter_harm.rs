@@ -381,8 +381,8 @@ fn a_blessing_under_which_nothing_is_carried_says_so() {
 fn an_each_over_a_whole_list_says_what_is_missing() {
     let of = (
         "maps/service_request.toml",
-        "from = \"$.subject -> $.identifier[?@.value]\"",
-        "from = \"$.subject -> $.identifier\"",
+        "from = [\"$.subject -> $.identifier[?@.value]\"",
+        "from = [\"$.subject -> $.identifier\"",
     );
     let (_folder, pack) = changed("fhir-uk-core", &[of]);
     assert!(faults(&pack).iter().any(|f| f.contains("write [*] behind it")));

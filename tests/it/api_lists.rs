@@ -209,7 +209,7 @@ async fn a_forgotten_referral_is_named_until_somebody_writes_to_it() {
         let got: v1::ListReferralsResponse = bridge.done("worker", "ReferralService/ListReferrals", &request).await;
         let count = v1::ListReferralsRequest { count_only: true, ..request };
         let counted: v1::ListReferralsResponse = bridge.done("worker", "ReferralService/ListReferrals", &count).await;
-        assert_eq!((counted.count as usize, counted.referrals), (got.referrals.len(), vec![]));
+        assert_eq!((usize::try_from(counted.count).unwrap(), counted.referrals), (got.referrals.len(), vec![]));
         got.referrals.len()
     };
     assert_eq!(forgotten().await, 0);

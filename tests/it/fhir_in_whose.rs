@@ -1,12 +1,13 @@
 //! Whom a resource is about: records that became one, Bundles that name several, resources under an id.
 
-use crate::fhir_in::{listening, service_request, source, start};
+use crate::fhir_in::{listening, patient, service_request, source, start};
 use crate::support::bridge::trust;
 use crate::support::stores;
 use ips_bridge::domain::accept::Accept;
+use ips_bridge::domain::organisation::TeamId;
 use ips_bridge::domain::person::LocalIdentifier;
 use ips_bridge::domain::text::Private;
-use ips_bridge::inbound::receive_fhir;
+use ips_bridge::inbound::{Source, receive_fhir};
 use ips_bridge::store::Scope;
 use ips_bridge::store::read::{Page, PatientBy};
 use ips_bridge::store::record::InboundState;
@@ -195,6 +196,57 @@ async fn a_bundle_of_a_referral_and_its_patient_is_that_referral_and_one_of_two_
             assert_eq!(receive_fhir(&source, put(path)).await.status, status, "{path}");
         }
         drop(source);
+        fhir.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_team_in_words_is_ours_or_has_a_person_look() {
+    let test = stores().next().expect("SQLite");
+    let fhir = start(&test, listening()).await;
+    let ours = TeamId::parse("IPS-NORTH").expect("a team");
+    let source =
+        Source { teams: vec![ours.clone()], default_team: Some(ours), ..source(&fhir.bridge, Accept::default()) };
+    let id = |value: &str| json!({ "identifier": { "value": value } });
+    for (n, performer, status) in [
+        (1, json!({ "display": "Cardiology" }), 422),
+        (2, json!({ "display": "IPS South team" }), 422),
+        (3, json!({ "display": "ips north" }), 201),
+        // An id is a code of theirs, which config's default stands for.
+        (4, id("CMHT-WEST"), 201),
+    ] {
+        let mut request = service_request(&format!("R-{n}"));
+        request["performer"] = json!([performer]);
+        let arrived = Arrived {
+            method: "POST".into(),
+            path: "ServiceRequest".into(),
+            content_type: "application/fhir+json".into(),
+            request_id: Some(format!("t{n}")),
+            body: request.to_string().into_bytes(),
+        };
+        let reply = receive_fhir(&source, arrived).await;
+        assert_eq!(reply.status, status, "{n}: {}", String::from_utf8_lossy(&reply.body));
+    }
+    drop(source);
+    fhir.end().await;
+}
+
+#[tokio::test]
+async fn a_change_whose_number_is_of_no_system_is_looked_at_where_it_is_somebodys_we_know() {
+    for test in stores() {
+        let fhir = start(&test, listening()).await;
+        let post = async |kind, id: &str, body: &Value| {
+            let reply = fhir.post(kind, &format!("X-Request-Id: {id}\n"), body.to_string().as_bytes()).await;
+            (reply.status, fhir.became(id).await.0)
+        };
+        assert_eq!(post("ServiceRequest", "a", &service_request("R-1")).await.0, 201);
+        let change = |number: &str| {
+            let identifiers = json!([{ "value": number }, mrn("unheard of")]);
+            let name = json!([{ "family": "Elsewhere", "given": ["Ada"] }]);
+            patient(json!({ "identifier": identifiers, "name": name, "birthDate": "1971-02-03" }))
+        };
+        assert_eq!(post("Patient", "known", &change("9990000026")).await.1, InboundState::Parked);
+        assert_eq!(post("Patient", "stranger", &change("9990000077")).await.1, InboundState::Ignored);
         fhir.end().await;
     }
 }

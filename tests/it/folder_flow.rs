@@ -144,7 +144,9 @@ async fn of_result_files_that_lie_there_together_the_latest_word_holds_and_of_on
     let bridge = Bridge::start(&stage).await;
     let person = bridge.client.person(1, ENDPOINT).await;
     // Each with its ending, its word and its age in seconds.
-    let cases: [(&[(&str, &str, u64)], Option<v1::ParkReason>); 6] = [
+    /// Ending, what it says, seconds ago.
+    type File = (&'static str, &'static str, u64);
+    let cases: [(&[File], Option<v1::ParkReason>); 6] = [
         (&[("ok", "", 90), ("err", "no", 60)], Some(FilingContradicted)),
         (&[("err", "no", 90), ("ok", "", 60)], None),
         (&[("xml", "REJECTED", 90), ("ok", "", 60)], None),
@@ -163,7 +165,7 @@ async fn of_result_files_that_lie_there_together_the_latest_word_holds_and_of_on
         ids.push(document_id(&bridge.client.delivery(one.id()).await));
     }
     bridge.stop().await;
-    let now = std::time::SystemTime::now();
+    let mut written_at = None;
     for ((files, _), id) in cases.iter().zip(&ids) {
         for (ending, word, age) in *files {
             let text = match *ending {
@@ -173,6 +175,7 @@ async fn of_result_files_that_lie_there_together_the_latest_word_holds_and_of_on
             let path = folders.results.join(format!("{id}.{ending}"));
             fs::write(&path, text).expect("written");
             let file = fs::File::options().write(true).open(path).expect("there");
+            let now = *written_at.get_or_insert(file.metadata().and_then(|m| m.modified()).expect("a time"));
             file.set_modified(now - std::time::Duration::from_secs(*age)).expect("its time is set");
         }
     }

@@ -3,6 +3,7 @@
 
 mod asked;
 mod ended;
+mod left_out;
 mod place;
 mod read;
 
@@ -16,6 +17,7 @@ use super::{json, resource};
 use crate::adapter::filters::FilterDoc;
 use crate::domain::person::OLDEST_BIRTH_YEAR;
 use jiff::{Timestamp, civil::Date, civil::DateTime};
+use left_out::LeftOut;
 pub use place::Scope;
 use place::{Path, Way};
 use serde_json::{Map as JsonMap, Value};
@@ -64,6 +66,11 @@ pub const FILTERS: &[FilterDoc] = &[
     FilterDoc { name: "upper", example: "as = \"upper\"", does: "capitals" },
     FilterDoc { name: "whole", example: "as = \"whole\"", does: "a whole number" },
     FilterDoc { name: "flag", example: "as = \"flag\"", does: "true or false" },
+    FilterDoc {
+        name: "in_words",
+        example: "as = \"in_words\"",
+        does: "a team's name rather than its id: where it is none of the trust's teams, the referral is refused, and does not go to `default_team`",
+    },
 ];
 
 /// What `as` may say in an xml pack.
@@ -128,6 +135,7 @@ struct Each {
     over: Vec<Path>,
     /// Elements whose value here the code table does not list are left out.
     only: Option<(Path, String, u32)>,
+    left_out: Option<LeftOut>,
     fields: Vec<Field>,
     /// Lists within an element.
     each: Vec<Each>,
@@ -164,6 +172,8 @@ enum Made {
     DateIfWhole,
     Time,
     Flag,
+    /// A name: it stays a text.
+    InWords,
     XmlDate,
     XmlFlag,
     Shared(As),
@@ -300,6 +310,7 @@ impl Made {
                 "false" | "0" => Ok(Value::Bool(false)),
                 _ => Err("is not true or false".into()),
             },
+            Self::InWords => As::Text.make(text, around),
             Self::Shared(filter) => filter.make(text, around),
         }
     }
@@ -381,10 +392,13 @@ impl Map {
                 },
             }
         }
-        let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
+        let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new(), in_words: Vec::new() };
         for field in &self.fields {
-            if let Some(value) = field.take(scope, around, &mut faults) {
+            if let Some((value, row)) = field.take(scope, around, &mut faults) {
                 put(&mut mapped.value, &field.ours, value);
+                if row.made == Made::InWords {
+                    mapped.in_words.push(field.ours.clone());
+                }
             }
         }
         for each in &self.each {
@@ -428,7 +442,8 @@ impl Map {
 
     /// What is told of a message that a row of `accept` refuses, and the row's line.
     pub fn refusals(&self) -> Vec<(String, u32)> {
-        self.accept.iter().map(|(path, wanted)| (path.shown.clone(), wanted.line())).collect()
+        let accept = self.accept.iter().map(|(path, wanted)| (path.shown.clone(), wanted.line()));
+        accept.chain(self.lists().filter_map(Each::refusal)).collect()
     }
 
     /// Every row, for `adapter check`.
@@ -448,13 +463,14 @@ impl Map {
 }
 
 impl Field {
-    fn take(&self, scope: Scope<'_>, around: &Around<'_>, faults: &mut Vec<FieldFault>) -> Option<Value> {
+    /// The first value, and the row that gave it.
+    fn take(&self, scope: Scope<'_>, around: &Around<'_>, faults: &mut Vec<FieldFault>) -> Option<(Value, &Row)> {
         let mut from = "nothing".to_owned();
         for row in &self.rows {
             from = row.named();
             match row.take(scope, around) {
                 Ok(None) => {}
-                Ok(Some(value)) => return Some(value),
+                Ok(Some(value)) => return Some((value, row)),
                 Err(what) => {
                     faults.push(FieldFault { field: self.ours.clone(), from, what });
                     return None;
@@ -473,18 +489,11 @@ impl Field {
 }
 
 impl Each {
-    fn takes(&self, scope: Scope<'_>, around: &Around<'_>) -> bool {
-        self.only.as_ref().is_none_or(|(path, table, _)| {
-            let texts = path.texts(scope).unwrap_or_default();
-            around.tables.get(table).is_some_and(|table| texts.iter().any(|text| table.lists(text)))
-        })
-    }
-
     fn apply(&self, scope: Scope<'_>, around: &Around<'_>, into: &mut Value, faults: &mut Vec<FieldFault>) {
         let mut list = Vec::new();
         for over in &self.over {
             match over.elements(scope) {
-                Ok(elements) => self.add(&elements, around, &mut list, faults),
+                Ok(elements) => self.add(&elements, around, (into, &mut list), faults),
                 Err(what) => faults.push(FieldFault { field: self.ours.clone(), from: over.shown.clone(), what }),
             }
         }
@@ -493,22 +502,33 @@ impl Each {
         }
     }
 
-    fn add(&self, elements: &[Scope<'_>], around: &Around<'_>, list: &mut Vec<Value>, faults: &mut Vec<FieldFault>) {
+    /// `ours`: what the list is put into, so far.
+    fn add(
+        &self,
+        elements: &[Scope<'_>],
+        around: &Around<'_>,
+        (ours, list): (&Value, &mut Vec<Value>),
+        faults: &mut Vec<FieldFault>,
+    ) {
+        let doubt = self.left_out.as_ref().filter(|left_out| left_out.counts(ours, faults));
         for scope in elements {
             if !self.takes(*scope, around) {
+                faults.extend(
+                    doubt.and_then(|doubt| doubt.refuses(self, *scope, around)).filter(|f| !faults.contains(f)),
+                );
                 continue;
             }
             let mut element = Value::Object(JsonMap::new());
             let before = faults.len();
             for field in &self.fields {
-                if let Some(value) = field.take(*scope, around, faults) {
+                if let Some((value, _)) = field.take(*scope, around, faults) {
                     put(&mut element, &field.ours, value);
                 }
             }
             for each in &self.each {
                 each.apply(*scope, around, &mut element, faults);
             }
-            for fault in &mut faults[before..] {
+            for fault in faults[before..].iter_mut().filter(|fault| fault.field != "accept") {
                 fault.field = format!("{}[{}].{}", self.ours, list.len(), fault.field);
             }
             if !list.contains(&element) {
@@ -540,8 +560,9 @@ pub fn read(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, V
     let (message_type, map) = map_of(pack, focus)?;
     let (mapped, faults) = map.apply(Scope::of_resource(focus, bundle), around);
     let control_id = control_id(&root);
-    let Mapped { value, nulls } = mapped;
-    Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere: Vec::new() }, faults))
+    let Mapped { value, nulls, in_words } = mapped;
+    let elsewhere = map.numbers_elsewhere(&root, &faults);
+    Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, in_words, elsewhere }, faults))
 }
 
 /// What a message is about, and the Bundle it stands in.

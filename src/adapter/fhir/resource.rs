@@ -36,6 +36,13 @@ pub fn type_and_id(address: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// The server in a resource's own address, where it is one: `https://epr.example/r4` of `https://epr.example/r4/DocumentReference/17`.
+pub fn root_of(full_url: &str) -> Option<&str> {
+    let is_web = full_url.starts_with("https://") || full_url.starts_with("http://");
+    let (kind, id) = type_and_id(full_url).filter(|_| is_web)?;
+    full_url.rfind(&format!("/{kind}/{id}")).map(|end| &full_url[..end])
+}
+
 /// A business identifier. Not in `Debug`: it may be a person's.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identifier {
@@ -112,6 +119,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(type_and_id(address), found, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_what_stands_before_type_and_id_of_a_web_address() {
+        for (address, root) in [
+            ("https://epr.example/r4/Patient/77", Some("https://epr.example/r4")),
+            ("http://epr.example/r4/Patient/77/_history/2", Some("http://epr.example/r4")),
+            ("https://epr.example/Patient/77/Patient/77/", Some("https://epr.example/Patient/77")),
+            ("Patient/77", None),
+            ("urn:uuid:6a1b0f0e-0000-4000-8000-000000000001", None),
+            ("https://epr.example/Id/x/y", None),
+            ("", None),
+        ] {
+            assert_eq!(root_of(address), root, "{address}");
         }
     }
 }

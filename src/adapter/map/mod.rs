@@ -239,6 +239,8 @@ pub struct Mapped {
     pub value: Value,
     /// Fields sent as null (`""`): delete what you have.
     pub nulls: Vec<String>,
+    /// Fields whose value is a name in the message's words, and no id.
+    pub in_words: Vec<String>,
 }
 
 impl std::fmt::Debug for Mapped {
@@ -253,7 +255,7 @@ impl Map {
         let message = &*valid::only(message, &self.valid, around);
         let everywhere = Where::whole(message);
         let mut faults = Vec::new();
-        let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new() };
+        let mut mapped = Mapped { value: Value::Object(JsonMap::new()), nulls: Vec::new(), in_words: Vec::new() };
         for Accepts { paths, unless, wanted } in &self.accept {
             let said = |path: &Path| -> Vec<String> {
                 let all = path.read_all(message.segments()).into_iter();

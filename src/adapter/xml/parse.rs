@@ -59,8 +59,11 @@ pub fn parse(pack: &Pack, bytes: &[u8], around: &Around<'_>) -> Result<(Parsed, 
         faults.extend(what.map(|what| FieldFault { field: "id".into(), from: path.shown().into(), what: what.into() }));
     }
     let control_id = short(&id);
-    let Mapped { value, nulls } = mapped;
-    Ok((Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, elsewhere: Vec::new() }, faults))
+    let Mapped { value, nulls, in_words } = mapped;
+    Ok((
+        Parsed { message_type, control_id, makes: map.makes.clone(), value, nulls, in_words, elsewhere: Vec::new() },
+        faults,
+    ))
 }
 
 fn short(id: &str) -> String {

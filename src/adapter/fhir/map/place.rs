@@ -9,6 +9,7 @@ use serde_json_path::JsonPath;
 use std::collections::BTreeSet;
 
 const SEVERAL_MEANT: &str = "follows a reference that";
+const NOT_EXACT: &str = "is a number that cannot be kept exactly as it was written; send it as a text, in quotes";
 /// Values one path may give.
 const NODES_MAX: usize = 1_000;
 
@@ -89,14 +90,23 @@ impl<'v> Resource<'v> {
             let contained = list(Some(within), "contained").into_iter().flatten();
             contained.filter(|r| r.get("id").and_then(Value::as_str) == Some(id)).collect()
         } else {
-            let named = |e: &&Value| {
-                let full = e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
+            let full = |e: &'v Value| e.get("fullUrl").and_then(Value::as_str).unwrap_or_default();
+            let named = |e: &&'v Value| {
                 let own = e.get("resource").and_then(|r| Some((resource::type_of(r)?, resource::id_of(r)?)));
-                full == reference
+                full(e) == reference
                     || (own.is_some() && own == resource::type_and_id(reference) && !reference.contains(':'))
             };
             let entries = list(self.bundle, "entry").into_iter().flatten();
-            entries.filter(named).filter_map(|e| e.get("resource")).collect()
+            let holder = entries.clone().find(|e| e.get("resource").is_some_and(|r| std::ptr::eq(r, within)));
+            let mut found: Vec<&'v Value> = entries.filter(named).collect();
+            // FHIR R4, Bundle: a relative reference is one of the server that its holder is of. What is of no server at all may be meant too.
+            if let Some(root) = holder.and_then(|e| resource::root_of(full(e))).filter(|_| !reference.contains(':')) {
+                found.retain(|e| resource::root_of(full(e)).is_none_or(|other| other == root));
+                if found.iter().any(|e| resource::root_of(full(e)).is_some()) {
+                    found.retain(|e| resource::root_of(full(e)).is_some());
+                }
+            }
+            found.into_iter().filter_map(|e| e.get("resource")).collect()
         };
         match found.as_slice() {
             [] => Ok(None),
@@ -209,6 +219,8 @@ impl Path {
             match node {
                 Value::String(text) if text.trim().is_empty() => {}
                 Value::String(text) => texts.push(text.clone()),
+                // Digits of any other were lost, or made up, when it was read.
+                Value::Number(number) if number.is_f64() => return Err(NOT_EXACT.into()),
                 Value::Number(_) | Value::Bool(_) => texts.push(node.to_string()),
                 Value::Null => {}
                 Value::Array(_) | Value::Object(_) => return Err("is not a single value; name a member of it".into()),

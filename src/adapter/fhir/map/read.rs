@@ -7,7 +7,7 @@ use super::super::super::table::{Reader, TomlFile};
 use super::super::super::words::Words;
 use super::super::super::xml::{self, Namespaces};
 use super::super::json_path;
-use super::{Each, FILTERS, Field, From, Made, Map, Path, Row, Way, XML_FILTERS, element_of};
+use super::{Each, FILTERS, Field, From, LeftOut, Made, Map, Path, Row, Way, XML_FILTERS, element_of};
 use std::cell::RefCell;
 use toml::de::{DeTable, DeValue};
 
@@ -123,7 +123,7 @@ fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &s
         file.fault_at(line, what, hint);
         return None;
     };
-    let (mut over, mut only, mut fields, mut within) = (Vec::new(), None, Vec::new(), Vec::new());
+    let (mut over, mut only, mut passed, mut fields, mut within) = (Vec::new(), None, None, Vec::new(), Vec::new());
     let mut said = false;
     for (key, item) in table {
         let at = file.line(key.span());
@@ -151,14 +151,18 @@ fn each(file: &Of<'_, '_>, ours: &str, table: &DeTable<'_>, line: u32, makes: &s
                 }
             }
             ("only", DeValue::Table(table)) => only = listed(file, table, at).map(|(path, table)| (path, table, at)),
+            ("left_out", DeValue::Table(table)) => passed = left_out(file, table, at, makes),
             (name, value) => fields.extend(field(file, name, value, at, &element, true)),
         }
+    }
+    if only.is_none() && passed.is_some() {
+        file.fault_at(line, "`left_out` without `only`", "add only: without it no element is left out");
     }
     if !said {
         let hint = format!("add from: for example {}", file.element());
         file.fault_at(line, format!("[each.\"{ours}\"] does not say what it repeats over"), hint);
     }
-    (!over.is_empty()).then(|| Each { ours: ours.into(), over, only, fields, each: within })
+    (!over.is_empty()).then(|| Each { ours: ours.into(), over, only, left_out: passed, fields, each: within })
 }
 
 /// `{ "@.system" = "code:assigning_authority" }`
@@ -172,6 +176,28 @@ fn listed(file: &Of<'_, '_>, table: &DeTable<'_>, line: u32) -> Option<(Path, St
         return None;
     };
     path(file, file.xml, key.get_ref(), line, true).map(|path| (path, name.to_owned()))
+}
+
+/// `{ from = "@.value", as = "nhs_number", unless = "nhs_number", why = "…" }`; `makes`: what the list is put into.
+fn left_out(file: &Of<'_, '_>, table: &DeTable<'_>, line: u32, makes: &str) -> Option<LeftOut> {
+    let r = Reader::new(file, table, line, "left_out");
+    let from = r.text("from").and_then(|(text, at)| path(file, file.xml, &text, at, true));
+    let made = r.text("as").and_then(|(name, at)| made(file, &name, at));
+    let unless = r.text("unless").filter(|(ours, at)| match find(makes, ours) {
+        Ok(_) => true,
+        Err((what, hint)) => {
+            file.fault_at(*at, what, hint);
+            false
+        }
+    });
+    let why = r.text("why");
+    r.finish();
+    let (Some(from), Some(made), Some((unless, _)), Some((why, _))) = (from, made, unless, why) else {
+        let hint = "write left_out = { from = \"@.value\", as = \"nhs_number\", unless = \"nhs_number\", why = \"…\" }";
+        file.fault_at(line, "`left_out` needs from, as, unless and why", hint);
+        return None;
+    };
+    Some(LeftOut { from, made, unless, why, line })
 }
 
 fn field(file: &Of<'_, '_>, ours: &str, value: &DeValue<'_>, line: u32, makes: &str, in_each: bool) -> Option<Field> {
@@ -296,6 +322,7 @@ fn made(file: &Of<'_, '_>, name: &str, line: u32) -> Option<Made> {
         "fhir_date_if_whole" if file.xml.is_none() => Some(Made::DateIfWhole),
         "fhir_time" if file.xml.is_none() => Some(Made::Time),
         "flag" if file.xml.is_none() => Some(Made::Flag),
+        "in_words" if file.xml.is_none() => Some(Made::InWords),
         "xml_date" if file.xml.is_some() => Some(Made::XmlDate),
         "xml_time" if file.xml.is_some() => Some(Made::Time),
         "xml_flag" if file.xml.is_some() => Some(Made::XmlFlag),

@@ -202,15 +202,152 @@ fn the_nhs_number_is_known_by_each_of_its_systems() {
         "https://fhir.nhs.uk/id/nhs-number",
         "http://fhir.nhs.uk/Id/nhs-number",
         "http://fhir.nhs.net/Id/nhs-number",
+        "https://fhir.nhs.uk/Id/nhs-number/",
+        "HTTPS://FHIR.NHS.UK/ID/NHS-NUMBER",
+        "urn:oid:2.16.840.1.113883.2.1.4.1",
+        "2.16.840.1.113883.2.1.4.1",
     ] {
         let said = patient(
             json!({"identifier": [{"system": system, "value": "999 000 0018"}, {"system": system, "value": "9990000018"}]}),
         );
         assert_eq!(said.expect("taken")["nhs_number"], json!("9990000018"), "{system}");
     }
-    let other =
-        patient(json!({"identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-numbers", "value": "9990000018"}]}));
-    assert_eq!(other.expect("taken").get("nhs_number"), None);
+}
+
+#[test]
+fn a_number_of_no_known_system_that_may_be_the_nhs_number_is_refused_where_there_is_none() {
+    let local = json!({"system": "https://epr.example/Id/mrn", "value": "4471920"});
+    let number = json!({"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000018"});
+    let of = |one: Value, other: &Value| patient(json!({"identifier": [one, other]}));
+    for may_be in [
+        json!({"value": "9990000026"}),
+        json!({"value": 9_990_000_026_u64}),
+        json!({"value": "999 000 0026", "type": {"coding": [{"code": "NH"}]}}),
+        json!({"system": "https://fhir.nhs.uk/Id/nhs-numbers", "value": "9990000026"}),
+    ] {
+        let said = of(may_be.clone(), &local).expect_err("refused");
+        assert!(said.len() == 1 && said[0].contains("may be the NHS number"), "{said:?}");
+        assert_eq!(of(may_be, &number).expect("taken")["nhs_number"], json!("9990000018"));
+    }
+    for none in [
+        json!({"value": "9990000027"}),
+        json!({"system": "https://pharmacy.example/Id/x", "value": "A-1"}),
+        json!({"system": "https://epr.example/Id/mrn", "value": "9990000026"}),
+    ] {
+        assert_eq!(of(none, &local).expect("taken").get("nhs_number"), None);
+    }
+}
+
+#[test]
+fn a_name_or_address_that_cannot_be_read_is_refused_and_one_of_another_use_is_passed_over() {
+    let name = |more: Value| patient(json!({"name": [more]}));
+    let address = |more: Value| patient(json!({"address": [more]}));
+    for lost in [
+        name(json!({"text": "SAM NEW"})),
+        name(json!({"use": "official", "text": "SAM NEW", "prefix": ["MX"]})),
+        name(json!({"use": "usual", "text": "SAM NEW"})),
+        name(json!({"use": "Official", "family": "NEW", "given": ["SAM"]})),
+        name(json!({"use": "official", "family": "NEW", "given": "SAM"})),
+        patient(json!({"name": {"family": "NEW"}})),
+        patient(json!({"name": [{"use": "Official", "family": "NEW"}, {"family": "OLD"}]})),
+        patient(json!({"address": {"use": "home", "city": "Leeds"}})),
+        address(json!({"use": "home", "text": "1 New St, Leeds"})),
+        address(json!({"text": "1 New St, Leeds", "country": "GB"})),
+        address(json!({"use": "Home", "line": ["1 New St"], "city": "Leeds"})),
+        address(json!({"use": "home", "line": "1 New St", "city": "Leeds"})),
+    ] {
+        let said = lost.expect_err("refused");
+        assert!(said.len() == 1 && said[0].contains("a person has to look"), "{said:?}");
+    }
+    let official = json!({"use": "official", "family": "NEW", "given": ["SAM"]});
+    for other in [
+        json!({"use": "nickname", "text": "SAMMY"}),
+        json!({"use": "maiden", "text": "SAM OLD"}),
+        json!({"use": "usual", "text": "SAMMY"}),
+        json!({"use": "Legal", "text": "SAM NEW"}),
+        json!({"text": "SAM NEW"}),
+    ] {
+        assert_eq!(names(json!([other, official])), Ok([json!("NEW"), json!("SAM")]), "{other}");
+    }
+    assert!(name(json!({"use": "temp", "text": "SAM"})).is_ok() && name(json!({"use": "official"})).is_ok());
+    assert!(name(json!({"use": "official", "text": "NEW", "family": "NEW", "given": []})).is_ok());
+    for other in [
+        json!({"use": "temp", "text": "2 Away Rd"}),
+        json!({"use": "work", "text": "3 Office"}),
+        json!({"use": "home", "type": "postal", "text": "PO Box 1"}),
+        json!({"use": "home", "country": "GB"}),
+    ] {
+        assert_eq!(address(other.clone()).expect("taken").get("address"), None, "{other}");
+    }
+}
+
+#[test]
+fn a_number_whose_digits_are_not_kept_is_no_text() {
+    let of = |number: &str| {
+        let resource = json::read(format!("{{\"t\": {number}}}").as_bytes()).expect("JSON");
+        read("\"details.team\" = \"$.t\"", &resource)
+    };
+    for (number, text) in [("4471920", "4471920"), ("-7", "-7"), ("18446744073709551615", "18446744073709551615")] {
+        assert_eq!(of(number), Ok(json!({"details": {"team": text}})));
+    }
+    for number in ["12345678901234567890123", "7.10", "7.0", "1e5", "-0"] {
+        let said = of(number).expect_err(number);
+        assert!(said[0].contains("cannot be kept exactly"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_relative_reference_stays_on_the_server_of_the_resource_that_holds_it() {
+    let of = |own: &str, patients: &[(&str, &str)]| {
+        let mut entries =
+            vec![json!({"resource": {"resourceType": "ServiceRequest", "subject": {"reference": "Patient/77"}}})];
+        entries[0]["fullUrl"] = own.into();
+        entries.extend(patients.iter().map(
+            |(full, name)| json!({"fullUrl": full, "resource": {"resourceType": "Patient", "id": "77", "name": name}}),
+        ));
+        let bundle = json!({"resourceType": "Bundle", "entry": entries});
+        let zone = TimeZone::UTC;
+        let around = Around {
+            settings: &JsonMap::new(),
+            tables: &BTreeMap::new(),
+            zone: &zone,
+            reached: None,
+            written_at: Vec::new(),
+        };
+        let scope = Scope::of_resource(&bundle["entry"][0]["resource"], Some(&bundle));
+        let (mapped, faults) = map("\"details.referrer_name\" = \"$.subject -> $.name\"").apply(scope, &around);
+        faults.first().map_or(Ok(mapped.value["details"]["referrer_name"].clone()), |f| Err(f.to_string()))
+    };
+    let (a, b, nameless) = ("https://trust-a/fhir/Patient/77", "https://trust-b/fhir/Patient/77", "urn:uuid:77");
+    let own = "https://trust-a/fhir/ServiceRequest/1";
+    for (own, patients, name) in [
+        (own, vec![(a, "A")], "A"),
+        (own, vec![(b, "B"), (a, "A")], "A"),
+        (own, vec![(nameless, "N"), (a, "A"), (b, "B")], "A"),
+        (own, vec![(nameless, "N")], "N"),
+        (own, vec![("https://trust-a/fhir/Patient/77/_history/2", "A")], "A"),
+        ("", vec![(b, "B")], "B"),
+        ("urn:uuid:1", vec![(b, "B")], "B"),
+    ] {
+        assert_eq!(of(own, &patients), Ok(json!(name)), "{own}");
+    }
+    assert!(of(own, &[(b, "B")]).expect_err("another server's").contains("leads to nothing"));
+    assert!(of("urn:uuid:1", &[(a, "A"), (b, "B")]).expect_err("either").contains("2 different resources"));
+}
+
+#[test]
+fn a_subject_that_is_no_patient_is_refused() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/fhir-uk-core");
+    let pack = Pack::load(&folder).expect("loads");
+    let text = std::fs::read_to_string(folder.join("examples/parse-service-request/message.json")).expect("there");
+    for kind in [json!("Practitioner"), json!("RelatedPerson"), json!("Group"), json!("Person"), Value::Null] {
+        let mut request: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(request["contained"][0]["resourceType"], "Patient");
+        request["contained"][0]["resourceType"] = kind.clone();
+        let read = pack.parse(request.to_string().as_bytes(), &pack.manifest.settings.examples(), "Europe/London");
+        let said = read.map(|p| p.makes).expect_err("refused").to_string();
+        assert!(said.contains("its subject is no Patient"), "{kind}: {said}");
+    }
 }
 
 #[test]
