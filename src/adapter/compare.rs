@@ -196,6 +196,7 @@ mod tests {
             code: "AE 204".into(),
             duplicate: false,
             untold: false,
+            misplaced: false,
             record_id: None,
         };
         let new = Verdict { meaning: Meaning::Retry, ..old.clone() };

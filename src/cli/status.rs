@@ -112,15 +112,21 @@ fn known(status: EndpointStatus) -> Known {
 
 /// How many are forgotten; `None` when the caller's role may not ask.
 async fn untouched_referrals(bridge: &Bridge) -> Result<Option<i32>, Failure> {
-    let request = ListReferralsRequest { untouched_only: true, count_only: true, ..ListReferralsRequest::default() };
-    match bridge.referrals().list_referrals(request).await {
-        // A bridge that does not know how to count yet lists them.
-        Ok(counted) => {
-            let counted = counted.into_inner();
-            Ok(Some(counted.count.max(i32::try_from(counted.referrals.len()).unwrap_or(i32::MAX))))
+    let mut request =
+        ListReferralsRequest { untouched_only: true, count_only: true, ..ListReferralsRequest::default() };
+    let mut listed = 0;
+    loop {
+        let page = match bridge.referrals().list_referrals(request.clone()).await {
+            Ok(page) => page.into_inner(),
+            Err(status) if status.code() == tonic::Code::PermissionDenied => return Ok(None),
+            Err(status) => return Err(status.into()),
+        };
+        // A bridge of an older release does not count: it lists them.
+        listed += i32::try_from(page.referrals.len()).unwrap_or(i32::MAX);
+        if page.next_page_token.is_empty() {
+            return Ok(Some(listed.max(page.count)));
         }
-        Err(status) if status.code() == tonic::Code::PermissionDenied => Ok(None),
-        Err(status) => Err(status.into()),
+        request.page_token = page.next_page_token;
     }
 }
 

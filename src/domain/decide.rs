@@ -250,7 +250,9 @@ pub fn decide(
             // goes now is other bytes than went, and there are none to be asked about.
             let are_others = before.rendering.is_none();
             let repeats_harm = policy.after_unknown == AfterUnknown::Park || are_others;
-            let repeats_harm = repeats_harm && before.may_have_been_received();
+            // Where answers exclude each other the record, asked or sent it again, shows what was sent: that ends the doubt, and not what it is about.
+            let is_contradicted = before.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted);
+            let repeats_harm = (repeats_harm || is_contradicted) && before.may_have_been_received();
             if repeats_harm && !may_be_in_record_acknowledged {
                 return Err(CannotHappen::MayBeInRecord);
             }
@@ -454,6 +456,7 @@ fn replied(
             positive(d, policy, EvidenceKind::of(verdict, policy.acknowledged_by), verdict, reply, now)
         }
         Meaning::Misfiled => misfiled(d, &verdict.code),
+        Meaning::Refused if verdict.misplaced => misplaced(d, &verdict.code),
         Meaning::Refused if verdict.duplicate => may_already_be_filed(d, verdict),
         // An earlier attempt of unknown outcome stays one: this answers only the attempt in hand.
         Meaning::Refused => park(d, ParkReason::Refused, &verdict.code),
@@ -505,6 +508,13 @@ fn may_already_be_filed(d: &mut Delivery, verdict: &Verdict) -> String {
     d.begun = false;
     d.unresolved = d.unresolved.max(1);
     park(d, ParkReason::MayAlreadyBeFiled, &verdict.code)
+}
+
+/// What was to change a document made another one: the one that it is about stands elsewhere, and nobody has changed it.
+fn misplaced(d: &mut Delivery, code: &str) -> String {
+    d.begun = false;
+    d.unresolved = d.unresolved.max(1);
+    park(d, ParkReason::FilingContradicted, code)
 }
 
 /// The record shows it with somebody else. Another one would stand there as well: nothing goes again before a person has taken it out.

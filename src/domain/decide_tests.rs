@@ -100,7 +100,7 @@ pub fn delivery(n: u128, action: EntryAction) -> Delivery {
 }
 
 pub fn verdict(meaning: Meaning, level: Level) -> Verdict {
-    Verdict { meaning, level, code: "code".into(), duplicate: false, untold: false, record_id: None }
+    Verdict { meaning, level, code: "code".into(), duplicate: false, untold: false, misplaced: false, record_id: None }
 }
 
 pub fn aa() -> Verdict {
@@ -389,6 +389,20 @@ fn what_was_given_up_as_never_received_stays_so_and_counts_as_received_once_the_
 fn late_weak_evidence_leaves_a_cancelled_delivery_cancelled_and_says_so() {
     let d = after(&attempt(&policy(), no_answer()), &policy(), &[cancelled_by(true), late(ca(), &policy())]);
     assert_eq!((d.state, d.evidence.len()), (State::Cancelled, 1));
+}
+
+/// The record, asked or sent it again, shows what was sent, and not the document that it was about.
+#[test]
+fn what_made_a_new_document_where_it_was_to_change_one_goes_again_only_when_somebody_has_looked() {
+    let made = Verdict { misplaced: true, ..verdict(Meaning::Refused, Level::Application) };
+    for after_unknown in [AfterUnknown::Park, AfterUnknown::Resend, AfterUnknown::Query] {
+        let p = EndpointPolicy { after_unknown, ..policy() };
+        for d in [attempt(&p, replied(made.clone())), after(&attempt(&p, no_answer()), &p, &[late(made.clone(), &p)])] {
+            assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::FilingContradicted), true));
+            let unseen = decide(&d, &p, &Happened::Retried { may_be_in_record_acknowledged: false }, at(9_000), 0);
+            assert_eq!(unseen.map(|d| d.step), Err(CannotHappen::MayBeInRecord));
+        }
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub fn family_name(text: &str, max: usize) -> Result<Private<String>, BrokenText
 /// A family name as it is compared: without case, accents, spaces, hyphens and apostrophes, in whatever Unicode form it was typed.
 pub fn folded_name(name: &str) -> String {
     // Letters and their accents apart, and what are no accents together again (Unicode Standard Annex 15: NFKD, NFC).
-    let apart = name.chars().flat_map(char::to_lowercase).nfkd();
+    let apart = name.chars().flat_map(char::to_lowercase).nfkd().flat_map(char::to_lowercase);
     let told = apart.map(|c| if c == 'ς' { 'σ' } else { c }).filter(|c| !is_mark(*c)).nfc();
     told.flat_map(unaccented).filter(|c| c.is_alphanumeric()).collect()
 }
@@ -227,6 +227,7 @@ mod tests {
             ("Ørsted", "Orsted"),
             ("OʼBrien", "O'Brien"),
             ("김", "김"),
+            ("𝒮mith", "Smith"),
             ("أحمد", "أحمد"),
         ] {
             for form in [name.nfc().collect::<String>(), name.nfd().collect(), name.to_uppercase()] {

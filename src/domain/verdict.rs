@@ -40,6 +40,9 @@ pub struct Verdict {
     /// Beside [`Meaning::Retry`]: nobody can tell whether it was taken all the same (HTTP 500, a proxy's 408).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub untold: bool,
+    /// Beside [`Meaning::Refused`]: it was taken, and made a new one where it was to change what stands there, which stands elsewhere then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub misplaced: bool,
     /// The EPR's own id of the document, where the reply gives one. At most 100 characters.
     pub record_id: Option<String>,
 }
@@ -59,6 +62,7 @@ impl Verdict {
             code: "unreadable".into(),
             duplicate: false,
             untold: false,
+            misplaced: false,
             record_id: None,
         }
     }

@@ -197,7 +197,7 @@ async fn still(source: &FolderSource, watched: &Watched, endings: Vec<String>) -
         let mut stood: Vec<(Timestamp, String, u64)> = Vec::new();
         // By name, so that where a slow folder cuts this short the words about one document are together.
         for name in names {
-            if begun.elapsed() > LOOK_FOR && !stood.is_empty() {
+            if begun.elapsed() > LOOK_FOR && stood.last().is_some_and(|(_, last, _)| stem(last) != stem(&name)) {
                 break;
             }
             let meta = match std::fs::symlink_metadata(folder.join(&name)) {

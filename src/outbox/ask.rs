@@ -127,7 +127,7 @@ fn shown(answer: &Answer) -> Verdict {
 }
 
 fn said(meaning: Meaning, code: String, record_id: Option<String>) -> Verdict {
-    Verdict { meaning, level: Level::Application, code, duplicate: false, untold: false, record_id }
+    Verdict { meaning, level: Level::Application, code, duplicate: false, untold: false, misplaced: false, record_id }
 }
 
 /// For metrics.

@@ -56,5 +56,5 @@ pub fn answered(answer: Answer, reply: &[u8], now: Timestamp) -> (Answer, Feelin
 /// What is shown beside a reply by which our token was not taken: its codes. It is credited to nothing.
 pub async fn of_refusal(fitted: &Arc<Fitted>, reply: &[u8], control_id: &str, sent: &[u8]) -> Verdict {
     let (said, _) = judge(fitted, reply, control_id, sent).await;
-    Verdict { meaning: Meaning::Unknown, duplicate: false, untold: false, record_id: None, ..said }
+    Verdict { meaning: Meaning::Unknown, duplicate: false, untold: false, misplaced: false, record_id: None, ..said }
 }

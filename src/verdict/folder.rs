@@ -12,7 +12,15 @@ pub fn of_receipt(receipt: &Receipt, control_id: &str) -> Verdict {
         Outcome::NameTaken => Meaning::Refused,
     };
     let code = receipt.outcome.word().to_owned();
-    Verdict { meaning, level: Level::Transport, code, duplicate: false, untold: false, record_id: None }
+    Verdict {
+        meaning,
+        level: Level::Transport,
+        code,
+        duplicate: false,
+        untold: false,
+        misplaced: false,
+        record_id: None,
+    }
 }
 
 /// What a result file means that the far end left for us, by what the pack reads in it.
@@ -35,6 +43,7 @@ pub fn of_result(says: ResultSays) -> Verdict {
         code,
         duplicate: says.row == Row::Duplicate,
         untold: false,
+        misplaced: false,
         record_id,
     }
 }

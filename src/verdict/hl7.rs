@@ -18,6 +18,7 @@ pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
             code: format!("{code} for another message"),
             duplicate: false,
             untold: false,
+            misplaced: false,
             record_id: None,
         };
     }
@@ -37,7 +38,7 @@ pub fn verdict(reply: &[u8], rules: &Hl7Rules, control_id: &str) -> Verdict {
         Row::Unknown => Meaning::Unknown,
     };
     let record_id = if meaning == Meaning::Positive { record_id(reply, rules) } else { None };
-    Verdict { meaning, level, code, duplicate: row == Row::Duplicate, untold: false, record_id }
+    Verdict { meaning, level, code, duplicate: row == Row::Duplicate, untold: false, misplaced: false, record_id }
 }
 
 /// Whether these bytes are a reply to the message with this control id (MSA-2 = MSH-10, exactly).

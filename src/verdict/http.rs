@@ -31,7 +31,7 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
                 match is {
                     Doubts::Proof => (HttpRow::Unknown, None),
                     Doubts::Place => {
-                        return Verdict { meaning: Meaning::Refused, code, duplicate: true, ..Verdict::unreadable() };
+                        return Verdict { meaning: Meaning::Refused, code, misplaced: true, ..Verdict::unreadable() };
                     }
                     Doubts::Person { record_id } => {
                         let record_id = Some(record_id);
@@ -52,7 +52,7 @@ pub fn verdict(reply: &[u8], rules: &HttpRules, request: &[u8]) -> Verdict {
         HttpRow::Query | HttpRow::Unknown => Meaning::Unknown,
     };
     let level = if row == HttpRow::Received { Level::Transport } else { Level::Application };
-    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, untold, record_id }
+    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, untold, misplaced: false, record_id }
 }
 
 /// 412 to a create that is made only where none of our id is: several are there (FHIR R4, conditional create). Whatever row or issue calls it a no, nobody

@@ -181,7 +181,7 @@ fn an_update_that_made_a_new_one_comes_to_a_person_and_a_create_under_our_own_id
         let update = request(Method::Put, "DocumentReference/17", &sent);
         for body in [Value::Null, sent.clone()] {
             let v = judge_by(&HttpRules::default(), 201, &location, &body, &update);
-            assert_eq!((v.meaning, v.duplicate, v.record_id), (Meaning::Refused, true, None), "{body}");
+            assert_eq!((v.meaning, v.misplaced, v.record_id), (Meaning::Refused, true, None), "{body}");
             assert_eq!(v.code, "201, made as a new one: nothing stood under that id");
         }
         assert_eq!(judge_by(&HttpRules::default(), 200, &location, &sent, &update).meaning, Meaning::Positive);

@@ -164,7 +164,7 @@ fn judged(bundle: &Value, response: &str, rules: &HttpRules) -> Verdict {
 
 fn said(meaning: Meaning, level: Level, code: String) -> Verdict {
     let code = code.chars().take(CODE_CHARS_MAX).collect();
-    Verdict { meaning, level, code, duplicate: false, untold: false, record_id: None }
+    Verdict { meaning, level, code, duplicate: false, untold: false, misplaced: false, record_id: None }
 }
 
 #[cfg(test)]

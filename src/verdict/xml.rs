@@ -44,7 +44,7 @@ pub fn verdict(reply: &[u8], rules: &XmlRules, request: &[u8]) -> Verdict {
         HttpRow::Query | HttpRow::Unknown => Meaning::Unknown,
     };
     let level = if row == HttpRow::Received { Level::Transport } else { Level::Application };
-    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, untold: false, record_id }
+    Verdict { meaning, level, code, duplicate: row == HttpRow::Query, untold: false, misplaced: false, record_id }
 }
 
 /// Whether a reply holds the record's id, or a result that is a yes, whatever else it says.

@@ -267,6 +267,7 @@ impl Bridge {
             code: code.into(),
             duplicate: false,
             untold: false,
+            misplaced: false,
             record_id: Some("DOC-1".into()),
         };
         let (happened, verdict) = match outcome {

@@ -118,17 +118,14 @@ impl Charset {
         }
     }
 
-    /// Where UTF-8 begins in a field that is to be read as letters of one byte each. Text that is meant as such is never UTF-8 from end to end by chance:
-    /// a single é that stands before a plain letter is none. What it would be read as shows it too: an accented capital, and behind it a sign that stands
-    /// nowhere in a word.
+    /// Where UTF-8 begins in a field that is to be read as letters of one byte each. Text that is meant as such is hardly ever UTF-8 from end to end: a single
+    /// é that stands before a plain letter is none. What it would be read as shows it too ([`is_meant`]).
     pub fn looks_like_utf8(self, bytes: &[u8]) -> Option<usize> {
         if !matches!(self, Self::Iso8859_1 | Self::Iso8859_15 | Self::Windows1252) || bytes.is_ascii() {
             return None;
         }
         let text = std::str::from_utf8(bytes).ok()?;
-        // Below are controls, of which the second byte is a quotation mark or a dash of windows-1252: `Â’`.
-        let is_meant = |c: char| c >= '\u{A0}';
-        text.char_indices().find(|(_, c)| is_meant(*c)).map(|(at, _)| at)
+        text.char_indices().find(|(at, c)| !c.is_ascii() && is_meant(text, *at, *c)).map(|(at, _)| at)
     }
 
     /// The text of `bytes`. A byte without a meaning in this set is an error, never a replacement character.
@@ -217,6 +214,35 @@ fn describe(c: char) -> String {
         _ => "letter or sign outside Western European text",
     };
     format!("{kind}, U+{:04X}", u32::from(c))
+}
+
+/// Whether it was this letter that was meant, and not an accented one with a sign behind it, as in `ANDRÉ’S`, `Weiß…` or `Ó’Brien`. In doubt it was: who is
+/// refused is told so, and what was read otherwise is a name in the record.
+fn is_meant(text: &str, at: usize, c: char) -> bool {
+    // `Â’`: the second byte is a quotation mark or a dash of windows-1252.
+    if matches!(c, '\u{80}'..='\u{9F}') {
+        return false;
+    }
+    let bytes = text.as_bytes();
+    let after = bytes.get(at + c.len_utf8());
+    // Two in a row are two letters, not a letter, a sign, a letter and a sign.
+    let is_alone =
+        at.checked_sub(1).and_then(|i| bytes.get(i)).is_none_or(u8::is_ascii) && after.is_none_or(u8::is_ascii);
+    let may_be_two = match bytes.get(at..at + c.len_utf8()) {
+        // È to Í, Ò to Ö, Ø to ß: with others before such a sign Greek, Cyrillic, Hebrew, Vietnamese and Romanian letters begin.
+        Some([0xC8..=0xCB | 0xCD | 0xD2..=0xD6 | 0xD8..=0xDF, sign]) => follows_a_word(*sign),
+        // è and é: `cliché…”`.
+        Some([0xE8 | 0xE9, one, two]) => {
+            follows_a_word(*one) && follows_a_word(*two) && !after.is_some_and(u8::is_ascii_alphabetic)
+        }
+        _ => false,
+    };
+    !(is_alone && may_be_two)
+}
+
+/// … ‘ ’ “ ” – — ® ´ ½ and the hard space, in windows-1252.
+fn follows_a_word(byte: u8) -> bool {
+    matches!(byte, 0x85 | 0x91..=0x94 | 0x96 | 0x97 | 0xA0 | 0xAE | 0xB4 | 0xBD)
 }
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ impl Message {
 
     fn parse(mut scan: Scan, default_charset: Charset, origin: Origin) -> Result<Self, Unreadable> {
         let charset = charset_of(&mut scan, default_charset)?;
-        if let Some(byte) = utf8_in(charset, &scan) {
+        // What we made is in the set that it says.
+        if let Some(byte) = utf8_in(charset, &scan).filter(|_| origin == Origin::Theirs) {
             let (segment, byte) = scan.locate(byte);
             let what = "bytes that are UTF-8, in a message that says (or is taken) to be in a character set of one byte a letter";
             let hint = "the sender's MSH-18 is wrong: read as it says, letters become other letters; ask for MSH-18 UNICODE UTF-8";

@@ -43,7 +43,7 @@ struct Statement {
 }
 
 fn verdict(meaning: Meaning, level: Level, code: &str, record_id: Option<String>) -> Verdict {
-    Verdict { meaning, level, code: code.to_owned(), duplicate: false, untold: false, record_id }
+    Verdict { meaning, level, code: code.to_owned(), duplicate: false, untold: false, misplaced: false, record_id }
 }
 
 /// The call as it is kept: readable, and without what makes each one different.

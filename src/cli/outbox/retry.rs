@@ -19,7 +19,7 @@ pub struct Args {
     which: Parked,
     #[command(flatten)]
     how: How,
-    /// The record may hold some of them already: you have looked. Needed unless it recognises repeats.
+    /// The record may hold some of them already: you have looked. Needed unless it recognises repeats, and always of what is FILING_CONTRADICTED.
     #[arg(long)]
     acknowledge_may_be_in_record: bool,
 }

@@ -100,6 +100,11 @@ fn next(d: &Delivery) -> String {
                 "add the author to the trust's staff table and start the bridge anew; then: ips-bridge outbox retry {id} --because '…'"
             )
         }
+        Ok(ParkReason::FilingContradicted) => {
+            format!(
+                "look in the record first; then: ips-bridge outbox retry {id} --acknowledge-may-be-in-record --because '…' (the same bytes), or rerender, or cancel"
+            )
+        }
         _ if d.may_have_been_received => {
             format!(
                 "look in the record first; then: ips-bridge outbox retry {id} --because '…' (the same bytes), or rerender, or cancel"
@@ -113,7 +118,7 @@ fn next(d: &Delivery) -> String {
 fn doubt(d: &Delivery) -> String {
     let over = [DeliveryState::Filed, DeliveryState::Cancelled].iter().any(|s| d.state == i32::from(*s));
     if d.may_have_been_received && !over {
-        "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record, and so does retry unless after_unknown is resend or query".into()
+        "the record may hold it: cancel and rerender want --acknowledge-may-be-in-record, and so does retry unless after_unknown is resend or query (and always of what is FILING_CONTRADICTED)".into()
     } else {
         String::new()
     }

@@ -118,6 +118,8 @@ pub(super) fn answered(
         (Answer::NotFound, Some(asking), _) => Some(not_found(d, policy, asking, now)),
         (Answer::Several, Some(asking), _) => {
             let asking = Asking { unread_since: None, several: true, ..asking };
+            // Which of them an answer named nobody knows any more: a withdrawal by that id would leave the other one standing, as if it were done.
+            d.record_id = None;
             Some(unclear(d, policy, asking, "it is there more than once", now, random))
         }
         (Answer::CannotSay { code }, Some(asking), _) => {
@@ -147,7 +149,15 @@ fn found(record_id: Option<String>) -> Verdict {
 }
 
 fn spoken(meaning: Meaning, level: Level, code: &str) -> Verdict {
-    Verdict { meaning, level, code: code.to_owned(), duplicate: false, untold: false, record_id: None }
+    Verdict {
+        meaning,
+        level,
+        code: code.to_owned(),
+        duplicate: false,
+        untold: false,
+        misplaced: false,
+        record_id: None,
+    }
 }
 
 /// Received and not filed for longer than it should take.
@@ -226,12 +236,12 @@ fn unclear(
     if asking.unclear >= policy.asks.max_unclear {
         let detail = format!("the record could not say whether it has it ({code})");
         return match asking.because {
-            Because::OutcomeUnknown => park(d, ParkReason::OutcomeUnknown, &detail),
-            Because::SaidDuplicate => park(d, ParkReason::MayAlreadyBeFiled, &detail),
             // No proof that comes later says which of them holds, and no list of what is overdue says that there are several.
-            Because::Accepted if asking.several => {
+            _ if asking.several => {
                 park(d, ParkReason::MayAlreadyBeFiled, "the record was asked and shows it more than once")
             }
+            Because::OutcomeUnknown => park(d, ParkReason::OutcomeUnknown, &detail),
+            Because::SaidDuplicate => park(d, ParkReason::MayAlreadyBeFiled, &detail),
             Because::Accepted => {
                 d.asking = None;
                 d.next_attempt_at = None;
@@ -269,10 +279,8 @@ fn kept_from(
     let since = *asking.unread_since.get_or_insert(now);
     if later(since, policy.evidence_overdue_after) <= now {
         let detail = format!("the record does not let itself be read ({code})");
-        return match asking.because {
-            Because::SaidDuplicate => park(d, ParkReason::MayAlreadyBeFiled, &detail),
-            Because::OutcomeUnknown | Because::Accepted => park(d, ParkReason::OutcomeUnknown, &detail),
-        };
+        let said_there = asking.several || asking.because == Because::SaidDuplicate;
+        return park(d, if said_there { ParkReason::MayAlreadyBeFiled } else { ParkReason::OutcomeUnknown }, &detail);
     }
     if others_pass {
         return unclear(d, policy, asking, code, now, random);

@@ -20,11 +20,27 @@ pub(super) struct Late<'a> {
 pub(super) fn weigh(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Option<String> {
     match late.verdict.meaning {
         Meaning::Positive => confirmed(d, policy, late),
+        Meaning::Refused if late.verdict.misplaced => misplaced(d, policy, late.verdict),
         Meaning::Refused if late.verdict.duplicate => has_it(d, policy, late.verdict),
         Meaning::Refused => refused(d, policy, late.verdict),
         Meaning::Retry => not_taken(d, policy, late),
         Meaning::Misfiled => elsewhere(d, &late.verdict.code),
         Meaning::Unknown => None,
+    }
+}
+
+/// It made another one, whatever else was answered.
+fn misplaced(d: &mut Delivery, policy: &EndpointPolicy, verdict: &Verdict) -> Option<String> {
+    let code = &verdict.code;
+    match d.state {
+        _ if !d.may_have_gone() => None,
+        State::Sending if !overtakes(d, policy, verdict) => None,
+        State::Parked if d.park.as_ref().is_some_and(|p| p.reason == ParkReason::FilingContradicted) => None,
+        State::Cancelled => {
+            d.unresolved = d.unresolved.max(1);
+            Some(format!("cancelled, and yet the far end made a new one of it ({code})"))
+        }
+        _ => Some(super::misplaced(d, code)),
     }
 }
 

@@ -482,6 +482,7 @@ fn found_earlier(record_id: Option<String>) -> Verdict {
         code: "found".into(),
         duplicate: false,
         untold: false,
+        misplaced: false,
         record_id,
     }
 }

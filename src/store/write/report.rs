@@ -195,6 +195,7 @@ impl Write for Reconcile {
                 code: "listed".into(),
                 duplicate: false,
                 untold: false,
+                misplaced: false,
                 record_id: document.record_id.clone(),
             };
             let reply = Reply {

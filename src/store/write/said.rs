@@ -131,6 +131,7 @@ fn received() -> Verdict {
         code: "confirmed".into(),
         duplicate: false,
         untold: false,
+        misplaced: false,
         record_id: None,
     }
 }

@@ -261,7 +261,7 @@ pub fn still_in_work(job_id: OutcomeId) -> OutcomeContent {
 }
 
 pub fn verdict(meaning: Meaning, level: Level, code: &str) -> Verdict {
-    Verdict { meaning, level, code: code.into(), duplicate: false, untold: false, record_id: None }
+    Verdict { meaning, level, code: code.into(), duplicate: false, untold: false, misplaced: false, record_id: None }
 }
 
 /// Where every test's clock stands at first: in the past, because on PostgreSQL what is due is due by the database's clock.

@@ -101,16 +101,21 @@ async fn an_id_that_others_gave_is_contradicted_by_nobody() {
     }
 }
 
+/// Received, and not filed yet.
+async fn two_patients_documents(bridge: &Bridge) -> [DeliveryId; 2] {
+    let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), numbered("9990000026"), "east").await);
+    let documents = [bridge.write(&of, "First.").await.delivery(), bridge.write(&other, "Second.").await.delivery()];
+    for delivery in documents {
+        bridge.send(delivery, Sent::Accepted).await;
+    }
+    documents
+}
+
 #[tokio::test]
 async fn the_record_id_of_another_patients_document_is_refused_and_changes_nothing() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
-        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), numbered("9990000026"), "east").await);
-        let first = bridge.write(&of, "First.").await.delivery();
-        let second = bridge.write(&other, "Second.").await.delivery();
-        for delivery in [first, second] {
-            bridge.send(delivery, Sent::Accepted).await;
-        }
+        let [first, second] = two_patients_documents(&bridge).await;
         say(&bridge, said(&bridge, first, None, filed("R-1"))).await.unwrap();
         let before = bridge.delivery(second).await;
         for control_id in [None, Some(bridge.control_id(second).await)] {
@@ -130,12 +135,7 @@ async fn the_record_id_of_another_patients_document_is_refused_and_changes_nothi
 async fn the_record_id_of_another_patients_document_is_refused_also_while_that_one_is_in_doubt() {
     for test in both() {
         let bridge = Bridge::on(&test.url).await;
-        let (of, other) = (bridge.episode().await, bridge.refer(&rx9(), numbered("9990000026"), "east").await);
-        let first = bridge.write(&of, "First.").await.delivery();
-        let second = bridge.write(&other, "Second.").await.delivery();
-        for delivery in [first, second] {
-            bridge.send(delivery, Sent::Accepted).await;
-        }
+        let [first, second] = two_patients_documents(&bridge).await;
         for id in ["R-1", "R-2"] {
             say(&bridge, said(&bridge, first, None, filed(id))).await.unwrap();
         }

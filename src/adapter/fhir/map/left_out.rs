@@ -66,7 +66,12 @@ fn numbers_of(value: &Value, found: &mut Vec<NhsNumber>) {
     match value {
         Value::Array(list) => list.iter().for_each(|v| numbers_of(v, found)),
         Value::Object(members) => {
-            let number = members.get("value").and_then(Value::as_str).and_then(|v| NhsNumber::parse(v.trim()).ok());
+            let text = members.get("value").and_then(|v| match v {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
+            let number = text.and_then(|v| NhsNumber::parse(v.trim()).ok());
             found.extend(number.filter(|number| !found.contains(number)));
             members.values().for_each(|v| numbers_of(v, found));
         }

@@ -15,6 +15,10 @@ fn map(rows: &str) -> Map {
 }
 
 fn read(rows: &str, resource: &Value) -> Result<Value, Vec<String>> {
+    read_in(rows, Scope::of_resource(resource, None))
+}
+
+fn read_in(rows: &str, scope: Scope<'_>) -> Result<Value, Vec<String>> {
     let zone = TimeZone::get("Europe/London").expect("bundled");
     let around = Around {
         settings: &JsonMap::new(),
@@ -23,7 +27,6 @@ fn read(rows: &str, resource: &Value) -> Result<Value, Vec<String>> {
         reached: None,
         written_at: Vec::new(),
     };
-    let scope = Scope::of_resource(resource, None);
     let (mapped, faults) = map(rows).apply(scope, &around);
     if faults.is_empty() { Ok(mapped.value) } else { Err(faults.iter().map(ToString::to_string).collect()) }
 }
@@ -306,17 +309,9 @@ fn a_relative_reference_stays_on_the_server_of_the_resource_that_holds_it() {
             |(full, name)| json!({"fullUrl": full, "resource": {"resourceType": "Patient", "id": "77", "name": name}}),
         ));
         let bundle = json!({"resourceType": "Bundle", "entry": entries});
-        let zone = TimeZone::UTC;
-        let around = Around {
-            settings: &JsonMap::new(),
-            tables: &BTreeMap::new(),
-            zone: &zone,
-            reached: None,
-            written_at: Vec::new(),
-        };
         let scope = Scope::of_resource(&bundle["entry"][0]["resource"], Some(&bundle));
-        let (mapped, faults) = map("\"details.referrer_name\" = \"$.subject -> $.name\"").apply(scope, &around);
-        faults.first().map_or(Ok(mapped.value["details"]["referrer_name"].clone()), |f| Err(f.to_string()))
+        let read = read_in("\"details.referrer_name\" = \"$.subject -> $.name\"", scope);
+        read.map(|value| value["details"]["referrer_name"].clone()).map_err(|faults| faults.concat())
     };
     let (a, b, nameless) = ("https://trust-a/fhir/Patient/77", "https://trust-b/fhir/Patient/77", "urn:uuid:77");
     let own = "https://trust-a/fhir/ServiceRequest/1";
