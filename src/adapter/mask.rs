@@ -121,6 +121,27 @@ mod tests {
     }
 
     #[test]
+    fn no_figure_and_no_time_of_a_contact_is_left() {
+        let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("adapters/hl7v2-uk/examples/render-note-ascii-quotes");
+        let text = std::fs::read_to_string(case.join("input.json")).expect("an example");
+        let mut input = serde_json::to_value(input::from_json(&text).expect("an input")).expect("JSON");
+        let contact = input.pointer_mut("/entry/note/contact").and_then(Value::as_object_mut).expect("a contact");
+        contact.insert("duration_minutes".into(), 47.into());
+        let occurred = input.pointer("/entry/note/occurred_at").and_then(Value::as_str).expect("a time").to_owned();
+        let masked = masked(&serde_json::from_value(input).expect("an input")).expect("masked");
+        let masked = serde_json::to_value(&masked).expect("JSON");
+        assert_eq!(masked.pointer("/entry/note/contact/duration_minutes"), Some(&Value::from(11)));
+        assert_eq!(masked.pointer("/entry/note/occurred_at"), Some(&Value::from(INSTANT)));
+        assert_ne!(occurred, INSTANT);
+        assert_eq!(
+            "Šœé".chars().map(instead_of_char).collect::<String>(),
+            "ššé",
+            "8859/15 has what stands for its letters"
+        );
+    }
+
+    #[test]
     fn no_word_of_a_note_or_of_a_patient_is_left() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk/examples");
         let mut seen = 0;

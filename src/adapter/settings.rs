@@ -320,3 +320,30 @@ fn check_engine(settings: &Map<String, Value>, origin: &str, faults: &mut Faults
         faults.add(origin, 0, "time_zone is not a known zone", "use an IANA name, for example Europe/London");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::adapter::pack::Pack;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_break_as_an_escape_is_for_formatted_text_alone() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/hl7v2-uk");
+        let settings = Pack::load(&folder).expect("loads").manifest.settings;
+        for (kind, newline, fits) in [
+            ("FT", "br", true),
+            ("TX", "br", false),
+            ("ST", "br", false),
+            ("TX", "repeat", true),
+            ("TX", "obx", true),
+            ("ST", "obx", true),
+        ] {
+            let mut given = settings.examples();
+            given.insert("text_type".into(), json!(kind));
+            given.insert("text_newline".into(), json!(newline));
+            let faults = settings.resolve(&given, "config").err().unwrap_or_default();
+            let told = faults.iter().any(|f| f.what.contains("cannot hold"));
+            assert_eq!(told, !fits, "{kind} {newline}: {faults:?}");
+        }
+    }
+}

@@ -157,7 +157,7 @@ impl Lane {
             if successor.cannot_name {
                 d.state = State::Parked;
                 let reason = ParkReason::WithdrawalCannotNameDocument;
-                d.park = Some(super::super::super::delivery::Park { reason, detail: Default::default() });
+                d.park = Some(super::super::super::delivery::Park::new(reason, ""));
             }
             self.chain.push(d);
         }

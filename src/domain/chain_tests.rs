@@ -177,10 +177,7 @@ fn two_documents_under_two_ids_cannot_be_named_even_where_replacements_keep_thei
 fn unnamed() -> Delivery {
     let mut w = delivery(3, Withdraw);
     w.state = State::Parked;
-    w.park = Some(super::super::delivery::Park {
-        reason: ParkReason::WithdrawalCannotNameDocument,
-        detail: Default::default(),
-    });
+    w.park = Some(super::super::delivery::Park::new(ParkReason::WithdrawalCannotNameDocument, ""));
     w
 }
 

@@ -386,7 +386,7 @@ fn park(d: &mut Delivery, reason: ParkReason, detail: &str) -> String {
     d.asking = None;
     d.not_there = None;
     d.next_attempt_at = None;
-    d.park = Some(Park { reason, detail: detail.into() });
+    d.park = Some(Park::new(reason, detail));
     if detail.is_empty() {
         format!("parked: {}", reason.code())
     } else {
@@ -514,7 +514,9 @@ fn may_already_be_filed(d: &mut Delivery, verdict: &Verdict) -> String {
 fn misplaced(d: &mut Delivery, code: &str) -> String {
     d.begun = false;
     d.unresolved = d.unresolved.max(1);
-    park(d, ParkReason::FilingContradicted, code)
+    let step = park(d, ParkReason::FilingContradicted, code);
+    d.park.iter_mut().for_each(|park| park.only_by_a_person = true);
+    step
 }
 
 /// The record shows it with somebody else. Another one would stand there as well: nothing goes again before a person has taken it out.

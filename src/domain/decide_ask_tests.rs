@@ -189,7 +189,8 @@ fn what_was_received_is_asked_about_until_it_is_overdue_however_often_the_record
 #[test]
 fn what_the_record_shows_more_than_once_comes_to_a_person_whatever_was_answered_in_between() {
     let p = asking_policy();
-    for received in [replied(aa()), no_answer()] {
+    let named = Verdict { record_id: Some("17".into()), ..aa() };
+    for received in [replied(named), no_answer()] {
         for last in [Answer::Several, unclear()] {
             let mut d = attempt(&p, received.clone());
             for n in 1..p.asks.max_unclear {

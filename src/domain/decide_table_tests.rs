@@ -73,7 +73,7 @@ fn deliveries() -> Vec<Delivery> {
                         }
                         let mut d = fresh();
                         d.state = state;
-                        d.park = park.map(|reason| Park { reason, detail: Default::default() });
+                        d.park = park.map(|reason| Park::new(reason, ""));
                         d.begun = begun;
                         d.unresolved = unresolved;
                         d.attempts = unresolved + u32::from(begun) + u32::from(!kinds.is_empty());
@@ -133,6 +133,8 @@ fn happenings() -> Vec<Happened> {
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: false },
         Happened::NotNow { why: "lookup patient: answered 500".into(), others_pass: true },
         turned_away(),
+        replied(made_anew()),
+        late(made_anew(), &policy()),
         no_answer(),
         Happened::LeaseExpired,
         retried(),

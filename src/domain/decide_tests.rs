@@ -16,6 +16,8 @@ mod table;
 mod ask;
 #[path = "decide_ask_walk_tests.rs"]
 mod ask_walk;
+#[path = "decide_late_tests.rs"]
+mod late_evidence;
 #[path = "decide_walk_tests.rs"]
 mod walk;
 
@@ -122,6 +124,11 @@ pub fn ae205() -> Verdict {
 pub fn reply() -> ReplyId {
     ReplyId(Uuid::from_u128(7))
 }
+/// It made a new document where it was to change one.
+pub fn made_anew() -> Verdict {
+    Verdict { misplaced: true, ..verdict(Meaning::Refused, Level::Application) }
+}
+
 pub fn replied(verdict: Verdict) -> Happened {
     Happened::Replied { verdict, reply: reply() }
 }
@@ -347,154 +354,6 @@ fn an_unknown_that_is_to_be_asked_for_is_not_sent_again_meanwhile() {
 }
 
 #[test]
-fn a_late_duplicate_is_never_taken_for_a_refusal() {
-    let p = enhanced();
-    let unknown = attempt(&p, no_answer());
-    let parked = attempt(&EndpointPolicy { after_unknown: AfterUnknown::Park, ..p.clone() }, no_answer());
-    let accepted = attempt(&p, replied(ca()));
-    for d in [unknown, parked, accepted] {
-        let d = after(&d, &p, &[late(ae205(), &p)]);
-        assert_eq!(reason(&d), Some(ParkReason::MayAlreadyBeFiled));
-        assert!(d.may_have_been_received());
-    }
-}
-
-#[test]
-fn late_positive_evidence_files_what_was_accepted_backing_off_parked_or_cancelled() {
-    let p = enhanced();
-    let cancelled = after(&attempt(&p, no_answer()), &p, &[cancelled_by(true)]);
-    for d in [attempt(&p, replied(ca())), attempt(&p, no_answer()), attempt(&p, replied(ae())), cancelled] {
-        let filed = after(&d, &p, &[late(aa(), &p)]);
-        assert_eq!((filed.state, filed.park), (State::Filed, None));
-        assert_eq!(filed.cancelled, d.cancelled, "who cancelled is kept");
-    }
-}
-
-/// Parked, it could be sent again, and its author may have withdrawn it.
-#[test]
-fn what_was_given_up_as_never_received_stays_so_and_counts_as_received_once_the_record_says_that_it_has_it() {
-    let (p, misfiled) = (policy(), verdict(Meaning::Misfiled, Level::Application));
-    let superseded = Happened::Superseded { why: "replaced before it was sent" };
-    for gives_up in [superseded, cancelled_by(false)] {
-        let given_up = after(&attempt(&p, replied(ae())), &p, &[gives_up]);
-        assert_eq!((given_up.state, given_up.may_have_been_received()), (State::Cancelled, false));
-        for says in [ae205(), misfiled.clone()] {
-            let d = after(&given_up, &p, &[late(says, &p)]);
-            assert_eq!((d.state, d.may_have_been_received()), (State::Cancelled, true));
-        }
-    }
-}
-
-#[test]
-fn late_weak_evidence_leaves_a_cancelled_delivery_cancelled_and_says_so() {
-    let d = after(&attempt(&policy(), no_answer()), &policy(), &[cancelled_by(true), late(ca(), &policy())]);
-    assert_eq!((d.state, d.evidence.len()), (State::Cancelled, 1));
-}
-
-/// The record, asked or sent it again, shows what was sent, and not the document that it was about.
-#[test]
-fn what_made_a_new_document_where_it_was_to_change_one_goes_again_only_when_somebody_has_looked() {
-    let made = Verdict { misplaced: true, ..verdict(Meaning::Refused, Level::Application) };
-    for after_unknown in [AfterUnknown::Park, AfterUnknown::Resend, AfterUnknown::Query] {
-        let p = EndpointPolicy { after_unknown, ..policy() };
-        for d in [attempt(&p, replied(made.clone())), after(&attempt(&p, no_answer()), &p, &[late(made.clone(), &p)])] {
-            assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::FilingContradicted), true));
-            let unseen = decide(&d, &p, &Happened::Retried { may_be_in_record_acknowledged: false }, at(9_000), 0);
-            assert_eq!(unseen.map(|d| d.step), Err(CannotHappen::MayBeInRecord));
-        }
-    }
-}
-
-#[test]
-fn late_negative_evidence_after_filed_contradicts() {
-    let d = after(&attempt(&policy(), replied(aa())), &policy(), &[late(ae(), &policy())]);
-    assert_eq!(reason(&d), Some(ParkReason::FilingContradicted));
-    assert!(d.may_have_been_received());
-    // A repeat of either answer decides nothing; stronger evidence does.
-    assert_eq!(after(&d, &policy(), &[late(aa(), &policy()), late(ae(), &policy())]), d);
-    assert_eq!(after(&d, &policy(), &[proof(EvidenceKind::Reconciled)]).state, State::Filed);
-}
-
-#[test]
-fn what_was_filed_on_the_transports_word_is_contradicted_by_any_no_of_the_application() {
-    let p = EndpointPolicy { filed_by: FiledBy::TransportAck, ..enhanced() };
-    for no in [ae(), ae207()] {
-        let d = after(&attempt(&p, replied(ca())), &p, &[late(no, &p)]);
-        assert_eq!(reason(&d), Some(ParkReason::FilingContradicted));
-    }
-}
-
-/// The first attempt was never answered: the "not now" may be its own.
-#[test]
-fn a_late_not_now_contradicts_nothing_while_another_attempt_is_open() {
-    let p = EndpointPolicy { filed_by: FiledBy::VendorReport, ..policy() };
-    let silent = attempt(&p, Happened::NoAnswer { why: "timeout".into() });
-    let taken = again(&silent, &p, replied(aa()));
-    assert_eq!((taken.state, taken.unresolved), (State::Accepted, 1));
-    assert_eq!(after(&taken, &p, &[late(ae207(), &p)]).state, State::Accepted);
-    let only = attempt(&p, replied(aa()));
-    assert_eq!(reason(&after(&only, &p, &[late(ae207(), &p)])), Some(ParkReason::FilingContradicted));
-}
-
-#[test]
-fn enhanced_mode_files_at_the_late_aa_and_parks_at_the_late_ae() {
-    let p = enhanced();
-    let accepted = attempt(&p, replied(ca()));
-    assert_eq!(accepted.state, State::Accepted);
-    assert_eq!(after(&accepted, &p, &[late(aa(), &p)]).state, State::Filed);
-    let refused = after(&accepted, &p, &[late(ae(), &p)]);
-    assert_eq!((reason(&refused), refused.may_have_been_received()), (Some(ParkReason::Refused), false));
-    let again = after(&accepted, &p, &[late(ae207(), &p)]);
-    assert_eq!((again.state, again.may_have_been_received()), (State::BackingOff, false));
-}
-
-#[test]
-fn an_application_answer_that_overtakes_its_commit_acknowledgement_holds() {
-    let p = enhanced();
-    let sending = after(&fresh(), &p, &[Happened::Claimed, begun()]);
-    let filed = after(&sending, &p, &[late(aa(), &p), replied(ca())]);
-    assert_eq!(filed.state, State::Filed);
-    let refused = after(&sending, &p, &[late(ae(), &p), replied(ca())]);
-    assert_eq!((reason(&refused), refused.may_have_been_received()), (Some(ParkReason::Refused), false));
-    let later = after(&sending, &p, &[late(ae207(), &p), replied(ca())]);
-    assert_eq!((later.state, later.refused_retries), (State::BackingOff, 1));
-}
-
-#[test]
-fn a_commit_acknowledgement_of_a_resend_says_nothing_of_the_first_attempt() {
-    let p = enhanced();
-    let d = again(&attempt(&p, no_answer()), &p, replied(ca()));
-    let d = after(&d, &p, &[late(ae(), &p)]);
-    assert_eq!((reason(&d), d.unresolved), (Some(ParkReason::Refused), 1));
-    assert!(d.may_have_been_received(), "two attempts, one refusal");
-}
-
-#[test]
-fn a_repeated_not_now_never_makes_a_second_copy_where_repeats_are_not_recognised() {
-    let p = EndpointPolicy { after_unknown: AfterUnknown::Park, ..enhanced() };
-    let d = after(&attempt(&p, replied(ca())), &p, &[late(ae207(), &p)]);
-    let d = again(&d, &p, replied(ca()));
-    // The same 207 once more, while the answer to the resend is on its way.
-    let d = after(&d, &p, &[late(ae207(), &p)]);
-    assert_eq!((reason(&d), d.may_have_been_received()), (Some(ParkReason::OutcomeUnknown), true));
-}
-
-#[test]
-fn a_proof_is_not_erased_by_a_refusal() {
-    let p = EndpointPolicy { filed_by: FiledBy::Reconciled, ..enhanced() };
-    let d = after(&attempt(&p, replied(ca())), &p, &[proof(EvidenceKind::ReadBack), late(ae(), &p)]);
-    assert_eq!((reason(&d), d.evidence.len()), (Some(ParkReason::FilingContradicted), 2));
-}
-
-#[test]
-fn a_stale_reply_never_answers_the_attempt_in_hand() {
-    // The lane was claimed anew and nothing has begun: a reply now is the old worker's.
-    let d = after(&attempt(&policy(), Happened::LeaseExpired), &policy(), &[Happened::Claimed]);
-    assert_eq!(after(&d, &policy(), &[replied(ae())]).state, State::Sending);
-    assert_eq!(after(&d, &policy(), &[replied(aa())]).state, State::Filed);
-}
-
-#[test]
 fn an_attempt_begins_once_and_what_is_held_left_no_byte() {
     let d = after(&fresh(), &policy(), &[Happened::Claimed, begun()]);
     assert!(decide(&d, &policy(), &begun(), at(1), 0).is_err());
@@ -601,7 +460,7 @@ fn only_a_withdrawal_that_waits_for_a_name_is_released_by_one() {
     assert!(decide(&parked, &policy(), &Happened::Nameable, at(1), 0).is_err());
     let mut unnamed = delivery(2, EntryAction::Withdraw);
     unnamed.state = State::Parked;
-    unnamed.park = Some(Park { reason: ParkReason::WithdrawalCannotNameDocument, detail: Default::default() });
+    unnamed.park = Some(Park::new(ParkReason::WithdrawalCannotNameDocument, ""));
     assert_eq!(after(&unnamed, &policy(), &[Happened::Nameable]).state, State::Queued);
 }
 
@@ -622,7 +481,7 @@ fn what_waits_for_its_name_again_asks_first_where_the_record_can_be_asked() {
         let mut d = attempt(&p, no_answer());
         d.state = State::Parked;
         d.asking = None;
-        d.park = Some(Park { reason: ParkReason::PredecessorUnresolved, detail: Default::default() });
+        d.park = Some(Park::new(ParkReason::PredecessorUnresolved, ""));
         let released = after(&d, &p, &[Happened::Nameable]);
         assert_eq!((released.state, released.asking.is_some()), (State::Queued, asks));
         // What cannot have been seen waits for a person, as ever.

@@ -153,6 +153,15 @@ pub enum WaitingFor {
 pub struct Park {
     pub reason: ParkReason,
     pub detail: Private<String>,
+    /// Evidence that it is there settles nothing: the record shows what was sent, and that is not the document that it was about.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_by_a_person: bool,
+}
+
+impl Park {
+    pub fn new(reason: ParkReason, detail: &str) -> Self {
+        Self { reason, detail: detail.into(), only_by_a_person: false }
+    }
 }
 
 /// What is known about filing, from weak to strong; the order is the strength.

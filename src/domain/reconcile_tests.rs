@@ -32,10 +32,7 @@ fn paper(s: &Sheet, newly_filed: usize, dry_run: bool) -> String {
 #[test]
 fn every_delivery_of_the_day_stands_in_one_place_and_the_numbers_add_up() {
     let (filed, gone) = (sent(1, State::Filed), sent(2, State::Accepted));
-    let parked = Delivery {
-        park: Some(Park { reason: ParkReason::Refused, detail: Default::default() }),
-        ..sent(3, State::Parked)
-    };
+    let parked = Delivery { park: Some(Park::new(ParkReason::Refused, "")), ..sent(3, State::Parked) };
     let cancelled = sent(4, State::Cancelled);
     let replaced = sent(5, State::Filed);
     let by = Delivery { subject: replaced.subject, action: EntryAction::Replace, ..sent(6, State::Filed) };

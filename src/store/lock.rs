@@ -60,3 +60,31 @@ fn lock(file: &File, path: &Path) -> Result<(), OpenError> {
         TryLockError::Error(e) => OpenError::File(e),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, set_permissions, write};
+
+    #[test]
+    fn a_record_is_anybodys_where_it_or_its_log_can_be_opened_and_reached() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, log) = (folder.path().join("record.db"), folder.path().join("record.db-wal"));
+        let mode = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).expect("its mode is set");
+        for path in [&database, &log] {
+            write(path, "").expect("written");
+        }
+        for (of_folder, of_database, of_log, anybodys) in [
+            (0o755, 0o600, 0o600, false),
+            (0o755, 0o640, 0o600, false),
+            (0o755, 0o644, 0o600, true),
+            (0o755, 0o600, 0o644, true),
+            (0o700, 0o644, 0o644, false),
+        ] {
+            mode(folder.path(), of_folder);
+            mode(&database, of_database);
+            mode(&log, of_log);
+            assert_eq!(is_anybodys(&database), anybodys, "{of_folder:o} {of_database:o} {of_log:o}");
+        }
+    }
+}

@@ -212,6 +212,10 @@ async fn a_forgotten_referral_is_named_until_somebody_writes_to_it() {
         assert_eq!((usize::try_from(counted.count).unwrap(), counted.referrals), (got.referrals.len(), vec![]));
         got.referrals.len()
     };
+    let of_one =
+        v1::ListReferralsRequest { count_only: true, patient_id: referral.patient_id.clone(), ..Default::default() };
+    let refused = bridge.bytes("worker", "ReferralService/ListReferrals", &of_one).await;
+    assert!(refused.is_err(), "how many of one patient's there are is read, and written down");
     assert_eq!(forgotten().await, 0);
     bridge.clock.advance(std::time::Duration::from_secs(29 * 24 * 3600));
     assert_eq!(forgotten().await, 1);

@@ -101,7 +101,7 @@ fn parked(reason: ParkReason) -> Delivery {
     let action =
         if reason == ParkReason::WithdrawalCannotNameDocument { EntryAction::Withdraw } else { EntryAction::Create };
     Delivery {
-        park: Some(Park { reason, detail: detail.into() }),
+        park: Some(Park::new(reason, detail)),
         unresolved: u32::from(sent),
         attempts: u32::from(sent),
         action,

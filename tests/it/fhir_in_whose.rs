@@ -240,13 +240,14 @@ async fn a_change_whose_number_is_of_no_system_is_looked_at_where_it_is_somebody
             (reply.status, fhir.became(id).await.0)
         };
         assert_eq!(post("ServiceRequest", "a", &service_request("R-1")).await.0, 201);
-        let change = |number: &str| {
+        let change = |number: Value| {
             let identifiers = json!([{ "value": number }, mrn("unheard of")]);
             let name = json!([{ "family": "Elsewhere", "given": ["Ada"] }]);
             patient(json!({ "identifier": identifiers, "name": name, "birthDate": "1971-02-03" }))
         };
-        assert_eq!(post("Patient", "known", &change("9990000026")).await.1, InboundState::Parked);
-        assert_eq!(post("Patient", "stranger", &change("9990000077")).await.1, InboundState::Ignored);
+        assert_eq!(post("Patient", "known", &change(json!("9990000026"))).await.1, InboundState::Parked);
+        assert_eq!(post("Patient", "figures", &change(json!(9_990_000_026_u64))).await.1, InboundState::Parked);
+        assert_eq!(post("Patient", "stranger", &change(json!("9990000077"))).await.1, InboundState::Ignored);
         fhir.end().await;
     }
 }

@@ -90,6 +90,9 @@ fn a_name_in_utf8_is_seen_beside_letters_of_one_byte_of_another_source() {
     // A segment of the sender's own is no reason to refuse what is told beside it.
     let own = sent(&[b"PID|1||7||M\xFCLLER", "ZXX|weight 80\u{a0}kg".as_bytes()]);
     assert!(Message::read(&own, Charset::Utf8).is_ok());
+    // What we made is in the set that it says, whatever it looks like.
+    let ours = sent(&[b"PID|1||7||AND\xC4\xBD"]);
+    assert!(Message::read(&ours, Charset::Utf8).is_err() && Message::read_back(&ours, Charset::Utf8).is_ok());
 }
 
 #[test]

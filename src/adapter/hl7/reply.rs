@@ -301,6 +301,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_for_later_is_so_in_small_letters_too() {
+        for (msa_5, is_delayed) in [("D", true), ("d", true), ("F", false), ("", false)] {
+            let reply = reply(&format!("MSA|AA|42|||{msa_5}\r"));
+            assert_eq!(reply.map(|r| r.is_delayed), Ok(is_delayed), "{msa_5}");
+        }
+    }
+
+    #[test]
     fn an_error_without_a_code_is_an_error() {
         for (err, errors) in [
             ("ERR||PID^1^3|Patient not known in this EPR|E||||rejected", 1),

@@ -90,7 +90,7 @@ pub async fn as_first_answered(c: &Caller, ids: &[DeliveryId]) -> Result<Vec<v1:
 pub fn newborn(d: Delivery, began: Began) -> Delivery {
     let (state, park) = match began {
         Began::Queued => (State::Queued, None),
-        Began::Parked(reason) => (State::Parked, Some(Park { reason, detail: Default::default() })),
+        Began::Parked(reason) => (State::Parked, Some(Park::new(reason, ""))),
     };
     Delivery {
         state,

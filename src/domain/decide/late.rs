@@ -67,6 +67,7 @@ fn confirmed(d: &mut Delivery, policy: &EndpointPolicy, late: &Late<'_>) -> Opti
     let file_or_accept = |d: &mut Delivery| Some(positive(d, policy, kind, late.verdict, late.reply, late.now));
     let parked_as = d.park.as_ref().map(|p| p.reason);
     match d.state {
+        State::Parked if d.park.as_ref().is_some_and(|p| p.only_by_a_person) => None,
         // Two answers that exclude each other: a repeat of one of them decides nothing, only a person or stronger evidence can.
         State::Parked
             if parked_as == Some(ParkReason::FilingContradicted) && d.evidence.iter().any(|e| e.kind >= kind) =>

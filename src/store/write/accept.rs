@@ -204,7 +204,7 @@ fn add(
         state: if reason.is_some() { State::Parked } else { State::Queued },
         version: 1,
         predecessor,
-        park: reason.map(|reason| Park { reason, detail: Default::default() }),
+        park: reason.map(|reason| Park::new(reason, "")),
         evidence: Vec::new(),
         rendering: None,
         begun: false,

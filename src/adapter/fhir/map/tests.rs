@@ -66,7 +66,7 @@ fn a_date_with_a_zone_is_that_day_and_what_only_looks_like_one_is_none() {
         ("2026-03-02+\u{20ac}12", "2026-03-02+\u{20ac}12"),
         ("2026-03-0\u{20ac}", "2026-03-0\u{20ac}"),
     ] {
-        assert_eq!(without_zone(sent), day);
+        assert_eq!(made::without_zone(sent), day);
     }
 }
 
